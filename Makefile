@@ -1,0 +1,5 @@
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@echo skeleton

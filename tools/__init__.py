@@ -1,0 +1,1 @@
+"""Generators that make runs; nothing of the product imports them."""
