@@ -1,0 +1,106 @@
+"""Every error that identity-reconciler raises on purpose.
+
+    ReconcilerError
+    ├── SettingsError          a setting is missing or wrong
+    ├── PolicyError            the policy folder holds mistakes (all of them, with positions)
+    ├── MessageError           a queue message is not one of ours
+    ├── ResourceIdError        a text is not an ARM id that may be used
+    └── ArmError               Azure did not do, or did not tell, what was asked
+        ├── NotFound           404: the only answer that means "absent"
+        ├── Again              passing: throttled, 5xx, timeouts, principal not yet replicated
+        │   └── Conflict       409 or 412: somebody else wrote; look again
+        ├── AlreadyExists      409 RoleAssignmentExists: present, but not ours
+        ├── Blocked            needs a person: no right, lock, limit, policy
+        └── Rejected           any other refusal: a bug of ours, never retried
+
+`reconciler.arm` is the only place that makes an `ArmError` out of an answer.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class ReconcilerError(Exception):
+    """Anything that this package raises on purpose; its text names the thing and the next step."""
+
+
+class SettingsError(ReconcilerError):
+    """A setting is missing or wrong; the text names it."""
+
+
+class MessageError(ReconcilerError):
+    """A queue message cannot be read as a request."""
+
+
+class ResourceIdError(ReconcilerError, ValueError):
+    """A text is not an ARM id that may be used; also a `ValueError`, so that pydantic reports it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a policy file; `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        """Render as compilers do, so that editors can jump to it."""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class PolicyError(ReconcilerError):
+    """The policy folder holds mistakes; `problems` has all of them, sorted."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        """Keep the problems in the order in which a reader meets them."""
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ArmError(ReconcilerError):
+    """Azure refused, failed or could not be reached.
+
+    `status` is the HTTP status, 0 where no answer came; `code` the ARM error code or "".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        request_id: str = "",
+    ) -> None:
+        """Keep what support would ask for next to the text."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class NotFound(ArmError):
+    """404, the only answer that means "absent"."""
+
+
+class Again(ArmError):
+    """A passing failure; `retry_after` is what Azure asked us to wait, if it did."""
+
+    retry_after: timedelta | None = None
+
+
+class Conflict(Again):
+    """409 or 412: another writer came first, so what was observed is no longer true."""
+
+
+class AlreadyExists(ArmError):
+    """409 RoleAssignmentExists: the same triple stands under another name."""
+
+
+class Blocked(ArmError):
+    """A person must act: a missing right, a lock, a limit, a policy."""
+
+
+class Rejected(ArmError):
+    """Azure says that the call itself is wrong, which makes it a bug of ours."""

@@ -1,0 +1,176 @@
+"""ARM ids: parsed once, compared without case, refused where they could mean something else.
+
+Everything that names a place in Azure is a `ResourceId`; URLs and Resource Graph queries are
+built from nothing else. An id with dot segments or escapes writes to another place than it
+names, because HTTP clients normalise paths, so such ids are refused and never repaired.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Self
+
+from reconciler.errors import ResourceIdError
+
+_FORBIDDEN = re.compile(r"[%?#\\\"'`]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+
+type Block = tuple[str, ...]
+"""`(namespace, type, name, type, name, ...)` of one `/providers/` part."""
+
+
+def fold(text: str) -> str:
+    """Return the spelling under which Azure names are compared."""
+    return text.lower()
+
+
+def is_guid(text: str) -> bool:
+    """Tell whether the text is a GUID with dashes, in either case."""
+    return _GUID.fullmatch(text.lower()) is not None
+
+
+def dashless(guid: str) -> str:
+    """Return a GUID as evidence and cascaded deletes spell it (facts A1: no dashes)."""
+    return guid.replace("-", "").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceId:
+    """An ARM id or scope; two are equal when their segments are, whatever the case.
+
+    `str(id)` is the spelling that was parsed; `key` the one that is compared.
+    """
+
+    key: str
+    text: str = field(compare=False, repr=False)
+    subscription: str | None = field(compare=False, repr=False)
+    group: str | None = field(compare=False, repr=False)
+    blocks: tuple[Block, ...] = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse an id, or raise `ResourceIdError` naming what is wrong with it.
+
+        `/` is the tenant. Refused: empty, `.` and `..` segments, `% ? # \\`, quotes, control and
+        invisible characters, and a type without a name.
+        """
+        segments = _segments(text)
+        rest = list(segments)
+        subscription = _head(rest, "subscriptions", text)
+        group = _head(rest, "resourcegroups", text) if subscription else None
+        blocks = tuple(_blocks(rest, text))
+        return cls(fold(text), text, subscription, group, blocks)
+
+    def __str__(self) -> str:
+        """Return the id as it was spelled."""
+        return self.text
+
+    @property
+    def type(self) -> str:
+        """The full type, such as `Microsoft.Compute/virtualMachines/extensions`."""
+        if self.blocks:
+            namespace, *pairs = self.blocks[-1]
+            return "/".join([namespace, *pairs[0::2]])
+        if self.group:
+            return "Microsoft.Resources/subscriptions/resourceGroups"
+        return "Microsoft.Resources/subscriptions" if self.subscription else "Microsoft.Resources"
+
+    @property
+    def name(self) -> str:
+        """The last segment; empty for the tenant."""
+        return self.text.rsplit("/", 1)[-1]
+
+    @property
+    def parent(self) -> Self | None:
+        """The id one level up: the parent resource, else the scope it lies at; none for `/`."""
+        if self.key == "/":
+            return None
+        if self.blocks:
+            segments = 2 if len(self.blocks[-1]) > 3 else 4  # noqa: PLR2004 (one pair, or a whole /providers/ns/type/name)
+        else:
+            segments = 2
+        return self.parse(self.text.rsplit("/", segments)[0] or "/")
+
+    @property
+    def scope(self) -> Self:
+        """Where an extension resource, such as a role assignment, lies."""
+        if not self.blocks:
+            return self
+        return self.parse(self.text.rsplit("/", len(self.blocks[-1]) + 1)[0] or "/")
+
+    @property
+    def subscription_id(self) -> Self | None:
+        """The id of the subscription that it lies in."""
+        return self.parse(f"/subscriptions/{self.subscription}") if self.subscription else None
+
+    @property
+    def group_id(self) -> Self | None:
+        """The id of the resource group that it lies in."""
+        if not self.group:
+            return None
+        return self.parse(f"/subscriptions/{self.subscription}/resourceGroups/{self.group}")
+
+    def contains(self, other: "ResourceId") -> bool:
+        """Tell whether `other` is this id or lies below it, segment by segment."""
+        return self.key in {other.key, "/"} or other.key.startswith(self.key + "/")
+
+    def is_type(self, type_name: str) -> bool:
+        """Tell whether this is a resource of that full type, whatever the case."""
+        return fold(self.type) == fold(type_name)
+
+
+def _segments(text: str) -> tuple[str, ...]:
+    if text == "/":
+        return ()
+    if not text.startswith("/"):
+        raise ResourceIdError(f"{text!r} is not an ARM id: it must start with '/'")
+    segments = tuple(text[1:].split("/"))
+    for segment in segments:
+        _check(segment, text)
+    return segments
+
+
+def _check(segment: str, text: str) -> None:
+    if not segment:
+        raise ResourceIdError(f"{text!r} is not an ARM id: it has an empty segment")
+    if not segment.strip("."):
+        raise ResourceIdError(f"{text!r} is not an ARM id: it has a {segment!r} segment")
+    if segment != segment.strip():
+        raise ResourceIdError(f"{text!r} is not an ARM id: a segment has blanks at its edge")
+    if found := _FORBIDDEN.search(segment):
+        raise ResourceIdError(f"{text!r} is not an ARM id: it may not contain {found.group()!r}")
+    if segment.isascii() and segment.isprintable():
+        return
+    for character in segment:
+        # KELVIN SIGN folds to "k": such an id would equal another one that Azure tells apart.
+        confusing = not character.isascii() and fold(character)[:1].isascii()
+        if confusing or unicodedata.category(character) in _INVISIBLE:
+            raise ResourceIdError(
+                f"{text!a} is not an ARM id: it may not contain {ascii(character)}"
+            )
+
+
+def _head(rest: list[str], keyword: str, text: str) -> str | None:
+    """Take `keyword/value` off the front, where it stands there."""
+    if not rest or fold(rest[0]) != keyword:
+        return None
+    if len(rest) == 1:
+        raise ResourceIdError(f"{text!r} is not an ARM id: {rest[0]!r} lacks a name")
+    del rest[0]
+    return rest.pop(0)
+
+
+def _blocks(rest: list[str], text: str) -> list[Block]:
+    """Split what follows the group into its `/providers/` parts."""
+    blocks: list[Block] = []
+    while rest:
+        if fold(rest.pop(0)) != "providers":
+            raise ResourceIdError(f"{text!r} is not an ARM id: expected '/providers/' after a scope")
+        end = next((i for i in range(1, len(rest), 2) if fold(rest[i]) == "providers"), len(rest))
+        block = tuple(rest[:end])
+        if len(block) < 3 or len(block) % 2 == 0:  # noqa: PLR2004 (namespace, then pairs)
+            raise ResourceIdError(f"{text!r} is not an ARM id: a type lacks its name")
+        blocks.append(block)
+        del rest[:end]
+    return blocks

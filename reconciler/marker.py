@@ -1,0 +1,89 @@
+"""The marker in an assignment's description, and what makes an assignment ours.
+
+State lives in Azure itself: an assignment says which deployment made it and for which resource.
+Anybody who may write assignments can forge that text, so it is one of four marks: marker, a name
+derived from the triple, the principal type, and who created it. Only what bears all four is ever
+updated or deleted.
+"""
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.errors import ResourceIdError
+from reconciler.ids import ResourceId, fold
+from reconciler.model import RoleAssignment
+
+NAMESPACE: Final = uuid.UUID("ae4fd897-d481-50aa-8b07-a3d143e52e06")
+MAX_LENGTH: Final = 512
+SERVICE_PRINCIPAL: Final = "ServicePrincipal"
+OWNER: Final = re.compile(r"[a-z0-9-]{1,40}")
+
+_MARKER = re.compile(r"heritage=identity-reconciler,owner=([a-z0-9-]{1,40}),resource=(/.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Which deployment of ours made an assignment, and for which resource or identity."""
+
+    owner: str
+    resource: ResourceId
+
+    def __str__(self) -> str:
+        """Render the text that goes into the description; keys in a fixed order."""
+        return f"heritage=identity-reconciler,owner={self.owner},resource={self.resource.key}"
+
+
+def parse(description: str | None) -> Marker | None:
+    """Read a marker; anything but the exact form is no marker, so the assignment is not ours."""
+    if not description or len(description) > MAX_LENGTH:
+        return None
+    found = _MARKER.fullmatch(description)
+    if not found:
+        return None
+    owner, resource = found.groups()
+    if resource != fold(resource):
+        return None
+    try:
+        return Marker(owner, ResourceId.parse(resource))
+    except ResourceIdError:
+        return None
+
+
+def assignment_name(scope: ResourceId, role: str, principal: str) -> str:
+    """Return the name that our assignment of this triple bears, for ever."""
+    return str(uuid.uuid5(NAMESPACE, fold(f"{scope}|{role}|{principal}")))
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Which assignments are ours: our owner, its former names, and the principals that we were."""
+
+    owner: str
+    makers: frozenset[str]
+    former_owners: frozenset[str] = frozenset()
+
+    def marker_for(self, resource: ResourceId) -> str:
+        """Return the marker text that we write for a resource or identity."""
+        return str(Marker(self.owner, resource))
+
+    def marker_of(self, assignment: RoleAssignment) -> Marker | None:
+        """Return the marker of an assignment that is ours by all four marks, else none."""
+        found = parse(assignment.description)
+        if not found or found.owner not in {self.owner, *self.former_owners}:
+            return None
+        return found if self.made(assignment) else None
+
+    def made(self, assignment: RoleAssignment) -> bool:
+        """Tell whether the three marks that the description cannot lose are ours.
+
+        `createdBy` is null in a PUT's answer and for a moment after (facts A2.5): not yet ours.
+        """
+        name = assignment_name(assignment.scope, assignment.role, assignment.principal)
+        return (
+            fold(assignment.id.name) == name
+            and assignment.principal_type == SERVICE_PRINCIPAL
+            and assignment.created_by is not None
+            and fold(assignment.created_by) in self.makers
+        )

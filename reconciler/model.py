@@ -1,0 +1,167 @@
+"""The domain's own types: what is asked, what was found, what is wanted.
+
+All are frozen values without behaviour that needs the outside; nothing here knows JSON shapes of
+Azure (`reconciler.observe` does) or YAML (`reconciler.policy` does). What is to be done about the
+difference is in `reconciler.changes`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.ids import ResourceId
+
+VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
+USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+
+
+class Mode(StrEnum):
+    """Whether a difference is only told or also mended."""
+
+    AUDIT = "audit"
+    REPAIR = "repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One ARM id to look at; nothing else of the event that led to it.
+
+    `since`: an earlier look is no answer. `removals`: the policy digest under which unwanted rights
+    may go. `first`, `seen`: when it was first asked and what was seen then, kept by copies.
+    """
+
+    id: ResourceId
+    since: datetime | None = None
+    removals: str | None = None
+    first: datetime | None = None
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A wanted right: role (GUID, lower case) at a scope, with an optional ABAC condition."""
+
+    role: str
+    scope: ResourceId
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAssignment:
+    """A right as found in Azure; `role` is the GUID at the end of its definition id."""
+
+    id: ResourceId
+    principal: str
+    principal_type: str
+    role: str
+    scope: ResourceId
+    condition: str | None = None
+    description: str | None = None
+    created_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedIdentity:
+    """A user-assigned identity as a resource's own entry shows it; the principal may be stale."""
+
+    id: ResourceId
+    principal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityBlock:
+    """The identities that a resource carries; `raw_type` is kept where it could not be read."""
+
+    system: bool = False
+    principal: str | None = None
+    attached: tuple[AttachedIdentity, ...] = ()
+    raw_type: str | None = None
+
+    def entry(self, identity: ResourceId) -> AttachedIdentity | None:
+        """Return the entry of a user-assigned identity, if the resource carries it."""
+        return next((entry for entry in self.attached if entry.id == identity), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource as read; `incarnation` tells it from an earlier one under the same id."""
+
+    id: ResourceId
+    location: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    identities: IdentityBlock = IdentityBlock()
+    state: str = "Succeeded"
+    deploying: bool = False
+    incarnation: str | None = None
+    created: datetime | None = None
+    etag: str | None = None
+    managed_by: str | None = None
+
+    @property
+    def principal(self) -> str | None:
+        """The principal of its system-assigned identity."""
+        return self.identities.principal
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """A user-assigned identity as its own GET shows it."""
+
+    id: ResourceId
+    principal: str
+    client: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that one look at one id found.
+
+    `subject` is none where the id is gone by two sources. `identities` holds every identity that
+    policy wants on the subject by its own GET, none for one that is gone by two sources. `carriers`
+    are resources that still carry a gone subject's principals. `others` is what could be read of
+    entries that policy does not name.
+    """
+
+    id: ResourceId
+    at: datetime
+    subject: Resource | UserIdentity | None
+    assignments: tuple[RoleAssignment, ...] = ()
+    identities: Mapping[ResourceId, UserIdentity | None] = field(
+        default_factory=dict[ResourceId, UserIdentity | None]
+    )
+    carriers: Mapping[str, ResourceId] = field(default_factory=dict[str, ResourceId])
+
+    @property
+    def principal(self) -> str | None:
+        """The subject's principal today; none where it is gone or has none."""
+        return self.subject.principal if self.subject else None
+
+    @property
+    def incarnation(self) -> str | None:
+        """What tells this subject from an earlier one under the same id."""
+        if isinstance(self.subject, Resource):
+            return self.subject.incarnation
+        return self.principal
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted[T]:
+    """One thing that policy wants, the rules or identity that want it, and whether to mend it."""
+
+    what: T
+    mode: Mode
+    by: tuple[str, ...]
+    default_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What policy wants of one subject; `unresolved` are grants whose scope could not be named."""
+
+    attach: tuple[Wanted[ResourceId], ...] = ()
+    system: Wanted[None] | None = None
+    grants: tuple[Wanted[Grant], ...] = ()
+    unresolved: tuple[tuple[Wanted[str], str], ...] = ()

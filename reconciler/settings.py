@@ -1,0 +1,149 @@
+"""Settings: read once from the environment, checked, and named in every error.
+
+The only module that may read `os.environ`. On Azure they are app settings, locally the exports of
+the sandbox's `env.sh`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from reconciler.errors import ResourceIdError, SettingsError
+from reconciler.ids import ResourceId, is_guid
+
+PUBLIC_CLOUD: Final = "https://management.azure.com"
+_OWNER = re.compile(r"[a-z0-9-]{1,40}")
+_MAX_SETTLE = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one deployment of the app is told from outside; see docs/settings.md."""
+
+    owner: str
+    subscriptions: tuple[ResourceId, ...]
+    repair: bool = False
+    policies: Path = Path("policies")
+    client_id: str | None = None
+    home: ResourceId | None = None
+    makers: frozenset[str] = frozenset()
+    former_owners: frozenset[str] = frozenset()
+    settle: timedelta = timedelta(seconds=60)
+    arm_endpoint: str = PUBLIC_CLOUD
+    queue_connection: str | None = None
+    queue_service: str | None = None
+
+    def watches(self, scope: ResourceId) -> bool:
+        """Tell whether a place lies in a watched subscription."""
+        return any(subscription.contains(scope) for subscription in self.subscriptions)
+
+
+def from_environment() -> Settings:
+    """Read the process environment; raises `SettingsError` naming the first wrong setting."""
+    return read(os.environ)
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Read settings from any mapping; raises `SettingsError` naming the first wrong one."""
+    values = {name: text.strip() for name, text in environment.items() if text.strip()}
+    repair = _choice(values, "RECONCILER_MODE", ("audit", "repair")) == "repair"
+    home = _home(values)
+    if repair and home is None:
+        raise SettingsError(
+            "RECONCILER_HOME is not set: RECONCILER_MODE=repair needs the id of the app's own "
+            "resource group, so that no grant can reach it"
+        )
+    return Settings(
+        owner=_owner(_required(values, "RECONCILER_OWNER"), "RECONCILER_OWNER"),
+        subscriptions=_subscriptions(values),
+        repair=repair,
+        policies=Path(values.get("RECONCILER_POLICIES", "policies")),
+        client_id=_guid(values["RECONCILER_CLIENT_ID"], "RECONCILER_CLIENT_ID")
+        if "RECONCILER_CLIENT_ID" in values
+        else None,
+        home=home,
+        makers=frozenset(_guid(maker, name) for name, maker in _items(values, "RECONCILER_MAKERS")),
+        former_owners=frozenset(
+            _owner(owner, name) for name, owner in _items(values, "RECONCILER_FORMER_OWNERS")
+        ),
+        settle=_seconds(values, "RECONCILER_SETTLE", 60),
+        arm_endpoint=_https(values, "RECONCILER_ARM_ENDPOINT", PUBLIC_CLOUD),
+        queue_connection=values.get("AzureWebJobsStorage"),
+        queue_service=values.get("AzureWebJobsStorage__queueServiceUri"),
+    )
+
+
+def _required(values: Mapping[str, str], name: str) -> str:
+    if name not in values:
+        raise SettingsError(f"{name} is not set; see docs/settings.md")
+    return values[name]
+
+
+def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """Return one of the choices; the first is the default."""
+    text = values.get(name, choices[0]).lower()
+    if text not in choices:
+        raise SettingsError(f"{name} is {text!r}; it must be one of: {', '.join(choices)}")
+    return text
+
+
+def _items(values: Mapping[str, str], name: str) -> list[tuple[str, str]]:
+    """Return the comma-separated items of a setting, each with the setting's name for errors."""
+    parts = (part.strip() for part in values.get(name, "").split(","))
+    return [(name, part) for part in parts if part]
+
+
+def _owner(text: str, name: str) -> str:
+    if not _OWNER.fullmatch(text):
+        raise SettingsError(f"{name} is {text!r}; it must be 1 to 40 of a-z, 0-9 and '-'")
+    return text
+
+
+def _guid(text: str, name: str) -> str:
+    if not is_guid(text):
+        raise SettingsError(f"{name} is {text!r}; it must be a GUID with dashes")
+    return text.lower()
+
+
+def _subscriptions(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
+    _required(values, "RECONCILER_SUBSCRIPTIONS")
+    found: dict[ResourceId, None] = {}
+    for name, text in _items(values, "RECONCILER_SUBSCRIPTIONS"):
+        guid = text.lower().removeprefix("/subscriptions/")
+        found[ResourceId.parse(f"/subscriptions/{_guid(guid, name)}")] = None
+    return tuple(found)
+
+
+def _home(values: Mapping[str, str]) -> ResourceId | None:
+    if "RECONCILER_HOME" not in values:
+        return None
+    text = values["RECONCILER_HOME"]
+    wanted = "it must be /subscriptions/<id>/resourceGroups/<name>"
+    try:
+        home = ResourceId.parse(text)
+    except ResourceIdError as error:
+        raise SettingsError(f"RECONCILER_HOME: {error}; {wanted}") from error
+    if home != home.group_id:
+        raise SettingsError(f"RECONCILER_HOME is {text!r}; {wanted}")
+    return home
+
+
+def _seconds(values: Mapping[str, str], name: str, default: int) -> timedelta:
+    text = values.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) > _MAX_SETTLE:
+        raise SettingsError(f"{name} is {text!r}; it must be whole seconds from 0 to {_MAX_SETTLE}")
+    return timedelta(seconds=int(text))
+
+
+def _https(values: Mapping[str, str], name: str, default: str) -> str:
+    """Return an https address without path; tokens are never sent to anything else."""
+    text = values.get(name, default).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.path or parts.query:
+        raise SettingsError(f"{name} is {text!r}; it must be https://<host> without a path")
+    return text
