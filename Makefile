@@ -1,5 +1,39 @@
-.DEFAULT_GOAL := help
+# Every target sets up what it needs: uv, Python 3.13 and .venv.
+PYTHON := .venv/bin/python
+# An ARM answer to GET .../providers/Microsoft.Authorization/roleDefinitions.
+ROLES ?= ../shared/data/roles/builtin_roles_full_arm_response.json
 
-.PHONY: help
-help:
-	@echo skeleton
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit check requirements roles clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/ready ## recycle a machine in a local Azure and watch its access come back
+	@$(PYTHON) -m sandbox demo
+
+test: .venv/ready ## run all tests, on loopback only
+	@$(PYTHON) -m pytest
+
+unit: .venv/ready ## run the tests that need no sockets, in seconds
+	@$(PYTHON) -m pytest tests/unit tests/properties
+
+check: .venv/ready ## check format, lint, types and import contracts
+	@tools/check.sh
+
+requirements: ## pin the newest runtime packages in requirements.txt
+	@mkdir -p .tools
+	@tools/uv.sh pip compile pyproject.toml --quiet --upgrade --no-config \
+		--python-version 3.13 --python-platform linux --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --output-file .tools/requirements.txt
+	@{ echo "# Made from pyproject.toml by: make requirements"; cat .tools/requirements.txt; } > requirements.txt
+
+roles: .venv/ready ## rebuild reconciler/roles.csv (ROLES=<role definitions as ARM lists them>)
+	@$(PYTHON) -m tools.roles $(ROLES)
+
+clean: ## remove environments, caches and build output
+	@rm -rf .venv .tools build dist .coverage* .hypothesis .*_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml requirements.txt .python-version tools/setup.sh
+	@tools/setup.sh

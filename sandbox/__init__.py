@@ -1,1 +1,4 @@
-"""A local Azure for development, tests and the demo; never shipped, and knows nothing of `reconciler`."""
+"""A local Azure for development, tests and the demo.
+
+It is never shipped, and neither side knows the other: it imports nothing of `reconciler`.
+"""

@@ -1,0 +1,40 @@
+"""What every test may ask for, and the guards that all of them run under."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# These run without any socket, so that they stay fast and cannot depend on a server.
+OFFLINE = (ROOT / "tests" / "unit", ROOT / "tests" / "properties")
+
+# A shared machine is slow at times, which says nothing about a rule. CI repeats the same examples.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def require(condition: object, reason: str) -> None:
+    """Skip the test with `reason` unless `condition` holds; fail it where REQUIRE_ALL=1."""
+    if condition:
+        return
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"REQUIRE_ALL=1 and missing: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take sockets away from the offline tests."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in OFFLINE):
+            item.add_marker(pytest.mark.disable_socket)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The recordings of real Azure traffic, which lie beside the repository and not in it."""
+    path = ROOT.parent / "shared" / "data"
+    require(path.is_dir(), "the recordings at ../shared/data")
+    return path
