@@ -164,8 +164,10 @@ def describe(change: Change) -> dict[str, str | None]:
     """Return a change as plain values, the same for every output format and the fingerprint."""
     match change:
         case AttachIdentity(resource, identity) | DetachIdentity(resource, identity):
-            attached = str(identity) if identity else "system-assigned"
-            content = {"resource": str(resource), "identity": attached}
+            content: dict[str, str | None] = {
+                "resource": str(resource),
+                "identity": str(identity) if identity else "system-assigned",
+            }
         case CreateAssignment(grant, principal, _):
             content = {"principal": principal, **_grant(grant)}
         case UpdateAssignment(assignment, grant, _):

@@ -16,6 +16,9 @@ _FORBIDDEN = re.compile(r"[%?#\\\"'`]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
+_ONE_PAIR = 3
+"""Length of the shortest block: namespace, type, name."""
+
 type Block = tuple[str, ...]
 """`(namespace, type, name, type, name, ...)` of one `/providers/` part."""
 
@@ -86,10 +89,8 @@ class ResourceId:
         """The id one level up: the parent resource, else the scope it lies at; none for `/`."""
         if self.key == "/":
             return None
-        if self.blocks:
-            segments = 2 if len(self.blocks[-1]) > 3 else 4  # noqa: PLR2004 (one pair, or a whole /providers/ns/type/name)
-        else:
-            segments = 2
+        alone = bool(self.blocks) and len(self.blocks[-1]) == _ONE_PAIR
+        segments = 4 if alone else 2
         return self.parse(self.text.rsplit("/", segments)[0] or "/")
 
     @property
@@ -146,9 +147,7 @@ def _check(segment: str, text: str) -> None:
         # KELVIN SIGN folds to "k": such an id would equal another one that Azure tells apart.
         confusing = not character.isascii() and fold(character)[:1].isascii()
         if confusing or unicodedata.category(character) in _INVISIBLE:
-            raise ResourceIdError(
-                f"{text!a} is not an ARM id: it may not contain {ascii(character)}"
-            )
+            raise ResourceIdError(f"{text!a} is not an ARM id: it may not contain {character!a}")
 
 
 def _head(rest: list[str], keyword: str, text: str) -> str | None:
@@ -166,10 +165,10 @@ def _blocks(rest: list[str], text: str) -> list[Block]:
     blocks: list[Block] = []
     while rest:
         if fold(rest.pop(0)) != "providers":
-            raise ResourceIdError(f"{text!r} is not an ARM id: expected '/providers/' after a scope")
+            raise ResourceIdError(f"{text!r} is not an ARM id: '/providers/' must follow a scope")
         end = next((i for i in range(1, len(rest), 2) if fold(rest[i]) == "providers"), len(rest))
         block = tuple(rest[:end])
-        if len(block) < 3 or len(block) % 2 == 0:  # noqa: PLR2004 (namespace, then pairs)
+        if len(block) < _ONE_PAIR or len(block) % 2 == 0:
             raise ResourceIdError(f"{text!r} is not an ARM id: a type lacks its name")
         blocks.append(block)
         del rest[:end]

@@ -18,9 +18,10 @@ from reconciler.model import RoleAssignment
 NAMESPACE: Final = uuid.UUID("ae4fd897-d481-50aa-8b07-a3d143e52e06")
 MAX_LENGTH: Final = 512
 SERVICE_PRINCIPAL: Final = "ServicePrincipal"
-OWNER: Final = re.compile(r"[a-z0-9-]{1,40}")
 
-_MARKER = re.compile(r"heritage=identity-reconciler,owner=([a-z0-9-]{1,40}),resource=(/.*)", re.DOTALL)
+_MARKER = re.compile(
+    r"heritage=identity-reconciler,owner=([a-z0-9-]{1,40}),resource=(/.*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
