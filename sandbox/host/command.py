@@ -1,0 +1,54 @@
+"""`python -m sandbox host`: runs a function app until it is told to stop."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from sandbox.host import http
+from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
+from sandbox.host.triggers import CONNECTION, Host, now
+from sandbox.host.worker import AppError, Worker
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve an app with its queues in memory, or in the account of AzureWebJobsStorage.
+
+    Prints `ready` and the address, and ends on SIGINT or SIGTERM. Returns 0, or 1 after one line
+    about what is wrong.
+    """
+    parser = argparse.ArgumentParser(prog="python -m sandbox host", description=__doc__)
+    parser.add_argument("--port", type=int, default=7071, help="0 picks a free one (%(default)s)")
+    parser.add_argument("--app", type=Path, default=Path(), help="folder of function_app.py")
+    options = parser.parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        _serve(options.app, options.port, stop)
+    except (AppError, OSError, QueueError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(app: Path, port: int, stop: threading.Event) -> None:
+    with ExitStack() as stack:
+        memory: MemoryQueues | None = None
+        queues: Queues
+        if account := os.environ.get(CONNECTION):
+            queues = stack.enter_context(closing(StorageQueues(account)))
+        else:
+            queues = memory = MemoryQueues(now)
+        host = Host(Worker(app), queues)
+        bound = stack.enter_context(http.serving(http.application(host, memory), port))
+        if memory:
+            os.environ[CONNECTION] = http.connection_string(bound)
+            stack.callback(os.environ.pop, CONNECTION)
+        stack.enter_context(host)
+        print(f"ready http://{http.ADDRESS}:{bound}", flush=True)
+        stop.wait()

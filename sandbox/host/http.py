@@ -1,0 +1,174 @@
+"""The web entrance of a function app: the Event Grid webhook and, in memory, the queue service.
+
+`command` serves it; tests may call the WSGI application. Of the storage service's REST interface
+there is what the storage SDK needs to create a queue and send a message, delayed or not, so an app
+can defer its own requests without a storage account.
+"""
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from email.utils import format_datetime
+from socket import create_server
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+from sandbox.host.queues import MemoryQueues, Message, QueueError
+from sandbox.host.triggers import Host
+from sandbox.host.worker import InvocationError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+ADDRESS = "127.0.0.1"
+ACCOUNT = "devstoreaccount1"
+WEBHOOK = "/runtime/webhooks/eventgrid"
+
+_ROUTES = Map(
+    [
+        Rule(WEBHOOK, methods=["OPTIONS"], endpoint="handshake"),
+        Rule(WEBHOOK, methods=["POST"], endpoint="events"),
+        Rule(f"/{ACCOUNT}/<queue>", methods=["PUT"], endpoint="create"),
+        Rule(f"/{ACCOUNT}/<queue>/messages", methods=["POST"], endpoint="send"),
+    ]
+)
+
+
+def connection_string(port: int) -> str:
+    """Give the AzureWebJobsStorage that reaches the queues served at this port."""
+    key = base64.b64encode(b"opens nothing").decode()
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};"
+        f"QueueEndpoint=http://{ADDRESS}:{port}/{ACCOUNT};"
+    )
+
+
+def application(host: Host, queues: MemoryQueues | None = None) -> "WSGIApplication":
+    """Build the WSGI application; without `queues` it has no queue service."""
+
+    @Request.application
+    def respond(request: Request) -> Response:
+        # The real host compares paths without regard to case.
+        routes = _ROUTES.bind_to_environ(request.environ)
+        try:
+            endpoint, values = routes.match(request.path.lower())
+            if endpoint == "handshake":
+                return _handshake(request)
+            if endpoint == "events":
+                return _events(host, request)
+            if queues is None:
+                raise NotFound
+            return _STORAGE[endpoint](queues, values["queue"], request)
+        except HTTPException as error:
+            return Response(str(error), error.code)
+        except QueueError as error:
+            return Response(status=error.status, headers={"x-ms-error-code": error.code})
+
+    return respond
+
+
+@contextmanager
+def serving(app: "WSGIApplication", port: int = 0) -> Generator[int]:
+    """Serve on the loopback address while the context lasts, at `port` or any free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with create_server((ADDRESS, port)) as listener:
+        server = make_server(
+            ADDRESS, port, app, threaded=True, request_handler=_Quiet, fd=listener.fileno()
+        )
+    thread = threading.Thread(target=server.serve_forever, name="http")
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Logs nothing, and closes each connection so that none outlives the server."""
+
+    protocol_version = "HTTP/1.0"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+def _handshake(request: Request) -> Response:
+    """Agree to a CloudEvents subscription (documented, facts A1)."""
+    origin = request.headers.get("WebHook-Request-Origin", "*")
+    return Response(headers={"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"})
+
+
+def _events(host: Host, request: Request) -> Response:
+    """Take a delivery, an array of events or one (facts A1); the statuses are Core Tools'."""
+    body = request.get_json(force=True)
+    events: list[dict[str, Any]] = body if isinstance(body, list) else [body]
+    match request.headers.get("aeg-event-type"):
+        case "SubscriptionValidation":
+            return _json({"validationResponse": events[0]["data"]["validationCode"]})
+        case "Notification":
+            return _deliver(host, events, request.args.get("functionName", ""))
+        case "Unsubscribe":
+            return Response(status=202)
+        case _:
+            return Response("the header aeg-event-type is missing or unknown", 400)
+
+
+def _deliver(host: Host, events: list[dict[str, Any]], function: str) -> Response:
+    try:
+        for event in events:
+            host.deliver(event, function)
+    except LookupError as error:
+        return Response(str(error), 404)
+    except InvocationError as error:
+        return Response(error.message, 500)
+    return Response(status=202)
+
+
+def _create(queues: MemoryQueues, queue: str, _request: Request) -> Response:
+    return Response(status=201 if queues.create(queue) else 204)
+
+
+def _send(queues: MemoryQueues, queue: str, request: Request) -> Response:
+    # Only what the app's own SDK sends is read here, over the loopback address.
+    text = ET.fromstring(request.get_data()).findtext("MessageText", "")  # noqa: S314 - see above.
+    delay = timedelta(seconds=int(request.args.get("visibilitytimeout", 0)))
+    message = queues.put(queue, text, delay)
+    return Response(_receipt(message), 201, mimetype="application/xml")
+
+
+_STORAGE: dict[str, Callable[[MemoryQueues, str, Request], Response]] = {
+    "create": _create,
+    "send": _send,
+}
+
+
+def _receipt(message: Message) -> str:
+    """Write the answer to Put Message (documented)."""
+    listing = ET.Element("QueueMessagesList")
+    entry = ET.SubElement(listing, "QueueMessage")
+    for name, value in {
+        "MessageId": message.id,
+        "InsertionTime": format_datetime(message.inserted, usegmt=True),
+        "ExpirationTime": format_datetime(message.expires, usegmt=True),
+        "PopReceipt": message.receipt,
+        "TimeNextVisible": format_datetime(message.visible, usegmt=True),
+    }.items():
+        ET.SubElement(entry, name).text = value
+    return ET.tostring(listing, encoding="unicode")
+
+
+def _json(value: object) -> Response:
+    return Response(json.dumps(value), mimetype="application/json")

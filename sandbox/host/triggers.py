@@ -1,0 +1,323 @@
+"""The triggers of a function app: Event Grid events, queue messages and timers.
+
+`Host` invokes the worker's functions and puts what they produce into queues. `http` delivers events
+to it, `command` and the tests start and stop it.
+"""
+
+import base64
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from sandbox.host import schedule
+from sandbox.host.options import QueueOptions
+from sandbox.host.protocol import TypedData
+from sandbox.host.queues import Message, QueueError, Queues
+from sandbox.host.worker import AppError, Binding, Function, InvocationError, Worker
+
+# How long a taken message stays hidden (documented). The real host renews this lease while the
+# function runs; this one does not, so a function that takes longer sees its message twice.
+LEASE = timedelta(minutes=10)
+# How often queues and timers are looked at, in seconds of real time: an injected clock may jump.
+POLL = 0.05
+# What this host can do; an app with another binding is refused rather than run without it.
+BINDINGS = frozenset({"eventGridTrigger", "queueTrigger", "timerTrigger", "queue"})
+CONNECTION = "AzureWebJobsStorage"
+
+log = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """Read the real clock, in UTC."""
+    return datetime.now(UTC)
+
+
+class Host:
+    """A running function app: `with Host(worker, queues) as host: host.deliver(event)`."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        queues: Queues,
+        clock: Callable[[], datetime] = now,
+        settings: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.worker = worker
+        self.queues = queues
+        self.clock = clock
+        self.settings = settings
+        self.options = QueueOptions.read(worker.app_dir)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._running = 0
+        self._begun = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the worker, then listen to the queues and run the timers.
+
+        Raises:
+            AppError: the app cannot be indexed, or has a binding that this host lacks.
+            ValueError: a timer's schedule cannot be read.
+            QueueError: the storage account does not answer.
+        """
+        self.worker.start()
+        try:
+            self._check()
+            timers = {one.name: self._schedule(one) for one in self._triggered("timerTrigger")}
+            listeners = self._triggered("queueTrigger")
+            for function in listeners:
+                self.queues.create(function.trigger["queueName"])
+        except BaseException:
+            self.worker.stop()
+            raise
+        self._stopping.clear()
+        for function in listeners:
+            self._spawn(self._listen, function)
+        if timers:
+            self._spawn(self._tick, timers)
+
+    def stop(self) -> None:
+        """Let running functions finish, then stop everything."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        self.worker.stop()
+
+    def deliver(self, event: Mapping[str, Any], function: str | None = None) -> None:
+        """Hand one event, of either schema, to the Event Grid functions or the named one.
+
+        Raises:
+            InvocationError: a function raised; Event Grid would deliver the event again.
+            LookupError: there is no such function.
+        """
+        found = self._triggered("eventGridTrigger", function)
+        if not found:
+            raise LookupError(f"cannot find function: {function!r}")
+        for one in found:
+            self._run(one, TypedData(json=json.dumps(event)))
+
+    def fire_timer(self, name: str, *, past_due: bool = False) -> None:
+        """Run a timer's function now, whatever its schedule says.
+
+        Raises:
+            InvocationError: the function raised.
+            LookupError: there is no such timer.
+        """
+        found = self._triggered("timerTrigger", name)
+        if not found:
+            raise LookupError(f"the app has no timer {name!r}")
+        info = {
+            "Schedule": {"AdjustForDST": True},
+            "ScheduleStatus": {
+                "Last": self.clock().isoformat(),
+                "Next": self._schedule(found[0]).after(self.clock()).isoformat(),
+            },
+            "IsPastDue": past_due,
+        }
+        self._run(found[0], TypedData(json=json.dumps(info)))
+
+    def drain(self, timeout: float) -> None:
+        """Wait until no message is visible and nothing runs; delayed messages may remain.
+
+        Raises:
+            TimeoutError: that takes longer than `timeout` seconds of real time.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._idle():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the queues are not empty after {timeout:g} s")
+            time.sleep(POLL / 5)
+
+    def _check(self) -> None:
+        for function in self.worker.functions:
+            for binding in function.bindings:
+                kind, connection = binding["type"], binding.get("connection", CONNECTION)
+                if kind not in BINDINGS or connection != CONNECTION:
+                    raise AppError(
+                        f"this host has no {kind} binding on {connection}, which"
+                        f" {function.name} asks for as {binding['name']!r}"
+                    )
+
+    def _triggered(self, kind: str, name: str | None = None) -> list[Function]:
+        return [
+            one
+            for one in self.worker.functions
+            if one.trigger["type"] == kind and name in (None, one.name)
+        ]
+
+    def _run(
+        self,
+        function: Function,
+        data: TypedData,
+        metadata: Mapping[str, TypedData] | None = None,
+    ) -> None:
+        with self._busy():
+            result = self.worker.invoke(function.name, {function.trigger["name"]: data}, metadata)
+            for binding in function.outputs:
+                for text in _texts(result.outputs.get(binding["name"])):
+                    self._send(binding, text)
+
+    def _send(self, binding: Binding, text: str) -> None:
+        # The real host creates a queue when the first message goes there.
+        queue = binding["queueName"]
+        self.queues.create(queue)
+        encoded = base64.b64encode(text.encode()).decode() if self.options.base64 else text
+        self.queues.put(queue, encoded)
+
+    def _listen(self, function: Function) -> None:
+        # As documented, a new batch is fetched when no more than the threshold are still running.
+        queue = function.trigger["queueName"]
+        most = self.options.batch_size + self.options.new_batch_threshold
+        running: set[Future[None]] = set()
+        with ThreadPoolExecutor(most, thread_name_prefix=f"queue-{queue}") as pool:
+            while not self._stopping.is_set():
+                if len(running) > self.options.new_batch_threshold:
+                    running = wait(running, POLL, return_when=FIRST_COMPLETED).not_done
+                    continue
+                with self._busy():
+                    batch = self._take(queue)
+                    for message in batch:
+                        self._count(1)
+                        future = pool.submit(self._process, function, message)
+                        future.add_done_callback(self._done)
+                        running.add(future)
+                if not batch:
+                    self._stopping.wait(POLL)
+                running = {one for one in running if not one.done()}
+
+    def _take(self, queue: str) -> list[Message]:
+        try:
+            return self.queues.get(queue, LEASE, self.options.batch_size)
+        except QueueError:
+            log.exception("cannot read queue %s", queue)
+            return []
+
+    def _process(self, function: Function, message: Message) -> None:
+        queue = function.trigger["queueName"]
+        try:
+            try:
+                text = self._decode(message.text)
+                self._run(function, TypedData(string=text), _metadata(message, text))
+            except (InvocationError, QueueError, ValueError) as error:
+                self._fail(queue, message, str(error))
+            else:
+                self.queues.delete(queue, message)
+        except QueueError:
+            # Its lease ends at some time, and the message comes again.
+            log.exception("message %s of queue %s is left where it is", message.id, queue)
+
+    def _done(self, work: Future[None]) -> None:
+        self._count(-1)
+        if error := work.exception():
+            log.error("the host itself failed", exc_info=error)
+
+    def _decode(self, text: str) -> str:
+        return base64.b64decode(text, validate=True).decode() if self.options.base64 else text
+
+    def _fail(self, queue: str, message: Message, reason: str) -> None:
+        if message.dequeued < self.options.max_dequeue_count:
+            log.warning("message %s of queue %s failed: %s", message.id, queue, reason)
+            self.queues.release(queue, message, self.options.visibility_timeout)
+            return
+        poison = f"{queue}-poison"
+        log.error("message %s moves to %s: %s", message.id, poison, reason)
+        self.queues.create(poison)
+        self.queues.put(poison, message.text)
+        self.queues.delete(queue, message)
+
+    def _schedule(self, function: Function) -> schedule.Schedule:
+        expression = function.trigger["schedule"]
+        if setting := re.fullmatch(r"%(.+)%", expression):
+            expression = self.settings.get(setting[1], "")
+        try:
+            return schedule.parse(expression)
+        except ValueError as error:
+            raise ValueError(f"timer {function.name}: {error}") from error
+
+    def _tick(self, timers: Mapping[str, schedule.Schedule]) -> None:
+        due = {name: one.after(self.clock()) for name, one in timers.items()}
+        while not self._stopping.wait(POLL):
+            for name, one in timers.items():
+                if self.clock() >= due[name]:
+                    self._fire_quietly(name)
+                    due[name] = one.after(self.clock())
+
+    def _fire_quietly(self, name: str) -> None:
+        try:
+            self.fire_timer(name)
+        except InvocationError as error:
+            log.error("timer %s failed: %s", name, error)  # noqa: TRY400 - no trace of the host's.
+
+    def _spawn(self, work: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=work, args=args, name=work.__name__)
+        self._threads.append(thread)
+        thread.start()
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._running += change
+            self._begun += max(change, 0)
+
+    def _idle(self) -> bool:
+        """Tell whether all is quiet, and was so while the queues were looked at one by one."""
+        with self._lock:
+            before = self._running, self._begun
+        quiet = not any(
+            self.queues.waiting(one.trigger["queueName"]) for one in self._triggered("queueTrigger")
+        )
+        with self._lock:
+            return quiet and before == (0, self._begun)
+
+
+def _metadata(message: Message, text: str) -> dict[str, TypedData]:
+    """Say of a message what the real host says, in the same forms: numbers and times as JSON."""
+    return {
+        "QueueTrigger": TypedData(string=text),
+        "Id": TypedData(string=message.id),
+        "PopReceipt": TypedData(string=message.receipt),
+        "DequeueCount": TypedData(json=json.dumps(message.dequeued)),
+        "ExpirationTime": TypedData(json=json.dumps(message.expires.isoformat())),
+        "InsertionTime": TypedData(json=json.dumps(message.inserted.isoformat())),
+        "NextVisibleTime": TypedData(json=json.dumps(message.visible.isoformat())),
+    }
+
+
+def _texts(output: object) -> list[str]:
+    """Turn an output into messages as the real host does: an array becomes one per item."""
+    if output is None:
+        return []
+    if isinstance(output, bytes):
+        return [output.decode()]
+    if isinstance(output, str):
+        try:
+            parsed = json.loads(output)
+        except ValueError:
+            return [output]
+        output = parsed if isinstance(parsed, list | dict) else output
+    items = output if isinstance(output, list) else [output]
+    return [one if isinstance(one, str) else json.dumps(one, indent=2) for one in items]
