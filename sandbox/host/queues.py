@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient
 
 NOW = timedelta()
@@ -153,14 +153,12 @@ class StorageQueues:
 
     def create(self, queue: str) -> bool:
         """See `Queues`."""
-        try:
-            with self._queue(queue) as client:
+        with self._queue(queue) as client:
+            try:
                 client.create_queue()
-        except QueueError as error:
-            if error.code != "QueueAlreadyExists":
-                raise
-            return False
-        return True
+            except ResourceExistsError:
+                return False
+            return True
 
     def put(self, queue: str, text: str, delay: timedelta = NOW) -> Message:
         """See `Queues`; the service counts delays in whole seconds."""
@@ -194,7 +192,7 @@ class StorageQueues:
             yield self._service.get_queue_client(name)
         except HttpResponseError as error:
             code = getattr(error, "error_code", None) or error.reason
-            raise QueueError(error.status_code or 0, str(code)) from error
+            raise QueueError(error.status_code or 0, getattr(code, "value", code)) from error
         except AzureError as error:
             raise QueueError(0, str(error)) from error
 

@@ -1,0 +1,84 @@
+"""The command that runs a function app."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import ROOT
+from tests.host.conftest import APPS, event
+
+HOURLY = {"SWEEP": "0 0 * * * *"}
+RUN = "import sys; from sandbox.host.command import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(app: Path, settings: dict[str, str], port: int = 0) -> subprocess.Popen[str]:
+    """Run the command in a process of its own."""
+    inherited = {key: value for key, value in os.environ.items() if key != "AzureWebJobsStorage"}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, "--port", str(port), "--app", str(app)],
+        cwd=ROOT,
+        env=inherited | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
+    """It says where it is ready, takes events and ends well."""
+    with start(APPS / "relay", HOURLY) as process:
+        assert process.stdout
+        address = process.stdout.readline().removeprefix("ready ").strip()
+        answer = requests.post(
+            f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
+            json=[event("nothing")],
+            headers={"aeg-event-type": "Notification"},
+            timeout=20,
+        )
+        process.send_signal(number)
+        process.communicate(timeout=20)
+
+    assert address.startswith("http://127.0.0.1:")
+    assert answer.status_code == 202
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("app", "settings", "message"),
+    [
+        ("absent", {}, "error: no function_app.py in"),
+        ("broken", {}, "error: ValueError: the policy folder is empty"),
+        ("relay", {}, "error: timer timer_trigger: schedule '' has 0 fields"),
+        ("relay", {"AzureWebJobsStorage": "nonsense"}, "error: Connection string"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    app: str, settings: dict[str, str], message: str
+) -> None:
+    """The exit code is 1, and nothing was said to be ready."""
+    with start(APPS / app, settings) as process:
+        stdout, stderr = process.communicate(timeout=20)
+
+    assert (process.returncode, stdout) == (1, "")
+    assert [line for line in stderr.splitlines() if line.startswith("error: ")] == [
+        stderr.splitlines()[-1]
+    ]
+    assert stderr.splitlines()[-1].startswith(message)
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    """The reason comes from the system."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start(APPS / "relay", HOURLY, port) as process:
+            _, stderr = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "Address already in use" in stderr.splitlines()[-1]

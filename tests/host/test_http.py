@@ -1,0 +1,123 @@
+"""The web entrance: the Event Grid webhook and the part of the queue service that an app uses."""
+
+import json
+
+import pytest
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+from werkzeug.test import Client, TestResponse
+
+from sandbox.host.http import application, connection_string, serving
+from sandbox.host.queues import MemoryQueues
+from sandbox.host.triggers import Host
+from tests.host.conftest import Clock, event, objects
+
+ENOUGH = 20
+WEBHOOK = "/runtime/webhooks/EventGrid?functionName=event_grid_trigger"
+
+
+def post(host: Host, body: object, kind: str = "Notification", url: str = WEBHOOK) -> TestResponse:
+    """Deliver as Event Grid does."""
+    return Client(application(host)).post(url, json=body, headers={"aeg-event-type": kind})
+
+
+def test_the_handshake_of_event_grid_returns_the_code(host: Host) -> None:
+    """The subscription is validated with 200 and the code, before any function runs."""
+    data = {"validationCode": "512d38b6", "validationUrl": "https://example.com"}
+
+    answer = post(host, [event(**data)], "SubscriptionValidation")
+
+    assert (answer.status_code, answer.json) == (200, {"validationResponse": "512d38b6"})
+
+
+def test_the_handshake_of_cloud_events_allows_the_origin(host: Host) -> None:
+    """An OPTIONS request asks, a header answers."""
+    headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+
+    answer = Client(application(host)).options(WEBHOOK, headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+
+
+@pytest.mark.parametrize("body", [[event("a"), event("b")], [event("a")], event("a")])
+def test_a_delivery_invokes_the_function_once_per_event(
+    host: Host, queues: MemoryQueues, body: object
+) -> None:
+    """An array or a single event is accepted with 202."""
+    count = len(body) if isinstance(body, list) else 1
+
+    assert post(host, body).status_code == 202
+
+    host.drain(ENOUGH)
+    assert len(objects(queues, "done")) == 2 * count
+
+
+def test_a_delivery_that_fails_is_refused_so_that_it_comes_again(host: Host) -> None:
+    """The sender sees a server error and why."""
+    answer = post(host, [event() | {"eventTime": "not a time"}])
+
+    assert answer.status_code == 500
+    assert answer.text.startswith("ValueError: ")
+
+
+@pytest.mark.parametrize("name", ["absent", "queue_trigger"])
+def test_a_delivery_to_an_unknown_function_is_not_found(host: Host, name: str) -> None:
+    """Only functions with an Event Grid trigger can be addressed."""
+    answer = post(host, [event()], url=f"/runtime/webhooks/eventgrid?functionName={name}")
+
+    assert answer.status_code == 404
+
+
+def test_other_deliveries_are_answered_as_by_core_tools(host: Host) -> None:
+    """Unsubscribing is accepted; an unknown kind, a body that is not JSON and a path are not."""
+    client = Client(application(host))
+    headers = {"aeg-event-type": "Notification"}
+
+    assert post(host, [], "Unsubscribe").status_code == 202
+    assert post(host, [], "").status_code == 400
+    assert client.post(WEBHOOK, data="{", headers=headers).status_code == 400
+    assert client.get("/").status_code == 404
+
+
+def test_a_message_that_the_app_defers_reaches_its_queue_trigger(
+    host: Host, queues: MemoryQueues, clock: Clock
+) -> None:
+    """The storage SDK sends it, it waits for its time, and then the function gets it."""
+    with serving(application(host, queues)) as port, _client(port, "work") as client:
+        sent = client.send_message(json.dumps({"later": "<&>"}), visibility_timeout=60)
+        host.drain(ENOUGH)
+        queues.create("done")
+        early = queues.waiting("done")
+        clock.turn(60)
+        host.drain(ENOUGH)
+
+    (done,) = objects(queues, "done")
+    assert not early
+    assert (done["id"], done["body"]) == (sent.id, '{"later": "<&>"}')
+
+
+def test_the_storage_sdk_creates_queues_and_learns_of_missing_ones(
+    host: Host, queues: MemoryQueues
+) -> None:
+    """Its own exceptions come out, by the service's statuses and error codes."""
+    with serving(application(host, queues)) as port, _client(port, "new") as client:
+        with pytest.raises(ResourceNotFoundError, match="QueueNotFound"):
+            client.send_message("too early")
+        client.create_queue()
+        client.send_message("in time")
+        with pytest.raises(ResourceExistsError):
+            client.create_queue()
+
+    assert queues.waiting("new")
+
+
+def test_without_queues_in_memory_there_is_no_queue_service(host: Host) -> None:
+    """The app then talks to the storage account itself."""
+    assert Client(application(host)).put("/devstoreaccount1/work").status_code == 404
+
+
+def _client(port: int, queue: str) -> QueueClient:
+    return QueueClient.from_connection_string(
+        connection_string(port), queue, message_encode_policy=TextBase64EncodePolicy()
+    )

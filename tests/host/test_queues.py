@@ -1,0 +1,178 @@
+"""One contract for queues, in memory and in a real storage emulator."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from sandbox.host.http import connection_string
+from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
+from tests.conftest import ROOT, require
+from tests.host.conftest import Clock
+
+# The emulator's one account and key, as its documentation gives them.
+EMULATOR_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+SHORT = timedelta(seconds=1)
+LONG = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Queues, one of which exists, and the way to let their time pass."""
+
+    queues: Queues
+    turn: Callable[[float], None]
+    queue: str = "contract"
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Generator[str]:
+    """A running queue emulator's connection string."""
+    local = ROOT / ".tools" / "node_modules" / ".bin" / "azurite-queue"
+    binary = str(local) if local.exists() else shutil.which("azurite-queue")
+    require(binary, "Azurite (npm install --prefix .tools azurite@3.35)")
+    command = [str(binary), "--queueHost", "127.0.0.1", "--queuePort", "0"]
+    options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        ready = next(line for line in process.stdout if "successfully listens" in line)
+        port = int(ready.rsplit(":", 1)[1])
+        made_up = connection_string(port).split("AccountKey=")[1].split(";")[0]
+        yield connection_string(port).replace(made_up, EMULATOR_KEY)
+        process.terminate()
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def store(request: pytest.FixtureRequest, clock: Clock) -> Generator[Store]:
+    """An empty queue of either kind."""
+    if request.param == "memory":
+        store = Store(MemoryQueues(clock), clock.turn)
+        store.queues.create(store.queue)
+        yield store
+        return
+    with closing(StorageQueues(request.getfixturevalue("azurite"))) as queues:
+        store = Store(queues, time.sleep)
+        queues.create(store.queue)
+        while taken := queues.get(store.queue, LONG, 32):
+            for message in taken:
+                queues.delete(store.queue, message)
+        yield store
+
+
+def test_creating_a_queue_again_changes_nothing(store: Store) -> None:
+    """The answer tells whether it was missing."""
+    assert store.queues.create("created-once")
+    assert not store.queues.create("created-once")
+
+
+def test_a_taken_message_is_hidden_and_counted(store: Store) -> None:
+    """It comes with its text, its times and the number of attempts."""
+    sent = store.queues.put(store.queue, "<a & b>")
+    assert store.queues.waiting(store.queue)
+
+    (taken,) = store.queues.get(store.queue, LONG)
+
+    assert (taken.id, taken.text, taken.dequeued) == (sent.id, "<a & b>", 1)
+    assert taken.expires - taken.inserted == timedelta(days=7)
+    assert taken.visible > taken.inserted
+    assert not store.queues.waiting(store.queue)
+    assert store.queues.get(store.queue, LONG) == []
+
+
+def test_a_message_comes_again_when_its_lease_ends(store: Store) -> None:
+    """Who took it may have died."""
+    store.queues.put(store.queue, "again")
+    (first,) = store.queues.get(store.queue, SHORT)
+    store.turn(1.5)
+
+    (second,) = store.queues.get(store.queue, LONG)
+
+    assert (second.id, second.dequeued) == (first.id, 2)
+
+
+def test_a_delayed_message_is_not_visible_before_its_time(store: Store) -> None:
+    """It is neither waiting nor to be had."""
+    store.queues.put(store.queue, "later", delay=timedelta(seconds=2))
+    assert not store.queues.waiting(store.queue)
+    store.turn(2.5)
+
+    assert store.queues.waiting(store.queue)
+
+
+def test_a_released_message_is_visible_after_its_delay(store: Store) -> None:
+    """Without a delay at once; its count stays."""
+    store.queues.put(store.queue, "back")
+    (first,) = store.queues.get(store.queue, LONG)
+    store.queues.release(store.queue, first)
+    (second,) = store.queues.get(store.queue, LONG)
+    store.queues.release(store.queue, second, LONG)
+
+    assert second.dequeued == 2
+    assert not store.queues.waiting(store.queue)
+
+
+def test_up_to_the_limit_are_taken_at_once(store: Store) -> None:
+    """The rest is left for the next."""
+    for text in "abc":
+        store.queues.put(store.queue, text)
+
+    taken = [store.queues.get(store.queue, LONG, 2) for _ in range(2)]
+
+    assert [[one.text for one in batch] for batch in taken] == [["a", "b"], ["c"]]
+
+
+def test_a_deleted_message_is_gone(store: Store) -> None:
+    """Deleting it twice is told apart."""
+    store.queues.put(store.queue, "done")
+    (taken,) = store.queues.get(store.queue, SHORT)
+    store.queues.delete(store.queue, taken)
+    store.turn(1.5)
+
+    assert not store.queues.waiting(store.queue)
+    with pytest.raises(QueueError) as raised:
+        store.queues.delete(store.queue, taken)
+    assert (raised.value.status, raised.value.code) == (404, "MessageNotFound")
+
+
+def test_only_the_latest_receipt_may_delete_or_release(store: Store) -> None:
+    """Whoever lost the lease has lost the message."""
+    store.queues.put(store.queue, "mine")
+    (first,) = store.queues.get(store.queue, LONG)
+    store.queues.release(store.queue, first)
+    store.queues.get(store.queue, LONG)
+
+    with pytest.raises(QueueError) as deleting:
+        store.queues.delete(store.queue, first)
+    with pytest.raises(QueueError) as releasing:
+        store.queues.release(store.queue, first)
+    assert deleting.value.code == releasing.value.code == "PopReceiptMismatch"
+    assert deleting.value.status == 400
+
+
+def test_a_missing_queue_is_an_error(store: Store) -> None:
+    """Nothing is made up for a misspelt name."""
+    attempts: list[Callable[[], object]] = [
+        lambda: store.queues.put("absent", ""),
+        lambda: store.queues.get("absent", LONG),
+        lambda: store.queues.waiting("absent"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(QueueError, match="404 QueueNotFound"):
+            attempt()
+
+
+def test_a_message_is_forgotten_after_seven_days(clock: Clock) -> None:
+    """Only in memory, where the clock can be turned."""
+    queues = MemoryQueues(clock)
+    queues.create("old")
+    queues.put("old", "stale")
+    clock.turn(7 * 24 * 3600)
+
+    assert queues.get("old", LONG) == []
