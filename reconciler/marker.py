@@ -19,8 +19,9 @@ NAMESPACE: Final = uuid.UUID("ae4fd897-d481-50aa-8b07-a3d143e52e06")
 MAX_LENGTH: Final = 512
 SERVICE_PRINCIPAL: Final = "ServicePrincipal"
 
+# "=" is kept for the keys, so that a fourth one is not taken for the end of the resource's name.
 _MARKER = re.compile(
-    r"heritage=identity-reconciler,owner=([a-z0-9-]{1,40}),resource=(/.*)", re.DOTALL
+    r"heritage=identity-reconciler,owner=([a-z0-9-]{1,40}),resource=(/[^=]*)", re.DOTALL
 )
 
 
@@ -75,6 +76,12 @@ class Ownership:
         if not found or found.owner not in {self.owner, *self.former_owners}:
             return None
         return found if self.made(assignment) else None
+
+    def may_write(self, assignment: RoleAssignment) -> bool:
+        """Tell whether it is ours, or lost nothing but its marker; another owner's never is."""
+        if self.marker_of(assignment):
+            return True
+        return parse(assignment.description) is None and self.made(assignment)
 
     def made(self, assignment: RoleAssignment) -> bool:
         """Tell whether the three marks that the description cannot lose are ours.

@@ -1,0 +1,192 @@
+"""The marker's exact text, the names of our assignments, and what makes an assignment ours."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from reconciler import marker
+from reconciler.ids import ResourceId
+from reconciler.marker import Marker, Ownership
+from reconciler.model import RoleAssignment
+
+SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
+MACHINE = ResourceId.parse(
+    f"{SUBSCRIPTION}/resourceGroups/RG/providers/Microsoft.Compute/virtualMachines/VM-1"
+)
+TEXT = (
+    "heritage=identity-reconciler,owner=prod,"
+    f"resource={SUBSCRIPTION}/resourcegroups/rg/providers/microsoft.compute/virtualmachines/vm-1"
+)
+SCOPE = ResourceId.parse(f"{SUBSCRIPTION}/resourceGroups/rg")
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+PRINCIPAL = "22222222-2222-2222-2222-222222222222"
+MAKER = "aaaaaaaa-3333-3333-3333-333333333333"
+NAME = "381e8404-e4ac-559b-8e15-3ffb111980b4"
+
+US = Ownership(owner="prod", makers=frozenset({MAKER}), former_owners=frozenset({"pilot"}))
+OURS = RoleAssignment(
+    id=ResourceId.parse(f"{SCOPE}/providers/Microsoft.Authorization/roleAssignments/{NAME}"),
+    principal=PRINCIPAL,
+    principal_type="ServicePrincipal",
+    role=READER,
+    scope=SCOPE,
+    description=TEXT,
+    created_by=MAKER,
+)
+
+
+def test_a_marker_has_its_keys_in_one_order_and_the_resource_in_lower_case() -> None:
+    """The text is a format that other deployments and later versions read."""
+    assert str(Marker("prod", MACHINE)) == TEXT
+    assert US.marker_for(MACHINE) == TEXT
+
+
+def test_a_marker_is_read_back() -> None:
+    """What we wrote names its owner and its resource."""
+    assert marker.parse(TEXT) == Marker("prod", MACHINE)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        pytest.param(None, id="no description"),
+        pytest.param("", id="empty"),
+        pytest.param("Granted by hand", id="somebody's words"),
+        pytest.param(TEXT.replace("identity-reconciler", "other"), id="foreign heritage"),
+        pytest.param(TEXT.upper(), id="upper case"),
+        pytest.param(TEXT.replace("heritage", "Heritage"), id="key in another case"),
+        pytest.param(TEXT.replace("vm-1", "VM-1"), id="resource in another case"),
+        pytest.param(TEXT.replace("owner=prod", "owner=Prod"), id="owner in another case"),
+        pytest.param(TEXT.replace("owner=prod", "owner="), id="no owner"),
+        pytest.param(TEXT.replace("owner=prod", "owner=a_b"), id="owner with a wrong character"),
+        pytest.param(TEXT.replace("prod", "a" * 41), id="owner of 41 characters"),
+        pytest.param(TEXT.replace("owner=prod,", ""), id="owner missing"),
+        pytest.param(TEXT.partition(",resource=")[0], id="resource missing"),
+        pytest.param(TEXT.partition("/")[0], id="resource empty"),
+        pytest.param(TEXT.replace("=/subscriptions", "=subscriptions"), id="resource without '/'"),
+        pytest.param(TEXT.replace("/vm-1", "/.."), id="resource with dots"),
+        pytest.param(TEXT + ",extra=1", id="extra key behind"),
+        pytest.param("extra=1," + TEXT, id="extra key in front"),
+        pytest.param(TEXT.replace(",resource", ",extra=1,resource"), id="extra key between"),
+        pytest.param(TEXT.replace("prod,", "prod,owner=prod,"), id="key twice"),
+        pytest.param(re.sub(r"^(.*?),(.*?),", r"\2,\1,", TEXT), id="keys in another order"),
+        pytest.param(" " + TEXT, id="blank in front"),
+        pytest.param(TEXT + " ", id="blank behind"),
+        pytest.param(TEXT.replace(",", ", "), id="blank after commas"),
+        pytest.param(TEXT + "\n", id="newline behind"),
+        pytest.param("\n" + TEXT, id="newline in front"),
+        pytest.param(f"{TEXT}\n{TEXT}", id="two markers"),
+    ],
+)
+def test_anything_but_the_exact_form_is_no_marker(description: str | None) -> None:
+    """A text that we did not write makes the assignment somebody else's."""
+    assert marker.parse(description) is None
+    assert US.marker_of(replace(OURS, description=description)) is None
+
+
+def test_a_marker_holds_at_most_512_characters() -> None:
+    """Longer descriptions are not read; Azure's own limit would not fit them either."""
+    longest = TEXT.ljust(marker.MAX_LENGTH, "x")
+
+    assert len(longest) == 512
+    assert marker.parse(longest) is not None
+    assert marker.parse(longest + "x") is None
+
+
+def test_an_owner_holds_at_most_40_characters() -> None:
+    """The longest owner that settings allow is read back."""
+    found = marker.parse(TEXT.replace("prod", "a" * 40))
+
+    assert found is not None
+    assert found.owner == "a" * 40
+
+
+def test_the_name_of_an_assignment_never_changes() -> None:
+    """Names that stand in Azure were made from this triple in this way (design, section 5)."""
+    assert marker.assignment_name(SCOPE, READER, PRINCIPAL) == NAME
+    assert (
+        marker.assignment_name(
+            ResourceId.parse(str(SCOPE).upper()), READER.upper(), PRINCIPAL.upper()
+        )
+        == NAME
+    )
+
+
+def test_an_assignment_with_all_four_marks_is_ours() -> None:
+    """Its marker tells for which resource it was made."""
+    assert US.made(OURS)
+    assert US.marker_of(OURS) == Marker("prod", MACHINE)
+
+
+def test_the_case_of_guids_does_not_make_it_another_s() -> None:
+    """Azure spells GUIDs and ids in either case."""
+    shouted = replace(
+        OURS,
+        id=ResourceId.parse(str(OURS.id).upper()),
+        principal=PRINCIPAL.upper(),
+        role=READER.upper(),
+        scope=ResourceId.parse(str(SCOPE).upper()),
+        created_by=MAKER.upper(),
+    )
+
+    assert US.marker_of(shouted) == Marker("prod", MACHINE)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param(
+            replace(OURS, id=ResourceId.parse(str(OURS.id).replace(NAME, PRINCIPAL))),
+            id="another name",
+        ),
+        pytest.param(
+            replace(OURS, id=ResourceId.parse(str(OURS.id).replace("-", ""))),
+            id="name without dashes",
+        ),
+        pytest.param(replace(OURS, principal=MAKER), id="name of another principal"),
+        pytest.param(replace(OURS, role=PRINCIPAL), id="name of another role"),
+        pytest.param(replace(OURS, scope=MACHINE), id="name of another scope"),
+        pytest.param(replace(OURS, principal_type="User"), id="a person"),
+        pytest.param(replace(OURS, principal_type="Group"), id="a group"),
+        pytest.param(replace(OURS, principal_type=""), id="no principal type"),
+        pytest.param(replace(OURS, created_by=PRINCIPAL), id="made by another"),
+        pytest.param(replace(OURS, created_by=None), id="maker not yet known"),
+        pytest.param(replace(OURS, created_by=""), id="maker empty"),
+    ],
+)
+def test_one_missing_mark_makes_it_not_ours(foreign: RoleAssignment) -> None:
+    """A forged marker alone is not enough to have an assignment changed or deleted."""
+    assert not US.made(foreign)
+    assert US.marker_of(foreign) is None
+
+
+def test_a_lost_marker_leaves_the_other_three_marks() -> None:
+    """It is known as our make, but not ours until its marker is given back."""
+    stripped = replace(OURS, description=None)
+
+    assert US.made(stripped)
+    assert US.marker_of(stripped) is None
+
+
+def test_a_former_owner_s_assignment_is_ours_and_tells_its_owner() -> None:
+    """After a deployment is renamed, it keeps what it made and rewrites the marker."""
+    found = US.marker_of(replace(OURS, description=TEXT.replace("prod", "pilot")))
+
+    assert found == Marker("pilot", MACHINE)
+
+
+def test_another_owner_s_assignment_is_never_ours() -> None:
+    """Two deployments that share a principal still keep their hands off each other's."""
+    assert US.marker_of(replace(OURS, description=TEXT.replace("prod", "prod-2"))) is None
+    assert (
+        replace(US, former_owners=frozenset()).marker_of(
+            replace(OURS, description=TEXT.replace("prod", "pilot"))
+        )
+        is None
+    )
+
+
+def test_without_makers_nothing_is_ours() -> None:
+    """Who does not know its own principal owns nothing."""
+    assert replace(US, makers=frozenset()).marker_of(OURS) is None
