@@ -11,22 +11,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from reconciler.errors import ResourceIdError, SettingsError
 from reconciler.ids import ResourceId, is_guid
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
 _OWNER = re.compile(r"[a-z0-9-]{1,40}")
+_MANAGEMENT_GROUP = "Microsoft.Management/managementGroups"
+_RESOURCE_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
+_HTTPS = re.compile(r"(https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9/_.-]*)?")
 _MAX_SETTLE = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one deployment of the app is told from outside; see docs/settings.md."""
+    """What one deployment of the app is told from outside; see docs/settings.md.
+
+    `management_groups` stand for the subscriptions in them, which only Azure can name; `watches`
+    knows none but `subscriptions`.
+    """
 
     owner: str
-    subscriptions: tuple[ResourceId, ...]
+    subscriptions: tuple[ResourceId, ...] = ()
+    management_groups: tuple[ResourceId, ...] = ()
     repair: bool = False
     policies: Path = Path("policies")
     client_id: str | None = None
@@ -35,6 +42,7 @@ class Settings:
     former_owners: frozenset[str] = frozenset()
     settle: timedelta = timedelta(seconds=60)
     arm_endpoint: str = PUBLIC_CLOUD
+    topic_endpoint: str | None = None
     queue_connection: str | None = None
     queue_service: str | None = None
 
@@ -58,9 +66,16 @@ def read(environment: Mapping[str, str]) -> Settings:
             "RECONCILER_HOME is not set: RECONCILER_MODE=repair needs the id of the app's own "
             "resource group, so that no grant can reach it"
         )
+    subscriptions, management_groups = _subscriptions(values), _management_groups(values)
+    if not subscriptions and not management_groups:
+        raise SettingsError(
+            "RECONCILER_SUBSCRIPTIONS is not set, nor is RECONCILER_MANAGEMENT_GROUPS: one of them "
+            "must say what is watched; see docs/settings.md"
+        )
     return Settings(
         owner=_owner(_required(values, "RECONCILER_OWNER"), "RECONCILER_OWNER"),
-        subscriptions=_subscriptions(values),
+        subscriptions=subscriptions,
+        management_groups=management_groups,
         repair=repair,
         policies=Path(values.get("RECONCILER_POLICIES", "policies")),
         client_id=_guid(values["RECONCILER_CLIENT_ID"], "RECONCILER_CLIENT_ID")
@@ -72,7 +87,8 @@ def read(environment: Mapping[str, str]) -> Settings:
             _owner(owner, name) for name, owner in _items(values, "RECONCILER_FORMER_OWNERS")
         ),
         settle=_seconds(values, "RECONCILER_SETTLE", 60),
-        arm_endpoint=_https(values, "RECONCILER_ARM_ENDPOINT", PUBLIC_CLOUD),
+        arm_endpoint=_host(values, "RECONCILER_ARM_ENDPOINT", PUBLIC_CLOUD),
+        topic_endpoint=_https(values, "RECONCILER_TOPIC_ENDPOINT"),
         queue_connection=values.get("AzureWebJobsStorage"),
         queue_service=values.get("AzureWebJobsStorage__queueServiceUri"),
     )
@@ -111,7 +127,6 @@ def _guid(text: str, name: str) -> str:
 
 
 def _subscriptions(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
-    _required(values, "RECONCILER_SUBSCRIPTIONS")
     found: dict[ResourceId, None] = {}
     for name, text in _items(values, "RECONCILER_SUBSCRIPTIONS"):
         guid = text.lower().removeprefix("/subscriptions/")
@@ -119,31 +134,54 @@ def _subscriptions(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
     return tuple(found)
 
 
+def _management_groups(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
+    found: dict[ResourceId, None] = {}
+    for name, text in _items(values, "RECONCILER_MANAGEMENT_GROUPS"):
+        path = text if "/" in text else f"/providers/{_MANAGEMENT_GROUP}/{text}"
+        found[_id(path, name, _MANAGEMENT_GROUP, "a management group's name or id")] = None
+    return tuple(found)
+
+
 def _home(values: Mapping[str, str]) -> ResourceId | None:
     if "RECONCILER_HOME" not in values:
         return None
-    text = values["RECONCILER_HOME"]
-    wanted = "it must be /subscriptions/<id>/resourceGroups/<name>"
-    try:
-        home = ResourceId.parse(text)
-    except ResourceIdError as error:
-        raise SettingsError(f"RECONCILER_HOME: {error}; {wanted}") from error
-    if home != home.group_id:
-        raise SettingsError(f"RECONCILER_HOME is {text!r}; {wanted}")
+    wanted = "/subscriptions/<id>/resourceGroups/<name>"
+    home = _id(values["RECONCILER_HOME"], "RECONCILER_HOME", _RESOURCE_GROUP, wanted)
+    if not is_guid(home.subscription or ""):
+        raise SettingsError(f"RECONCILER_HOME is {str(home)!r}; it must be {wanted}")
     return home
+
+
+def _id(text: str, name: str, type_name: str, wanted: str) -> ResourceId:
+    try:
+        found = ResourceId.parse(text)
+    except ResourceIdError as error:
+        raise SettingsError(f"{name}: {error}; it must be {wanted}") from error
+    if not found.is_type(type_name):
+        raise SettingsError(f"{name} is {text!r}; it must be {wanted}")
+    return found
 
 
 def _seconds(values: Mapping[str, str], name: str, default: int) -> timedelta:
     text = values.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) > _MAX_SETTLE:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) > _MAX_SETTLE:
         raise SettingsError(f"{name} is {text!r}; it must be whole seconds from 0 to {_MAX_SETTLE}")
     return timedelta(seconds=int(text))
 
 
-def _https(values: Mapping[str, str], name: str, default: str) -> str:
-    """Return an https address without path; tokens are never sent to anything else."""
+def _https(values: Mapping[str, str], name: str) -> str | None:
+    """Return an https address; tokens are never sent to anything else."""
+    if name not in values:
+        return None
+    if not _HTTPS.fullmatch(values[name]):
+        raise SettingsError(f"{name} is {values[name]!r}; it must be https://<host>[/<path>]")
+    return values[name]
+
+
+def _host(values: Mapping[str, str], name: str, default: str) -> str:
+    """Return an https address without a path, because ids are appended to it."""
     text = values.get(name, default).rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or parts.path or parts.query:
+    found = _HTTPS.fullmatch(text)
+    if not found or found[2]:
         raise SettingsError(f"{name} is {text!r}; it must be https://<host> without a path")
     return text

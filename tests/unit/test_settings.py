@@ -1,0 +1,223 @@
+"""Settings are read from a mapping, checked, and named where they are wrong."""
+
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler import settings
+from reconciler.errors import SettingsError
+from reconciler.ids import ResourceId
+
+ROOT = Path(__file__).parent.parent.parent
+GUID = "aaaaaaaa-1111-1111-1111-111111111111"
+OTHER = "bbbbbbbb-2222-2222-2222-222222222222"
+HOME = f"/subscriptions/{GUID}/resourceGroups/rg-app"
+LEAST = {"RECONCILER_OWNER": "prod", "RECONCILER_SUBSCRIPTIONS": GUID}
+
+
+def subscription(guid: str) -> ResourceId:
+    """Return the id of a subscription."""
+    return ResourceId.parse(f"/subscriptions/{guid}")
+
+
+def settings_read() -> set[str]:
+    """Return the names of settings that the source mentions as whole strings."""
+    tree = ast.parse(Path(settings.__file__).read_text(encoding="utf-8"))
+    texts = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return {text for text in texts if re.fullmatch(r"(RECONCILER_|AzureWebJobs)\w+", text)}
+
+
+def test_owner_and_subscription_are_enough() -> None:
+    """Everything else has a default, and the defaults change nothing in Azure."""
+    found = settings.read(LEAST)
+
+    assert found == settings.Settings(owner="prod", subscriptions=(subscription(GUID),))
+    assert not found.repair
+    assert found.policies == Path("policies")
+    assert found.settle == timedelta(seconds=60)
+    assert found.arm_endpoint == "https://management.azure.com"
+
+
+def test_every_setting_is_read() -> None:
+    """Each name ends in its own field."""
+    found = settings.read(
+        LEAST
+        | {
+            "RECONCILER_MANAGEMENT_GROUPS": "mg-1",
+            "RECONCILER_MODE": "repair",
+            "RECONCILER_HOME": HOME,
+            "RECONCILER_POLICIES": "/srv/policies",
+            "RECONCILER_CLIENT_ID": GUID,
+            "RECONCILER_MAKERS": OTHER.upper(),
+            "RECONCILER_FORMER_OWNERS": "pilot, lab",
+            "RECONCILER_SETTLE": "0",
+            "RECONCILER_TOPIC_ENDPOINT": "https://topic.example/api/events",
+            "RECONCILER_ARM_ENDPOINT": "https://localhost:8443/",
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+            "AzureWebJobsStorage__queueServiceUri": "https://store.example",
+            "PATH": "/bin",
+        }
+    )
+
+    assert found == settings.Settings(
+        owner="prod",
+        subscriptions=(subscription(GUID),),
+        management_groups=(
+            ResourceId.parse("/providers/Microsoft.Management/managementGroups/mg-1"),
+        ),
+        repair=True,
+        home=ResourceId.parse(HOME),
+        policies=Path("/srv/policies"),
+        client_id=GUID,
+        makers=frozenset({OTHER}),
+        former_owners=frozenset({"pilot", "lab"}),
+        settle=timedelta(0),
+        topic_endpoint="https://topic.example/api/events",
+        arm_endpoint="https://localhost:8443",
+        queue_connection="UseDevelopmentStorage=true",
+        queue_service="https://store.example",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("RECONCILER_OWNER", ""),
+        ("RECONCILER_OWNER", "Prod"),
+        ("RECONCILER_OWNER", "a_b"),
+        ("RECONCILER_OWNER", "a,b"),
+        ("RECONCILER_OWNER", "a\nb"),
+        ("RECONCILER_OWNER", "a" * 41),
+        ("RECONCILER_SUBSCRIPTIONS", ""),
+        ("RECONCILER_SUBSCRIPTIONS", " , "),
+        ("RECONCILER_SUBSCRIPTIONS", "my-subscription"),
+        ("RECONCILER_SUBSCRIPTIONS", f"{GUID},*"),
+        ("RECONCILER_SUBSCRIPTIONS", HOME),
+        ("RECONCILER_MANAGEMENT_GROUPS", "a%2fb"),
+        ("RECONCILER_MANAGEMENT_GROUPS", "mg-1,.."),
+        ("RECONCILER_MANAGEMENT_GROUPS", HOME),
+        ("RECONCILER_MANAGEMENT_GROUPS", "managementGroups/mg-1"),
+        ("RECONCILER_MODE", "yes"),
+        ("RECONCILER_MODE", "audit,repair"),
+        ("RECONCILER_HOME", "rg-app"),
+        ("RECONCILER_HOME", f"/subscriptions/{GUID}"),
+        ("RECONCILER_HOME", "/subscriptions/<id>/resourceGroups/rg-app"),
+        ("RECONCILER_HOME", f"{HOME}/"),
+        ("RECONCILER_HOME", f"{HOME}/providers/Microsoft.Web/sites/app"),
+        (
+            "RECONCILER_HOME",
+            f"/providers/Microsoft.Resources/subscriptions/{GUID}/resourceGroups/rg-app",
+        ),
+        ("RECONCILER_CLIENT_ID", "app"),
+        ("RECONCILER_CLIENT_ID", GUID.replace("-", "")),
+        ("RECONCILER_MAKERS", f"{GUID};{OTHER}"),
+        ("RECONCILER_FORMER_OWNERS", "pilot,Lab"),
+        ("RECONCILER_SETTLE", "1m"),
+        ("RECONCILER_SETTLE", "-1"),
+        ("RECONCILER_SETTLE", "1.5"),
+        ("RECONCILER_SETTLE", "3601"),
+        ("RECONCILER_SETTLE", "9" * 5000),
+        ("RECONCILER_SETTLE", "\N{ARABIC-INDIC DIGIT SIX}"),
+        ("RECONCILER_TOPIC_ENDPOINT", "http://topic.example/api/events"),
+        ("RECONCILER_TOPIC_ENDPOINT", "topic.example"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example/api?key=1"),
+        ("RECONCILER_ARM_ENDPOINT", "http://management.azure.com"),
+        ("RECONCILER_ARM_ENDPOINT", "management.azure.com"),
+        ("RECONCILER_ARM_ENDPOINT", "https://"),
+        ("RECONCILER_ARM_ENDPOINT", "https://["),
+        ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com/api"),
+        ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com?x"),
+        ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com#x"),
+        ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com:port"),
+        ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com@elsewhere.example"),
+    ],
+)
+def test_a_wrong_value_fails_with_the_name_of_its_setting(name: str, text: str) -> None:
+    """Whoever deploys the app reads which setting to mend."""
+    with pytest.raises(SettingsError, match=rf"\A{name}\b"):
+        settings.read(LEAST | {name: text})
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_a_missing_setting_is_named(name: str) -> None:
+    """What is required and absent fails by name."""
+    without = {other: text for other, text in LEAST.items() if other != name}
+
+    with pytest.raises(SettingsError, match=rf"\A{name} is not set"):
+        settings.read(without)
+
+
+def test_management_groups_stand_in_for_subscriptions() -> None:
+    """One of the two says what is watched; a group is named or given by its id, and once."""
+    group = "/providers/Microsoft.Management/managementGroups/mg-1"
+
+    found = settings.read(
+        {"RECONCILER_OWNER": "prod", "RECONCILER_MANAGEMENT_GROUPS": f"mg-1, {group}"}
+    )
+
+    assert found.subscriptions == ()
+    assert found.management_groups == (ResourceId.parse(group),)
+
+
+def test_repair_needs_the_app_s_own_group() -> None:
+    """Without it the app could not keep grants away from itself."""
+    with pytest.raises(SettingsError, match=r"\ARECONCILER_HOME is not set"):
+        settings.read(LEAST | {"RECONCILER_MODE": "repair"})
+
+    assert settings.read(LEAST | {"RECONCILER_MODE": "Repair", "RECONCILER_HOME": HOME}).repair
+
+
+def test_blank_values_count_as_absent() -> None:
+    """An app setting that a template leaves empty takes its default."""
+    blank = {name: " " for name in settings_read() if name not in LEAST}
+
+    assert settings.read(LEAST | blank) == settings.read(LEAST)
+
+
+def test_subscriptions_are_guids_or_ids_and_count_once() -> None:
+    """Both forms and any case name the same subscription; the order is kept."""
+    found = settings.read(
+        LEAST | {"RECONCILER_SUBSCRIPTIONS": f"{OTHER}, /Subscriptions/{GUID.upper()},{GUID},"}
+    )
+
+    assert found.subscriptions == (subscription(OTHER), subscription(GUID))
+
+
+def test_only_what_lies_in_a_watched_subscription_is_watched() -> None:
+    """Neighbours and what is above a subscription are not."""
+    found = settings.read(LEAST)
+
+    assert found.watches(ResourceId.parse(HOME.upper()))
+    assert found.watches(subscription(GUID))
+    assert not found.watches(subscription(OTHER))
+    assert not found.watches(ResourceId.parse("/"))
+
+
+def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In production the mapping is the environment."""
+    for name, text in LEAST.items():
+        monkeypatch.setenv(name, text)
+
+    assert settings.from_environment().owner == "prod"
+
+
+def test_the_table_in_the_docs_names_what_is_read() -> None:
+    """Nobody sets what is not read, and nothing is read that nobody could know of."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    documented = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+
+    assert sorted(documented) == sorted(settings_read())
+
+
+def test_the_examples_in_the_docs_are_right() -> None:
+    """All examples together are settings that the app starts with."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    examples = dict(re.findall(r"^\| `(\w+)` \|.*\| `([^`]+)` \|$", page, re.MULTILINE))
+
+    assert examples.keys() == settings_read()
+    assert settings.read(examples).repair
