@@ -1,0 +1,212 @@
+"""Plans: how a change is described, and what a plan's fingerprint does and does not depend on."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+
+from reconciler import changes
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Hold,
+    Plan,
+    Reason,
+    UpdateAssignment,
+    Withheld,
+)
+from reconciler.ids import ResourceId
+from reconciler.model import Grant, RoleAssignment
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/Rg"
+ROLE = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+PRINCIPAL = "aaaaaaaa-2222-2222-2222-222222222222"
+CONDITION = "@Resource[name] StringEquals 'Images'"
+
+
+def every_change(spelled: Callable[[str], str] = str) -> list[Change]:
+    """Return one change of each kind, with ids and GUIDs in the given spelling."""
+    machine = ResourceId.parse(spelled(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/Vm-1"))
+    identity = ResourceId.parse(
+        spelled(f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/App")
+    )
+    role, principal = spelled(ROLE), spelled(PRINCIPAL)
+    scope = ResourceId.parse(spelled(GROUP))
+    grant = Grant(role, scope, CONDITION)
+    assignment = RoleAssignment(
+        id=ResourceId.parse(
+            spelled(f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/{PRINCIPAL}")
+        ),
+        principal=principal,
+        principal_type="ServicePrincipal",
+        role=role,
+        scope=scope,
+    )
+    return [
+        AttachIdentity(machine, identity),
+        DetachIdentity(machine, identity, Reason.IDENTITY_RECREATED),
+        CreateAssignment(grant, principal, "marker"),
+        UpdateAssignment(assignment, grant, "marker", Reason.CONDITION_DIFFERS),
+        DeleteAssignment(assignment, Reason.PRINCIPAL_REPLACED),
+    ]
+
+
+def plan_of(spelled: Callable[[str], str] = str) -> Plan:
+    """Return a plan with every change, and one of them withheld for good."""
+    found = every_change(spelled)
+    return Plan(
+        id=ResourceId.parse(spelled(GROUP)),
+        at=NOON,
+        incarnation="first",
+        changes=tuple(found[1:]),
+        withheld=(Withheld(found[0], Hold.DEFAULT_IDENTITY),),
+    )
+
+
+PLAN = plan_of()
+KINDS = [pytest.param(change, id=type(change).__name__) for change in every_change()]
+
+
+def test_every_kind_of_change_is_described() -> None:
+    """No kind is forgotten when one is added: the tests below run on all of them."""
+    assert [type(change) for change in every_change()] == list(get_args(Change.__value__))
+
+
+@pytest.mark.parametrize("change", KINDS)
+def test_a_description_is_plain_and_names_kind_and_reason(change: Change) -> None:
+    """Every output format prints the same values, and JSON can hold them."""
+    told = changes.describe(change)
+
+    assert json.loads(json.dumps(told)) == told
+    assert told["kind"] == type(change).__name__
+    assert told["reason"] == change.reason.name
+
+
+def test_a_description_says_what_is_touched() -> None:
+    """A reader sees the resource and identity, or the whole right, as Azure spells it."""
+    attach, detach, create, update, delete = map(changes.describe, every_change())
+    right = {"role": ROLE, "scope": GROUP}
+
+    assert attach["resource"] == f"{GROUP}/providers/Microsoft.Compute/virtualMachines/Vm-1"
+    assert attach["identity"] == detach["identity"]
+    assert right | {"principal": PRINCIPAL, "condition": CONDITION} == {
+        key: create[key] for key in ("role", "scope", "principal", "condition")
+    }
+    assert right.items() <= update.items()
+    assert right.items() <= delete.items()
+    assert update["assignment"] == delete["assignment"]
+    assert update["condition"] == CONDITION
+
+
+def test_the_system_assigned_identity_has_a_name_in_descriptions() -> None:
+    """Switching it on has no identity id that could be shown."""
+    told = changes.describe(AttachIdentity(ResourceId.parse(GROUP), None))
+
+    assert told["identity"] == "system-assigned"
+
+
+def test_a_fingerprint_is_a_sha_256_in_hexadecimal() -> None:
+    """People paste it into `--expect`."""
+    assert re.fullmatch("[0-9a-f]{64}", PLAN.fingerprint)
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.lower])
+def test_casing_does_not_change_a_fingerprint(spelled: Callable[[str], str]) -> None:
+    """Azure's answers differ in case from one look to the next."""
+    assert plan_of(spelled).fingerprint == PLAN.fingerprint
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(replace(PLAN, at=NOON + timedelta(days=1)), id="time of the look"),
+        pytest.param(replace(PLAN, seen=("a|b",)), id="what was seen before"),
+        pytest.param(
+            replace(
+                PLAN,
+                withheld=tuple(
+                    replace(held, detail="in other words", until=NOON) for held in PLAN.withheld
+                ),
+            ),
+            id="words and time of a hold",
+        ),
+    ],
+)
+def test_what_passes_does_not_change_a_fingerprint(later: Plan) -> None:
+    """A plan that a person approved stays the same plan while time goes by."""
+    assert later.fingerprint == PLAN.fingerprint
+
+
+@pytest.mark.parametrize("hold", Hold)
+def test_only_a_lasting_hold_changes_a_fingerprint(hold: Hold) -> None:
+    """What time alone lifts is no part of what is approved; everything else is."""
+    held = replace(PLAN, withheld=(*PLAN.withheld, Withheld(PLAN.changes[0], hold)))
+
+    assert (held.fingerprint == PLAN.fingerprint) is hold.passing
+
+
+def test_the_passing_holds_are_few_and_known() -> None:
+    """A hold that needs a person must never count as passing."""
+    assert {hold for hold in Hold if hold.passing} == {Hold.SETTLING, Hold.BUSY, Hold.UNCONFIRMED}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(replace(PLAN, id=ResourceId.parse(GROUP + "2")), id="another resource"),
+        pytest.param(replace(PLAN, incarnation="second"), id="another incarnation"),
+        pytest.param(replace(PLAN, incarnation=None), id="no incarnation"),
+        pytest.param(replace(PLAN, changes=PLAN.changes[1:]), id="a change less"),
+        pytest.param(replace(PLAN, withheld=()), id="nothing withheld"),
+        pytest.param(
+            replace(PLAN, withheld=(replace(PLAN.withheld[0], hold=Hold.AUDIT),)),
+            id="another hold",
+        ),
+        pytest.param(
+            replace(
+                PLAN,
+                changes=(*PLAN.changes, PLAN.withheld[0].change),
+                withheld=(),
+            ),
+            id="withheld no more",
+        ),
+    ],
+)
+def test_what_is_approved_changes_a_fingerprint(other: Plan) -> None:
+    """Whatever would be done to something else, or otherwise, needs a new approval."""
+    assert other.fingerprint != PLAN.fingerprint
+
+
+def test_the_case_of_a_condition_counts() -> None:
+    """Conditions hold values that Azure compares with case, unlike ids."""
+    wanted, shouted = (
+        replace(PLAN, changes=(CreateAssignment(Grant(ROLE, PLAN.id, condition), None, ""),))
+        for condition in (CONDITION, CONDITION.upper())
+    )
+
+    assert wanted.fingerprint != shouted.fingerprint
+
+
+def test_several_plans_have_one_fingerprint_whatever_their_order() -> None:
+    """A sweep is approved as a whole; one plan alone keeps its own fingerprint."""
+    other = replace(PLAN, incarnation="second")
+
+    assert changes.fingerprint((PLAN,)) == PLAN.fingerprint
+    assert changes.fingerprint((PLAN, other)) == changes.fingerprint((other, PLAN))
+    assert changes.fingerprint((PLAN, other)) not in {PLAN.fingerprint, other.fingerprint}
+    assert changes.fingerprint((PLAN, other)) != changes.fingerprint((PLAN, PLAN))
+
+
+def test_a_plan_is_compliant_when_nothing_is_left_to_do_or_withheld() -> None:
+    """A withheld change is drift that somebody must decide about."""
+    assert Plan(PLAN.id, NOON).compliant
+    assert not replace(PLAN, withheld=()).compliant
+    assert not replace(PLAN, changes=()).compliant
