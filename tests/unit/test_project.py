@@ -1,10 +1,12 @@
 """Rules about the repository itself, checked on the files that git tracks."""
 
 import re
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
+from pytest_socket import SocketBlockedError
 
 from tests.conftest import ROOT, require
 
@@ -57,3 +59,9 @@ def test_the_readme_names_the_targets_and_make_has_them(target: str) -> None:
     """A reader finds every command that the README names."""
     assert f"make {target}" in (ROOT / "README.md").read_text("utf-8")
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+def test_a_test_beside_this_one_cannot_open_a_socket() -> None:
+    """Tests in tests/unit and tests/properties run offline, whoever runs them."""
+    with pytest.raises(SocketBlockedError):
+        socket.socket()
