@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import assert_never
 
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Grant, Request, RoleAssignment
@@ -36,6 +37,7 @@ class Hold(StrEnum):
     PROTECTED = "the identity is protected by the guardrails"
     OWN_IDENTITY = "it is this app's own identity"
     GUARDRAILS = "the guardrails do not allow this role there"
+    IDENTITY_PLACE = "the guardrails do not allow identities from there"
     HOME = "the scope contains this app's own resource group"
     NOT_WATCHED = "it lies in no watched subscription"
     MANAGED = "the resource is managed by another resource"
@@ -183,6 +185,8 @@ def describe(change: Change) -> dict[str, str | None]:
                 "role": assignment.role,
                 "scope": str(assignment.scope),
             }
+        case _:
+            assert_never(change)
     return {"kind": type(change).__name__, "reason": change.reason.name, **content}
 
 

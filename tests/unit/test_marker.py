@@ -116,6 +116,7 @@ def test_the_name_of_an_assignment_never_changes() -> None:
 def test_an_assignment_with_all_four_marks_is_ours() -> None:
     """Its marker tells for which resource it was made."""
     assert US.made(OURS)
+    assert US.may_write(OURS)
     assert US.marker_of(OURS) == Marker("prod", MACHINE)
 
 
@@ -158,6 +159,8 @@ def test_the_case_of_guids_does_not_make_it_another_s() -> None:
 def test_one_missing_mark_makes_it_not_ours(foreign: RoleAssignment) -> None:
     """A forged marker alone is not enough to have an assignment changed or deleted."""
     assert not US.made(foreign)
+    assert not US.may_write(foreign)
+    assert not US.may_write(replace(foreign, description=None))
     assert US.marker_of(foreign) is None
 
 
@@ -166,6 +169,7 @@ def test_a_lost_marker_leaves_the_other_three_marks() -> None:
     stripped = replace(OURS, description=None)
 
     assert US.made(stripped)
+    assert US.may_write(stripped)
     assert US.marker_of(stripped) is None
 
 
@@ -178,13 +182,11 @@ def test_a_former_owner_s_assignment_is_ours_and_tells_its_owner() -> None:
 
 def test_another_owner_s_assignment_is_never_ours() -> None:
     """Two deployments that share a principal still keep their hands off each other's."""
-    assert US.marker_of(replace(OURS, description=TEXT.replace("prod", "prod-2"))) is None
-    assert (
-        replace(US, former_owners=frozenset()).marker_of(
-            replace(OURS, description=TEXT.replace("prod", "pilot"))
-        )
-        is None
-    )
+    other = replace(OURS, description=TEXT.replace("prod", "pilot"))
+    without_past = replace(US, former_owners=frozenset())
+
+    assert without_past.marker_of(other) is None
+    assert not without_past.may_write(other)
 
 
 def test_without_makers_nothing_is_ours() -> None:
