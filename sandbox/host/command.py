@@ -1,6 +1,7 @@
 """`python -m sandbox host`: runs a function app until it is told to stop."""
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, default=7071, help="0 picks a free one (%(default)s)")
     parser.add_argument("--app", type=Path, default=Path(), help="folder of function_app.py")
     options = parser.parse_args(argv)
+    # The app's own log is what its author wants to see, not each request of the SDKs.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -132,8 +132,8 @@ def _deliver(host: Host, events: list[dict[str, Any]], function: str) -> Respons
             host.deliver(event, function)
     except LookupError as error:
         return Response(str(error), 404)
-    except InvocationError as error:
-        return Response(error.message, 500)
+    except (InvocationError, QueueError) as error:
+        return Response(str(error), 500)
     return Response(status=202)
 
 

@@ -145,7 +145,8 @@ class StorageQueues:
         Raises:
             ValueError: the connection string is malformed.
         """
-        self._service = QueueServiceClient.from_connection_string(connection)
+        # The host looks again by itself, and must not hang in the client's patience.
+        self._service = QueueServiceClient.from_connection_string(connection, retry_total=0)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -192,9 +193,9 @@ class StorageQueues:
             yield self._service.get_queue_client(name)
         except HttpResponseError as error:
             code = getattr(error, "error_code", None) or error.reason
-            raise QueueError(error.status_code or 0, getattr(code, "value", code)) from error
+            raise QueueError(error.status_code or 0, str(getattr(code, "value", code))) from error
         except AzureError as error:
-            raise QueueError(0, str(error)) from error
+            raise QueueError(503, f"the storage account does not answer: {error}") from error
 
 
 def _message(sent: QueueMessage) -> Message:

@@ -4,7 +4,6 @@
 to it, `command` and the tests start and stop it.
 """
 
-import base64
 import json
 import logging
 import os
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from sandbox.host import schedule
+from sandbox.host import messages, schedule
 from sandbox.host.options import QueueOptions
 from sandbox.host.protocol import TypedData
 from sandbox.host.queues import Message, QueueError, Queues
@@ -55,7 +54,8 @@ class Host:
         self.clock = clock
         self.settings = settings
         self.options = QueueOptions.read(worker.app_dir)
-        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._stopped.set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._running = 0
@@ -86,7 +86,7 @@ class Host:
         except BaseException:
             self.worker.stop()
             raise
-        self._stopping.clear()
+        self._stopped.clear()
         for function in listeners:
             self._spawn(self._listen, function)
         if timers:
@@ -94,44 +94,34 @@ class Host:
 
     def stop(self) -> None:
         """Let running functions finish, then stop everything."""
-        self._stopping.set()
+        self._stopped.set()
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+        while self._running:
+            time.sleep(POLL)
         self.worker.stop()
 
     def deliver(self, event: Mapping[str, Any], function: str | None = None) -> None:
         """Hand one event, of either schema, to the Event Grid functions or the named one.
 
         Raises:
-            InvocationError: a function raised; Event Grid would deliver the event again.
+            InvocationError: a function raised, or the host does not run.
             LookupError: there is no such function.
+            QueueError: what the function produced could not be stored.
         """
-        found = self._triggered("eventGridTrigger", function)
-        if not found:
-            raise LookupError(f"cannot find function: {function!r}")
-        for one in found:
-            self._run(one, TypedData(json=json.dumps(event)))
+        self._fire("eventGridTrigger", function, event)
 
     def fire_timer(self, name: str, *, past_due: bool = False) -> None:
         """Run a timer's function now, whatever its schedule says.
 
         Raises:
-            InvocationError: the function raised.
+            InvocationError: the function raised, or the host does not run.
             LookupError: there is no such timer.
+            QueueError: what the function produced could not be stored.
         """
-        found = self._triggered("timerTrigger", name)
-        if not found:
-            raise LookupError(f"the app has no timer {name!r}")
-        info = {
-            "Schedule": {"AdjustForDST": True},
-            "ScheduleStatus": {
-                "Last": self.clock().isoformat(),
-                "Next": self._schedule(found[0]).after(self.clock()).isoformat(),
-            },
-            "IsPastDue": past_due,
-        }
-        self._run(found[0], TypedData(json=json.dumps(info)))
+        info = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": {}, "IsPastDue": past_due}
+        self._fire("timerTrigger", name, info)
 
     def drain(self, timeout: float) -> None:
         """Wait until no message is visible and nothing runs; delayed messages may remain.
@@ -162,6 +152,16 @@ class Host:
             if one.trigger["type"] == kind and name in (None, one.name)
         ]
 
+    def _fire(self, kind: str, name: str | None, data: Mapping[str, Any]) -> None:
+        with self._busy():
+            if self._stopped.is_set():
+                raise InvocationError("the host does not run")
+            found = self._triggered(kind, name)
+            if not found:
+                raise LookupError(f"cannot find function: {name!r}")
+            for one in found:
+                self._run(one, TypedData(json=json.dumps(data)))
+
     def _run(
         self,
         function: Function,
@@ -169,17 +169,21 @@ class Host:
         metadata: Mapping[str, TypedData] | None = None,
     ) -> None:
         with self._busy():
-            result = self.worker.invoke(function.name, {function.trigger["name"]: data}, metadata)
+            inputs = {function.trigger["name"]: data}
+            try:
+                result = self.worker.invoke(function.name, inputs, metadata)
+            except InvocationError as error:
+                log.info("function %s failed: %s", function.name, error.stack)
+                raise
             for binding in function.outputs:
-                for text in _texts(result.outputs.get(binding["name"])):
+                for text in messages.texts(result.outputs.get(binding["name"])):
                     self._send(binding, text)
 
     def _send(self, binding: Binding, text: str) -> None:
         # The real host creates a queue when the first message goes there.
         queue = binding["queueName"]
         self.queues.create(queue)
-        encoded = base64.b64encode(text.encode()).decode() if self.options.base64 else text
-        self.queues.put(queue, encoded)
+        self.queues.put(queue, messages.encode(text) if self.options.base64 else text)
 
     def _listen(self, function: Function) -> None:
         # As documented, a new batch is fetched when no more than the threshold are still running.
@@ -187,7 +191,7 @@ class Host:
         most = self.options.batch_size + self.options.new_batch_threshold
         running: set[Future[None]] = set()
         with ThreadPoolExecutor(most, thread_name_prefix=f"queue-{queue}") as pool:
-            while not self._stopping.is_set():
+            while not self._stopped.is_set():
                 if len(running) > self.options.new_batch_threshold:
                     running = wait(running, POLL, return_when=FIRST_COMPLETED).not_done
                     continue
@@ -199,7 +203,7 @@ class Host:
                         future.add_done_callback(self._done)
                         running.add(future)
                 if not batch:
-                    self._stopping.wait(POLL)
+                    self._stopped.wait(POLL)
                 running = {one for one in running if not one.done()}
 
     def _take(self, queue: str) -> list[Message]:
@@ -213,8 +217,8 @@ class Host:
         queue = function.trigger["queueName"]
         try:
             try:
-                text = self._decode(message.text)
-                self._run(function, TypedData(string=text), _metadata(message, text))
+                text = messages.decode(message.text) if self.options.base64 else message.text
+                self._run(function, TypedData(string=text), messages.metadata(message, text))
             except (InvocationError, QueueError, ValueError) as error:
                 self._fail(queue, message, str(error))
             else:
@@ -227,9 +231,6 @@ class Host:
         self._count(-1)
         if error := work.exception():
             log.error("the host itself failed", exc_info=error)
-
-    def _decode(self, text: str) -> str:
-        return base64.b64decode(text, validate=True).decode() if self.options.base64 else text
 
     def _fail(self, queue: str, message: Message, reason: str) -> None:
         if message.dequeued < self.options.max_dequeue_count:
@@ -253,17 +254,18 @@ class Host:
 
     def _tick(self, timers: Mapping[str, schedule.Schedule]) -> None:
         due = {name: one.after(self.clock()) for name, one in timers.items()}
-        while not self._stopping.wait(POLL):
+        while not self._stopped.wait(POLL):
             for name, one in timers.items():
                 if self.clock() >= due[name]:
-                    self._fire_quietly(name)
+                    self._ring(name)
                     due[name] = one.after(self.clock())
 
-    def _fire_quietly(self, name: str) -> None:
+    def _ring(self, name: str) -> None:
+        # A timer that failed, or that was stopped just now, is due again at its next time.
         try:
             self.fire_timer(name)
-        except InvocationError as error:
-            log.error("timer %s failed: %s", name, error)  # noqa: TRY400 - no trace of the host's.
+        except (InvocationError, QueueError) as error:
+            log.warning("timer %s failed: %s", name, error)
 
     def _spawn(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=work, args=args, name=work.__name__)
@@ -292,32 +294,3 @@ class Host:
         )
         with self._lock:
             return quiet and before == (0, self._begun)
-
-
-def _metadata(message: Message, text: str) -> dict[str, TypedData]:
-    """Say of a message what the real host says, in the same forms: numbers and times as JSON."""
-    return {
-        "QueueTrigger": TypedData(string=text),
-        "Id": TypedData(string=message.id),
-        "PopReceipt": TypedData(string=message.receipt),
-        "DequeueCount": TypedData(json=json.dumps(message.dequeued)),
-        "ExpirationTime": TypedData(json=json.dumps(message.expires.isoformat())),
-        "InsertionTime": TypedData(json=json.dumps(message.inserted.isoformat())),
-        "NextVisibleTime": TypedData(json=json.dumps(message.visible.isoformat())),
-    }
-
-
-def _texts(output: object) -> list[str]:
-    """Turn an output into messages as the real host does: an array becomes one per item."""
-    if output is None:
-        return []
-    if isinstance(output, bytes):
-        return [output.decode()]
-    if isinstance(output, str):
-        try:
-            parsed = json.loads(output)
-        except ValueError:
-            return [output]
-        output = parsed if isinstance(parsed, list | dict) else output
-    items = output if isinstance(output, list) else [output]
-    return [one if isinstance(one, str) else json.dumps(one, indent=2) for one in items]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from sandbox.host.http import connection_string
 from tests.conftest import ROOT
 from tests.host.conftest import APPS, event
 
@@ -57,6 +58,7 @@ def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> 
         ("broken", {}, "error: ValueError: the policy folder is empty"),
         ("relay", {}, "error: timer timer_trigger: schedule '' has 0 fields"),
         ("relay", {"AzureWebJobsStorage": "nonsense"}, "error: Connection string"),
+        ("relay", HOURLY | {"AzureWebJobsStorage": connection_string(1)}, "error: 503 the storage"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
