@@ -8,7 +8,8 @@
     └── ArmError               Azure did not do, or did not tell, what was asked
         ├── NotFound           404: the only answer that means "absent"
         ├── Again              passing: throttled, 5xx, timeouts, principal not yet replicated
-        │   └── Conflict       409 or 412: somebody else wrote; look again
+        │   ├── Conflict       409 or 412: somebody else wrote; look again
+        │   └── Unreadable     an answer that is not what was asked for
         ├── AlreadyExists      409 RoleAssignmentExists: present, but not ours
         ├── Blocked            needs a person: no right, lock, limit, policy
         └── Rejected           any other refusal: a bug of ours, never retried
@@ -21,7 +22,7 @@ from datetime import timedelta
 
 
 class ReconcilerError(Exception):
-    """Anything that this package raises on purpose; its text names the thing and the next step."""
+    """What this package raises on purpose; its text names the thing and the next step."""
 
 
 class SettingsError(ReconcilerError):
@@ -92,6 +93,10 @@ class Again(ArmError):
 
 class Conflict(Again):
     """409 or 412: another writer came first, so what was observed is no longer true."""
+
+
+class Unreadable(Again):
+    """An answer that does not have the shape that was asked for, so nothing is decided by it."""
 
 
 class AlreadyExists(ArmError):

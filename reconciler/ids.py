@@ -55,8 +55,8 @@ class ResourceId:
     def parse(cls, text: str) -> Self:
         """Parse an id, or raise `ResourceIdError` naming what is wrong with it.
 
-        `/` is the tenant. Refused: empty, `.` and `..` segments, `% ? # \\`, quotes, control and
-        invisible characters, and a type without a name.
+        `/` is the tenant. Refused: empty segments and those of dots only, percent and question
+        mark, hash, backslash, quotes, control and invisible characters, a type without a name.
         """
         segments = _segments(text)
         rest = list(segments)

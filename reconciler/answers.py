@@ -1,0 +1,105 @@
+"""Azure's JSON turned into the domain's types, the same for ARM answers and Resource Graph rows.
+
+Casing and gaps vary between providers, api-versions and Resource Graph (facts A2); what cannot be
+read raises `Unreadable`, because a plan is never made from half a read.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from reconciler.errors import ResourceIdError, Unreadable
+from reconciler.ids import ResourceId, fold
+from reconciler.model import (
+    AttachedIdentity,
+    IdentityBlock,
+    Resource,
+    RoleAssignment,
+    UserIdentity,
+)
+
+type Json = Mapping[str, Any]
+
+_KNOWN_TYPES = frozenset({"systemassigned", "userassigned", "none"})
+_IN_FLIGHT = frozenset({"creating", "updating", "deleting"})
+
+
+def resource(body: Json, etag: str | None = None) -> Resource:
+    """Read a resource with its identity block; `etag` is the header's, where there is one."""
+    with _reading("a resource", body):
+        properties = body.get("properties") or {}
+        created = properties.get("timeCreated")
+        return Resource(
+            id=ResourceId.parse(body["id"]),
+            location=body.get("location") or "",
+            tags={name: value or "" for name, value in (body.get("tags") or {}).items()},
+            identities=identity_block(body.get("identity") or {}),
+            state=properties.get("provisioningState") or "Succeeded",
+            deploying=any(_in_flight(child) for child in body.get("resources") or ()),
+            incarnation=properties.get("vmId"),
+            created=datetime.fromisoformat(created) if created else None,
+            etag=etag or body.get("etag"),
+            managed_by=body.get("managedBy") or None,
+        )
+
+
+def identity_block(block: Json) -> IdentityBlock:
+    """Read an identity block; a type string that we do not know is kept, so nothing is written."""
+    raw = block.get("type") or "None"
+    types = {fold(part.strip()) for part in raw.split(",")}
+    attached = [
+        AttachedIdentity(ResourceId.parse(key), _guid((entry or {}).get("principalId")))
+        for key, entry in (block.get("userAssignedIdentities") or {}).items()
+    ]
+    return IdentityBlock(
+        system="systemassigned" in types,
+        principal=_guid(block.get("principalId")),
+        attached=tuple(sorted(attached, key=lambda entry: entry.id.key)),
+        raw_type=None if types <= _KNOWN_TYPES else raw,
+    )
+
+
+def user_identity(body: Json) -> UserIdentity:
+    """Read a user-assigned identity; without a principal it is not yet there to be used."""
+    with _reading("a user-assigned identity", body):
+        properties = body["properties"]
+        return UserIdentity(
+            id=ResourceId.parse(body["id"]),
+            principal=fold(properties["principalId"]),
+            client=fold(properties.get("clientId") or ""),
+            location=body.get("location") or "",
+        )
+
+
+def role_assignment(body: Json) -> RoleAssignment:
+    """Read a role assignment; the role is the last segment of its definition id (facts A2.5)."""
+    with _reading("a role assignment", body):
+        properties = body["properties"]
+        return RoleAssignment(
+            id=ResourceId.parse(body["id"]),
+            principal=fold(properties["principalId"]),
+            principal_type=properties.get("principalType") or "",
+            role=fold(properties["roleDefinitionId"].rsplit("/", 1)[-1]),
+            scope=ResourceId.parse(properties["scope"]),
+            condition=properties.get("condition") or None,
+            description=properties.get("description") or None,
+            created_by=_guid(properties.get("createdBy")),
+        )
+
+
+@contextmanager
+def _reading(what: str, body: Json) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, ResourceIdError) as error:
+        name = body.get("id") if isinstance(body, Mapping) else None
+        raise Unreadable(f"Azure's answer for {name or what} is not {what}: {error!r}") from error
+
+
+def _guid(text: str | None) -> str | None:
+    return fold(text) if text else None
+
+
+def _in_flight(child: Json) -> bool:
+    return fold((child.get("properties") or {}).get("provisioningState") or "") in _IN_FLIGHT

@@ -1,0 +1,168 @@
+"""Carries out a plan's changes and says what became of each.
+
+First assignments of dead principals go, because they fill the subscription's quota, then
+identities are patched and rights granted, and what a live principal no longer needs goes last.
+One refusal never stops the others; nothing here waits or repeats.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from reconciler.answers import Json
+from reconciler.arm import Arm
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Outcome,
+    Status,
+    UpdateAssignment,
+)
+from reconciler.errors import Again, AlreadyExists, ArmError, Blocked, NotFound, Rejected
+from reconciler.ids import ResourceId
+from reconciler.model import IdentityBlock, Resource
+
+_log = logging.getLogger(__name__)
+
+_REFUSED: Final = frozenset({400, 403})
+
+type IdentityChange = AttachIdentity | DetachIdentity
+
+
+@dataclass
+class Applier:
+    """Applies changes of one plan; `answer` is the resource as the last PATCH showed it."""
+
+    arm: Arm
+    resource: Resource | None
+    outcomes: list[Outcome] = field(default_factory=list)
+    answer: Resource | None = None
+    rejected: Rejected | None = None
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Apply changes in the plan's order; a call that is our own mistake raises at the end."""
+        identities = [one for one in changes if isinstance(one, AttachIdentity | DetachIdentity)]
+        for change in changes:
+            match change:
+                case AttachIdentity() | DetachIdentity():
+                    if identities:
+                        self._patch(identities)
+                        identities = []
+                    if self._other_incarnation():
+                        return
+                case CreateAssignment(grant, principal, marker):
+                    if principal:
+                        self._try(change, self.arm.put_assignment, grant, principal, marker)
+                case UpdateAssignment(assignment, grant, marker):
+                    principal = assignment.principal
+                    self._try(change, self.arm.put_assignment, grant, principal, marker)
+                case DeleteAssignment(assignment):
+                    self._try(change, self.arm.delete_assignment, assignment.id)
+                case _:
+                    assert_never(change)
+
+    def _other_incarnation(self) -> bool:
+        """Tell whether the PATCH met another machine under the same id: then the plan is void."""
+        seen, met = self.resource, self.answer
+        return bool(seen and met and seen.incarnation != met.incarnation)
+
+    def _patch(self, changes: list[IdentityChange]) -> None:
+        """Patch identities: dead entries first and alone, since they make every attach fail."""
+        assert self.resource is not None, "identities are only planned on a resource"  # noqa: S101 (the planner's promise)
+        detach = [change for change in changes if isinstance(change, DetachIdentity)]
+        attach = [change for change in changes if isinstance(change, AttachIdentity)]
+        now, later = (detach, attach) if detach else (attach, [])
+        refused = self._patch_once(self.resource, now)
+        if refused and refused.status in _REFUSED and len(now) > 1:
+            self._patch_one_by_one(self.resource, now)
+        elif refused:
+            self.outcomes += [_failed(change, refused) for change in now]
+        self._defer(later)
+
+    def _patch_one_by_one(self, resource: Resource, changes: list[IdentityChange]) -> None:
+        """Find the one bad identity; after a PATCH that went through the rest must wait."""
+        for position, change in enumerate(changes):
+            refused = self._patch_once(resource, [change])
+            if refused:
+                self.outcomes.append(_failed(change, refused))
+            else:
+                self._defer(changes[position + 1 :])
+                return
+
+    def _patch_once(self, resource: Resource, changes: Sequence[IdentityChange]) -> ArmError | None:
+        try:
+            self.answer = self.arm.patch_identities(resource, _delta(resource.identities, changes))
+        except NotFound as error:
+            return Again(f"{error} (it went away meanwhile)")
+        except ArmError as error:
+            return error
+        self.outcomes += [Outcome(change, Status.DONE) for change in changes]
+        return None
+
+    def _defer(self, changes: Iterable[IdentityChange]) -> None:
+        detail = "the resource is being updated by the change before"
+        self.outcomes += [Outcome(change, Status.AGAIN, detail) for change in changes]
+
+    def _try[**P](
+        self, change: Change, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        try:
+            call(*args, **kwargs)
+        except ArmError as error:
+            if isinstance(error, Rejected):
+                self.rejected = self.rejected or error
+            self.outcomes.append(_failed(change, error))
+        else:
+            self.outcomes.append(Outcome(change, Status.DONE))
+
+
+def _failed(change: Change, error: ArmError) -> Outcome:
+    match error:
+        case AlreadyExists():
+            return Outcome(change, Status.PRESENT, str(error), error.code)
+        case Again():
+            return Outcome(change, Status.AGAIN, str(error), error.code, error.retry_after)
+        case NotFound():
+            detail = f"{error}; the scope does not exist"
+            return Outcome(change, Status.BLOCKED, detail, error.code)
+        case Blocked():
+            return Outcome(change, Status.BLOCKED, str(error), error.code)
+        case _:
+            _log.error("Azure says that a call of ours is wrong: %s", error)
+            return Outcome(change, Status.BLOCKED, str(error), error.code)
+
+
+def _delta(block: IdentityBlock, changes: Sequence[IdentityChange]) -> Json:
+    """Return the smallest PATCH: only our keys, so that others' identities stay (facts A2.1)."""
+    system = block.system
+    users = {entry.id for entry in block.attached}
+    entries: dict[str, dict[str, str] | None] = {}
+    for change in changes:
+        match change:
+            case AttachIdentity(_, None):
+                system = True
+            case AttachIdentity(_, identity):
+                users.add(identity)
+                entries[str(identity)] = {}
+            case DetachIdentity(_, identity):
+                users.discard(identity)
+                entries[_as_azure_spells(block, identity)] = None
+    delta: dict[str, object] = {"type": _type(system=system, users=bool(users))}
+    if entries and users:
+        # Without any left, the type alone takes them all away; a map would be refused.
+        delta["userAssignedIdentities"] = entries
+    return delta
+
+
+def _as_azure_spells(block: IdentityBlock, identity: ResourceId) -> str:
+    entry = block.entry(identity)
+    return str(entry.id if entry else identity)
+
+
+def _type(*, system: bool, users: bool) -> str:
+    names = [name for name, on in (("SystemAssigned", system), ("UserAssigned", users)) if on]
+    return ", ".join(names) or "None"

@@ -1,0 +1,287 @@
+"""The one seam to Azure Resource Manager: every call of the project goes through `Arm`.
+
+It signs in, sends, maps refusals to `ArmError`, and returns the domain's types. Assignments are
+listed and resources read without the SDKs' model layer: a scope's list may hold hundreds of rows,
+and turning each into a model costs more than everything else that an event needs.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import HttpTransport, RequestsTransport
+from azure.core.rest import HttpRequest
+from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient
+from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
+from azure.mgmt.core import ARMPipelineClient
+from azure.mgmt.msi.v2024_11_30 import ManagedServiceIdentityClient
+
+from reconciler import answers
+from reconciler.answers import Json
+from reconciler.arm import caller, failures, transport
+from reconciler.arm.throttle import Bucket, Throttle
+from reconciler.errors import Again, NotFound, Unreadable
+from reconciler.ids import ResourceId, fold
+from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
+from reconciler.model import VIRTUAL_MACHINE, Grant, Resource, RoleAssignment, UserIdentity
+
+CONDITION_VERSION: Final = "2.0"
+_ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
+_ROLES: Final = "/providers/Microsoft.Authorization/roleDefinitions"
+_RESOURCES: Final = "2021-04-01"
+_GRAPH: Final = "2021-03-01"
+_GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 30
+
+# One row a type: the api-version under which its identity block was recorded (facts A2.1).
+API_VERSIONS: Final = {fold(VIRTUAL_MACHINE): "2024-07-01"}
+
+
+class Arm:
+    """Azure Resource Manager as this project uses it.
+
+    Every method raises `ArmError`: `NotFound` alone means absent, `Again` is passing, `Blocked`
+    needs a person, `Rejected` is a bug of ours.
+    """
+
+    def __init__(
+        self,
+        credential: TokenCredential,
+        endpoint: str,
+        now: Callable[[], datetime],
+        http: HttpTransport[Any, Any] | None = None,
+    ) -> None:
+        """Talk to `endpoint` (https) as `credential`; `now` is the clock that throttling uses."""
+        self._credential = credential
+        self._scope = f"{endpoint}/.default"
+        self._throttle = Throttle(now)
+        self._clients: dict[str, ManagedServiceIdentityClient] = {}
+        self._options: dict[str, Any] = {
+            "base_url": endpoint,
+            "policies": transport.policies(credential, self._scope),
+            "transport": http
+            or RequestsTransport(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS),
+        }
+        self._client: ARMPipelineClient[Any, Any] = ARMPipelineClient(**self._options)
+        self._authorization = AuthorizationManagementClient(
+            credential, "none", credential_scopes=[self._scope], **self._options
+        ).role_assignments
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @cached_property
+    def caller(self) -> caller.Caller:
+        """Read our own identity from the token that we are given."""
+        with self._calling(("tenant", "token"), "signing in"):
+            token = self._credential.get_token(self._scope).token
+        return caller.read(token)
+
+    def resource(self, resource: ResourceId) -> Resource:
+        """Read a resource of a type in `API_VERSIONS`."""
+        return self._send("GET", resource)
+
+    def user_identity(self, identity: ResourceId) -> UserIdentity:
+        """Read a user-assigned identity."""
+        with self._calling(_bucket(identity, "read"), f"reading {identity}"):
+            operations = self._identities(str(identity.subscription))
+            body = operations.get(
+                str(identity.group), identity.name, cls=_body, **_to(str(identity))
+            )
+        return answers.user_identity(body)
+
+    def is_listed(self, resource: ResourceId) -> bool:
+        """Tell whether its group's list names the resource: the second source for "gone".
+
+        A group that is itself gone lists nothing. The list is kept by Resource Manager, the
+        resource's own GET is answered by its provider.
+        """
+        wanted = f"resourceType eq '{resource.type}' and name eq '{resource.name}'"
+        place = resource.group_id or resource.scope
+        try:
+            rows = self._pages(place, "/resources", _RESOURCES, wanted)
+            return any(ResourceId.parse(row["id"]) == resource for row in rows)
+        except NotFound:
+            return False
+
+    def patch_identities(self, resource: Resource, block: Json) -> Resource:
+        """Write a delta of the identity block, under the etag that was read, if there was one.
+
+        The answer already shows the new block, though the operation goes on (facts A2.1).
+        """
+        return self._send("PATCH", resource.id, content={"identity": block}, etag=resource.etag)
+
+    def assignments_at(self, scope: ResourceId) -> tuple[RoleAssignment, ...]:
+        """List the role assignments at a scope and above it; none where the scope is gone.
+
+        `atScope()` leaves out what lies below (facts A2.5), which at a subscription can be
+        thousands.
+        """
+        try:
+            rows = list(self._pages(scope, _ASSIGNMENTS, "2022-04-01", "atScope()"))
+        except NotFound:
+            return ()
+        return tuple(answers.role_assignment(row) for row in rows)
+
+    def assignment(self, assignment: ResourceId) -> RoleAssignment:
+        """Read one role assignment."""
+        with self._calling(_bucket(assignment, "read"), f"reading {assignment}"):
+            body: Json = self._authorization.get_by_id(
+                _bare(assignment), cls=_body, **_to(str(assignment))
+            )  # type: ignore[assignment]  # With `cls` it returns what that makes.
+        return answers.role_assignment(body)
+
+    def put_assignment(self, grant: Grant, principal: str, marker: str) -> None:
+        """Create our assignment of a triple, or write its condition and description anew.
+
+        The answer is not the stored object (facts A2.5), so nothing is read from it.
+        `principalType` spares Azure a directory lookup that fails for a young principal.
+        """
+        name = assignment_name(grant.scope, grant.role, principal)
+        parameters = RoleAssignmentCreateParameters(
+            role_definition_id=_definition(grant),
+            principal_id=principal,
+            principal_type=SERVICE_PRINCIPAL,
+            description=marker,
+            condition=grant.condition,
+            condition_version=CONDITION_VERSION if grant.condition else None,
+        )
+        path = f"{str(grant.scope).rstrip('/')}{_ASSIGNMENTS}/{name}"
+        with self._calling(
+            _bucket(grant.scope, "write"), f"granting {grant.role} at {grant.scope}"
+        ):
+            self._authorization.create(_bare(grant.scope), name, parameters, **_to(path))
+
+    def delete_assignment(self, assignment: ResourceId) -> None:
+        """Delete a role assignment; one that is already gone is no error (204)."""
+        with self._calling(_bucket(assignment, "delete"), f"deleting {assignment}"):
+            self._authorization.delete_by_id(_bare(assignment), **_to(str(assignment)))
+
+    def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
+        """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`."""
+        names = [subscription.subscription for subscription in subscriptions]
+        options: dict[str, Any] = {"resultFormat": "objectArray"}
+        while True:
+            content = {"subscriptions": names, "query": kql, "options": options}
+            body, _ = self._request(
+                "POST", _GRAPH_PATH, {"api-version": _GRAPH}, ("tenant", "graph"), content=content
+            )
+            rows, token = body.get("data"), body.get("$skipToken")
+            truncated = str(body.get("resultTruncated", "false")).lower() == "true"
+            if not isinstance(rows, list) or (truncated and not token):
+                raise Unreadable("Resource Graph answered with a part of the rows only")
+            yield from rows
+            if not token:
+                return
+            options = {**options, "$skipToken": token}
+
+    def _identities(self, subscription: str) -> Any:  # noqa: ANN401 (the SDK's own operations type is private)
+        if subscription not in self._clients:
+            self._clients[subscription] = ManagedServiceIdentityClient(
+                self._credential, subscription, credential_scopes=[self._scope], **self._options
+            )
+        return self._clients[subscription].user_assigned_identities
+
+    def _pages(self, scope: ResourceId, path: str, version: str, chosen: str) -> Iterator[Json]:
+        """Yield the rows of a list, following its next links."""
+        place = str(scope).rstrip("/") + path
+        bucket = _bucket(scope, "read")
+        query = {"api-version": version, "$filter": chosen}
+        body, _ = self._request("GET", place, query, bucket)
+        while True:
+            if not isinstance(body.get("value"), list):
+                raise Unreadable(f"the list at {place} has no `value`")
+            yield from body["value"]
+            link = body.get("nextLink")
+            if not link:
+                return
+            # Only the query is taken from the link: the token must not travel to another host.
+            body, _ = self._request("GET", place, urlsplit(link).query, bucket)
+
+    def _send(
+        self,
+        method: str,
+        resource: ResourceId,
+        *,
+        content: Json | None = None,
+        etag: str | None = None,
+    ) -> Resource:
+        """Send one call to a resource of a known type; both GET and PATCH answer with it."""
+        bucket = _bucket(resource, "read" if method == "GET" else "write")
+        query = {"api-version": API_VERSIONS[fold(resource.type)]}
+        headers = {"If-Match": etag} if etag else {}
+        body, tag = self._request(
+            method, str(resource), query, bucket, content=content, headers=headers
+        )
+        return answers.resource(body, tag)
+
+    def _request(  # noqa: PLR0913 (one call is all of these)
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | str,
+        bucket: Bucket,
+        *,
+        content: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Json, str | None]:
+        """Send one call; returns the JSON object and the etag header."""
+        raw = query if isinstance(query, str) else urlencode(query, quote_via=quote)
+        address = self._client.format_url(f"{quote(path)}?{raw}")
+        request = HttpRequest(method, address, headers=dict(headers or {}), json=content)
+        what = f"{method} {path}"
+        with self._calling(bucket, what):
+            response = self._client.send_request(request, stream=False, **_to(path))
+            response.raise_for_status()
+        try:
+            body = response.json()
+        except ValueError as error:
+            raise Unreadable(f"{what}: the answer is not JSON") from error
+        if not isinstance(body, dict):
+            raise Unreadable(f"{what}: the answer is not a JSON object")
+        return body, response.headers.get("etag")
+
+    @contextmanager
+    def _calling(self, bucket: Bucket, what: str) -> Iterator[None]:
+        """Map refusals of one call, and remember what Azure asked us to wait for."""
+        self._throttle.check(bucket)
+        try:
+            yield
+        except AzureError as error:
+            failure = failures.from_exception(what, error)
+            if isinstance(failure, Again) and failure.status == failures.TOO_MANY:
+                self._throttle.close(bucket, failure.retry_after)
+            raise failure from error
+
+
+def _bucket(place: ResourceId, kind: str) -> Bucket:
+    return (place.subscription or "tenant", kind)
+
+
+def _to(path: str) -> dict[str, Any]:
+    """Return the option that tells the pipeline where the call is meant to go."""
+    return {transport.INTENDED: path}
+
+
+def _bare(place: ResourceId) -> str:
+    """Return an id as the authorization SDK wants it: its templates bring the first slash."""
+    return str(place).lstrip("/")
+
+
+def _body(response: Any, *_: object) -> Json:  # noqa: ANN401 (the SDKs' response types differ)
+    """Take the raw JSON of an SDK's answer, which reads the same as a Resource Graph row."""
+    body: Json = json.loads(response.http_response.text())
+    return body
+
+
+def _definition(grant: Grant) -> str:
+    """Return the role definition id as seen from the scope's subscription (facts A2.5)."""
+    return f"{grant.scope.subscription_id or ''}{_ROLES}/{grant.role}"

@@ -1,0 +1,42 @@
+"""The HTTP pipeline that every call to ARM passes: sign-in, and a last look at where it goes.
+
+No policy here retries, registers providers or sleeps: a worker that waits is paid for, and the
+queue can wait instead.
+"""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+from azure.core.credentials import TokenCredential
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy
+from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+INTENDED = "intended_path"
+
+
+def policies(credential: TokenCredential, scope: str) -> list[Any]:
+    """Return the policies of our pipeline, in order."""
+    return [
+        RequestIdPolicy(),
+        UserAgentPolicy("identity-reconciler"),
+        ARMChallengeAuthenticationPolicy(credential, scope),
+        IntendedPathPolicy(),
+    ]
+
+
+class IntendedPathPolicy(SansIOHTTPPolicy[Any, Any]):
+    """Refuse to send a request whose prepared URL names another place than was intended.
+
+    HTTP clients normalise paths (`a/../b` becomes `b`), so an id that slipped through could write
+    elsewhere. The path is compared after `requests` prepared it, which is what goes on the wire.
+    """
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        """Compare the path that would be sent with the one that the caller meant."""
+        intended = quote(request.context.options.pop(INTENDED))
+        prepared = requests.Request("GET", request.http_request.url).prepare()
+        sent = urlsplit(prepared.url or "").path
+        if sent != intended:
+            raise AssertionError(f"refusing to send to {sent!r}: the intended path is {intended!r}")

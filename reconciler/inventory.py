@@ -1,0 +1,94 @@
+"""Resource Graph: who carries what, and what a sweep should look at.
+
+The index is stale by up to minutes, so it only ever nominates: what it names is decided by a GET,
+and what it does not name is not thereby absent. Ids enter queries through `_quoted` alone.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler import answers
+from reconciler.arm import Arm
+from reconciler.errors import ResourceIdError, Unreadable
+from reconciler.ids import ResourceId, fold
+from reconciler.marker import SERVICE_PRINCIPAL
+from reconciler.model import USER_ASSIGNED_IDENTITY, Resource, RoleAssignment, UserIdentity
+
+_COLUMNS: Final = "id, name, type, location, tags, managedBy, identity, properties"
+_ASSIGNMENTS: Final = (
+    "authorizationresources | where type =~ 'microsoft.authorization/roleassignments'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Questions to Resource Graph over the watched subscriptions; raises `ArmError`."""
+
+    arm: Arm
+    subscriptions: tuple[ResourceId, ...]
+
+    def resources(self, types: Iterable[str]) -> tuple[Resource, ...]:
+        """Return all resources of some types, with their identities."""
+        listed = ", ".join(_quoted(fold(name)) for name in sorted(types))
+        rows = self._rows(f"resources | where type in~ ({listed}) | project {_COLUMNS}")
+        return tuple(answers.resource(row) for row in rows)
+
+    def identities(self) -> tuple[UserIdentity, ...]:
+        """Return all user-assigned identities."""
+        kind = _quoted(fold(USER_ASSIGNED_IDENTITY))
+        rows = self._rows(f"resources | where type =~ {kind} | project {_COLUMNS}")
+        return tuple(answers.user_identity(row) for row in rows)
+
+    def bearers(self, identity: ResourceId) -> tuple[ResourceId, ...]:
+        """Return the resources whose identity block names a user-assigned identity."""
+        rows = self._rows(
+            "resources | where isnotnull(identity.userAssignedIdentities)"
+            f" | where tostring(identity.userAssignedIdentities) contains {_quoted(identity.key)}"
+            " | project id, identity"
+        )
+        found = (answers.resource(row) for row in rows)
+        # `contains` also finds names that begin alike.
+        return tuple(resource.id for resource in found if resource.identities.entry(identity))
+
+    def carriers(self, principals: Iterable[str]) -> tuple[ResourceId, ...]:
+        """Return the resources that carry one of some system-assigned principals."""
+        listed = ", ".join(_quoted(principal) for principal in sorted(principals))
+        rows = self._rows(
+            f"resources | where tostring(identity.principalId) in~ ({listed}) | project id"
+        )
+        return tuple(_ids(rows))
+
+    def marked(self, markers: Iterable[str]) -> tuple[ResourceId, ...]:
+        """Return the role assignments whose description is one of some marker texts."""
+        listed = ", ".join(_quoted(marker) for marker in sorted(markers))
+        rows = self._rows(
+            f"{_ASSIGNMENTS} | where tostring(properties.description) in~ ({listed}) | project id"
+        )
+        return tuple(_ids(rows))
+
+    def assignments(self) -> tuple[RoleAssignment, ...]:
+        """Return all service principals' role assignments."""
+        kind = _quoted(SERVICE_PRINCIPAL)
+        rows = self._rows(
+            f"{_ASSIGNMENTS} | where tostring(properties.principalType) =~ {kind}"
+            " | project id, name, type, properties"
+        )
+        return tuple(answers.role_assignment(row) for row in rows)
+
+    def _rows(self, kql: str) -> Iterator[answers.Json]:
+        return self.arm.query(kql, self.subscriptions)
+
+
+def _ids(rows: Iterable[answers.Json]) -> Iterator[ResourceId]:
+    for row in rows:
+        try:
+            yield ResourceId.parse(row["id"])
+        except (AttributeError, KeyError, TypeError, ResourceIdError) as error:
+            raise Unreadable(f"a Resource Graph row has no id that can be used: {error}") from error
+
+
+def _quoted(text: str) -> str:
+    """Return a KQL string literal; what could end one early is escaped."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,78 @@
+"""The pure diff: desired against observed, under the terms, gives a sorted plan.
+
+No clock, no environment, no input or output: the same arguments give the same plan. The
+controller applies it, the command line prints it, the sweep nominates by it; nothing else in the
+project compares what is wanted with what is there.
+"""
+
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Plan,
+    Reason,
+    UpdateAssignment,
+    Withheld,
+    describe,
+)
+from reconciler.ids import fold
+from reconciler.model import Desired, Observed, Request, Resource
+from reconciler.plan.assignments import AssignmentPlanner
+from reconciler.plan.identities import IdentityPlanner
+from reconciler.plan.terms import Terms
+
+__all__ = ["Terms", "plan"]
+
+
+def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -> Plan:
+    """Return what would have to change for the subject to be as policy wants it."""
+    steps: list[Change | Withheld] = []
+    seen: list[str] = []
+    system_hold = None
+    if isinstance(observed.subject, Resource):
+        identities = IdentityPlanner(observed.subject, observed, request, terms)
+        steps += identities.steps(desired)
+        seen += identities.seen
+        system_hold = next(
+            (
+                step.hold
+                for step in steps
+                if isinstance(step, Withheld)
+                and isinstance(step.change, AttachIdentity)
+                and step.change.identity is None
+            ),
+            None,
+        )
+    assignments = AssignmentPlanner(observed, request, terms, system_hold)
+    steps += assignments.steps(desired)
+    seen += assignments.seen
+    changes = [step for step in steps if not isinstance(step, Withheld)]
+    withheld = [step for step in steps if isinstance(step, Withheld)]
+    return Plan(
+        observed.id,
+        observed.at,
+        observed.incarnation,
+        tuple(sorted(changes, key=_order)),
+        tuple(sorted(withheld, key=lambda held: (*_order(held.change), held.hold))),
+        tuple(sorted(seen)),
+    )
+
+
+def _order(change: Change) -> tuple[int, str]:
+    """Rank a change: the dead make room first, a live right goes last."""
+    match change:
+        case DeleteAssignment(_, Reason.UNWANTED):
+            rank = 5
+        case DeleteAssignment():
+            rank = 0
+        case DetachIdentity():
+            rank = 1
+        case AttachIdentity():
+            rank = 2
+        case CreateAssignment():
+            rank = 3
+        case UpdateAssignment():
+            rank = 4
+    return rank, fold(repr(sorted(describe(change).items(), key=lambda item: item[0])))

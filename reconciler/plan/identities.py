@@ -1,0 +1,187 @@
+"""Which identities a resource must be given, or freed of, and what stands in the way.
+
+Case by case, for an identity that policy wants on the resource:
+
+    identity itself   | entry on the resource      | outcome
+    ------------------|----------------------------|-----------------------------------------
+    there             | none                       | attach
+    there             | with its principal         | nothing
+    there             | none or another principal  | detach once seen for long enough, then attach
+    gone              | any                        | detach: it makes every attach fail
+    gone              | none                       | attach, withheld
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.changes import AttachIdentity, DetachIdentity, Hold, Reason, Withheld
+from reconciler.ids import ResourceId
+from reconciler.model import Desired, Mode, Observed, Request, Resource, UserIdentity, Wanted
+from reconciler.plan.terms import Terms
+
+type Step = AttachIdentity | DetachIdentity | Withheld
+
+_BUSY = frozenset({"creating", "updating", "deleting"})
+
+
+def is_busy(resource: Resource) -> bool:
+    """Tell whether another write to the resource is under way, so that a PATCH would collide."""
+    return resource.state.lower() in _BUSY
+
+
+@dataclass
+class IdentityPlanner:
+    """Plans the identities of one resource; `seen` gathers the dead entries that it met."""
+
+    resource: Resource
+    observed: Observed
+    request: Request
+    terms: Terms
+    seen: list[str] = field(default_factory=list)
+
+    def steps(self, desired: Desired) -> Iterator[Step]:
+        """Yield changes and what is withheld of them."""
+        if self.resource.identities.raw_type is not None:
+            for wanted in self._wanted(desired):
+                attach = AttachIdentity(self.resource.id, wanted.what)
+                yield Withheld(
+                    attach, Hold.UNKNOWN_IDENTITY_TYPE, self.resource.identities.raw_type
+                )
+            return
+        attaches: list[Wanted[ResourceId | None]] = []
+        for wanted in self._wanted(desired):
+            step = self._needed(wanted)
+            if isinstance(step, AttachIdentity):
+                attaches.append(wanted)
+            elif step:
+                yield step
+        yield from self._attached(attaches)
+        if attaches:
+            yield from self._dead_entries_of_others(desired)
+
+    def _wanted(self, desired: Desired) -> Iterator[Wanted[ResourceId | None]]:
+        if desired.system:
+            system = desired.system
+            yield Wanted(None, system.mode, system.by, system.default_change)
+        for one in desired.attach:
+            yield Wanted(one.what, one.mode, one.by, one.default_change)
+
+    def _needed(self, wanted: Wanted[ResourceId | None]) -> Step | None:
+        block = self.resource.identities
+        identity = wanted.what
+        if identity is None:
+            return None if block.system else AttachIdentity(self.resource.id, None)
+        own = self.observed.identities.get(identity)
+        entry = block.entry(identity)
+        if own is None and entry is None:
+            attach = AttachIdentity(self.resource.id, identity)
+            return Withheld(attach, self._hold(wanted) or Hold.IDENTITY_ABSENT)
+        if own is None:
+            return self._detach(wanted, identity, Reason.IDENTITY_GONE)
+        if entry is None:
+            return AttachIdentity(self.resource.id, identity)
+        if entry.principal != own.principal and not is_busy(self.resource):
+            return self._heal(wanted, own, entry.principal)
+        return None
+
+    def _heal(
+        self, wanted: Wanted[ResourceId | None], own: UserIdentity, stale: str | None
+    ) -> Step:
+        """Detach an entry that outlived its identity, once it was seen twice with time between.
+
+        An attach under way shows an entry without principal too (facts A2.1), so one sight of it
+        proves nothing.
+        """
+        sight = f"{own.id.key}={stale or '-'}>{own.principal}"
+        self.seen.append(sight)
+        since = self.request.first if sight in self.request.seen else None
+        due = (since or self.observed.at) + self.terms.settle
+        detach = DetachIdentity(self.resource.id, own.id, Reason.IDENTITY_RECREATED)
+        if hold := self._hold(wanted):
+            return Withheld(detach, hold)
+        if since is None or self.observed.at < due:
+            return Withheld(detach, Hold.SETTLING, until=due)
+        return self._detach(wanted, own.id, Reason.IDENTITY_RECREATED)
+
+    def _detach(
+        self, wanted: Wanted[ResourceId | None], identity: ResourceId, reason: Reason
+    ) -> Step:
+        detach = DetachIdentity(self.resource.id, identity, reason)
+        block = self.resource.identities
+        if hold := self._hold(wanted):
+            return Withheld(detach, hold)
+        if len(block.attached) == 1 and not self.resource.etag:
+            return Withheld(detach, Hold.NO_ETAG)
+        return self._timely(detach)
+
+    def _attached(self, wanted: list[Wanted[ResourceId | None]]) -> Iterator[Step]:
+        """Attach what is missing, as long as the default identity stays what it is."""
+        block = self.resource.identities
+        system = block.system
+        users = {entry.id for entry in block.attached}
+        before = _default(system=system, users=users)
+        for one in wanted:
+            step = AttachIdentity(self.resource.id, one.what)
+            if hold := self._hold(one):
+                yield Withheld(step, hold)
+                continue
+            would = (system or one.what is None, users | ({one.what} if one.what else set()))
+            changed = before is not None and before != _default(system=would[0], users=would[1])
+            if changed and not one.default_change and not self._restores(one.what):
+                yield Withheld(step, Hold.DEFAULT_IDENTITY)
+                continue
+            system, users = would
+            yield self._timely(step)
+
+    def _restores(self, identity: ResourceId | None) -> bool:
+        """Tell whether we ourselves took a dead entry of the identity away a moment ago."""
+        return identity is not None and any(
+            sight.startswith(f"{identity.key}=") for sight in self.request.seen
+        )
+
+    def _timely(self, step: AttachIdentity | DetachIdentity) -> Step:
+        """Leave a machine alone that is being built or changed."""
+        if is_busy(self.resource):
+            return Withheld(step, Hold.BUSY, self.resource.state)
+        if self.resource.deploying:
+            return Withheld(step, Hold.SETTLING, "an extension is being provisioned")
+        ready = self._ready()
+        if ready and self.observed.at < ready:
+            return Withheld(step, Hold.SETTLING, until=ready)
+        return step
+
+    def _ready(self) -> datetime | None:
+        created = self.resource.created
+        return created + self.terms.settle if created else None
+
+    def _hold(self, wanted: Wanted[ResourceId | None]) -> Hold | None:
+        if wanted.mode is Mode.AUDIT:
+            return Hold.AUDIT
+        if self.resource.managed_by:
+            return Hold.MANAGED
+        if not self.terms.watches(self.resource.id):
+            return Hold.NOT_WATCHED
+        if wanted.what is None:
+            return None
+        if not any(place.contains(wanted.what) for place in self.terms.guardrails.identities):
+            return Hold.IDENTITY_PLACE
+        own = self.observed.identities.get(wanted.what)
+        return self.terms.hold_on_identity(wanted.what, own.principal if own else None)
+
+    def _dead_entries_of_others(self, desired: Desired) -> Iterator[Withheld]:
+        """Show entries without principal that no policy speaks of: only their owner may act."""
+        ours = {wanted.what for wanted in desired.attach}
+        if is_busy(self.resource):
+            return
+        for entry in self.resource.identities.attached:
+            if entry.principal is None and entry.id not in ours:
+                detach = DetachIdentity(self.resource.id, entry.id, Reason.IDENTITY_GONE)
+                yield Withheld(detach, Hold.DEAD_ENTRY)
+
+
+def _default(*, system: bool, users: set[ResourceId]) -> ResourceId | str | None:
+    """Return what the metadata service picks when asked for no identity by name (facts B5)."""
+    if system:
+        return "system-assigned"
+    return next(iter(users)) if len(users) == 1 else None

@@ -1,0 +1,61 @@
+"""The terms under which a plan is made: who we are, what we may, how long a machine settles."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.changes import Hold
+from reconciler.ids import ResourceId
+from reconciler.marker import Ownership
+from reconciler.policy.language import Guardrails
+from reconciler.roles import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What does not depend on the look: settings, guardrails and our own identity.
+
+    `own_principal` is the `oid` of our token, `own_identity` the user-assigned identity that we
+    sign in with, where the token names one; `digest` is the policy's, which a request must carry
+    for unwanted rights to be removed.
+    """
+
+    ownership: Ownership
+    guardrails: Guardrails
+    digest: str
+    settle: timedelta
+    own_principal: str
+    own_identity: ResourceId | None = None
+    home: ResourceId | None = None
+    watched: tuple[ResourceId, ...] = ()
+
+    def watches(self, subject: ResourceId) -> bool:
+        """Tell whether a place lies in a watched subscription."""
+        return any(subscription.contains(subject) for subscription in self.watched)
+
+    def may_write_at(self, scope: ResourceId) -> bool:
+        """Tell whether assignments may be written at a scope at all."""
+        return any(rail.scope.contains(scope) for rail in self.guardrails.grants)
+
+    def hold_on_grant(self, role: str, scope: ResourceId) -> Hold | None:
+        """Return why a role may not be granted at a scope, or none where it may."""
+        if self.home and scope.contains(self.home):
+            return Hold.HOME
+        for rail in self.guardrails.grants:
+            allowed = rail.scope.contains(scope) and any(
+                _allows(listed, role, privileged=rail.privileged) for listed in rail.roles
+            )
+            if allowed:
+                return None
+        return Hold.GUARDRAILS
+
+    def hold_on_identity(self, identity: ResourceId, principal: str | None = None) -> Hold | None:
+        """Return why an identity may not be attached, detached or granted to, or none."""
+        if identity == self.own_identity or principal == self.own_principal:
+            return Hold.OWN_IDENTITY
+        if identity in self.guardrails.protected:
+            return Hold.PROTECTED
+        return None
+
+
+def _allows(listed: Role, role: str, *, privileged: bool) -> bool:
+    return listed.guid == role and (privileged or not listed.privileged)
