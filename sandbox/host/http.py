@@ -112,7 +112,7 @@ def _handshake(request: Request) -> Response:
 
 
 def _events(host: Host, request: Request) -> Response:
-    """Take a delivery, an array of events or one (facts A1); the statuses are Core Tools'."""
+    """Take a delivery, an array of events or one (facts A1); statuses but 200 are assumed."""
     body = request.get_json(force=True)
     events: list[dict[str, Any]] = body if isinstance(body, list) else [body]
     match request.headers.get("aeg-event-type"):

@@ -1,6 +1,7 @@
 """What a queue message looks like to a function, and a function's output to a queue.
 
-`triggers` converts with these; the forms are those of the real host, as its source has them.
+`triggers` converts with these. How arrays are split and in which forms metadata travel was read in
+the published source of the Functions host; nothing here was recorded.
 """
 
 import base64

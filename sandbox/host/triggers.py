@@ -237,6 +237,7 @@ class Host:
             log.warning("message %s of queue %s failed: %s", message.id, queue, reason)
             self.queues.release(queue, message, self.options.visibility_timeout)
             return
+        # Documented for functions that raise; that undecodable text goes the same way is assumed.
         poison = f"{queue}-poison"
         log.error("message %s moves to %s: %s", message.id, poison, reason)
         self.queues.create(poison)
