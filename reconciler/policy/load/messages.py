@@ -1,0 +1,153 @@
+"""What pydantic found wrong with a document, said in the policy author's words.
+
+`reconciler.policy.load` is the only caller.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler import roles
+from reconciler.policy import language
+from reconciler.policy.load.document import Document, Path
+from reconciler.policy.load.syntax import Position
+
+_MAX_PROBLEMS = 100
+"""Per file: looking for near misses takes a millisecond each, and nobody reads on."""
+
+_MAX_WORD = 100
+
+_MUST_BE = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "enum": "'audit' or 'repair'",
+    "int_type": "a whole number",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+
+
+def report(
+    document: Document,
+    model: type[BaseModel],
+    error: ValidationError,
+    identities: Collection[str],
+) -> None:
+    """Add to the document's problems what pydantic found; `identities` are the names in policy."""
+    found = [
+        (_position(document, detail), detail)
+        for detail in error.errors(include_url=False)
+        if detail["loc"] not in document.refused
+    ]
+    found.sort(key=lambda item: item[0])
+    for position, detail in found[:_MAX_PROBLEMS]:
+        document.report(position, _message(model, detail, identities))
+    if len(found) > _MAX_PROBLEMS:
+        position, _ = found[_MAX_PROBLEMS]
+        document.report(position, f"and {len(found) - _MAX_PROBLEMS} more mistakes in this file")
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Return `; did you mean 'x'?` where a known word is near, else nothing."""
+    spelled = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word[:_MAX_WORD].lower(), spelled, n=1)
+    return f"; did you mean '{spelled[near[0]]}'?" if near else ""
+
+
+def _position(document: Document, detail: ErrorDetails) -> Position:
+    path: Path = detail["loc"]
+    if path[-1:] == ("[key]",):
+        return document.keys[path[:-1]]
+    if detail["type"] == "extra_forbidden":
+        return document.keys[path]
+    return document.position(path)
+
+
+def _message(model: type[BaseModel], detail: ErrorDetails, identities: Collection[str]) -> str:
+    path, value, kind = detail["loc"], detail["input"], detail["type"]
+    match kind:
+        case "extra_forbidden":
+            return _unknown_key(model, path)
+        case "missing":
+            sample = "1" if path[-1] == "version" else "..."
+            return f"missing key '{path[-1]}'; add '{path[-1]}: {sample}'"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case language.UNKNOWN_ROLE:
+            near = roles.table().suggest(value[:_MAX_WORD])
+            meant = f"did you mean '{near}'?" if near else "use a built-in role's name or GUID"
+            return f"{detail['msg']}; {meant}"
+        case language.UNKNOWN_IDENTITY:
+            near = did_you_mean(value, identities) or "; define it under 'identities'"
+            return detail["msg"] + near
+        case language.UNKNOWN_PLACEHOLDER:
+            known = ", ".join(f"{{{name}}}" for name in language.PLACEHOLDERS)
+            return f"{detail['msg']}; there are {known}"
+        case "too_short":
+            return "must have at least one entry"
+        case "greater_than_equal" | "less_than_equal":
+            limits = detail["ctx"]
+            return (
+                f"must be at least {limits['ge']}"
+                if "ge" in limits
+                else f"must be at most {limits['le']}"
+            )
+        case _:
+            return _must_be(kind, value, detail["msg"])
+
+
+def _must_be(kind: str, value: object, otherwise: str) -> str:
+    if kind not in _MUST_BE:
+        return otherwise
+    message = f"must be {_MUST_BE[kind]}, not {_shown(value)}"
+    if kind == "string_type" and not isinstance(value, dict | list):
+        return f"{message}; put it in quotes"
+    if kind == "enum" and isinstance(value, str):
+        return message + did_you_mean(value, ["audit", "repair"])
+    return message
+
+
+def _shown(value: object) -> str:
+    """Show a value as YAML spells it."""
+    match value:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{value}'"
+        case _:
+            return str(value)
+
+
+def _unknown_key(model: type[BaseModel], path: Path) -> str:
+    key = str(path[-1])
+    here = _keys(model, path[:-1])
+    if len(path) == 1:
+        if model is language.PolicyFile and key in _keys(language.Guardrails, ()):
+            return f"'{key}' belongs in {language.GUARDRAILS_FILE}"
+        if model is language.Guardrails and key in _keys(language.PolicyFile, ()):
+            return f"'{key}' belongs in a policy file, not in {language.GUARDRAILS_FILE}"
+    return f"unknown key '{key}'" + (did_you_mean(key, here) or f"; there are {', '.join(here)}")
+
+
+def _keys(annotation: Any, path: Path) -> list[str]:  # noqa: ANN401 (type expressions have no type)
+    """Return the keys of the mapping that the language expects at `path`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
+        return _keys(fields[str(path[0])].annotation, path[1:]) if path else list(fields)
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _keys(arguments[0], path)
+    if get_origin(annotation) is tuple:
+        return _keys(arguments[0], path[1:])
+    if get_origin(annotation) is Mapping:
+        return _keys(arguments[1], path[1:])
+    return next((keys for part in arguments if (keys := _keys(part, path))), [])

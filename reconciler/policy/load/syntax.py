@@ -1,0 +1,153 @@
+"""One file's bytes as a tree of YAML nodes, each of which knows where it stands.
+
+`reconciler.policy.load.document` gives the nodes their meaning. PyYAML's own composer is not used:
+it recurses without a limit, so that a file of brackets ends the whole process.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import yaml
+from yaml.reader import Reader
+
+type Position = tuple[int, int]
+"""Line and column, both from 1."""
+
+START: Position = (1, 1)
+_MAX_BYTES = 1024 * 1024
+_MAX_DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text; `plain` without quotes, so that it may also be a number or a word of YAML's."""
+
+    position: Position
+    tag: str | None
+    text: str
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of nodes."""
+
+    position: Position
+    tag: str | None
+    items: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Pairs of nodes, in the file's order and with its duplicates."""
+
+    position: Position
+    tag: str | None
+    pairs: tuple[tuple["Node", "Node"], ...]
+
+
+type Node = Scalar | Sequence | Mapping
+
+
+class SyntaxMistake(Exception):
+    """The file cannot be read any further."""
+
+    def __init__(self, position: Position, message: str) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+def compose(content: bytes) -> Node:
+    """Return the root of the file's only document, or raise `SyntaxMistake`."""
+    if len(content) > _MAX_BYTES:
+        raise SyntaxMistake(START, "the file is larger than 1 MiB; split it")
+    text = _decode(content)
+    try:
+        return _Composer(text).document()
+    except yaml.MarkedYAMLError as error:
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        position = _position(error.problem_mark or error.context_mark)
+        raise SyntaxMistake(position, f"not valid YAML: {reason}") from error
+    except yaml.YAMLError as error:
+        raise SyntaxMistake(START, f"not valid YAML: {error}") from error
+
+
+def _decode(content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig")
+        raise SyntaxMistake(_end_of(before), "the file is not UTF-8; save it as UTF-8") from error
+    if found := Reader.NON_PRINTABLE.search(text):
+        message = f"not valid YAML: it may not contain the character {found.group()!a}"
+        raise SyntaxMistake(_end_of(text[: found.start()]), message)
+    return text
+
+
+class _Composer:
+    """Puts the parser's events together."""
+
+    def __init__(self, text: str) -> None:
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.CSafeLoader)
+        self._anchors: dict[str, Node] = {}
+        self._depth = 0
+
+    def document(self) -> Node:
+        next(self._events)  # The stream's start.
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            raise SyntaxMistake(START, "the file is empty; write 'version: 1', or delete the file")
+        root = self._node(next(self._events))
+        next(self._events)  # The document's end.
+        following = next(self._events)
+        if not isinstance(following, yaml.StreamEndEvent):
+            message = "a second document begins here; put it into a file of its own"
+            raise SyntaxMistake(_position(following.start_mark), message)
+        return root
+
+    def _node(self, event: yaml.Event) -> Node:
+        position = _position(event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise SyntaxMistake(position, f"no anchor '&{event.anchor}' ends before this")
+            return self._anchors[event.anchor]
+        if self._depth > _MAX_DEPTH:
+            raise SyntaxMistake(position, "nested too deeply; no policy needs this")
+        self._depth += 1
+        node = self._opened(event, position)
+        self._depth -= 1
+        if isinstance(event, yaml.NodeEvent) and event.anchor:
+            # Known only from its end on, so that no node can hold itself.
+            self._anchors[event.anchor] = node
+        return node
+
+    def _opened(self, event: yaml.Event, position: Position) -> Node:
+        if isinstance(event, yaml.ScalarEvent):
+            return Scalar(position, event.tag, event.value, plain=event.implicit[0])
+        if isinstance(event, yaml.SequenceStartEvent):
+            return Sequence(position, event.tag, tuple(self._until(yaml.SequenceEndEvent)))
+        if isinstance(event, yaml.MappingStartEvent):
+            nodes = self._until(yaml.MappingEndEvent)
+            return Mapping(position, event.tag, tuple(zip(nodes, nodes, strict=True)))
+        raise SyntaxMistake(position, "not valid YAML: a value is expected here")
+
+    def _until(self, end: type[yaml.Event]) -> Iterator[Node]:
+        while not isinstance(event := next(self._events), end):
+            yield self._node(event)
+
+
+class _Mark(Protocol):
+    """Where libyaml is; PyYAML's type stubs know several types for it."""
+
+    line: int
+    column: int
+
+
+def _position(mark: _Mark | None) -> Position:
+    return (mark.line + 1, mark.column + 1) if mark else START
+
+
+def _end_of(text: str) -> Position:
+    lines = re.split(r"\r\n?|\n", text)
+    return len(lines), len(lines[-1]) + 1
