@@ -1,0 +1,78 @@
+"""``python -m sandbox``: serve the local Azure, run the Functions host, or play the demo."""
+
+import argparse
+import importlib
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from sandbox import seed
+from sandbox.server import Server
+
+_USAGE = 2
+_OTHERS = {"host": "sandbox.host.command", "demo": "sandbox.demo"}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line."""
+        self.exit(_USAGE, f"{self.prog}: {message}\n")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 1 << 16:
+        raise ValueError(text)
+    return port
+
+
+_port.__name__ = "port"  # What argparse calls a wrong one.
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    serve = commands.add_parser("serve", help="serve the local Azure over HTTPS on loopback")
+    serve.add_argument("--port", type=_port, default=0, help="0 is any")
+    serve.add_argument("--dir", type=Path, required=True, help="folder for ca.pem and env.sh")
+    serve.add_argument("--seed", type=Path, required=True, help="YAML file of the first state")
+    commands.add_parser("host", help="run the function app in a local Functions host")
+    commands.add_parser("demo", help="play the demo")
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        world = seed.load(seed.read(options.seed))
+        server = Server(world, options.dir, options.port)
+    except (seed.SeedError, OSError) as error:
+        print(f"python -m sandbox serve: {error}", file=sys.stderr)
+        return _USAGE
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with server:
+        print(f"ready {server.url}", flush=True)
+        stop.wait()
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    if arguments[:1] and arguments[0] in _OTHERS:
+        name = _OTHERS[arguments[0]]
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            print(f"python -m sandbox {arguments[0]}: {error}", file=sys.stderr)
+            return _USAGE
+        command: Callable[[list[str]], int] = module.main
+        return command(arguments[1:])
+    return _serve(_parser().parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

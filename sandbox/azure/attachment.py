@@ -1,0 +1,202 @@
+"""The identity block of a resource: how it is shown, and what a PUT or PATCH makes of it.
+
+Used by every service whose resources carry identities; the differences between types are rows of
+``kinds`` (facts A2.1, A2.3, B5).
+"""
+
+from typing import Any
+
+from sandbox.azure import errors, ids
+from sandbox.azure.kinds import Kind
+from sandbox.azure.routing import Call, Json
+from sandbox.azure.state import Attached, Resource
+from sandbox.azure.world import World
+
+ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+
+_SYSTEM = "systemassigned"
+_USER = "userassigned"
+_KNOWN = {"none", _SYSTEM, _USER}
+_IDENTITY_TYPE = "microsoft.managedidentity/userassignedidentities"
+
+
+def show(world: World, resource: Resource, kind: Kind) -> Json:
+    """Return ``{"identity": {...}}`` as the type shows it, or an empty dict."""
+    if not (resource.system or resource.users):
+        shown = kind.shows_none and resource.identity_written
+        return {"identity": {"type": "None"}} if shown else {}
+    name = kind.joint
+    if not (resource.system and resource.users):
+        name = "SystemAssigned" if resource.system else "UserAssigned"
+        name = name[0].lower() + name[1:] if kind.camel else name
+    block: Json = {"type": name}
+    if resource.system:
+        block |= {"principalId": resource.system.oid, "tenantId": world.tenant}
+    if resource.users:
+        settled = world.now() >= resource.ready_at
+        block["userAssignedIdentities"] = {
+            ids.respell(attached.id, kind.group_literal): _entry(attached, settled=settled)
+            for attached in resource.users.values()
+        }
+    return {"identity": block}
+
+
+def _entry(attached: Attached, *, settled: bool) -> Json:
+    """Show one identity: empty while it is being attached, null once that incarnation is gone.
+
+    The empty entry is recorded (facts A2.1), the dead one is known from issues (facts C2).
+    """
+    if not attached.principal.alive:
+        return {"principalId": None, "clientId": None}
+    if not settled and attached.fresh:
+        return {}
+    return {"principalId": attached.principal.oid, "clientId": attached.principal.app_id}
+
+
+def _types(block: Json) -> set[str]:
+    if not isinstance(block.get("type"), str):
+        raise errors.bad_content("Required property 'type' not found in JSON. Path 'identity'.'.")
+    found = {part.strip().lower() for part in block["type"].split(",")}
+    if not found <= _KNOWN or (len(found) > 1 and "none" in found):
+        raise errors.AzureError(
+            400,
+            "InvalidParameter",
+            f"The value '{block['type']}' of parameter 'identity.type' is not allowed.",
+            target="identity.type",
+        )
+    return found
+
+
+def _entries(block: Json, types: set[str]) -> dict[str, Any]:
+    entries = block.get("userAssignedIdentities") or {}
+    if entries and _USER not in types:
+        raise errors.AzureError(
+            400,
+            "InvalidParameter",
+            "ResourceIdentity identityIds should not be provided if the type is "
+            f'"{block["type"]}".',
+            target="resourceIdentity.identityIds",
+        )
+    seen: set[str] = set()
+    for text, value in entries.items():
+        if text.lower() in seen:
+            raise errors.AzureError(
+                400,
+                "InvalidParameter",
+                f"ResourceIdentity identityId '{text}' cannot be duplicated in the provided "
+                "identityIds list.",
+                target="resourceIdentity.identityIds",
+            )
+        seen.add(text.lower())
+        parsed = ids.parse(text)
+        if parsed.type.lower() != _IDENTITY_TYPE or not parsed.name:
+            raise errors.AzureError(
+                400,
+                "LinkedInvalidPropertyId",
+                f"Property id '{text}' at path 'identity.userAssignedIdentities' is invalid.",
+                gateway=True,
+            )
+        if value and not set(value) <= {"principalId", "clientId"}:
+            raise errors.AzureError(
+                400,
+                "InvalidIdentityValues",
+                f"Invalid value for the identities '{text}'. The 'UserAssignedIdentities' property "
+                "keys should only be empty json objects, null or the resource existing property.",
+            )
+    return entries
+
+
+def _require_right(call: Call, resource: Resource, text: str) -> None:
+    if not call.may(ASSIGN, text):
+        caller = call.caller
+        name, oid = (caller.app_id, caller.oid) if caller else ("", "")
+        raise errors.AzureError(
+            403,
+            "LinkedAuthorizationFailed",
+            f"The client '{name}' with object id '{oid}' has permission to perform action "
+            f"'{resource.type}/write' on scope '{resource.id.text}'; however, it does not have "
+            f"permission to perform action '{ASSIGN}' on the linked scope(s) '{text}' or the "
+            "linked scope(s) are invalid.",
+            gateway=True,
+        )
+
+
+def _missing(resource: Resource, text: str) -> errors.AzureError:
+    inner = ids.respell(text, "resourcegroups")
+    return errors.AzureError(
+        400,
+        "FailedIdentityOperation",
+        f"Identity operation for resource '{resource.id.text}' failed with error 'Failed to perform "
+        'resource identity operation. Status: \'BadRequest\'. Response: \'{"error":{"code":'
+        f'"BadRequest","message":"Resource \'{inner}\' was not found."}}}}\'.\'.',
+        gateway=True,
+    )
+
+
+def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) -> None:
+    """Apply the identity block of a request; everything is checked before anything changes.
+
+    An absent block leaves the identities as they are. A PATCH merges the map of user-assigned
+    identities, null removes one (facts A2.1, recorded); a PUT replaces it (documented).
+
+    Args:
+        call: the request, for the caller's rights.
+        resource: the resource to change.
+        block: the ``identity`` member of the body.
+        merge: whether unlisted identities stay.
+
+    Raises:
+        AzureError: as facts A2.6 and B6 list them.
+    """
+    if block is None:
+        return
+    types = _types(block)
+    entries = _entries(block, types)
+    wanted: dict[str, Attached] = {}
+    if _USER in types:
+        wanted = _users(call, resource, entries, merge=merge)
+    resource.users = wanted
+    resource.identity_written = True
+    if _SYSTEM in types and resource.system is None:
+        # Off and on again is another principal (facts A2.1, recorded).
+        resource.system = call.world.new_principal(resource.id.name, resource_id=resource.id.text)
+    elif _SYSTEM not in types and resource.system is not None:
+        resource.system.alive = False
+        resource.system = None
+
+
+def _users(
+    call: Call, resource: Resource, entries: dict[str, Any], *, merge: bool
+) -> dict[str, Attached]:
+    listed = {text.lower(): (text, value) for text, value in entries.items()}
+    wanted = {
+        key: attached
+        for key, attached in resource.users.items()
+        if (key not in listed and merge) or (key in listed and listed[key][1] is not None)
+    }
+    settled = call.world.now() >= resource.ready_at
+    wanted = {key: attached.aged() if settled else attached for key, attached in wanted.items()}
+    added = {
+        key: text
+        for key, (text, value) in listed.items()
+        if value is not None and key not in resource.users
+    }
+    for text in added.values():
+        _require_right(call, resource, text)
+    if added:
+        # One identity that is gone makes every further attach fail (facts C2, issues).
+        for key, attached in wanted.items():
+            if key not in call.world.resources:
+                raise _missing(resource, attached.id)
+    for key, text in added.items():
+        identity = call.world.resources.get(key)
+        if identity is None or identity.principal is None:
+            raise _missing(resource, text)
+        wanted[key] = Attached(text, identity.principal, fresh=True)
+    if not wanted:
+        raise errors.AzureError(
+            400,
+            "MissingIdentityIds",
+            "The identity ids must not be null or empty for 'UserAssigned' identity type.",
+        )
+    return wanted

@@ -1,0 +1,84 @@
+"""Refusals in ARM's envelope; every service raises them and the application renders them."""
+
+from typing import Any
+
+
+class AzureError(Exception):
+    """An error answer: HTTP status, code and message, as ``{"error": {...}}``."""
+
+    def __init__(  # noqa: PLR0913 - the fields of ARM's error object
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        target: str | None = None,
+        details: list[dict[str, Any]] | None = None,
+        headers: dict[str, str] | None = None,
+        gateway: bool = False,
+    ) -> None:
+        """Keep the parts; ``gateway`` marks errors of ARM itself (facts A2.6, recorded)."""
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.target = target
+        self.details = details
+        self.headers = dict(headers or {})
+        if gateway:
+            self.headers["x-ms-failure-cause"] = "gateway"
+
+    def body(self) -> dict[str, Any]:
+        """Return the error envelope (facts A2.6, recorded)."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.target is not None:
+            error["target"] = self.target
+        if self.details is not None:
+            error["details"] = self.details
+        return {"error": error}
+
+
+def resource_not_found(kind: str, name: str, group: str) -> AzureError:
+    """Return ARM's 404 for a resource (facts A2.6, recorded)."""
+    return AzureError(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{kind}/{name}' under resource group '{group}' was not found. "
+        "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+        gateway=True,
+    )
+
+
+def group_not_found(group: str) -> AzureError:
+    """Return ARM's 404 for a resource group (facts A2.6, recorded)."""
+    return AzureError(
+        404,
+        "ResourceGroupNotFound",
+        f"Resource group '{group}' could not be found.",
+        gateway=True,
+    )
+
+
+def subscription_not_found(subscription: str) -> AzureError:
+    """Return ARM's 404 for a subscription (documented)."""
+    return AzureError(
+        404,
+        "SubscriptionNotFound",
+        f"The subscription '{subscription}' could not be found.",
+        gateway=True,
+    )
+
+
+def bad_content(reason: str) -> AzureError:
+    """Return the 400 for a body that does not deserialize (recorded, test_account_cmk)."""
+    return AzureError(
+        400,
+        "InvalidRequestContent",
+        f"The request content was invalid and could not be deserialized: '{reason}'.",
+        gateway=True,
+    )
+
+
+def unsupported(what: str) -> AzureError:
+    """Return the sandbox's refusal to guess: 400, naming what it does not know (assumed)."""
+    return AzureError(400, "UnsupportedBySandbox", f"The sandbox does not support {what}.")

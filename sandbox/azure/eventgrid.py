@@ -1,0 +1,132 @@
+"""The resource events that Event Grid delivers for a subscription; only the world makes them.
+
+Shapes and casings follow facts A1 and B1. Events of role assignments were never captured in
+public; theirs follow the recorded activity log.
+"""
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from sandbox.azure import ids
+from sandbox.azure.state import Assignment, Principal
+
+type Event = dict[str, Any]
+
+_CLAIM = "http://schemas.microsoft.com/identity/claims/"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Context:
+    """Who is writing, and by which request; without a method nobody's HTTP request did it."""
+
+    caller: Principal
+    method: str = ""
+    url: str = ""
+    correlation_id: str = ""
+    right: Assignment | None = None
+    """The role assignment that allowed it."""
+    role_name: str = "Owner"
+
+
+def stamp(moment: dt.datetime) -> str:
+    """Return a time as ARM writes it: seven digits of a second, Z."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
+
+
+def claims(caller: Principal, tenant: str, now: dt.datetime) -> dict[str, str]:
+    """Return the token claims that events carry for a service principal (facts B1, documented)."""
+    issued = int(now.timestamp())
+    found = {
+        "aud": "https://management.azure.com/",
+        "iss": f"https://sts.windows.net/{tenant}/",
+        "iat": str(issued),
+        "nbf": str(issued),
+        "exp": str(issued + 86400),
+        "appid": caller.app_id,
+        "appidacr": "2" if caller.resource_id else "1",
+        f"{_CLAIM}identityprovider": f"https://sts.windows.net/{tenant}/",
+        f"{_CLAIM}objectidentifier": caller.oid,
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier": caller.oid,
+        f"{_CLAIM}tenantid": tenant,
+        "ver": "1.0",
+    }
+    if caller.resource_id:
+        found["xms_mirid"] = caller.resource_id
+    return found
+
+
+def _evidence(context: Context) -> dict[str, str]:
+    right = context.right
+    if right is None:
+        return {"role": context.role_name}
+    return {
+        "role": context.role_name,
+        "roleAssignmentScope": right.scope,
+        # Evidence writes GUIDs without dashes (facts A1, recorded).
+        "roleAssignmentId": right.name.replace("-", ""),
+        "roleDefinitionId": right.role.replace("-", ""),
+        "principalId": right.principal.replace("-", ""),
+        "principalType": right.principal_type,
+    }
+
+
+def resource_event(  # noqa: PLR0913 - the variable parts of an event
+    *,
+    verb: str,
+    resource: ids.ArmId,
+    operation: str,
+    action: str,
+    context: Context,
+    event_id: str,
+    tenant: str,
+    now: dt.datetime,
+    update: bool,
+) -> Event:
+    """Return one ``Microsoft.Resources.Resource{verb}Success`` event in Event Grid's schema.
+
+    Writes spell the group ``resourcegroups``, deletes and actions ``resourceGroups`` (facts A1,
+    documented samples); a POST's subject ends in its action (facts A1, third-party samples).
+
+    Args:
+        verb: ``Write``, ``Delete`` or ``Action``.
+        resource: the id written to.
+        operation: the operation name.
+        action: the authorized action; it differs where a group's deletion cascades.
+        context: the caller and request.
+        event_id: the event's own GUID.
+        tenant: the tenant's GUID.
+        now: the time of the event.
+        update: whether an existing resource was written (then the request is included).
+    """
+    uri = ids.respell(resource.text, "resourcegroups" if verb == "Write" else "resourceGroups")
+    subject = f"{uri}/{operation.split('/')[-2]}" if verb == "Action" else uri
+    data: dict[str, Any] = {
+        "authorization": {"scope": uri, "action": action, "evidence": _evidence(context)},
+        "claims": claims(context.caller, tenant, now),
+        "correlationId": context.correlation_id,
+        "resourceProvider": resource.type.partition("/")[0],
+        "resourceUri": uri,
+        "operationName": operation,
+        "status": "Succeeded",
+        "subscriptionId": resource.subscription,
+        "tenantId": tenant,
+    }
+    if context.method and (update or verb != "Write"):
+        # Creates carry none (facts B1, documented).
+        data["httpRequest"] = {
+            "clientRequestId": context.correlation_id,
+            "clientIpAddress": "127.0.0.1",
+            "method": context.method,
+            "url": context.url,
+        }
+    return {
+        "subject": subject,
+        "eventType": f"Microsoft.Resources.Resource{verb}Success",
+        "eventTime": stamp(now),
+        "id": event_id,
+        "data": data,
+        "dataVersion": "2",
+        "metadataVersion": "1",
+        "topic": f"/subscriptions/{resource.subscription}",
+    }

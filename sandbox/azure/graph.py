@@ -1,0 +1,205 @@
+"""Azure Resource Graph: resources and role assignments as tables (facts A2.6, B3)."""
+
+import base64
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.azure import access, attachment, errors, ids, kql
+from sandbox.azure.eventgrid import stamp
+from sandbox.azure.kinds import kind
+from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.state import Assignment, Resource
+from sandbox.azure.world import World
+
+routes = Routes()
+
+_PAGE = 1000
+_COLUMNS = (
+    "id",
+    "name",
+    "type",
+    "tenantId",
+    "kind",
+    "location",
+    "resourceGroup",
+    "subscriptionId",
+    "managedBy",
+    "sku",
+    "plan",
+    "properties",
+    "tags",
+    "identity",
+    "zones",
+    "extendedLocation",
+)
+_SCHEMA = (("authorizationresources", _COLUMNS), ("resources", _COLUMNS))
+_OPTIONS = {"$top", "$skip", "$skipToken", "resultFormat", "authorizationScopeFilter"}
+
+
+def _resource_row(world: World, resource: Resource) -> kql.Row:
+    # Types and groups are in lower case (facts A2.6, recorded).
+    extra = resource.extra
+    state = {"provisioningState": resource.provisioning_state(world.now())}
+    own: Json = {}
+    if resource.principal:
+        own = {"principalId": resource.principal.oid, "clientId": resource.principal.app_id}
+        own["tenantId"] = world.tenant
+        state = {}
+    shown = attachment.show(world, resource, kind(resource.type))
+    return {
+        "id": resource.id.text,
+        "name": resource.id.name,
+        "type": resource.type.lower(),
+        "tenantId": world.tenant,
+        "kind": extra.get("kind", ""),
+        "location": resource.location,
+        "resourceGroup": resource.id.group.lower(),
+        "subscriptionId": resource.id.subscription,
+        "managedBy": extra.get("managedBy", ""),
+        "sku": extra.get("sku"),
+        "plan": extra.get("plan"),
+        "properties": {**resource.properties, **state, **own},
+        "tags": resource.tags,
+        "identity": shown.get("identity"),
+        "zones": extra.get("zones"),
+        "extendedLocation": extra.get("extendedLocation"),
+    }
+
+
+def _assignment_row(world: World, assignment: Assignment) -> kql.Row:
+    blank = dict.fromkeys(_COLUMNS, "")
+    nothing = dict.fromkeys(("sku", "plan", "tags", "identity", "zones", "extendedLocation"))
+    return {
+        **blank,
+        **nothing,
+        "id": assignment.id,
+        "name": assignment.name,
+        "type": "microsoft.authorization/roleassignments",
+        "tenantId": world.tenant,
+        "location": "global",
+        "subscriptionId": ids.parse(assignment.scope).subscription,
+        "properties": {
+            "principalId": assignment.principal,
+            "principalType": assignment.principal_type,
+            # Without a subscription, unlike ARM (assumed from the published sample queries).
+            "roleDefinitionId": (
+                f"/providers/Microsoft.Authorization/RoleDefinitions/{assignment.role}"
+            ),
+            "scope": assignment.scope,
+            "description": assignment.description,
+            "condition": assignment.condition,
+            "conditionVersion": assignment.condition_version,
+            "createdOn": stamp(assignment.created),
+            "createdBy": assignment.created_by,
+            "updatedOn": stamp(assignment.updated),
+            "updatedBy": assignment.updated_by,
+        },
+    }
+
+
+def _readable(call: Call, action: str, scopes: list[str]) -> Iterator[bool]:
+    """Yield for each scope whether the caller may read there; one right above settles most."""
+    oid = call.caller.oid if call.caller else ""
+
+    @functools.cache
+    def whole(subscription: str) -> bool:
+        scope = f"/subscriptions/{subscription}"
+        return access.right(call.world, oid, action, scope) is not None
+
+    for scope in scopes:
+        subscription = ids.parse(scope).subscription
+        yield whole(subscription) or access.right(call.world, oid, action, scope) is not None
+
+
+def _subscriptions(call: Call, body: Json) -> set[str]:
+    world = call.world
+    wanted = {str(each).lower() for each in body.get("subscriptions") or ()}
+    for group in body.get("managementGroups") or ():
+        wanted |= world.management_groups.get(str(group).lower(), frozenset())
+    return wanted & set(world.subscriptions) if wanted else set(world.subscriptions)
+
+
+def _resources(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
+    found = [
+        each for each in call.world.resources.values() if each.id.subscription.lower() in wanted
+    ]
+    readable = _readable(call, "*/read", [each.id.text for each in found])
+    for resource, visible in zip(found, readable, strict=True):
+        if visible:
+            yield _resource_row(call.world, resource)
+
+
+def _assignments(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
+    found = [
+        each
+        for each in call.world.assignments
+        if ids.parse(each.scope).subscription.lower() in wanted
+    ]
+    action = "Microsoft.Authorization/roleAssignments/read"
+    readable = _readable(call, action, [each.scope for each in found])
+    for assignment, visible in zip(found, readable, strict=True):
+        if visible:
+            yield _assignment_row(call.world, assignment)
+
+
+_TABLES = {"resources": _resources, "authorizationresources": _assignments}
+
+
+def _invalid(error: kql.QueryError) -> errors.AzureError:
+    details: list[dict[str, Any]] = [
+        {
+            "code": "InvalidQuery",
+            "message": "Query is invalid. Please refer to the documentation for the Azure Resource "
+            "Graph service and fix the error before retrying.",
+        },
+        {
+            "code": "ParserFailure",
+            "message": "ParserFailure",
+            "line": error.line,
+            "characterPositionInLine": error.column,
+            "token": error.token,
+            "expectedToken": error.expected,
+        },
+    ]
+    return errors.AzureError(400, "BadRequest", str(error), details=details)
+
+
+@routes.route(
+    "POST",
+    "/providers/microsoft.resourcegraph/resources",
+    Evidence.RECORDED,
+    "facts A2.6, misc_vm_vmss_arg_paging #9",
+    action="",
+)
+def query(call: Call) -> Reply:
+    """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
+    body = call.object_body()
+    options = body.get("options") or {}
+    unknown = set(options) - _OPTIONS
+    if unknown or options.get("resultFormat", "objectArray") != "objectArray":
+        raise errors.unsupported(f"the query options {options}")
+    try:
+        compiled = kql.compile_query(str(body.get("query", "")), _SCHEMA)
+    except kql.QueryError as error:
+        raise _invalid(error) from None
+    rows = compiled.run(_TABLES[compiled.table](call, _subscriptions(call, body)))
+    start = int(options.get("$skip") or 0)
+    if options.get("$skipToken"):
+        start = int(base64.b64decode(options["$skipToken"]).decode())
+    shown = rows[start : start + min(int(options.get("$top") or _PAGE), _PAGE)]
+    end = start + len(shown)
+    more = end < len(rows)
+    # Pages need a stable order, which Resource Graph makes from the id (documented).
+    paged = more and "id" in rows[0]
+    reply: Json = {
+        "totalRecords": len(rows),
+        "count": len(shown),
+        "data": shown,
+        "facets": [],
+        "resultTruncated": "true" if more and not paged else "false",
+    }
+    if paged:
+        reply["$skipToken"] = base64.b64encode(str(end).encode()).decode()
+    quota = {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
+    return Reply(200, reply, quota)

@@ -1,0 +1,120 @@
+"""User-assigned identities (facts A2.4)."""
+
+from sandbox.azure import errors, ids, listing
+from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.state import Principal, Resource
+from sandbox.azure.world import World
+
+routes = Routes()
+
+TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_SUFFIX = "/providers/microsoft.managedidentity/userassignedidentities"
+_LIST = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
+_IDENTITY = f"{_LIST}/<name>"
+
+
+def _show(world: World, identity: Resource) -> Json:
+    principal = _principal(identity)
+    return {
+        "location": identity.location,
+        "tags": identity.tags,
+        # The group segment is in lower case (facts A2.4, recorded).
+        "id": ids.respell(identity.id.text, "resourcegroups"),
+        "name": identity.id.name,
+        "type": TYPE,
+        "properties": {
+            "tenantId": world.tenant,
+            "principalId": principal.oid,
+            "clientId": principal.app_id,
+            **identity.properties,
+        },
+    }
+
+
+def _principal(identity: Resource) -> Principal:
+    if identity.principal is None:
+        raise AssertionError(identity.id.text)
+    return identity.principal
+
+
+def _find(call: Call) -> Resource:
+    if call.world.group_key(call.id) not in call.world.groups:
+        raise errors.group_not_found(call.id.group)
+    identity = call.world.resources.get(call.id.key)
+    if identity is None:
+        raise errors.resource_not_found(TYPE, call.id.name, call.id.group)
+    return identity
+
+
+def create(world: World, identity: ids.ArmId, location: str, tags: dict[str, str]) -> Resource:
+    """Create an identity with a new principal; routes and seed call it."""
+    now = world.now()
+    resource = Resource(identity, TYPE, location, now, now, tags=tags)
+    resource.principal = world.new_principal(identity.name, resource_id=identity.text)
+    world.put(resource)
+    return resource
+
+
+@routes.route("GET", _IDENTITY, Evidence.RECORDED, "facts A2.4, misc_vm_vmss_arg_paging #2")
+def get(call: Call) -> Reply:
+    """Return an identity."""
+    return Reply(200, _show(call.world, _find(call)))
+
+
+@routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.4, test_identity_management #3")
+def list_group(call: Call) -> Reply:
+    """List the identities of a group."""
+    found = listing.select(call, TYPE)
+    return listing.page(call, found, lambda each: _show(call.world, each))
+
+
+routes.route(
+    "GET",
+    f"/subscriptions/<subscription>{_SUFFIX}",
+    Evidence.DOCUMENTED,
+    "REST: User Assigned Identities - List By Subscription",
+)(list_group)
+
+
+@routes.route("PUT", _IDENTITY, Evidence.RECORDED, "facts A2.4, test_botservice_registration #0 #1")
+def put(call: Call) -> Reply:
+    """Create an identity (201, a relative location) or update it (200, the same principal)."""
+    if call.world.group_key(call.id) not in call.world.groups:
+        raise errors.group_not_found(call.id.group)
+    body = call.object_body()
+    if not body.get("location"):
+        raise errors.AzureError(
+            400, "LocationRequired", "The location property is required for this definition."
+        )
+    tags = dict(body.get("tags") or {})
+    known = call.world.resources.get(call.id.key)
+    if known is not None:
+        known.tags = tags
+        call.world.put(known)
+        return Reply(200, _show(call.world, known))
+    shown = _show(call.world, create(call.world, call.id, body["location"], tags))
+    return Reply(201, shown, {"location": shown["id"]})
+
+
+@routes.route("PATCH", _IDENTITY, Evidence.DOCUMENTED, "REST: User Assigned Identities - Update")
+def patch(call: Call) -> Reply:
+    """Replace the tags."""
+    identity = _find(call)
+    body = call.object_body()
+    if "tags" in body:
+        identity.tags = dict(body["tags"] or {})
+    call.world.put(identity)
+    return Reply(200, _show(call.world, identity))
+
+
+@routes.route("DELETE", _IDENTITY, Evidence.RECORDED, "facts A2.4, test_identity_management #4")
+def delete(call: Call) -> Reply:
+    """Delete an identity: 200 without a body, or 204 (documented) when there was none.
+
+    Machines keep their reference and role assignments stay (facts B4, documented).
+    """
+    identity = call.world.resources.get(call.id.key)
+    if identity is None:
+        return Reply(204)
+    call.world.remove(identity)
+    return Reply(200)

@@ -1,0 +1,76 @@
+"""What lists have in common: OData filters of the supported form, pages and their next link."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.azure import errors
+from sandbox.azure.routing import Call, Json, Reply
+from sandbox.azure.state import Resource
+
+_TERM = re.compile(r"(\w+)\s+eq\s+'([^']*)'", re.IGNORECASE)
+_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+
+PAGE = 1000
+
+
+def equalities(text: str, allowed: tuple[str, ...]) -> dict[str, str]:
+    """Parse ``a eq 'x' and b eq 'y'``; raises ``AzureError`` 400 for anything else.
+
+    Args:
+        text: the filter, possibly empty.
+        allowed: the names that may occur.
+    """
+    found: dict[str, str] = {}
+    for part in _AND.split(text.strip()) if text.strip() else ():
+        term = _TERM.fullmatch(part.strip())
+        name = next((each for each in allowed if term and each.lower() == term[1].lower()), None)
+        if term is None or name is None or name in found:
+            raise errors.unsupported(f'the filter "{part}"')
+        found[name] = term[2]
+    return found
+
+
+def select(call: Call, resource_type: str) -> list[Resource]:
+    """Return the resources of a type in the group or subscription of the call."""
+    wanted = resource_type.lower()
+    # In a group the path names the parent, too.
+    prefix = call.id.key + "/" if call.id.group else ""
+    return [
+        each
+        for each in within(call)
+        if each.type.lower() == wanted and each.id.key.startswith(prefix)
+    ]
+
+
+def within(call: Call) -> list[Resource]:
+    """Return the resources in the group or subscription of the call; raises 404 for neither."""
+    world = call.world
+    if call.id.group:
+        members = world.members.get(world.group_key(call.id))
+        if members is None:
+            raise errors.group_not_found(call.id.group)
+        return list(members.values())
+    prefix = f"/subscriptions/{call.id.subscription}/".lower()
+    return [each for key, each in world.resources.items() if key.startswith(prefix)]
+
+
+def page(call: Call, items: list[Resource], show: Callable[[Resource], Json]) -> Reply:
+    """Return one page of a list, with ``nextLink`` when there is more (facts A2.5, recorded)."""
+    top = _number(call, "$top", PAGE)
+    start = _number(call, "$skiptoken", 0)
+    body: dict[str, Any] = {"value": [show(each) for each in items[start : start + top]]}
+    if start + top < len(items):
+        options = {name: value for name, value in call.query.items() if name != "$skiptoken"}
+        options["$skiptoken"] = str(start + top)
+        query = "&".join(f"{quote(name)}={quote(value)}" for name, value in options.items())
+        body["nextLink"] = f"{call.origin}{call.id.text}?{query}"
+    return Reply(200, body)
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
+    if not text.isdecimal():
+        raise errors.unsupported(f"the option {name}={text}")
+    return int(text)

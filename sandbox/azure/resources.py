@@ -1,0 +1,264 @@
+"""Subscriptions, resource groups, and resources of every type without a service of its own."""
+
+import datetime as dt
+
+from sandbox.azure import access, attachment, errors, listing
+from sandbox.azure.kinds import kind
+from sandbox.azure.operations import headers
+from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.state import Resource
+from sandbox.azure.world import World
+
+routes = Routes()
+
+_SUBSCRIPTION = "/subscriptions/<subscription>"
+_GROUP = f"{_SUBSCRIPTION}/resourcegroups/<group>"
+_RESOURCE = f"{_GROUP}/providers/<namespace>/<path:rest>"
+_EXTRA = ("sku", "kind", "zones", "managedBy", "plan", "extendedLocation")
+_LIST = "Microsoft.Resources/subscriptions/resources/read"
+
+
+def _subscription(world: World, subscription: str) -> Json:
+    return {
+        "id": f"/subscriptions/{subscription}",
+        "subscriptionId": subscription,
+        "tenantId": world.tenant,
+        "displayName": world.subscriptions[subscription],
+        "state": "Enabled",
+        "authorizationSource": "RoleBased",
+    }
+
+
+@routes.route("GET", "/subscriptions", Evidence.DOCUMENTED, "REST: Subscriptions - List", action="")
+def list_subscriptions(call: Call) -> Reply:
+    """List the subscriptions that the caller may read."""
+    oid = call.caller.oid if call.caller else ""
+    action = "Microsoft.Resources/subscriptions/read"
+    visible = [
+        _subscription(call.world, each)
+        for each in call.world.subscriptions
+        if access.right(call.world, oid, action, f"/subscriptions/{each}")
+    ]
+    return Reply(200, {"value": visible, "count": {"type": "Total", "value": len(visible)}})
+
+
+@routes.route("GET", _SUBSCRIPTION, Evidence.DOCUMENTED, "REST: Subscriptions - Get")
+def get_subscription(call: Call) -> Reply:
+    """Return one subscription."""
+    return Reply(200, _subscription(call.world, call.args["subscription"]))
+
+
+def _show_group(group: Resource) -> Json:
+    return {
+        "id": group.id.text,
+        "name": group.id.name,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": group.location,
+        "tags": group.tags,
+        "properties": {"provisioningState": "Succeeded"},
+    }
+
+
+def _group(call: Call) -> Resource:
+    group = call.world.groups.get(call.world.group_key(call.id))
+    if group is None:
+        raise errors.group_not_found(call.id.group)
+    return group
+
+
+@routes.route(
+    "GET",
+    f"{_SUBSCRIPTION}/resourcegroups",
+    Evidence.DOCUMENTED,
+    "REST: Resource Groups - List",
+    action="Microsoft.Resources/subscriptions/resourceGroups/read",
+)
+def list_groups(call: Call) -> Reply:
+    """List the groups of a subscription."""
+    prefix = f"/subscriptions/{call.id.subscription}/".lower()
+    if call.query.get("$filter"):
+        raise errors.unsupported(f'the filter "{call.query["$filter"]}"')
+    groups = [group for key, group in call.world.groups.items() if key.startswith(prefix)]
+    return listing.page(call, groups, _show_group)
+
+
+@routes.route("GET", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Get")
+def get_group(call: Call) -> Reply:
+    """Return one group."""
+    return Reply(200, _show_group(_group(call)))
+
+
+@routes.route("HEAD", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Check Existence")
+def head_group(call: Call) -> Reply:
+    """Answer 204 when the group exists."""
+    _group(call)
+    return Reply(204)
+
+
+@routes.route("PUT", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Create Or Update")
+def put_group(call: Call) -> Reply:
+    """Create or update a group."""
+    body = call.object_body()
+    if not body.get("location"):
+        raise errors.AzureError(
+            400,
+            "LocationRequired",
+            "The location property is required for this definition.",
+            gateway=True,
+        )
+    now = call.world.now()
+    known = call.world.groups.get(call.id.key)
+    group = known or Resource(call.id, call.id.type, body["location"], now, now)
+    group.tags = dict(body.get("tags") or {})
+    call.world.put_group(group)
+    return Reply(200 if known else 201, _show_group(group))
+
+
+@routes.route("DELETE", _GROUP, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #4")
+def delete_group(call: Call) -> Reply:
+    """Delete a group with all in it; it is gone at once, while the operation still runs."""
+    call.world.remove_group(_group(call))
+    operation = call.world.start_operation()
+    url = (
+        f"{call.origin}/subscriptions/{call.id.subscription}/operationresults/{operation.name}"
+        f"?api-version={call.query['api-version']}"
+    )
+    return Reply(202, None, {"location": url, "Retry-After": "1"})
+
+
+def _listed(resource: Resource) -> Json:
+    return {
+        "id": resource.id.text,
+        "name": resource.id.name,
+        "type": resource.type,
+        "location": resource.location,
+        "tags": resource.tags,
+        **resource.extra,
+    }
+
+
+def _list_resources(call: Call) -> Reply:
+    wanted = listing.equalities(call.query.get("$filter", ""), ("resourceType", "name"))
+    expand = [each for each in call.query.get("$expand", "").split(",") if each]
+    if set(expand) - {"createdTime", "changedTime", "provisioningState"}:
+        raise errors.unsupported(f"the option $expand={call.query['$expand']}")
+    found = [
+        each
+        for each in listing.within(call)
+        if each.type.lower() == wanted.get("resourceType", each.type).lower()
+        and each.id.name.lower() == wanted.get("name", each.id.name).lower()
+    ]
+
+    def show(resource: Resource) -> Json:
+        times = {
+            "createdTime": _time(resource.created),
+            "changedTime": _time(resource.ready_at),
+            "provisioningState": resource.provisioning_state(call.world.now()),
+        }
+        row = _listed(resource) | attachment.show(call.world, resource, kind(resource.type))
+        return row | {name: times[name] for name in expand}
+
+    return listing.page(call, found, show)
+
+
+def _time(moment: dt.datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"
+
+
+routes.route(
+    "GET", f"{_SUBSCRIPTION}/resources", Evidence.RECORDED, "facts A2.5, misc_vm #0", action=_LIST
+)(_list_resources)
+routes.route(
+    "GET", f"{_GROUP}/resources", Evidence.DOCUMENTED, "REST: Resources - List", action=_LIST
+)(_list_resources)
+
+
+def _show(world: World, resource: Resource) -> Json:
+    state = {"provisioningState": resource.provisioning_state(world.now())}
+    properties = {"properties": {**resource.properties, **state}}
+    return _listed(resource) | attachment.show(world, resource, kind(resource.type)) | properties
+
+
+def _find(call: Call) -> Resource:
+    _group(call)
+    resource = call.world.resources.get(call.id.key)
+    if resource is None:
+        raise errors.resource_not_found(call.id.type, call.id.name, call.id.group)
+    return resource
+
+
+@routes.route("GET", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
+def get(call: Call) -> Reply:
+    """Return a resource, or list a type in a group."""
+    if call.id.name:
+        return Reply(200, _show(call.world, _find(call)))
+    found = listing.select(call, call.id.type)
+    return listing.page(call, found, lambda each: _show(call.world, each))
+
+
+@routes.route(
+    "GET",
+    f"{_SUBSCRIPTION}/providers/<namespace>/<type>",
+    Evidence.DOCUMENTED,
+    "REST: List By Subscription of each provider",
+)
+def list_by_subscription(call: Call) -> Reply:
+    """List a type in a subscription."""
+    found = listing.select(call, call.id.type)
+    return listing.page(call, found, lambda each: _show(call.world, each))
+
+
+def _store(call: Call, resource: Resource, status: int) -> Reply:
+    row = kind(resource.type)
+    found: dict[str, str] = {}
+    if row.asynchronous:
+        operation = call.world.start_operation()
+        resource.ready_at = operation.ends
+        found = headers(call, operation, resource.location, final=False)
+    call.world.put(resource)
+    return Reply(status, _show(call.world, resource), found)
+
+
+@routes.route("PUT", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
+def put(call: Call) -> Reply:
+    """Create a resource or replace its definition."""
+    _group(call)
+    body = call.object_body()
+    if not call.id.name:
+        raise errors.unsupported(f"PUT {call.id.text}")
+    known = call.world.resources.get(call.id.key)
+    now = call.world.now()
+    parent = call.world.resources.get(call.id.parent.rpartition("/")[0].lower())
+    location = body.get("location") or (parent.location if parent else "")
+    resource = known or Resource(call.id, kind(call.id.type).type, location, now, now)
+    attachment.write(call, resource, body.get("identity"), merge=False)
+    resource.tags = dict(body.get("tags") or {})
+    resource.properties = dict(body.get("properties") or {})
+    resource.extra = {name: body[name] for name in _EXTRA if name in body}
+    resource.busy = "Updating" if known else "Creating"
+    return _store(call, resource, 200 if known else kind(resource.type).created)
+
+
+@routes.route("PATCH", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
+def patch(call: Call) -> Reply:
+    """Merge tags, identity and properties."""
+    resource = _find(call)
+    body = call.object_body()
+    attachment.write(call, resource, body.get("identity"), merge=True)
+    if "tags" in body:
+        resource.tags = dict(body["tags"] or {})
+    resource.properties |= body.get("properties") or {}
+    resource.extra |= {name: body[name] for name in _EXTRA if name in body}
+    resource.busy = "Updating"
+    return _store(call, resource, kind(resource.type).patched)
+
+
+@routes.route("DELETE", _RESOURCE, Evidence.DOCUMENTED, "REST: Delete of each provider")
+def delete(call: Call) -> Reply:
+    """Delete a resource: 200, or 204 when there was none."""
+    _group(call)
+    resource = call.world.resources.get(call.id.key)
+    if resource is None:
+        return Reply(204)
+    call.world.remove(resource)
+    return Reply(200)

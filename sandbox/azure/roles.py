@@ -1,0 +1,185 @@
+"""Built-in roles that the sandbox knows, with what they allow; ``access`` judges by them.
+
+Names, GUIDs and actions are Azure's (role list of 2025-01-14, recorded), shortened to what the
+sandbox can serve. A seed adds others.
+"""
+
+import dataclasses
+
+_COMMON = (
+    "Microsoft.Authorization/*/read",
+    "Microsoft.Resources/subscriptions/resourceGroups/read",
+)
+_BLOB = "Microsoft.Storage/storageAccounts/blobServices/containers"
+_QUEUE = "Microsoft.Storage/storageAccounts/queueServices/queues"
+_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_VAULT_READ = (
+    *_COMMON,
+    "Microsoft.KeyVault/checkNameAvailability/read",
+    "Microsoft.KeyVault/deletedVaults/read",
+    "Microsoft.KeyVault/locations/*/read",
+    "Microsoft.KeyVault/vaults/*/read",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Role:
+    """A role definition with one block of permissions."""
+
+    guid: str
+    name: str
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+    not_data_actions: tuple[str, ...] = ()
+    custom: bool = False
+
+
+BUILT_IN: tuple[Role, ...] = (
+    Role("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
+    Role(
+        "b24988ac-6180-42a0-ab88-20f7382dd24c",
+        "Contributor",
+        ("*",),
+        (
+            "Microsoft.Authorization/*/Delete",
+            "Microsoft.Authorization/*/Write",
+            "Microsoft.Authorization/elevateAccess/Action",
+        ),
+    ),
+    Role("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", ("*/read",)),
+    Role(
+        "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+        "User Access Administrator",
+        ("*/read", "Microsoft.Authorization/*"),
+    ),
+    Role(
+        "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+        "Role Based Access Control Administrator",
+        (
+            "Microsoft.Authorization/roleAssignments/write",
+            "Microsoft.Authorization/roleAssignments/delete",
+            "*/read",
+        ),
+    ),
+    Role(
+        "f1a07417-d97a-45cb-824c-7a7467783830",
+        "Managed Identity Operator",
+        (f"{_IDENTITY}/*/read", f"{_IDENTITY}/*/assign/action", *_COMMON),
+    ),
+    Role(
+        "e40ec5ca-96e0-45a2-b4ff-59039f2c2b59",
+        "Managed Identity Contributor",
+        (
+            f"{_IDENTITY}/read",
+            f"{_IDENTITY}/write",
+            f"{_IDENTITY}/delete",
+            f"{_IDENTITY}/federatedIdentityCredentials/read",
+            f"{_IDENTITY}/federatedIdentityCredentials/write",
+            f"{_IDENTITY}/federatedIdentityCredentials/delete",
+            *_COMMON,
+        ),
+    ),
+    Role(
+        "9980e02c-c2be-4d73-94e8-173b1dc7cf3c",
+        "Virtual Machine Contributor",
+        (
+            "Microsoft.Compute/locations/*",
+            "Microsoft.Compute/virtualMachines/*",
+            "Microsoft.Compute/virtualMachineScaleSets/*",
+            "Microsoft.Network/networkInterfaces/*",
+            "Microsoft.Storage/storageAccounts/listKeys/action",
+            "Microsoft.Storage/storageAccounts/read",
+            *_COMMON,
+        ),
+    ),
+    Role(
+        "17d1049b-9a84-46fb-8f53-869881c3d3ab",
+        "Storage Account Contributor",
+        ("Microsoft.Storage/storageAccounts/*", *_COMMON),
+    ),
+    Role(
+        "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+        "Storage Blob Data Reader",
+        (f"{_BLOB}/read",),
+        data_actions=(f"{_BLOB}/blobs/read",),
+    ),
+    Role(
+        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        "Storage Blob Data Contributor",
+        (f"{_BLOB}/delete", f"{_BLOB}/read", f"{_BLOB}/write"),
+        data_actions=(
+            f"{_BLOB}/blobs/delete",
+            f"{_BLOB}/blobs/read",
+            f"{_BLOB}/blobs/write",
+            f"{_BLOB}/blobs/move/action",
+            f"{_BLOB}/blobs/add/action",
+        ),
+    ),
+    Role(
+        "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+        "Storage Blob Data Owner",
+        (f"{_BLOB}/*",),
+        data_actions=(f"{_BLOB}/blobs/*",),
+    ),
+    Role(
+        "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+        "Storage Queue Data Contributor",
+        (f"{_QUEUE}/delete", f"{_QUEUE}/read", f"{_QUEUE}/write"),
+        data_actions=(
+            f"{_QUEUE}/messages/delete",
+            f"{_QUEUE}/messages/read",
+            f"{_QUEUE}/messages/write",
+            f"{_QUEUE}/messages/process/action",
+        ),
+    ),
+    Role(
+        "19e7f393-937e-4f77-808e-94535e297925",
+        "Storage Queue Data Reader",
+        (f"{_QUEUE}/read",),
+        data_actions=(f"{_QUEUE}/messages/read",),
+    ),
+    Role(
+        "00482a5a-887f-4fb3-b363-3b7fe8e74483",
+        "Key Vault Administrator",
+        _VAULT_READ,
+        data_actions=("Microsoft.KeyVault/vaults/*",),
+    ),
+    Role(
+        "21090545-7ca7-4776-b22c-e363652d74d2",
+        "Key Vault Reader",
+        _VAULT_READ,
+        data_actions=(
+            "Microsoft.KeyVault/vaults/*/read",
+            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+        ),
+    ),
+    Role(
+        "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+        "Key Vault Secrets Officer",
+        _VAULT_READ,
+        data_actions=("Microsoft.KeyVault/vaults/secrets/*",),
+    ),
+    Role(
+        "4633458b-17de-408a-b874-0445c86b69e6",
+        "Key Vault Secrets User",
+        data_actions=(
+            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+            "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+        ),
+    ),
+    Role(
+        "3913510d-42f4-4e42-8a64-420c390055eb",
+        "Monitoring Metrics Publisher",
+        (
+            "Microsoft.Insights/Register/Action",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+        ),
+        data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
+    ),
+    Role(
+        "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+        "AcrPull",
+        ("Microsoft.ContainerRegistry/registries/pull/read",),
+    ),
+)

@@ -1,0 +1,148 @@
+"""What the world consists of: principals, resources, role assignments, running operations."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.azure import ids
+
+
+@dataclasses.dataclass(slots=True)
+class Principal:
+    """A user or service principal of the directory; a deleted one never returns."""
+
+    oid: str
+    app_id: str
+    name: str
+    kind: str
+    """``ServicePrincipal`` or ``User``, as role assignments spell it."""
+    visible_at: dt.datetime
+    """From when role assignments know it without being told its type (facts A2.5)."""
+    secret: str | None = None
+    resource_id: str | None = None
+    """The resource whose identity it is."""
+    alive: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attached:
+    """A user-assigned identity on a resource: one incarnation, named by its principal."""
+
+    id: str
+    principal: Principal
+    fresh: bool = False
+    """Attached by the operation that runs; its principal is not shown yet (facts A2.1)."""
+
+    def aged(self) -> "Attached":
+        """Return it as it is once the operation has ended."""
+        return Attached(self.id, self.principal) if self.fresh else self
+
+
+@dataclasses.dataclass(slots=True)
+class Resource:
+    """A resource or resource group."""
+
+    id: ids.ArmId
+    type: str
+    location: str
+    created: dt.datetime
+    ready_at: dt.datetime
+    """When its running operation ends; in the past when none runs."""
+    tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    properties: dict[str, Any] = dataclasses.field(default_factory=dict)
+    extra: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Other top-level members of its body: sku, kind, zones, managedBy."""
+    system: Principal | None = None
+    users: dict[str, Attached] = dataclasses.field(default_factory=dict)
+    """User-assigned identities by lower-case id."""
+    identity_written: bool = False
+    """Whether a request ever carried an identity block; some types then show ``None``."""
+    busy: str = "Creating"
+    """The provisioning state until ``ready_at``."""
+    version: int = 1
+    """Counts writes; the entity tag of compute resources."""
+    power: str = "running"
+    principal: Principal | None = None
+    """The principal that a user-assigned identity is."""
+
+    def provisioning_state(self, now: dt.datetime) -> str:
+        """Return the state that a read at this time sees."""
+        return self.busy if now < self.ready_at else "Succeeded"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Assignment:
+    """A role assignment."""
+
+    name: str
+    scope: str
+    role: str
+    """The role's GUID, lower case."""
+    principal: str
+    principal_type: str
+    created: dt.datetime
+    updated: dt.datetime
+    created_by: str
+    updated_by: str
+    description: str | None = None
+    condition: str | None = None
+    condition_version: str | None = None
+    delegated: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its ARM id."""
+        scope = "" if self.scope == "/" else self.scope
+        return f"{scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}"
+
+    @property
+    def triple(self) -> tuple[str, str, str]:
+        """What may exist once only."""
+        return self.scope.lower(), self.role, self.principal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operation:
+    """An asynchronous operation, which succeeds when its time has come."""
+
+    name: str
+    started: dt.datetime
+    ends: dt.datetime
+
+
+class Assignments:
+    """All role assignments, indexed the ways they are asked for."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Assignment] = {}
+        self.by_triple: dict[tuple[str, str, str], Assignment] = {}
+        self.by_scope: dict[str, dict[str, Assignment]] = {}
+        self.by_principal: dict[str, dict[str, Assignment]] = {}
+
+    def __iter__(self) -> Iterator[Assignment]:
+        return iter(self.by_name.values())
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def put(self, assignment: Assignment) -> None:
+        """Store one, in place of the one with its name."""
+        name = assignment.name.lower()
+        self.by_name[name] = assignment
+        self.by_triple[assignment.triple] = assignment
+        self.by_scope.setdefault(assignment.scope.lower(), {})[name] = assignment
+        self.by_principal.setdefault(assignment.principal, {})[name] = assignment
+
+    def remove(self, assignment: Assignment) -> None:
+        """Remove one that is there."""
+        name = assignment.name.lower()
+        del self.by_name[name]
+        del self.by_triple[assignment.triple]
+        for index, key in (
+            (self.by_scope, assignment.scope.lower()),
+            (self.by_principal, assignment.principal),
+        ):
+            del index[key][name]
+            if not index[key]:
+                del index[key]

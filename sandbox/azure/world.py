@@ -1,0 +1,278 @@
+"""The whole state of the local Azure; every write passes here, and only here events arise.
+
+Services read it freely inside ``transaction`` and change it through its methods. One lock guards
+all of it: handlers are short and never sleep, so nothing is gained by a finer one.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import datetime as dt
+import random
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+
+from sandbox.azure import eventgrid, ids
+from sandbox.azure.eventgrid import Context, Event
+from sandbox.azure.roles import BUILT_IN, Role
+from sandbox.azure.state import Assignment, Assignments, Operation, Principal, Resource
+
+_GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
+_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+_LOG_LENGTH = 1_000_000
+
+
+def utc_now() -> dt.datetime:
+    """Return the time of the machine, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One line of the request log: an ARM call as it was answered."""
+
+    method: str
+    path: str
+    status: int
+    app_id: str
+    at: dt.datetime
+
+
+class World:
+    """Subscriptions, groups, resources, principals and role assignments of one tenant."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+        seed: int = 0,
+        operation_delay: float = 0.2,
+        replication_delay: float = 0.0,
+    ) -> None:
+        """Create an empty tenant.
+
+        Args:
+            clock: gives the time in UTC; everything is computed from it, nothing waits.
+            seed: for every random GUID, so that a run repeats.
+            operation_delay: seconds until an asynchronous operation has succeeded.
+            replication_delay: seconds until role assignments know a new principal.
+        """
+        self.now = clock
+        self.random = random.Random(seed)
+        self.operation_delay = dt.timedelta(seconds=operation_delay)
+        self.replication_delay = dt.timedelta(seconds=replication_delay)
+        self.tenant = self.guid()
+        self.identity_secret = self.guid()
+        self.token_key = self.random.randbytes(64)
+        self.subscriptions: dict[str, str] = {}
+        self.management_groups: dict[str, frozenset[str]] = {}
+        self.groups: dict[str, Resource] = {}
+        self.members: dict[str, dict[str, Resource]] = {}
+        self.resources: dict[str, Resource] = {}
+        self.principals: dict[str, Principal] = {}
+        self.assignments = Assignments()
+        self.roles: dict[str, Role] = {role.guid: role for role in BUILT_IN}
+        self.operations: dict[str, Operation] = {}
+        self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._outbox: collections.deque[Event] = collections.deque()
+        self._subscribers: list[Callable[[Event], None]] = []
+        self.operator = self.new_principal("operator", secret=self.guid())
+        self.app = self.operator
+        """The principal that the application signs in as; the seed gives it an identity."""
+        self._context = Context(self.operator)
+        self._cascading = False
+
+    # Clock, chance and feed.
+
+    def guid(self) -> str:
+        """Return a new GUID from the seeded source."""
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def subscribe(self, callback: Callable[[Event], None]) -> None:
+        """Call back with every event, after the write is done and the lock released."""
+        self._subscribers.append(callback)
+
+    @contextlib.contextmanager
+    def transaction(self, context: Context | None = None) -> Iterator[None]:
+        """Hold the world for one piece of work; its events are delivered afterwards."""
+        with self._lock:
+            outer = self._context
+            self._context = context or outer
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                self._context = outer
+                outermost = self._depth == 0
+        if outermost:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        while self._outbox:
+            try:
+                event = self._outbox.popleft()
+            except IndexError:  # Another thread was faster.
+                return
+            for callback in self._subscribers:
+                callback(event)
+
+    def authorize(self, right: Assignment, role_name: str) -> None:
+        """Note in the running transaction which assignment allowed it; events show it."""
+        self._context = dataclasses.replace(self._context, right=right, role_name=role_name)
+
+    def _emit(
+        self, verb: str, resource: ids.ArmId, kind: str, *, action: str = "", update: bool = True
+    ) -> None:
+        # Topics are subscriptions: what happens above them reaches nobody.
+        if not self._subscribers or not resource.subscription:
+            return
+        operation = f"{kind}/{action or verb.lower()}"
+        self._outbox.append(
+            eventgrid.resource_event(
+                verb=verb,
+                resource=resource,
+                operation=operation,
+                action=_GROUP_DELETE if self._cascading else operation,
+                context=self._context,
+                event_id=self.guid(),
+                tenant=self.tenant,
+                now=self.now(),
+                update=update,
+            )
+        )
+
+    # Directory.
+
+    def new_principal(
+        self,
+        name: str,
+        *,
+        resource_id: str | None = None,
+        secret: str | None = None,
+        kind: str = "ServicePrincipal",
+        oid: str | None = None,
+    ) -> Principal:
+        """Create a principal; role assignments know it after the replication delay."""
+        principal = Principal(
+            oid=oid or self.guid(),
+            app_id=self.guid(),
+            name=name,
+            kind=kind,
+            visible_at=self.now() + self.replication_delay,
+            secret=secret,
+            resource_id=resource_id,
+        )
+        self.principals[principal.oid] = principal
+        return principal
+
+    # Scopes.
+
+    def scopes(self, key: str) -> tuple[str, ...]:
+        """Return the lower-case scope and all above it, up to ``/``."""
+        found = ids.ancestors(key)
+        subscription = ids.parse(key).subscription
+        groups = (
+            f"/providers/microsoft.management/managementgroups/{name}"
+            for name, members in self.management_groups.items()
+            if subscription in members
+        )
+        own = () if found else (key,)
+        return tuple(dict.fromkeys((*own, *found, *groups, "/")))
+
+    def within(self, scope: str, key: str) -> bool:
+        """Tell whether a lower-case id lies at or below a lower-case scope."""
+        return scope == "/" or ids.contains(scope, key) or scope in self.scopes(key)
+
+    # Resources.
+
+    def start_operation(self) -> Operation:
+        """Start an operation that succeeds after the operation delay."""
+        now = self.now()
+        operation = Operation(self.guid(), now, now + self.operation_delay)
+        self.operations[operation.name] = operation
+        return operation
+
+    def put_group(self, group: Resource) -> None:
+        """Create or replace a resource group."""
+        update = group.id.key in self.groups
+        self.groups[group.id.key] = group
+        self.members.setdefault(group.id.key, {})
+        self._emit("Write", group.id, group.type, update=update)
+
+    def put(self, resource: Resource) -> None:
+        """Create a resource, or say that an existing one was changed."""
+        key = resource.id.key
+        update = key in self.resources
+        if update:
+            resource.version += 1
+        self.resources[key] = resource
+        self.members[self.group_key(resource.id)][key] = resource
+        self._emit("Write", resource.id, resource.type, update=update)
+
+    def act(self, resource: Resource, action: str) -> None:
+        """Say that a POST succeeded on a resource."""
+        self._emit("Action", resource.id, resource.type, action=f"{action}/action")
+
+    def remove(self, resource: Resource) -> None:
+        """Delete a resource, its children, its identity and the assignments at its scope.
+
+        Assignments that its identity holds elsewhere stay behind (facts A2.5, documented).
+        """
+        members = self.members[self.group_key(resource.id)]
+        children = [each for key, each in members.items() if key.startswith(resource.id.key + "/")]
+        for each in (*children, resource):
+            for principal in (each.system, each.principal):
+                if principal is not None:
+                    principal.alive = False
+            del self.resources[each.id.key], members[each.id.key]
+        self._remove_assignments_below(resource.id.key)
+        self._emit("Delete", resource.id, resource.type)
+
+    def remove_group(self, group: Resource) -> None:
+        """Delete a resource group with all that is in it."""
+        self._cascading = True
+        try:
+            for resource in list(self.members[group.id.key].values()):
+                if resource.id.key in self.resources:
+                    self.remove(resource)
+            self._remove_assignments_below(group.id.key)
+            del self.groups[group.id.key], self.members[group.id.key]
+            self._emit("Delete", group.id, group.type)
+        finally:
+            self._cascading = False
+
+    @staticmethod
+    def group_key(resource: ids.ArmId) -> str:
+        """Return the lower-case id of a resource's group."""
+        return f"/subscriptions/{resource.subscription}/resourcegroups/{resource.group}".lower()
+
+    # Role assignments.
+
+    def put_assignment(self, assignment: Assignment) -> None:
+        """Create or update a role assignment."""
+        update = assignment.name.lower() in self.assignments.by_name
+        self.assignments.put(assignment)
+        self._emit("Write", ids.parse(assignment.id), _ASSIGNMENT, update=update)
+
+    def remove_assignment(self, assignment: Assignment) -> None:
+        """Delete a role assignment."""
+        self.assignments.remove(assignment)
+        self._emit("Delete", ids.parse(assignment.id), _ASSIGNMENT)
+
+    def _remove_assignments_below(self, key: str) -> None:
+        scopes = [scope for scope in self.assignments.by_scope if ids.contains(key, scope)]
+        for scope in scopes:
+            for assignment in list(self.assignments.by_scope[scope].values()):
+                self.assignments.remove(assignment)
+                # A cascade writes the name without dashes (facts A1, recorded).
+                bare = dataclasses.replace(assignment, name=assignment.name.replace("-", ""))
+                self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT)
+
+    def assignments_of(self, principals: Iterable[str]) -> Iterator[Assignment]:
+        """Yield the role assignments that principals hold."""
+        for principal in principals:
+            yield from self.assignments.by_principal.get(principal, {}).values()

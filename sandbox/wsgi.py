@@ -1,0 +1,115 @@
+"""The in-process entrance: a ``requests`` session whose https:// calls run a WSGI application.
+
+Tests hand the session to azure-core's ``RequestsTransport(session=..., session_owner=False)``.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import BaseAdapter
+
+type StartResponse = Callable[[str, list[tuple[str, str]]], object]
+type App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+def environ(
+    method: str, target: str, host: str, headers: Iterable[tuple[str, str]], body: bytes
+) -> dict[str, Any]:
+    """Return the WSGI environment of an HTTPS request.
+
+    Args:
+        method: HTTP method.
+        target: path and query as on the request line.
+        host: host and port as addressed.
+        headers: all request headers.
+        body: the whole body.
+    """
+    path, _, query = target.partition("?")
+    made: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SCRIPT_NAME": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in headers:
+        made[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    made["HTTP_HOST"] = host
+    made["CONTENT_TYPE"] = made.pop("HTTP_CONTENT_TYPE", "")
+    made["CONTENT_LENGTH"] = str(len(body))
+    made.pop("HTTP_CONTENT_LENGTH", None)
+    return made
+
+
+def run(app: App, made: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Run the application and return status line, headers and body."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start(status: str, headers: list[tuple[str, str]]) -> None:
+        started.append((status, headers))
+
+    body = b"".join(app(made, start))
+    status, headers = started[0]
+    return status, headers, body
+
+
+class WsgiAdapter(BaseAdapter):
+    """A transport adapter for ``requests`` that calls a WSGI application."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__()
+        self._app = app
+
+    def send(  # noqa: PLR0913 - the signature of requests
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002
+        timeout: object = None,  # noqa: ARG002
+        verify: bool | str = True,  # noqa: ARG002, FBT001, FBT002
+        cert: object = None,  # noqa: ARG002
+        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> requests.Response:
+        """Answer a prepared request without any network."""
+        url = urlsplit(cast("str", request.url))
+        target = f"{url.path}?{url.query}" if url.query else url.path
+        body = request.body or b""
+        data = body.encode() if isinstance(body, str) else cast("bytes", body)
+        made = environ(request.method or "GET", target, url.netloc, request.headers.items(), data)
+        status, headers, content = run(self._app, made)
+        code, _, reason = status.partition(" ")
+        response = requests.Response()
+        response.status_code = int(code)
+        response.reason = reason
+        response.headers.update(headers)
+        response.url = cast("str", request.url)
+        response.request = request
+        response.encoding = "utf-8"
+        response.raw = urllib3.HTTPResponse(
+            body=io.BytesIO(content),
+            headers=headers,
+            status=int(code),
+            preload_content=False,
+            request_method=request.method,
+        )
+        return response
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def session(app: App) -> requests.Session:
+    """Return a session whose https:// requests are answered by the application."""
+    made = requests.Session()
+    made.trust_env = False
+    made.mount("https://", WsgiAdapter(app))
+    return made
