@@ -5,6 +5,7 @@
 (guardrails).
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from reconciler.policy import language
 from reconciler.policy.load import ceiling, messages
 from reconciler.policy.load.document import Document, Value, read
 from reconciler.policy.load.document import Path as Place
-from reconciler.policy.load.syntax import START
+from reconciler.policy.load.syntax import MAX_BYTES, START, Position
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
@@ -30,14 +31,14 @@ def load(folder: Path) -> language.Policy:
     """
     documents = [_read(path) for path in _files(folder)]
     files = [document for document in documents if not _is_guardrails(document)]
-    guardrails = _guardrails([one for one in documents if _is_guardrails(one)])
-    names = {str(name) for document in files for _, name in _named(document, "identities")}
+    guardrails = _guardrails([document for document in documents if _is_guardrails(document)])
+    names = frozenset(entry.name for document in files for entry in _identities(document))
     identities: list[_Part[language.Identity]] = []
     rules: list[_Part[language.Rule]] = []
     for document in files:
         _validate(language.PolicyFile, document, names)
-        identities += _parts(language.Identity, document, "identities", names)
-        rules += _parts(language.Rule, document, "rules", names)
+        identities += _sound(language.Identity, _identities(document), names)
+        rules += _sound(language.Rule, _rules(document), names)
     _check_unique(files)
     if guardrails:
         _check_ceiling(identities, ceiling.of_identity, guardrails)
@@ -52,20 +53,38 @@ def load(folder: Path) -> language.Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Part[T]:
-    """An identity or rule, and where it is written."""
+    """An identity or rule with its name and place; before it is checked `T` is `Value`."""
 
     document: Document
     place: Place
+    name: str
     value: T
 
     @property
-    def name(self) -> str:
-        return self.value.name if isinstance(self.value, language.Rule) else str(self.place[-1])
-
-    @property
     def origin(self) -> str:
-        position = self.document.keys.get(self.place) or self.document.position(self.place)
-        return f"{self.document.file}:{position[0]}"
+        line, _ = self.document.keys.get(self.place) or self.document.position(self.place)
+        return f"{self.document.file}:{line}"
+
+
+def _identities(document: Document) -> Iterator[_Part[Value]]:
+    """Go through the identities of a file, also of one with mistakes."""
+    entries = document.value.get("identities") if isinstance(document.value, dict) else None
+    if isinstance(entries, dict):
+        for name, entry in entries.items():
+            yield _Part(document, ("identities", name), name, entry)
+
+
+def _rules(document: Document) -> Iterator[_Part[Value]]:
+    """Go through the rules of a file, also of one with mistakes."""
+    entries = document.value.get("rules") if isinstance(document.value, dict) else None
+    if isinstance(entries, list):
+        for index, entry in enumerate(entries):
+            yield _Part(document, ("rules", index), _text(entry, "name"), entry)
+
+
+def _text(entry: Value, key: str) -> str:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _files(folder: Path) -> list[Path]:
@@ -85,10 +104,15 @@ def _about(folder: Path, message: str) -> Problem:
 
 
 def _read(path: Path) -> Document:
+    document = Document(str(path), refused={()})
+    # Opening a pipe or device would wait for ever.
+    if not path.is_file():
+        document.report(START, "this is not a file that can be read")
+        return document
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        document = Document(str(path), refused={()})
         document.report(START, f"the file cannot be read: {error.strerror}")
         return document
     document = read(str(path), content)
@@ -106,60 +130,35 @@ def _guardrails(documents: list[Document]) -> language.Guardrails | None:
     """Return the guardrails, or nothing where they have mistakes."""
     if not documents:
         return language.Guardrails(version=1)
-    guardrails = _validate(language.Guardrails, documents[0], ())
+    guardrails = _validate(language.Guardrails, documents[0], frozenset())
     return None if documents[0].problems else guardrails
 
 
 def _validate[T: BaseModel](
-    model: type[T], document: Document, identities: Iterable[str]
+    model: type[T], document: Document, identities: frozenset[str]
 ) -> T | None:
+    """Check a whole file, so that all of its mistakes are found."""
     if () in document.refused:
         return None
-    names = frozenset(identities)
     try:
-        return model.model_validate(document.value, context=names, by_alias=True, by_name=False)
+        return _model(model, document.value, identities)
     except ValidationError as error:
-        messages.report(document, model, error, names)
+        messages.report(document, model, error, identities)
         return None
 
 
-def _named(document: Document, key: str) -> Iterator[tuple[Place, str]]:
-    """Go through the places and names below a top-level key, also of a file with mistakes."""
-    entries = document.value.get(key) if isinstance(document.value, dict) else None
-    if isinstance(entries, dict):
-        yield from (((key, name), name) for name in entries)
-    if isinstance(entries, list):
-        for index, entry in enumerate(entries):
-            yield (key, index), str(entry.get("name", "")) if isinstance(entry, dict) else ""
-
-
-def _raw(document: Document, place: Place) -> Value:
-    value = document.value
-    for step in place:
-        if isinstance(value, dict) and isinstance(step, str):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-        else:
-            return None
-    return value
-
-
-def _parts[T: BaseModel](
-    model: type[T], document: Document, key: str, identities: Iterable[str]
+def _sound[T: BaseModel](
+    model: type[T], parts: Iterable[_Part[Value]], identities: frozenset[str]
 ) -> Iterator[_Part[T]]:
-    """Return the sound identities or rules of a file; mistakes of the others are reported."""
-    for place, _ in _named(document, key):
-        try:
-            value = model.model_validate(
-                _raw(document, place),
-                context=frozenset(identities),
-                by_alias=True,
-                by_name=False,
-            )
-        except ValidationError:
-            continue
-        yield _Part(document, place, value)
+    """Return the identities or rules without mistakes, also those next to others with some."""
+    for part in parts:
+        with contextlib.suppress(ValidationError):
+            value = _model(model, part.value, identities)
+            yield _Part(part.document, part.place, part.name, value)
+
+
+def _model[T: BaseModel](model: type[T], value: Value, identities: frozenset[str]) -> T:
+    return model.model_validate(value, context=identities, by_alias=True, by_name=False)
 
 
 def _check_unique(files: list[Document]) -> None:
@@ -168,21 +167,25 @@ def _check_unique(files: list[Document]) -> None:
     ids: dict[str, str] = {}
     rules: dict[str, str] = {}
     for document in files:
-        for place, name in _named(document, "identities"):
-            _claim(names, document, place, f"identity '{name}'", name)
-            id_ = _raw(document, (*place, "id"))
-            if isinstance(id_, str):
-                _claim(ids, document, (*place, "id"), f"identity id '{id_}'", fold(id_))
-        for place, name in _named(document, "rules"):
-            if name:
-                _claim(rules, document, (*place, "name"), f"rule name '{name}'", name)
+        for part in _identities(document):
+            _claim(names, part, f"identity '{part.name}'", part.name, document.keys[part.place])
+            if id_ := _text(part.value, "id"):
+                position = document.position((*part.place, "id"))
+                _claim(ids, part, f"the identity '{id_}'", fold(id_), position)
+        for part in _rules(document):
+            if part.name:
+                position = document.position((*part.place, "name"))
+                _claim(rules, part, f"rule '{part.name}'", part.name, position)
 
 
-def _claim(taken: dict[str, str], document: Document, place: Place, what: str, key: str) -> None:
-    line, column = document.keys[place] if len(place) == 2 else document.position(place)
-    first = taken.setdefault(key, f"{document.file}:{line}")
-    if first != f"{document.file}:{line}":
-        document.report((line, column), f"{what} is already used at {first}; keep one of them")
+def _claim(
+    taken: dict[str, str], part: _Part[Value], what: str, key: str, position: Position
+) -> None:
+    if key in taken:
+        message = f"{what} is already defined in {taken[key]}; keep one of them"
+        part.document.report(position, message)
+    else:
+        taken[key] = f"{part.document.file}:{position[0]}"
 
 
 def _check_ceiling[T](

@@ -30,11 +30,11 @@ def of_identity(identity: Identity, guardrails: Guardrails) -> Iterable[Mistake]
     if identity.mode is not Mode.REPAIR:
         return
     if not any(scope.contains(identity.id) for scope in guardrails.identities):
-        yield (
-            ("id",),
+        message = (
             f"{GUARDRAILS_FILE} lets no identity of policy live here; "
-            "add its scope there under 'identities', or choose mode: audit",
+            "add its scope there under 'identities', or choose mode: audit"
         )
+        yield ("id",), message
     for index, grant in enumerate(identity.grants):
         at_home = grant.model_copy(update={"scope": _at_home(grant.scope, identity.id)})
         yield from _of_grant(("grants", index), at_home, (), guardrails)
@@ -99,10 +99,13 @@ def _anchors(scope: str, within: tuple[ResourceId, ...]) -> tuple[ResourceId, ..
     """Return what is known about where a scope will lie: it or a place around it."""
     if scope.startswith("{"):
         return within
-    known = scope.partition("{")[0]
-    while known == scope or "/" in known:
+    known, brace, _ = scope.partition("{")
+    if not brace:
+        return (ResourceId.parse(known),)
+    while "/" in known:
+        known = known.rpartition("/")[0]
         try:
             return (ResourceId.parse(known),)
         except ResourceIdError:
-            known = known.rpartition("/")[0]
+            continue
     return ()

@@ -15,7 +15,9 @@ from reconciler.policy.load.syntax import Position
 type Value = str | int | float | bool | list[Value] | dict[str, Value] | None
 type Path = tuple[str | int, ...]
 
-_MAX_VALUES = 10_000
+_MAX_VALUES = 20_000
+_COUNTS_AS_ONE = 100
+"""Characters; a longer text counts as several values, so that aliases cannot multiply it."""
 _MAX_MESSAGE = 400
 
 _WORDS = {
@@ -78,10 +80,7 @@ class _Reading:
     def value(self, node: syntax.Node, path: Path) -> Value:
         """Return what a node means, noting where it stands."""
         self._document.values[path] = node.position
-        self._left -= 1
-        if self._left < 0:
-            message = f"more than {_MAX_VALUES} values, aliases counted; split the file"
-            raise syntax.SyntaxMistake(node.position, message)
+        self._count(node)
         if node.tag not in {None, "!"}:
             tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
             self._refuse(path, node, f"the tag '{tag}' is not supported; delete it")
@@ -94,6 +93,14 @@ class _Reading:
         else:
             self._refuse(path, node, "a value is missing here; write one, or delete the line")
         return None
+
+    def _count(self, node: syntax.Node) -> None:
+        self._left -= 1
+        if isinstance(node, syntax.Scalar):
+            self._left -= len(node.text) // _COUNTS_AS_ONE
+        if self._left < 0:
+            message = f"more than {_MAX_VALUES} values, aliases counted; split the file"
+            raise syntax.SyntaxMistake(node.position, message)
 
     def _mapping(self, node: syntax.Mapping, path: Path) -> Value:
         values: dict[str, Value] = {}
@@ -115,6 +122,7 @@ class _Reading:
 
     def _key(self, node: syntax.Node, path: Path) -> str | None:
         """Return a key's text, or nothing for one that this language does not know."""
+        self._count(node)
         if not isinstance(node, syntax.Scalar) or node.tag not in {None, "!"}:
             message = "a key must be a text without a tag"
         elif node.plain and node.text == "<<":

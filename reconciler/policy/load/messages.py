@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler import roles
 from reconciler.policy import language
+from reconciler.policy.language import texts
 from reconciler.policy.load.document import Document, Path
 from reconciler.policy.load.syntax import Position
 
@@ -29,6 +30,11 @@ _MUST_BE = {
     "model_type": "a mapping",
     "string_type": "a text",
     "tuple_type": "a list",
+}
+_LIMITS = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least one entry",
 }
 
 
@@ -72,38 +78,40 @@ def _message(model: type[BaseModel], detail: ErrorDetails, identities: Collectio
     path, value, kind = detail["loc"], detail["input"], detail["type"]
     match kind:
         case "extra_forbidden":
-            return _unknown_key(model, path)
+            message = _unknown_key(model, path)
         case "missing":
             sample = "1" if path[-1] == "version" else "..."
-            return f"missing key '{path[-1]}'; add '{path[-1]}: {sample}'"
+            message = f"missing key '{path[-1]}'; add '{path[-1]}: {sample}'"
         case "value_error":
-            return str(detail["ctx"]["error"])
-        case language.UNKNOWN_ROLE:
+            message = str(detail["ctx"]["error"])
+        case texts.UNKNOWN_ROLE:
             near = roles.table().suggest(value[:_MAX_WORD])
-            meant = f"did you mean '{near}'?" if near else "use a built-in role's name or GUID"
-            return f"{detail['msg']}; {meant}"
-        case language.UNKNOWN_IDENTITY:
+            meant = f"did you mean '{near}'?" if near else "write a built-in role's name or GUID"
+            message = f"{detail['msg']}; {meant}"
+        case texts.UNKNOWN_IDENTITY:
             near = did_you_mean(value, identities) or "; define it under 'identities'"
-            return detail["msg"] + near
-        case language.UNKNOWN_PLACEHOLDER:
-            known = ", ".join(f"{{{name}}}" for name in language.PLACEHOLDERS)
-            return f"{detail['msg']}; there are {known}"
-        case "too_short":
-            return "must have at least one entry"
-        case "greater_than_equal" | "less_than_equal":
-            limits = detail["ctx"]
-            return (
-                f"must be at least {limits['ge']}"
-                if "ge" in limits
-                else f"must be at most {limits['le']}"
-            )
+            message = detail["msg"] + near
+        case texts.UNKNOWN_PLACEHOLDER:
+            known = ", ".join(f"{{{name}}}" for name in texts.PLACEHOLDERS)
+            message = f"{detail['msg']}; there are {known}"
         case _:
-            return _must_be(kind, value, detail["msg"])
+            message = f"{_subject(path)} {_must_be(kind, value, detail)}"
+    return message
 
 
-def _must_be(kind: str, value: object, otherwise: str) -> str:
+def _subject(path: Path) -> str:
+    """Name what a message is about: a key, an entry of its list, or the whole file."""
+    keys = [part for part in path if isinstance(part, str)]
+    if not keys:
+        return "the file"
+    return f"an entry of '{keys[-1]}'" if isinstance(path[-1], int) else f"'{keys[-1]}'"
+
+
+def _must_be(kind: str, value: object, detail: ErrorDetails) -> str:
+    if kind in _LIMITS:
+        return _LIMITS[kind].format(**detail["ctx"])
     if kind not in _MUST_BE:
-        return otherwise
+        return f"is wrong: {detail['msg']}"
     message = f"must be {_MUST_BE[kind]}, not {_shown(value)}"
     if kind == "string_type" and not isinstance(value, dict | list):
         return f"{message}; put it in quotes"

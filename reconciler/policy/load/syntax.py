@@ -16,7 +16,7 @@ type Position = tuple[int, int]
 """Line and column, both from 1."""
 
 START: Position = (1, 1)
-_MAX_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 20
 
 
@@ -61,7 +61,7 @@ class SyntaxMistake(Exception):
 
 def compose(content: bytes) -> Node:
     """Return the root of the file's only document, or raise `SyntaxMistake`."""
-    if len(content) > _MAX_BYTES:
+    if len(content) > MAX_BYTES:
         raise SyntaxMistake(START, "the file is larger than 1 MiB; split it")
     text = _decode(content)
     try:

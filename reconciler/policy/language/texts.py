@@ -1,40 +1,27 @@
-"""The policy language: what may be written in `policies/*.yaml` and in `guardrails.yaml`.
+"""What a single text of policy must be: an id, a role, a scope, a glob, a name.
 
-`reconciler.policy.load` makes these values out of files; `reconciler.policy.desired` and the plan
-read them. YAML spells keys in camelCase, Python in snake_case. A mistake is a `ValueError` here,
-and `load` adds where it stands.
+The models of `reconciler.policy.language` are put together from these types. A mistake is a
+`ValueError`, which pydantic collects and `reconciler.policy.load` reports with its place.
 """
 
 import fnmatch
-import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Field,
     PlainSerializer,
     PlainValidator,
-    StrictBool,
-    StrictInt,
     ValidationInfo,
-    model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from reconciler import roles
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold, is_guid
-from reconciler.model import USER_ASSIGNED_IDENTITY, Mode
-
-GUARDRAILS_FILE = "guardrails.yaml"
+from reconciler.model import USER_ASSIGNED_IDENTITY
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
@@ -54,6 +41,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TYPE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+")
+_LONGEST_NAME = 260
 _NEVER_IN_NAMES = re.compile(r"[/\\%#<>\"'\x00-\x1f\x7f]")
 
 
@@ -170,8 +158,8 @@ def _type_name(text: str) -> str:
 
 
 def _glob(text: str) -> str:
-    if not text or text != text.strip():
-        raise ValueError(f"'{text}' can never match: it is empty or has blanks at its edge")
+    if not text or text != text.strip() or len(text) > _LONGEST_NAME:
+        raise ValueError(f"'{text}' can never match: it is empty, too long or edged with blanks")
     if found := _NEVER_IN_NAMES.search(text):
         raise ValueError(f"'{text}' can never match: no name holds {found.group()!r}")
     if "(?!)" in fnmatch.translate(text):
@@ -206,180 +194,25 @@ def _version(value: object) -> object:
     return value
 
 
-_Id = Annotated[
+Id = Annotated[
     ResourceId, PlainValidator(_id), PlainSerializer(lambda value: value.key, return_type=str)
 ]
-_IdentityId = Annotated[_Id, AfterValidator(_identity_id)]
-_Within = Annotated[_Id, AfterValidator(_inside_subscription)]
-_Role = Annotated[
+IdentityId = Annotated[Id, AfterValidator(_identity_id)]
+Within = Annotated[Id, AfterValidator(_inside_subscription)]
+Role = Annotated[
     roles.Role, PlainValidator(_role), PlainSerializer(lambda value: value.guid, return_type=str)
 ]
 _CaseBlind = PlainSerializer(fold, return_type=str)
-_Scope = Annotated[str, AfterValidator(_scope_template), _CaseBlind]
-_Name = Annotated[str, AfterValidator(_name)]
-_Type = Annotated[str, AfterValidator(_type_name), _CaseBlind]
-_Glob = Annotated[str, AfterValidator(_glob), _CaseBlind]
-_Tags = Annotated[
+Scope = Annotated[str, AfterValidator(_scope_template), _CaseBlind]
+Name = Annotated[str, AfterValidator(_name)]
+Attached = Annotated[str, AfterValidator(_known_identity)]
+Condition = Annotated[str, AfterValidator(_condition)]
+Type = Annotated[str, AfterValidator(_type_name), _CaseBlind]
+Glob = Annotated[str, AfterValidator(_glob), _CaseBlind]
+Tags = Annotated[
     Mapping[str, str],
     AfterValidator(_tags),
     PlainSerializer(lambda tags: {fold(name): value for name, value in tags.items()}),
 ]
-_Version = Annotated[Literal[1], BeforeValidator(_version)]
-_OneOrMany = BeforeValidator(_one_or_many)
-
-
-class _Entry(BaseModel):
-    """What all parts of the language share."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        arbitrary_types_allowed=True,
-    )
-
-
-class Grant(_Entry):
-    """A wanted right: a role at a scope, which may hold placeholders."""
-
-    role: _Role
-    scope: _Scope
-    condition: Annotated[str, AfterValidator(_condition)] | None = None
-
-
-def _one_condition(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
-    first: dict[tuple[str, str], Grant] = {}
-    for grant in grants:
-        same = first.setdefault((grant.role.guid, fold(grant.scope)), grant)
-        if same.condition != grant.condition:
-            raise ValueError(
-                f"'{grant.role.name}' at '{grant.scope}' is granted with two conditions; "
-                "Azure keeps one assignment of a role, so choose one"
-            )
-    return grants
-
-
-_Grants = Annotated[tuple[Grant, ...], AfterValidator(_one_condition)]
-
-
-class Identity(_Entry):
-    """A user-assigned identity and the rights that it shall hold."""
-
-    id: _IdentityId
-    mode: Mode = Mode.AUDIT
-    grants: _Grants = ()
-
-
-class Match(_Entry):
-    """Which of the resources within a rule's scopes it is about; all that is given must hold."""
-
-    type: Annotated[tuple[_Type, ...], _OneOrMany, Field(min_length=1)]
-    resource_group: Annotated[tuple[_Glob, ...], _OneOrMany] = ()
-    name: Annotated[tuple[_Glob, ...], _OneOrMany] = ()
-    tags: _Tags = Field(default_factory=dict)
-
-
-class System(_Entry):
-    """The system-assigned identity: present means switched on, with these rights."""
-
-    grants: _Grants = ()
-
-
-class Rule(_Entry):
-    """Which resources carry which identities; a system-assigned one with which rights."""
-
-    name: _Name
-    mode: Mode = Mode.AUDIT
-    within: Annotated[tuple[_Within, ...], Field(min_length=1)]
-    match: Match
-    attach: tuple[Annotated[str, AfterValidator(_known_identity)], ...] = ()
-    allow_default_change: StrictBool = False
-    system: System | None = None
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> Self:
-        if not self.attach and self.system is None:
-            raise ValueError(f"rule '{self.name}' asks for nothing: add 'attach' or 'system'")
-        return self
-
-
-class PolicyFile(_Entry):
-    """One file of policy."""
-
-    version: _Version
-    identities: Mapping[_Name, Identity] = Field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
-
-
-class GuardrailGrant(_Entry):
-    """Roles that may be granted at or below a scope; privileged ones only where it says so."""
-
-    scope: _Id
-    roles: Annotated[tuple[_Role, ...], Field(min_length=1)]
-    privileged: StrictBool = False
-
-    def allows(self, guid: str, scope: ResourceId) -> bool:
-        """Tell whether this entry lets that role be granted at that scope."""
-        return self.scope.contains(scope) and any(
-            role.guid == guid and (self.privileged or not role.privileged) for role in self.roles
-        )
-
-
-class MaxRemovals(_Entry):
-    """How many unwanted rights one sweep may remove: the larger of both."""
-
-    count: Annotated[StrictInt, Field(ge=0)] = 10
-    percent: Annotated[StrictInt, Field(ge=0, le=100)] = 10
-
-
-class Guardrails(_Entry):
-    """The ceiling over policy; without grants nothing may be granted."""
-
-    version: _Version
-    grants: tuple[GuardrailGrant, ...] = ()
-    identities: tuple[_Id, ...] = ()
-    protected: tuple[_IdentityId, ...] = ()
-    max_removals: MaxRemovals = MaxRemovals()
-
-    def allows(self, guid: str, scope: ResourceId) -> bool:
-        """Tell whether that role (GUID, lower case) may be granted at that scope."""
-        return any(grant.allows(guid, scope) for grant in self.grants)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """All policy files, loaded and checked as one; rules are sorted by name.
-
-    `digest` is the SHA-256 of what they mean. `origins` says where something is written:
-    `{"rule session-hosts": "policies/avd.yaml:12", "identity avd-host": ...}`.
-    """
-
-    identities: Mapping[str, Identity]
-    rules: tuple[Rule, ...]
-    guardrails: Guardrails
-    digest: str
-    origins: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def digest(
-    identities: Mapping[str, Identity], rules: tuple[Rule, ...], guardrails: Guardrails
-) -> str:
-    """Return the SHA-256 (hex) of what policy means, whatever its layout, order and casing."""
-    meaning = {
-        "identities": {name: entry.model_dump(mode="json") for name, entry in identities.items()},
-        "rules": [rule.model_dump(mode="json") for rule in rules],
-        "guardrails": guardrails.model_dump(mode="json"),
-    }
-    text = json.dumps(_as_sets(meaning), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _as_sets(value: object) -> object:
-    """Sort every list and drop what it says twice: no order in the language means anything."""
-    if isinstance(value, dict):
-        return {key: _as_sets(item) for key, item in value.items()}
-    if isinstance(value, list):
-        items = {json.dumps(_as_sets(item), sort_keys=True) for item in value}
-        return sorted(items)
-    return value
+Version = Annotated[Literal[1], BeforeValidator(_version)]
+OneOrMany = BeforeValidator(_one_or_many)
