@@ -115,7 +115,7 @@ class _Loader:
     def run(self) -> None:
         unknown = set(self.record) - set(_KEYS) - {"tenant"}
         if unknown:
-            raise SeedError(f"seed: unknown key '{sorted(unknown)[0]}'")
+            raise SeedError(f"seed: unknown key '{min(unknown)}'")
         if not self.record.get("subscriptions"):
             raise SeedError("seed: at least one subscription is needed")
         if "tenant" in self.record:
@@ -197,8 +197,9 @@ class _Loader:
 
     def _role(self, record: Record, where: str) -> None:
         lists = ("actions", "notActions", "dataActions", "notDataActions")
-        actions = [tuple(record.get(each) or ()) for each in lists]
-        role = Role(_guid(record["id"], where), record["name"], *actions, custom=True)
+        allowed, refused, data, no_data = (tuple(record.get(each) or ()) for each in lists)
+        guid = _guid(record["id"], where)
+        role = Role(guid, record["name"], allowed, refused, data, no_data, custom=True)
         self.world.roles[role.guid] = role
 
     def _identity(self, record: Record, where: str) -> None:

@@ -10,6 +10,7 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 from sandbox import tls, wsgi
 from sandbox.azure.app import Azure
@@ -34,7 +35,7 @@ class _Listener(ThreadingHTTPServer):
     ) -> None:
         if isinstance(request, socket.socket):
             self._open.add(request)
-        super().process_request(request, client_address)  # type: ignore[arg-type]  # as handed in
+        super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         if isinstance(request, socket.socket):
@@ -74,7 +75,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.wfile.flush()
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _answer
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - the base looks for these names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Requests are in the world's own log."""
@@ -126,7 +127,7 @@ class Server:
             found["RECONCILER_HOME"] = home
         return found
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

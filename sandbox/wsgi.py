@@ -70,7 +70,7 @@ class WsgiAdapter(BaseAdapter):
         super().__init__()
         self._app = app
 
-    def send(  # noqa: PLR0913 - the signature of requests
+    def send(  # noqa: PLR0913, PLR0917 - the signature of requests
         self,
         request: requests.PreparedRequest,
         stream: bool = False,  # noqa: ARG002, FBT001, FBT002
@@ -83,7 +83,7 @@ class WsgiAdapter(BaseAdapter):
         url = urlsplit(cast("str", request.url))
         target = f"{url.path}?{url.query}" if url.query else url.path
         body = request.body or b""
-        data = body.encode() if isinstance(body, str) else cast("bytes", body)
+        data = body.encode() if isinstance(body, str) else body
         made = environ(request.method or "GET", target, url.netloc, request.headers.items(), data)
         status, headers, content = run(self._app, made)
         code, _, reason = status.partition(" ")
@@ -96,7 +96,7 @@ class WsgiAdapter(BaseAdapter):
         response.encoding = "utf-8"
         response.raw = urllib3.HTTPResponse(
             body=io.BytesIO(content),
-            headers=headers,
+            headers=dict(headers),
             status=int(code),
             preload_content=False,
             request_method=request.method,

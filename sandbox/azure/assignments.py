@@ -59,10 +59,10 @@ def _scope(call: Call) -> str:
     group = world.group_key(found)
     if found.group and group not in world.groups:
         raise errors.group_not_found(found.group)
-    if found.name and found.group and found.key != group:
-        # Children that have no service here (a blob container) live as long as their parent.
-        if not any(each in world.resources for each in ids.ancestors(found.key)):
-            raise errors.resource_not_found(found.type, found.name, found.group)
+    # Children that have no service here (a blob container) live as long as their parent.
+    alive = any(each in world.resources for each in ids.ancestors(found.key))
+    if found.group and found.key != group and not alive:
+        raise errors.resource_not_found(found.type, found.name, found.group)
     return scope
 
 
@@ -155,8 +155,13 @@ def put(call: Call) -> Reply:
             f"{same.name.replace('-', '')}.",
         )
     if named is not None:
-        created = {"created": named.created, "created_by": named.created_by}
-        wanted = dataclasses.replace(wanted, scope=named.scope, name=named.name, **created)
+        wanted = dataclasses.replace(
+            wanted,
+            scope=named.scope,
+            name=named.name,
+            created=named.created,
+            created_by=named.created_by,
+        )
     call.world.put_assignment(wanted)
     shown = show(wanted, call.id.subscription)
     # The answer is not the stored object (facts A2.5, recorded).
@@ -176,8 +181,7 @@ def _wanted(call: Call) -> Assignment:
             "The role assignment ID must be a GUID.",
         ) from None
     scope = _scope(call)
-    body = call.object_body()
-    properties = body.get("properties") or {}
+    properties = call.member("properties") or {}
     for required in ("roleDefinitionId", "principalId"):
         if not properties.get(required):
             raise errors.AzureError(

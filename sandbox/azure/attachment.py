@@ -69,6 +69,8 @@ def _types(block: Json) -> set[str]:
 
 def _entries(block: Json, types: set[str]) -> dict[str, Any]:
     entries = block.get("userAssignedIdentities") or {}
+    if not isinstance(entries, dict):
+        raise errors.bad_content("an object is required. Path 'identity.userAssignedIdentities'")
     if entries and _USER not in types:
         raise errors.AzureError(
             400,
@@ -96,7 +98,7 @@ def _entries(block: Json, types: set[str]) -> dict[str, Any]:
                 f"Property id '{text}' at path 'identity.userAssignedIdentities' is invalid.",
                 gateway=True,
             )
-        if value and not set(value) <= {"principalId", "clientId"}:
+        if value is not None and not _accepted(value):
             raise errors.AzureError(
                 400,
                 "InvalidIdentityValues",
@@ -104,6 +106,10 @@ def _entries(block: Json, types: set[str]) -> dict[str, Any]:
                 "keys should only be empty json objects, null or the resource existing property.",
             )
     return entries
+
+
+def _accepted(value: object) -> bool:
+    return isinstance(value, dict) and set(value) <= {"principalId", "clientId"}
 
 
 def _require_right(call: Call, resource: Resource, text: str) -> None:
@@ -126,8 +132,8 @@ def _missing(resource: Resource, text: str) -> errors.AzureError:
     return errors.AzureError(
         400,
         "FailedIdentityOperation",
-        f"Identity operation for resource '{resource.id.text}' failed with error 'Failed to perform "
-        'resource identity operation. Status: \'BadRequest\'. Response: \'{"error":{"code":'
+        f"Identity operation for resource '{resource.id.text}' failed with error 'Failed to "
+        'perform resource identity operation. Status: \'BadRequest\'. Response: \'{"error":{"code":'
         f'"BadRequest","message":"Resource \'{inner}\' was not found."}}}}\'.\'.',
         gateway=True,
     )

@@ -27,10 +27,12 @@ _READ = {
     "Microsoft.Compute/LowCostGetResource;35"
 }
 _UPDATE = {
-    _RATES: "Microsoft.Compute/UpdateVMSubscriptionMaximum;1499,Microsoft.Compute/UpdateVMResource;11"
+    _RATES: "Microsoft.Compute/UpdateVMSubscriptionMaximum;1499,"
+    "Microsoft.Compute/UpdateVMResource;11"
 }
 _DELETE = {
-    _RATES: "Microsoft.Compute/DeleteVMSubscriptionMaximum;1499,Microsoft.Compute/DeleteVMResource;11"
+    _RATES: "Microsoft.Compute/DeleteVMSubscriptionMaximum;1499,"
+    "Microsoft.Compute/DeleteVMResource;11"
 }
 _POWER = {
     "start": "running",
@@ -158,11 +160,11 @@ def put(call: Call) -> Reply:
     _check_etag(call, known)
     now = world.now()
     machine = known or Resource(call.id, _TYPE, body["location"], now, now)
-    attachment.write(call, machine, body.get("identity"), merge=False)
-    machine.tags = dict(body.get("tags") or {})
+    attachment.write(call, machine, call.member("identity"), merge=False)
+    machine.tags = dict(call.member("tags") or {})
     machine.extra = {name: body[name] for name in _EXTRA if name in body}
     machine_id = known.properties["vmId"] if known else world.guid()
-    machine.properties = {**(body.get("properties") or {}), "vmId": machine_id}
+    machine.properties = {**(call.member("properties") or {}), "vmId": machine_id}
     found = _run(call, machine, "Updating" if known else "Creating", final=False)
     world.put(machine)
     tag = {"etag": _etag(machine)}
@@ -175,10 +177,10 @@ def patch(call: Call) -> Reply:
     machine = _find(call)
     body = call.object_body()
     _check_etag(call, machine)
-    attachment.write(call, machine, body.get("identity"), merge=True)
+    attachment.write(call, machine, call.member("identity"), merge=True)
     if "tags" in body:
-        machine.tags = dict(body["tags"] or {})
-    machine.properties |= body.get("properties") or {}
+        machine.tags = dict(call.member("tags") or {})
+    machine.properties |= call.member("properties") or {}
     found = _run(call, machine, "Updating", final=False)
     call.world.put(machine)
     return Reply(200, _show(call, machine), {**_UPDATE, **found, "etag": _etag(machine)})
@@ -256,12 +258,11 @@ def get_extension(call: Call) -> Reply:
 def put_extension(call: Call) -> Reply:
     """Create or update an extension as an operation."""
     machine = _machine_of_extension(call)
-    body = call.object_body()
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
     extension = known or Resource(call.id, call.id.type, machine.location, now, now)
-    extension.properties = dict(body.get("properties") or {})
-    extension.tags = dict(body.get("tags") or {})
+    extension.properties = dict(call.member("properties") or {})
+    extension.tags = dict(call.member("tags") or {})
     found = _run(call, extension, "Updating" if known else "Creating", final=False)
     call.world.put(extension)
     return Reply(200 if known else 201, _show_extension(call, extension), found)

@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.azure import access, attachment, errors, ids, kql
 from sandbox.azure.eventgrid import stamp
 from sandbox.azure.kinds import kind
+from sandbox.azure.kqltokens import QueryError
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Assignment, Resource
 from sandbox.azure.world import World
@@ -146,7 +147,7 @@ def _assignments(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
 _TABLES = {"resources": _resources, "authorizationresources": _assignments}
 
 
-def _invalid(error: kql.QueryError) -> errors.AzureError:
+def _invalid(error: QueryError) -> errors.AzureError:
     details: list[dict[str, Any]] = [
         {
             "code": "InvalidQuery",
@@ -181,7 +182,7 @@ def query(call: Call) -> Reply:
         raise errors.unsupported(f"the query options {options}")
     try:
         compiled = kql.compile_query(str(body.get("query", "")), _SCHEMA)
-    except kql.QueryError as error:
+    except QueryError as error:
         raise _invalid(error) from None
     rows = compiled.run(_TABLES[compiled.table](call, _subscriptions(call, body)))
     start = int(options.get("$skip") or 0)

@@ -86,7 +86,7 @@ def put(call: Call) -> Reply:
         raise errors.AzureError(
             400, "LocationRequired", "The location property is required for this definition."
         )
-    tags = dict(body.get("tags") or {})
+    tags = dict(call.member("tags") or {})
     known = call.world.resources.get(call.id.key)
     if known is not None:
         known.tags = tags
@@ -102,7 +102,7 @@ def patch(call: Call) -> Reply:
     identity = _find(call)
     body = call.object_body()
     if "tags" in body:
-        identity.tags = dict(body["tags"] or {})
+        identity.tags = dict(call.member("tags") or {})
     call.world.put(identity)
     return Reply(200, _show(call.world, identity))
 

@@ -13,37 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from sandbox.azure.kqltokens import Tokens
+
 type Row = dict[str, Any]
 type Expression = Callable[[Row], Any]
 type Stage = Callable[[Iterable[Row]], Iterable[Row]]
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*)
-      |(?P<string>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")
-      |(?P<number>\d+)
-      |(?P<word>mv-expand|project-away|project-rename|!?[A-Za-z_]\w*~?)
-      |(?P<mark>=~|!~|==|!=|[|()\[\],.=])""",
-    re.VERBOSE,
-)
-_ESCAPE = re.compile(r"\\(.)")
-
-
-class QueryError(Exception):
-    """A query that is not understood, with the place where."""
-
-    def __init__(self, line: int, column: int, token: str, expected: str) -> None:
-        super().__init__(f"line {line}:{column}: '{token}', expected {expected}")
-        self.line = line
-        self.column = column
-        self.token = token
-        self.expected = expected
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +36,7 @@ class Query:
 
 @functools.lru_cache(maxsize=256)
 def compile_query(text: str, schema: tuple[tuple[str, tuple[str, ...]], ...]) -> Query:
-    """Compile a query; raises ``QueryError``.
+    """Compile a query; raises ``kqltokens.QueryError``.
 
     Args:
         text: the query.
@@ -117,91 +91,49 @@ def _member(base: Expression, name: str) -> Expression:
     return read
 
 
-class _Parser:
+class _Parser(Tokens):
     def __init__(self, text: str, schema: dict[str, tuple[str, ...]]) -> None:
-        self._text = text
+        super().__init__(text)
         self._schema = schema
-        self._tokens = list(self._lex())
-        self._next = 0
         self._columns: set[str] = set()
 
-    def _lex(self) -> Iterator[_Token]:
-        at = 0
-        while at < len(self._text):
-            found = _TOKEN.match(self._text, at)
-            if found is None:
-                raise self._error(self._text[at], at, "a name, a literal or an operator")
-            if found.lastgroup != "space":
-                yield _Token(found.lastgroup or "", found[0], at)
-            at = found.end()
-        yield _Token("end", "<EOF>", at)
-
-    def _error(self, token: str, at: int, expected: str) -> QueryError:
-        before = self._text[:at]
-        return QueryError(before.count("\n") + 1, at - before.rfind("\n") - 1, token, expected)
-
-    def _fail(self, expected: str) -> QueryError:
-        return self._error(self._peek.text, self._peek.at, expected)
-
-    @property
-    def _peek(self) -> _Token:
-        return self._tokens[self._next]
-
-    def _advance(self) -> _Token:
-        self._next += 1
-        return self._tokens[self._next - 1]
-
-    def _accept(self, *texts: str) -> str | None:
-        if self._peek.kind in ("word", "mark") and self._peek.text in texts:
-            return self._advance().text
-        return None
-
-    def _expect(self, text: str) -> None:
-        if not self._accept(text):
-            raise self._fail(f"'{text}'")
-
-    def _word(self) -> str:
-        if self._peek.kind != "word":
-            raise self._fail("a name")
-        return self._advance().text
-
     def query(self) -> Query:
-        table = self._peek
-        columns = self._schema.get(self._word().lower())
+        table = self.peek
+        columns = self._schema.get(self.word().lower())
         if columns is None:
-            raise self._error(table.text, table.at, f"one of the tables {sorted(self._schema)}")
+            raise self.error(table, f"one of the tables {sorted(self._schema)}")
         self._columns = set(columns)
         stages: list[Stage] = []
-        while self._accept("|"):
+        while self.accept("|"):
             stages.append(self._stage())
-        if self._peek.kind != "end":
-            raise self._fail("'|' or the end")
+        if self.peek.kind != "end":
+            raise self.fail("'|' or the end")
         return Query(table.text.lower(), tuple(stages))
 
     def _stage(self) -> Stage:
-        match self._peek.text:
+        match self.peek.text:
             case "where":
-                self._advance()
+                self.advance()
                 test = self._either()
                 return lambda rows: (row for row in rows if test(row))
             case "project" | "extend" as verb:
-                self._advance()
+                self.advance()
                 return self._computed(keep=verb == "extend")
             case "order" | "sort":
-                self._advance()
-                self._expect("by")
+                self.advance()
+                self.expect("by")
                 return self._ordered()
             case "limit" | "take":
-                self._advance()
+                self.advance()
                 return self._limited()
             case "mv-expand":
-                self._advance()
+                self.advance()
                 return self._expanded()
-        raise self._fail("where, project, extend, order, limit, take or mv-expand")
+        raise self.fail("where, project, extend, order, limit, take or mv-expand")
 
     def _computed(self, *, keep: bool) -> Stage:
         named = [self._named()]
-        while self._accept(","):
+        while self.accept(","):
             named.append(self._named())
         names = {name for name, _ in named}
         self._columns = self._columns | names if keep else names
@@ -214,22 +146,21 @@ class _Parser:
         return lambda rows: (compute(row) for row in rows)
 
     def _named(self) -> tuple[str, Expression]:
-        start = self._next
-        if self._peek.kind == "word" and self._tokens[start + 1].text == "=":
-            name = self._word()
-            self._expect("=")
+        if self.peek.kind == "word" and self.following == "=":
+            name = self.word()
+            self.expect("=")
             return name, self._either()
+        start = self.peek
         value = self._either()
-        parts = [token.text for token in self._tokens[start : self._next] if token.kind == "word"]
-        return "_".join(parts), value
+        return "_".join(self.words_since(start)), value
 
     def _ordered(self) -> Stage:
         keys: list[tuple[Expression, bool]] = []
         while True:
             value = self._operand()
-            descending = self._accept("asc", "desc") != "asc"
+            descending = self.accept("asc", "desc") != "asc"
             keys.append((value, descending))
-            if not self._accept(","):
+            if not self.accept(","):
                 break
 
         def order(rows: Iterable[Row]) -> Iterable[Row]:
@@ -241,18 +172,18 @@ class _Parser:
         return order
 
     def _limited(self) -> Stage:
-        if self._peek.kind != "number":
-            raise self._fail("a number")
-        count = int(self._advance().text)
+        if self.peek.kind != "number":
+            raise self.fail("a number")
+        count = int(self.advance().text)
         return lambda rows: list(rows)[:count]
 
     def _expanded(self) -> Stage:
         name, value = self._named()
-        if self._accept("to"):
-            self._expect("typeof")
-            self._expect("(")
-            self._expect("string")
-            self._expect(")")
+        if self.accept("to"):
+            self.expect("typeof")
+            self.expect("(")
+            self.expect("string")
+            self.expect(")")
         self._columns = self._columns | {name}
 
         def expand(rows: Iterable[Row]) -> Iterator[Row]:
@@ -267,82 +198,75 @@ class _Parser:
 
     def _either(self) -> Expression:
         tests = [self._both()]
-        while self._accept("or"):
+        while self.accept("or"):
             tests.append(self._both())
         return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
 
     def _both(self) -> Expression:
         tests = [self._comparison()]
-        while self._accept("and"):
+        while self.accept("and"):
             tests.append(self._comparison())
         return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
 
     def _comparison(self) -> Expression:
         left = self._operand()
-        operator = self._accept(*_COMPARE)
+        operator = self.accept(*_COMPARE)
         if operator:
             compare, right = _COMPARE[operator], self._operand()
             return lambda row: compare(left(row), right(row))
-        member = self._accept("in", "in~", "!in", "!in~")
+        member = self.accept("in", "in~", "!in", "!in~")
         return self._among(left, member) if member else left
 
     def _among(self, left: Expression, operator: str) -> Expression:
-        self._expect("(")
-        values = [self._literal()]
-        while self._accept(","):
-            values.append(self._literal())
-        self._expect(")")
+        self.expect("(")
+        values = [self.literal()]
+        while self.accept(","):
+            values.append(self.literal())
+        self.expect(")")
         fold: Callable[[Any], Any] = _lower if operator.endswith("~") else lambda value: value
         listed = {fold(value) for value in values}
         negated = operator.startswith("!")
         return lambda row: (fold(left(row)) in listed) is not negated
 
-    def _literal(self) -> str | int:
-        if self._peek.kind == "string":
-            return _ESCAPE.sub(r"\1", self._advance().text[1:-1])
-        if self._peek.kind == "number":
-            return int(self._advance().text)
-        raise self._fail("a string or a number")
-
     def _operand(self) -> Expression:
-        if self._accept("("):
+        if self.accept("("):
             inner = self._either()
-            self._expect(")")
+            self.expect(")")
             return inner
-        if self._peek.kind in ("string", "number"):
-            value = self._literal()
+        if self.peek.kind in ("string", "number"):
+            value = self.literal()
             return lambda _: value
-        if boolean := self._accept("true", "false"):
+        if boolean := self.accept("true", "false"):
             return lambda _: boolean == "true"
-        if self._tokens[self._next + 1].text == "(":
+        if self.following == "(":
             return self._function()
         return self._path()
 
     def _function(self) -> Expression:
-        name = self._peek.text
+        name = self.peek.text
         if name != "not" and name not in _FUNCTIONS:
-            raise self._fail(f"one of the functions not, {', '.join(_FUNCTIONS)}")
-        self._advance()
-        self._expect("(")
+            raise self.fail(f"one of the functions not, {', '.join(_FUNCTIONS)}")
+        self.advance()
+        self.expect("(")
         inner = self._either()
-        self._expect(")")
+        self.expect(")")
         if name == "not":
             return lambda row: not inner(row)
         apply = _FUNCTIONS[name]
         return lambda row: apply(inner(row))
 
     def _path(self) -> Expression:
-        column = self._peek
-        name = self._word()
+        column = self.peek
+        name = self.word()
         if name not in self._columns:
-            raise self._error(column.text, column.at, f"one of the columns {sorted(self._columns)}")
+            raise self.error(column, f"one of the columns {sorted(self._columns)}")
         found: Expression = lambda row: row.get(name)  # noqa: E731 - the base of a chain
         while True:
-            if self._accept("."):
-                found = _member(found, self._word())
-            elif self._accept("["):
-                key = self._literal()
-                self._expect("]")
+            if self.accept("."):
+                found = _member(found, self.word())
+            elif self.accept("["):
+                key = self.literal()
+                self.expect("]")
                 found = _member(found, str(key))
             else:
                 return found

@@ -109,7 +109,7 @@ def put_group(call: Call) -> Reply:
     now = call.world.now()
     known = call.world.groups.get(call.id.key)
     group = known or Resource(call.id, call.id.type, body["location"], now, now)
-    group.tags = dict(body.get("tags") or {})
+    group.tags = dict(call.member("tags") or {})
     call.world.put_group(group)
     return Reply(200 if known else 201, _show_group(group))
 
@@ -231,9 +231,9 @@ def put(call: Call) -> Reply:
     parent = call.world.resources.get(call.id.parent.rpartition("/")[0].lower())
     location = body.get("location") or (parent.location if parent else "")
     resource = known or Resource(call.id, kind(call.id.type).type, location, now, now)
-    attachment.write(call, resource, body.get("identity"), merge=False)
-    resource.tags = dict(body.get("tags") or {})
-    resource.properties = dict(body.get("properties") or {})
+    attachment.write(call, resource, call.member("identity"), merge=False)
+    resource.tags = dict(call.member("tags") or {})
+    resource.properties = dict(call.member("properties") or {})
     resource.extra = {name: body[name] for name in _EXTRA if name in body}
     resource.busy = "Updating" if known else "Creating"
     return _store(call, resource, 200 if known else kind(resource.type).created)
@@ -244,10 +244,10 @@ def patch(call: Call) -> Reply:
     """Merge tags, identity and properties."""
     resource = _find(call)
     body = call.object_body()
-    attachment.write(call, resource, body.get("identity"), merge=True)
+    attachment.write(call, resource, call.member("identity"), merge=True)
     if "tags" in body:
-        resource.tags = dict(body["tags"] or {})
-    resource.properties |= body.get("properties") or {}
+        resource.tags = dict(call.member("tags") or {})
+    resource.properties |= call.member("properties") or {}
     resource.extra |= {name: body[name] for name in _EXTRA if name in body}
     resource.busy = "Updating"
     return _store(call, resource, kind(resource.type).patched)

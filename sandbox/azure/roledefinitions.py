@@ -3,8 +3,8 @@
 import re
 
 from sandbox.azure import errors
-from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.roles import Role
+from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
 routes = Routes()
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sandbox.azure import errors, ids
 
 if TYPE_CHECKING:
-    from sandbox.azure.world import Principal, World
+    from sandbox.azure.state import Principal
+    from sandbox.azure.world import World
 
 type Json = dict[str, Any]
 
@@ -61,6 +62,13 @@ class Call:
         if not isinstance(self.body, dict):
             raise errors.bad_content("a JSON object is required")
         return self.body
+
+    def member(self, name: str) -> Json | None:
+        """Return an object of the body, None when absent or null; raises ``AzureError`` 400."""
+        value = self.object_body().get(name)
+        if value is not None and not isinstance(value, dict):
+            raise errors.bad_content(f"an object is required. Path '{name}'")
+        return value
 
 
 type Handler = Callable[[Call], Reply]
