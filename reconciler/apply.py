@@ -22,7 +22,15 @@ from reconciler.changes import (
     Status,
     UpdateAssignment,
 )
-from reconciler.errors import Again, AlreadyExists, ArmError, Blocked, NotFound, Rejected
+from reconciler.errors import (
+    Again,
+    AlreadyExists,
+    ArmError,
+    Blocked,
+    Conflict,
+    NotFound,
+    Rejected,
+)
 from reconciler.ids import ResourceId
 from reconciler.model import IdentityBlock, Resource
 
@@ -73,9 +81,9 @@ class Applier:
     def _patch(self, changes: list[IdentityChange]) -> None:
         """Patch identities: dead entries first and alone, since they make every attach fail."""
         assert self.resource is not None, "identities are only planned on a resource"  # noqa: S101 (the planner's promise)
-        detach = [change for change in changes if isinstance(change, DetachIdentity)]
-        attach = [change for change in changes if isinstance(change, AttachIdentity)]
-        now, later = (detach, attach) if detach else (attach, [])
+        dead: list[IdentityChange] = [one for one in changes if isinstance(one, DetachIdentity)]
+        now = dead or changes
+        later = [change for change in changes if change not in now]
         refused = self._patch_once(self.resource, now)
         if refused and refused.status in _REFUSED and len(now) > 1:
             self._patch_one_by_one(self.resource, now)
@@ -124,6 +132,8 @@ def _failed(change: Change, error: ArmError) -> Outcome:
     match error:
         case AlreadyExists():
             return Outcome(change, Status.PRESENT, str(error), error.code)
+        case Conflict():
+            return Outcome(change, Status.CONFLICT, str(error), error.code, error.retry_after)
         case Again():
             return Outcome(change, Status.AGAIN, str(error), error.code, error.retry_after)
         case NotFound():
@@ -143,11 +153,12 @@ def _delta(block: IdentityBlock, changes: Sequence[IdentityChange]) -> Json:
     entries: dict[str, dict[str, str] | None] = {}
     for change in changes:
         match change:
-            case AttachIdentity(_, None):
-                system = True
             case AttachIdentity(_, identity):
-                users.add(identity)
-                entries[str(identity)] = {}
+                if identity is None:
+                    system = True
+                else:
+                    users.add(identity)
+                    entries[str(identity)] = {}
             case DetachIdentity(_, identity):
                 users.discard(identity)
                 entries[_as_azure_spells(block, identity)] = None

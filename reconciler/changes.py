@@ -47,7 +47,7 @@ class Hold(StrEnum):
     IDENTITY_ABSENT = "the identity does not exist"
     FOREIGN_CONDITION = "an assignment that is not ours grants this with another condition"
     NO_MARKER = "an assignment of ours lost its marker and no policy asks for it"
-    MARKER_TOO_LONG = "the marker would exceed 512 characters"
+    NO_ROOM_FOR_MARKER = "its id is too long, or holds a sign, for the marker to be read back"
     CONFLICTING = "policy asks for it under two conditions"
     UNRESOLVED = "its scope cannot be named for this resource"
     REMOVALS = "unwanted rights are only removed by a sweep or by apply"
@@ -209,6 +209,7 @@ class Status(StrEnum):
     DONE = "done"
     PRESENT = "already present, not ours"
     AGAIN = "again later"
+    CONFLICT = "another writer came first"
     BLOCKED = "blocked"
 
 

@@ -34,7 +34,7 @@ class MessageError(ReconcilerError):
 
 
 class ResourceIdError(ReconcilerError, ValueError):
-    """A text is not an ARM id that may be used; also a `ValueError`, so that pydantic reports it."""
+    """A text is no ARM id that may be used; also a `ValueError`, so that pydantic reports it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

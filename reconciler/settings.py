@@ -17,23 +17,18 @@ from reconciler.ids import ResourceId, is_guid
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
 _OWNER = re.compile(r"[a-z0-9-]{1,40}")
-_MANAGEMENT_GROUP = "Microsoft.Management/managementGroups"
 _RESOURCE_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
-_HTTPS = re.compile(r"(https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9/_.-]*)?")
+_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+_NCRONTAB = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){5}[0-9A-Za-z*/,-]+")
 _MAX_SETTLE = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one deployment of the app is told from outside; see docs/settings.md.
-
-    `management_groups` stand for the subscriptions in them, which only Azure can name; `watches`
-    knows none but `subscriptions`.
-    """
+    """What one deployment of the app is told from outside; see docs/settings.md."""
 
     owner: str
-    subscriptions: tuple[ResourceId, ...] = ()
-    management_groups: tuple[ResourceId, ...] = ()
+    subscriptions: tuple[ResourceId, ...]
     repair: bool = False
     policies: Path = Path("policies")
     client_id: str | None = None
@@ -42,7 +37,7 @@ class Settings:
     former_owners: frozenset[str] = frozenset()
     settle: timedelta = timedelta(seconds=60)
     arm_endpoint: str = PUBLIC_CLOUD
-    topic_endpoint: str | None = None
+    sweep_schedule: str = "0 */30 * * * *"
     queue_connection: str | None = None
     queue_service: str | None = None
 
@@ -66,16 +61,9 @@ def read(environment: Mapping[str, str]) -> Settings:
             "RECONCILER_HOME is not set: RECONCILER_MODE=repair needs the id of the app's own "
             "resource group, so that no grant can reach it"
         )
-    subscriptions, management_groups = _subscriptions(values), _management_groups(values)
-    if not subscriptions and not management_groups:
-        raise SettingsError(
-            "RECONCILER_SUBSCRIPTIONS is not set, nor is RECONCILER_MANAGEMENT_GROUPS: one of them "
-            "must say what is watched; see docs/settings.md"
-        )
     return Settings(
         owner=_owner(_required(values, "RECONCILER_OWNER"), "RECONCILER_OWNER"),
-        subscriptions=subscriptions,
-        management_groups=management_groups,
+        subscriptions=_subscriptions(values),
         repair=repair,
         policies=Path(values.get("RECONCILER_POLICIES", "policies")),
         client_id=_guid(values["RECONCILER_CLIENT_ID"], "RECONCILER_CLIENT_ID")
@@ -88,7 +76,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         ),
         settle=_seconds(values, "RECONCILER_SETTLE", 60),
         arm_endpoint=_host(values, "RECONCILER_ARM_ENDPOINT", PUBLIC_CLOUD),
-        topic_endpoint=_https(values, "RECONCILER_TOPIC_ENDPOINT"),
+        sweep_schedule=_schedule(values, "RECONCILER_SWEEP_SCHEDULE", "0 */30 * * * *"),
         queue_connection=values.get("AzureWebJobsStorage"),
         queue_service=values.get("AzureWebJobsStorage__queueServiceUri"),
     )
@@ -131,14 +119,11 @@ def _subscriptions(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
     for name, text in _items(values, "RECONCILER_SUBSCRIPTIONS"):
         guid = text.lower().removeprefix("/subscriptions/")
         found[ResourceId.parse(f"/subscriptions/{_guid(guid, name)}")] = None
-    return tuple(found)
-
-
-def _management_groups(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
-    found: dict[ResourceId, None] = {}
-    for name, text in _items(values, "RECONCILER_MANAGEMENT_GROUPS"):
-        path = text if "/" in text else f"/providers/{_MANAGEMENT_GROUP}/{text}"
-        found[_id(path, name, _MANAGEMENT_GROUP, "a management group's name or id")] = None
+    if not found:
+        raise SettingsError(
+            "RECONCILER_SUBSCRIPTIONS is not set: it must list what is watched; see "
+            "docs/settings.md"
+        )
     return tuple(found)
 
 
@@ -169,19 +154,19 @@ def _seconds(values: Mapping[str, str], name: str, default: int) -> timedelta:
     return timedelta(seconds=int(text))
 
 
-def _https(values: Mapping[str, str], name: str) -> str | None:
-    """Return an https address; tokens are never sent to anything else."""
-    if name not in values:
-        return None
-    if not _HTTPS.fullmatch(values[name]):
-        raise SettingsError(f"{name} is {values[name]!r}; it must be https://<host>[/<path>]")
-    return values[name]
+def _schedule(values: Mapping[str, str], name: str, default: str) -> str:
+    """Return an NCRONTAB expression; the Functions host reads what its fields say."""
+    text = values.get(name, default)
+    if not _NCRONTAB.fullmatch(text):
+        raise SettingsError(
+            f"{name} is {text!r}; it must be six NCRONTAB fields, such as {default!r}"
+        )
+    return text
 
 
 def _host(values: Mapping[str, str], name: str, default: str) -> str:
-    """Return an https address without a path, because ids are appended to it."""
+    """Return an https address without a path: ids are appended to it, and tokens sent there."""
     text = values.get(name, default).rstrip("/")
-    found = _HTTPS.fullmatch(text)
-    if not found or found[2]:
+    if not _HTTPS.fullmatch(text):
         raise SettingsError(f"{name} is {text!r}; it must be https://<host> without a path")
     return text

@@ -30,7 +30,7 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.marker import MAX_LENGTH
+from reconciler.marker import parse
 from reconciler.model import (
     USER_ASSIGNED_IDENTITY,
     Desired,
@@ -126,8 +126,8 @@ class AssignmentPlanner:
             return Hold.MANAGED
         if not self.terms.watches(subject.id):
             return Hold.NOT_WATCHED
-        if len(marker) > MAX_LENGTH:
-            return Hold.MARKER_TOO_LONG
+        if parse(marker) is None:
+            return Hold.NO_ROOM_FOR_MARKER
         hold = self.terms.hold_on_identity(subject.id, subject.principal)
         if subject.principal is None:
             hold = hold or self.system_hold

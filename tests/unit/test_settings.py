@@ -46,7 +46,6 @@ def test_every_setting_is_read() -> None:
     found = settings.read(
         LEAST
         | {
-            "RECONCILER_MANAGEMENT_GROUPS": "mg-1",
             "RECONCILER_MODE": "repair",
             "RECONCILER_HOME": HOME,
             "RECONCILER_POLICIES": "/srv/policies",
@@ -54,7 +53,7 @@ def test_every_setting_is_read() -> None:
             "RECONCILER_MAKERS": OTHER.upper(),
             "RECONCILER_FORMER_OWNERS": "pilot, lab",
             "RECONCILER_SETTLE": "0",
-            "RECONCILER_TOPIC_ENDPOINT": "https://topic.example/api/events",
+            "RECONCILER_SWEEP_SCHEDULE": "0 0 * * * *",
             "RECONCILER_ARM_ENDPOINT": "https://localhost:8443/",
             "AzureWebJobsStorage": "UseDevelopmentStorage=true",
             "AzureWebJobsStorage__queueServiceUri": "https://store.example",
@@ -65,9 +64,6 @@ def test_every_setting_is_read() -> None:
     assert found == settings.Settings(
         owner="prod",
         subscriptions=(subscription(GUID),),
-        management_groups=(
-            ResourceId.parse("/providers/Microsoft.Management/managementGroups/mg-1"),
-        ),
         repair=True,
         home=ResourceId.parse(HOME),
         policies=Path("/srv/policies"),
@@ -75,7 +71,7 @@ def test_every_setting_is_read() -> None:
         makers=frozenset({OTHER}),
         former_owners=frozenset({"pilot", "lab"}),
         settle=timedelta(0),
-        topic_endpoint="https://topic.example/api/events",
+        sweep_schedule="0 0 * * * *",
         arm_endpoint="https://localhost:8443",
         queue_connection="UseDevelopmentStorage=true",
         queue_service="https://store.example",
@@ -96,10 +92,6 @@ def test_every_setting_is_read() -> None:
         ("RECONCILER_SUBSCRIPTIONS", "my-subscription"),
         ("RECONCILER_SUBSCRIPTIONS", f"{GUID},*"),
         ("RECONCILER_SUBSCRIPTIONS", HOME),
-        ("RECONCILER_MANAGEMENT_GROUPS", "a%2fb"),
-        ("RECONCILER_MANAGEMENT_GROUPS", "mg-1,.."),
-        ("RECONCILER_MANAGEMENT_GROUPS", HOME),
-        ("RECONCILER_MANAGEMENT_GROUPS", "managementGroups/mg-1"),
         ("RECONCILER_MODE", "yes"),
         ("RECONCILER_MODE", "audit,repair"),
         ("RECONCILER_HOME", "rg-app"),
@@ -121,9 +113,9 @@ def test_every_setting_is_read() -> None:
         ("RECONCILER_SETTLE", "3601"),
         ("RECONCILER_SETTLE", "9" * 5000),
         ("RECONCILER_SETTLE", "\N{ARABIC-INDIC DIGIT SIX}"),
-        ("RECONCILER_TOPIC_ENDPOINT", "http://topic.example/api/events"),
-        ("RECONCILER_TOPIC_ENDPOINT", "topic.example"),
-        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example/api?key=1"),
+        ("RECONCILER_SWEEP_SCHEDULE", "hourly"),
+        ("RECONCILER_SWEEP_SCHEDULE", "*/5 * * * *"),
+        ("RECONCILER_SWEEP_SCHEDULE", "%SCHEDULE%"),
         ("RECONCILER_ARM_ENDPOINT", "http://management.azure.com"),
         ("RECONCILER_ARM_ENDPOINT", "management.azure.com"),
         ("RECONCILER_ARM_ENDPOINT", "https://"),
@@ -148,18 +140,6 @@ def test_a_missing_setting_is_named(name: str) -> None:
 
     with pytest.raises(SettingsError, match=rf"\A{name} is not set"):
         settings.read(without)
-
-
-def test_management_groups_stand_in_for_subscriptions() -> None:
-    """One of the two says what is watched; a group is named or given by its id, and once."""
-    group = "/providers/Microsoft.Management/managementGroups/mg-1"
-
-    found = settings.read(
-        {"RECONCILER_OWNER": "prod", "RECONCILER_MANAGEMENT_GROUPS": f"mg-1, {group}"}
-    )
-
-    assert found.subscriptions == ()
-    assert found.management_groups == (ResourceId.parse(group),)
 
 
 def test_repair_needs_the_app_s_own_group() -> None:

@@ -1,0 +1,61 @@
+"""The function app's triggers: they turn bindings into calls of `reconciler.app` and back.
+
+Event Grid -> `event_grid_trigger` -> queue -> `queue_trigger`; a timer sweeps. The app is made when
+this module is imported: a wrong setting or policy then fails the deployment, where it is seen,
+and no message is taken from the queue that could not be answered.
+"""
+
+from pathlib import Path
+from typing import List  # noqa: UP035 (see Texts)
+
+import azure.functions as func
+
+from reconciler import messages
+from reconciler.app import QUEUE, create
+from reconciler.events import Event
+from reconciler.model import Request
+
+STORAGE = "AzureWebJobsStorage"
+# The worker takes `list[str]` for something that is not a type.
+Texts = List[str]  # noqa: UP006
+
+deployment = create(root=Path(__file__).parent)
+app = func.FunctionApp()
+
+
+@app.event_grid_trigger(arg_name="event")
+@app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
+def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) -> None:
+    """Enqueue what an event says should be looked at; makes no call, so Event Grid never waits."""
+    _enqueue(deployment.requests(_event(event)), requests)
+
+
+@app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
+def queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
+    """Answer one request; what it leads to goes back into the queue, now or after a delay."""
+    result = deployment.handle(messages.decode(message.get_body().decode()))
+    if result.again and result.again_after:
+        deployment.later(result.again, result.again_after)
+    _enqueue(result.requests, requests)
+
+
+@app.timer_trigger(arg_name="timer", schedule=deployment.settings.sweep_schedule)
+@app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
+def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:  # noqa: ARG001 (the binding asks for it)
+    """Find what events missed, and what policy no longer asks for."""
+    _enqueue(deployment.sweep().requests, requests)
+
+
+def _event(event: func.EventGridEvent | func.CloudEvent) -> Event:
+    """Read either schema; the binding hands over whichever was delivered."""
+    data = event.get_json()
+    content = data if isinstance(data, dict) else {}
+    if isinstance(event, func.CloudEvent):
+        return Event(event.type or "", event.subject or "", event.time, content)
+    return Event(event.event_type or "", event.subject or "", event.event_time, content)
+
+
+def _enqueue(found: tuple[Request, ...], requests: func.Out[Texts]) -> None:
+    if found:
+        requests.set([messages.encode(request) for request in found])

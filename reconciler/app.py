@@ -1,0 +1,177 @@
+"""Composes settings, policy and clients once, and answers requests by the kind of their id.
+
+The function app and the command line both stand on `App`; neither knows how it is made.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from azure.core.credentials import TokenCredential
+from azure.core.pipeline.transport import HttpTransport
+from azure.identity import DefaultAzureCredential
+
+from reconciler import messages, settings
+from reconciler.arm import API_VERSIONS, Arm
+from reconciler.changes import Outcome, Result, Status
+from reconciler.controller import Controller
+from reconciler.controller.assignment import AssignmentSearch
+from reconciler.errors import Again, Blocked, SettingsError
+from reconciler.events import Event, Watch
+from reconciler.ids import ResourceId, fold
+from reconciler.inventory import Inventory
+from reconciler.marker import Ownership
+from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Mode, Request
+from reconciler.plan import Terms
+from reconciler.policy import load
+from reconciler.policy.language import Policy
+from reconciler.settings import Settings
+from reconciler.sweep import Sweep
+
+_log = logging.getLogger(__name__)
+
+QUEUE = "reconcile-requests"
+"""The storage queue that carries requests."""
+
+
+def utc_now() -> datetime:
+    """Return the time now; the one clock of the deployed app."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class App:
+    """One deployment: what it was told, what it may, and how it answers a request."""
+
+    settings: Settings
+    policy: Policy
+    arm: Arm
+    now: Callable[[], datetime] = utc_now
+
+    def requests(self, event: Event) -> tuple[Request, ...]:
+        """Return what should be looked at because of an event; makes no call."""
+        return self._watch.requests(event)
+
+    def handle(self, request: Request) -> Result:
+        """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong."""
+        refusal = self.refusal(request.id)
+        if refusal:
+            _log.warning("%s", refusal)
+            return Result(outcomes=(Outcome(None, Status.BLOCKED, refusal, "NotWatched"),))
+        if request.id.is_type(ROLE_ASSIGNMENT):
+            return AssignmentSearch(self.controller).reconcile(request)
+        if not request.id.blocks:
+            return self.sweep(request.id)
+        return self.controller.reconcile(request)
+
+    def refusal(self, place: ResourceId) -> str | None:
+        """Return why an id is not for us to look at, or none; an id may come from anybody."""
+        if place.is_type(ROLE_ASSIGNMENT):
+            if self.terms.may_write_at(place.scope):
+                return None
+            return f"{place} lies at no scope that the guardrails allow grants at"
+        if not self.settings.watches(place):
+            return f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS"
+        known = fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY)
+        if place.blocks and not known:
+            return f"{place}: resources of type {place.type} are not supported"
+        return None
+
+    def sweep(self, scope: ResourceId | None = None) -> Result:
+        """Nominate what is not as it should be, everywhere or about one scope."""
+        try:
+            return Sweep(self.inventory, self.policy, self.terms, self.now).nominate(scope)
+        except Again as error:
+            _log.warning("sweep: %s", error)
+            failed = Outcome(None, Status.AGAIN, str(error), error.code, error.retry_after)
+        except Blocked as error:
+            _log.warning("sweep: blocked: %s", error)
+            failed = Outcome(None, Status.BLOCKED, str(error), error.code)
+        return Result(outcomes=(failed,))
+
+    def later(self, request: Request, delay: timedelta) -> None:
+        """Put a request into the queue, to be seen when the delay is over."""
+        # Imported only when something is deferred: it costs a third of a cold start.
+        from azure.storage.queue import QueueClient, TextBase64EncodePolicy  # noqa: PLC0415
+
+        encoding = TextBase64EncodePolicy()
+        connection, service = self.settings.queue_connection, self.settings.queue_service
+        if connection:
+            client = QueueClient.from_connection_string(
+                connection, QUEUE, message_encode_policy=encoding
+            )
+        elif service:
+            client = QueueClient(
+                service, QUEUE, credential=self._credential, message_encode_policy=encoding
+            )
+        else:
+            raise SettingsError("AzureWebJobsStorage is not set, so nothing can be deferred")
+        with client:
+            client.send_message(
+                messages.encode(request), visibility_timeout=round(delay.total_seconds())
+            )
+
+    @cached_property
+    def terms(self) -> Terms:
+        """Return the terms of every plan; the first use reads who we are from our token."""
+        ours = self.arm.caller
+        return Terms(
+            ownership=Ownership(
+                self.settings.owner,
+                self.settings.makers | {ours.principal},
+                self.settings.former_owners,
+            ),
+            guardrails=self.policy.guardrails,
+            digest=self.policy.digest,
+            settle=self.settings.settle,
+            own_principal=ours.principal,
+            own_identity=ours.identity,
+            home=self.settings.home,
+            watched=self.settings.subscriptions,
+        )
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Return Resource Graph over the watched subscriptions."""
+        return Inventory(self.arm, self.settings.subscriptions)
+
+    @cached_property
+    def controller(self) -> Controller:
+        """Return the loop around one resource or identity."""
+        mode = Mode.REPAIR if self.settings.repair else Mode.AUDIT
+        return Controller(self.arm, self.inventory, self.policy, self.terms, mode, self.now)
+
+    @cached_property
+    def _credential(self) -> TokenCredential:
+        return sign_in(self.settings)
+
+    @cached_property
+    def _watch(self) -> Watch:
+        return Watch(self.policy, self.settings.subscriptions, self.settings.client_id)
+
+
+def create(
+    told: Settings | None = None,
+    *,
+    root: Path | None = None,
+    credential: TokenCredential | None = None,
+    http: HttpTransport[Any, Any] | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> App:
+    """Make the app from settings (by default the environment's) and the policy that they name.
+
+    A relative policy folder is looked for under `root`. Raises `SettingsError` and `PolicyError`.
+    """
+    told = told or settings.from_environment()
+    policy = load.load((root or Path()) / told.policies)
+    arm = Arm(credential or sign_in(told), told.arm_endpoint, now, http)
+    return App(told, policy, arm, now)
+
+
+def sign_in(told: Settings) -> TokenCredential:
+    """Return the credential that finds whoever we are: an identity in Azure, a person at a desk."""
+    return DefaultAzureCredential(managed_identity_client_id=told.client_id)

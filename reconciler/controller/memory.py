@@ -1,0 +1,76 @@
+"""What one process remembers, to save calls and to notice a quarrel; losing it costs nothing."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Final
+
+from reconciler.changes import Change, describe
+from reconciler.ids import ResourceId
+from reconciler.model import Request
+
+_ENTRIES: Final = 10_000
+_MOST_IN_AN_HOUR: Final = 3
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Looks:
+    """When a look at each id last began that left nothing to do; our own echoes end here."""
+
+    _began: OrderedDict[ResourceId, tuple[datetime, str | None]] = field(
+        default_factory=OrderedDict
+    )
+    _lock: Lock = field(default_factory=Lock)
+
+    def answer(self, request: Request) -> bool:
+        """Tell whether an earlier look answers the request, so that no call is needed."""
+        with self._lock:
+            known = self._began.get(request.id)
+        if known is None or request.since is None:
+            return False
+        began, removals = known
+        return began > request.since and request.removals in {None, removals}
+
+    def remember(self, request: Request, began: datetime) -> None:
+        """Remember a look that ended with nothing left to do."""
+        with self._lock:
+            self._began[request.id] = (began, request.removals)
+            self._began.move_to_end(request.id)
+            while len(self._began) > _ENTRIES:
+                self._began.popitem(last=False)
+
+    def forget(self, request: Request) -> None:
+        """Forget an id that was looked at and is not yet as it should be."""
+        with self._lock:
+            self._began.pop(request.id, None)
+
+
+@dataclass(slots=True)
+class Contention:
+    """How often each change was made of late: more than three times in an hour is a quarrel."""
+
+    now: Callable[[], datetime]
+    _made: OrderedDict[str, deque[datetime]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def contended(self, change: Change) -> bool:
+        """Tell whether the change was made so often that another writer must be undoing it."""
+        with self._lock:
+            made = self._made.get(_key(change), deque())
+            while made and self.now() - made[0] > _HOUR:
+                made.popleft()
+            return len(made) >= _MOST_IN_AN_HOUR
+
+    def made(self, change: Change) -> None:
+        """Remember a change that was made."""
+        with self._lock:
+            self._made.setdefault(_key(change), deque(maxlen=_MOST_IN_AN_HOUR)).append(self.now())
+            while len(self._made) > _ENTRIES:
+                self._made.popitem(last=False)
+
+
+def _key(change: Change) -> str:
+    return repr(sorted(describe(change).items(), key=lambda item: item[0])).lower()

@@ -1,0 +1,125 @@
+"""One request on its way: what was planned and done so far, and when to look again.
+
+Delays are derived from when the request was first asked, so that nothing has to be counted or
+stored: a copy that is ten seconds old waits ten seconds, one that is forty waits forty.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.arm.failures import AUTHORIZATION_FAILED, PRINCIPAL_NOT_FOUND
+from reconciler.changes import Change, CreateAssignment, Outcome, Plan, Status
+from reconciler.model import Request
+from reconciler.plan.assignments import GONE
+
+FIRST_DELAY: Final = timedelta(seconds=10)
+LAST_DELAY: Final = timedelta(minutes=5)
+GIVE_UP: Final = timedelta(hours=1)
+# An identity that Entra has not replicated after this long is not coming (facts B6).
+GIVE_UP_ON_PRINCIPAL: Final = timedelta(minutes=10)
+# A right that was granted a moment ago may need this long to be effective (facts B4).
+LOOK_AT_RIGHTS_AGAIN: Final = timedelta(minutes=10)
+_SHORTEST: Final = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Run:
+    """What one request has come to so far; `began` is when its first look began."""
+
+    request: Request
+    began: datetime
+    gone: bool = False
+    plans: list[Plan] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def untried(self, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """Return the changes that no outcome speaks of yet: a write is not repeated in a run."""
+        return tuple(change for change in changes if self._outcome(change) is None)
+
+    @property
+    def may_look_again(self) -> bool:
+        """Whether looking again at once can show something new: only time mends the others."""
+        met = {outcome.status for outcome in self.outcomes}
+        return Status.AGAIN not in met and bool(met & {Status.DONE, Status.CONFLICT})
+
+    def forget_conflicts(self) -> None:
+        """Drop outcomes of writes that another writer overtook: the next look decides anew."""
+        self.outcomes = [one for one in self.outcomes if one.status is not Status.CONFLICT]
+
+    def give_up(self, now: datetime) -> None:
+        """Block what has been tried for too long, so that a person sees it."""
+        waited = now - self._first
+        self.outcomes = [_given_up(outcome, waited) for outcome in self.outcomes]
+
+    def wait(self, now: datetime, *, writes: bool) -> timedelta | None:
+        """Return the time until a copy of the request is due, none where nothing is left to do."""
+        waited = now - self._first
+        delays = list(self._delays(now, waited, writes=writes))
+        return max(min(delays), _SHORTEST) if delays else None
+
+    def copy(self, now: datetime, wait: timedelta) -> Request:
+        """Return the request to be looked at again after the wait."""
+        sights = {sight for plan in self.plans for sight in plan.seen}
+        known = set(self.request.seen)
+        if not self.gone:
+            known.discard(GONE)
+        progress = any(outcome.status is Status.DONE for outcome in self.outcomes)
+        fresh = progress or bool(sights - known)
+        return replace(
+            self.request,
+            since=now + wait,
+            first=self.began if fresh else self._first,
+            seen=tuple(sorted(sights | known)),
+        )
+
+    @property
+    def _first(self) -> datetime:
+        return self.request.first or self.began
+
+    def _outcome(self, change: Change) -> Outcome | None:
+        return next((one for one in self.outcomes if _same(one.change, change)), None)
+
+    def _delays(self, now: datetime, waited: timedelta, *, writes: bool) -> Iterator[timedelta]:
+        usual = min(max(FIRST_DELAY, waited), LAST_DELAY)
+        for outcome in self.outcomes:
+            if outcome.status in {Status.AGAIN, Status.CONFLICT}:
+                yield outcome.retry_after or usual
+            elif outcome.code == AUTHORIZATION_FAILED and waited < LOOK_AT_RIGHTS_AGAIN:
+                yield LOOK_AT_RIGHTS_AGAIN
+        if not writes or not self.plans:
+            return
+        for held in self.plans[-1].withheld:
+            if held.hold.passing:
+                yield held.until - now if held.until else usual
+        if waited < GIVE_UP and any(self._may_come(one) for one in self.plans[-1].changes):
+            yield usual
+
+    def _may_come(self, change: Change) -> bool:
+        """Tell whether time may settle a change that the last look still wanted.
+
+        Lists lag behind writes, and a principal may be missing because its identity is only just
+        being switched on.
+        """
+        outcome = self._outcome(change)
+        if outcome:
+            return outcome.status is Status.DONE
+        blocked = any(one.status is Status.BLOCKED for one in self.outcomes)
+        waiting = isinstance(change, CreateAssignment) and change.principal is None
+        return not (waiting and blocked)
+
+
+def _same(one: Change | None, other: Change) -> bool:
+    """Tell whether two changes are one: a later look may show the same thing anew."""
+    if isinstance(one, CreateAssignment) and isinstance(other, CreateAssignment):
+        return (one.grant, one.principal) == (other.grant, other.principal)
+    return one == other
+
+
+def _given_up(outcome: Outcome, waited: timedelta) -> Outcome:
+    limit = GIVE_UP_ON_PRINCIPAL if outcome.code == PRINCIPAL_NOT_FOUND else GIVE_UP
+    if outcome.status not in {Status.AGAIN, Status.CONFLICT} or waited < limit:
+        return outcome
+    detail = f"given up after {waited}: {outcome.detail}"
+    return replace(outcome, status=Status.BLOCKED, detail=detail, retry_after=None)

@@ -1,0 +1,128 @@
+"""From event to requests: a pure function of event, policy and watched subscriptions.
+
+The event is a hint that something changed at an id; nothing in it is trusted, and no event, be it
+malformed or forged, may raise. Both Event Grid schema and CloudEvents come here as an `Event`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from reconciler.errors import ResourceIdError
+from reconciler.ids import ResourceId, fold
+from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
+from reconciler.policy.language import Policy
+
+_SUCCESS: Final = frozenset(
+    f"microsoft.resources.resource{what}success" for what in ("write", "delete", "action")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What both schemas have in common; `data` is what the publisher sent, of any shape."""
+
+    type: str
+    subject: str
+    time: datetime | None = None
+    data: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Which places concern us, and the `appid` under which our own writes are announced."""
+
+    policy: Policy
+    subscriptions: tuple[ResourceId, ...]
+    own_client: str | None = None
+
+    def requests(self, event: Event) -> tuple[Request, ...]:
+        """Return what should be looked at because of an event; nothing for what is not ours."""
+        if fold(event.type) not in _SUCCESS:
+            return ()
+        place = _place(event)
+        if place is None:
+            return ()
+        named = dict.fromkeys(self._named(place, event))
+        return tuple(Request(one, since=event.time) for one in named)
+
+    def _named(self, place: ResourceId, event: Event) -> Iterator[ResourceId]:
+        if place.is_type(ROLE_ASSIGNMENT):
+            if self._may_grant_at(place.scope) and not self._own(event):
+                yield place
+            return
+        if not any(subscription.contains(place) for subscription in self.subscriptions):
+            return
+        if place.is_type(USER_ASSIGNED_IDENTITY):
+            if any(identity.id == place for identity in self.policy.identities.values()):
+                yield place
+        else:
+            yield from self._governed(place)
+
+    def _governed(self, place: ResourceId) -> Iterator[ResourceId]:
+        """Yield the resource of a type in some rule that the place is, or is a child of."""
+        types = {fold(name) for rule in self.policy.rules for name in rule.match.type}
+        one: ResourceId | None = place
+        while one is not None and one.blocks:
+            if fold(one.type) in types:
+                yield one
+            one = one.parent
+
+    def _may_grant_at(self, scope: ResourceId) -> bool:
+        return any(rail.scope.contains(scope) for rail in self.policy.guardrails.grants)
+
+    def _own(self, event: Event) -> bool:
+        """Tell whether we made the write; a forged `appid` hides nothing but itself."""
+        claims = _object(event.data.get("claims"))
+        client = claims.get("appid")
+        return isinstance(client, str) and self.own_client == fold(client)
+
+
+def decode(body: object) -> Event | None:
+    """Read one event in Event Grid schema or CloudEvents 1.0; none where it is neither."""
+    if not isinstance(body, Mapping):
+        return None
+    kind = body.get("eventType") or body.get("type")
+    if not isinstance(kind, str):
+        return None
+    subject = body.get("subject")
+    return Event(
+        type=kind,
+        subject=subject if isinstance(subject, str) else "",
+        time=_time(body.get("eventTime") or body.get("time")),
+        data=_object(body.get("data")),
+    )
+
+
+def _place(event: Event) -> ResourceId | None:
+    """Return the id that the event is about: `resourceUri`, else the subject.
+
+    The subject of a POST ends in its action, as in `.../virtualMachines/vm/restart` (facts A1).
+    """
+    for text in (event.data.get("resourceUri"), event.subject, event.subject.rpartition("/")[0]):
+        if isinstance(text, str):
+            try:
+                return ResourceId.parse(text)
+            except ResourceIdError:
+                continue
+    return None
+
+
+def _object(value: object) -> Mapping[str, object]:
+    """Return a part that may be an object or, in old schema versions, JSON in a string."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return time.replace(tzinfo=time.tzinfo or UTC) if time else None

@@ -1,0 +1,149 @@
+"""Looking at everything: what events missed, and what policy no longer asks for.
+
+The same desired and plan that serve one resource run in memory over Resource Graph's rows. The
+index is stale by up to minutes, so a plan made from it is never applied: it only nominates ids,
+and each is then reconciled from fresh reads.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.arm import API_VERSIONS
+from reconciler.changes import DeleteAssignment, Plan, Reason, Result
+from reconciler.ids import ResourceId, fold
+from reconciler.inventory import Inventory
+from reconciler.model import (
+    USER_ASSIGNED_IDENTITY,
+    Observed,
+    Request,
+    Resource,
+    RoleAssignment,
+    UserIdentity,
+)
+from reconciler.observe import desired_of
+from reconciler.plan import Terms, plan
+from reconciler.policy import desired as wanted
+from reconciler.policy.language import Policy
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Nominates what should be looked at; raises `ArmError` where the index cannot be read."""
+
+    inventory: Inventory
+    policy: Policy
+    terms: Terms
+    now: Callable[[], datetime]
+
+    def nominate(self, scope: ResourceId | None = None) -> Result:
+        """Return a request for all, or all about a scope, that is not as it should be.
+
+        Unwanted rights may go, unless the sweep would take more than `maxRemovals` allows.
+        """
+        began = self.now()
+        index = _Index(
+            self.terms,
+            self.inventory.assignments(),
+            {identity.id: identity for identity in self.inventory.identities()},
+        )
+        types = {name for rule in self.policy.rules for name in rule.match.type}
+        resources = self.inventory.resources(types) if types else ()
+        plans = [self._plan(resource, index, began) for resource in resources]
+        plans += [
+            self._plan(index.identities[identity.id], index, began)
+            for identity in self.policy.identities.values()
+            if identity.id in index.identities
+        ]
+        removals = self._removals(plans, len(index.ours))
+        named = [one.id for one in plans if _needs_a_look(one)]
+        named += [identity.id for identity in self.policy.identities.values()]
+        named += self._unexplained(index, {resource.id for resource in resources})
+        chosen = dict.fromkeys(one for one in named if self._about(one, scope))
+        _log.info("sweep of %s: %d of %d nominated", scope or "all", len(chosen), len(plans))
+        return Result(requests=tuple(Request(one, began, removals) for one in chosen))
+
+    def _plan(self, subject: Resource | UserIdentity, index: "_Index", at: datetime) -> Plan:
+        desired = desired_of(self.policy, subject)
+        observed = Observed(
+            subject.id,
+            at,
+            subject,
+            tuple(index.about(subject)),
+            {one.what: index.identities.get(one.what) for one in desired.attach},
+        )
+        request = Request(subject.id, removals=self.terms.digest)
+        return plan(desired, observed, request, self.terms)
+
+    def _removals(self, plans: Sequence[Plan], ours: int) -> str | None:
+        """Return the digest under which unwanted rights may go, none where they are too many."""
+        limits = self.policy.guardrails.max_removals
+        allowed = max(limits.count, ours * limits.percent // 100)
+        unwanted = sum(_unwanted(one) for one in plans)
+        if unwanted <= allowed:
+            return self.terms.digest
+        _log.warning(
+            "sweep: %d unwanted role assignments are kept, because at most %d may go at once; "
+            "raise maxRemovals in guardrails.yaml, or remove them one by one with `apply`",
+            unwanted,
+            allowed,
+        )
+        return None
+
+    def _unexplained(self, index: "_Index", known: set[ResourceId]) -> Iterator[ResourceId]:
+        """Yield what markers of ours name and the index did not show: gone, or no longer wanted."""
+        for named in index.ours:
+            readable = fold(named.type) in API_VERSIONS or named.is_type(USER_ASSIGNED_IDENTITY)
+            if named not in known and readable and self.terms.watches(named):
+                yield named
+
+    def _about(self, one: ResourceId, scope: ResourceId | None) -> bool:
+        """Tell whether an id lies in a scope, or is granted something in it."""
+        if scope is None or scope.contains(one):
+            return True
+        granted = wanted.scopes_from(self.policy, one)
+        return any(scope.contains(place) for place in granted)
+
+
+class _Index:
+    """Resource Graph's rows, ready to be asked about one subject at a time."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        assignments: Sequence[RoleAssignment],
+        identities: dict[ResourceId, UserIdentity],
+    ) -> None:
+        self.identities = identities
+        self.ours: dict[ResourceId, list[RoleAssignment]] = defaultdict(list)
+        self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
+        for assignment in assignments:
+            self._by_principal[assignment.principal].append(assignment)
+            marker = terms.ownership.marker_of(assignment)
+            if marker:
+                self.ours[marker.resource].append(assignment)
+
+    def about(self, subject: Resource | UserIdentity) -> Iterator[RoleAssignment]:
+        """Yield the assignments of its principal, then those whose marker names it."""
+        principal = subject.principal
+        if principal:
+            yield from self._by_principal.get(principal, ())
+        for assignment in self.ours.get(subject.id, ()):
+            if assignment.principal != principal:
+                yield assignment
+
+
+def _needs_a_look(one: Plan) -> bool:
+    """Tell whether a look could change something: a lasting hold alone stays as it is."""
+    return bool(one.changes) or any(held.hold.passing for held in one.withheld)
+
+
+def _unwanted(one: Plan) -> int:
+    return sum(
+        isinstance(change, DeleteAssignment) and change.reason is Reason.UNWANTED
+        for change in one.changes
+    )
