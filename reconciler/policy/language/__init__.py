@@ -92,7 +92,7 @@ class Identity(_Entry):
 class Match(_Entry):
     """Which of the resources within a rule's scopes it is about; all that is given must hold."""
 
-    type: Annotated[tuple[texts.Type, ...], texts.OneOrMany, Field(min_length=1)]
+    type: Annotated[tuple[texts.Type, ...], texts.OneOrMany, texts.Some]
     resource_group: Annotated[tuple[texts.Glob, ...], texts.OneOrMany] = ()
     name: Annotated[tuple[texts.Glob, ...], texts.OneOrMany] = ()
     tags: texts.Tags = Field(default_factory=dict)
@@ -109,7 +109,7 @@ class Rule(_Entry):
 
     name: texts.Name
     mode: Mode = Mode.AUDIT
-    within: Annotated[tuple[texts.Within, ...], Field(min_length=1)]
+    within: Annotated[tuple[texts.Within, ...], texts.Some]
     match: Match
     attach: tuple[texts.Attached, ...] = ()
     allow_default_change: StrictBool = False
@@ -134,7 +134,7 @@ class GuardrailGrant(_Entry):
     """Roles that may be granted at or below a scope; privileged ones only where it says so."""
 
     scope: texts.Id
-    roles: Annotated[tuple[texts.Role, ...], Field(min_length=1)]
+    roles: Annotated[tuple[texts.Role, ...], texts.Some]
     privileged: StrictBool = False
 
     def allows(self, guid: str, scope: ResourceId) -> bool:

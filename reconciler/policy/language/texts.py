@@ -125,9 +125,8 @@ def _scope_template(text: str) -> str:
     if "{" in (bare := _PLACEHOLDER.sub("", text)) or "}" in bare:
         raise ValueError(f"'{text}' has a brace without its partner")
     for found in _PLACEHOLDER.finditer(text):
-        if found.group(1) != "location" and (
-            found.start() > 0 or not text.startswith(("/", ""), found.end())
-        ):
+        alone = found.start() == 0 and text[found.end() :][:1] in {"", "/"}
+        if found.group(1) != "location" and not alone:
             raise ValueError(f"'{found.group()}' stands for a whole id: it may only begin a scope")
     fill(text, PLACEHOLDERS)
     return text
@@ -188,6 +187,13 @@ def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     return tags
 
 
+def _some[T](values: tuple[T, ...]) -> tuple[T, ...]:
+    # Not min_length, which also speaks of lists that are only short of their wrong entries.
+    if not values:
+        raise ValueError("the list is empty; name at least one")
+    return values
+
+
 def _version(value: object) -> object:
     if value != 1 or type(value) is not int:
         raise ValueError("version must be 1, the only one there is")
@@ -216,3 +222,4 @@ Tags = Annotated[
 ]
 Version = Annotated[Literal[1], BeforeValidator(_version)]
 OneOrMany = BeforeValidator(_one_or_many)
+Some = AfterValidator(_some)

@@ -20,6 +20,7 @@ _MAX_PROBLEMS = 100
 """Per file: looking for near misses takes a millisecond each, and nobody reads on."""
 
 _MAX_WORD = 100
+_UNKNOWN_KEY = "extra_forbidden"
 
 _MUST_BE = {
     "bool_type": "true or false",
@@ -34,7 +35,6 @@ _MUST_BE = {
 _LIMITS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "too_short": "must have at least one entry",
 }
 
 
@@ -51,25 +51,36 @@ def report(
         if detail["loc"] not in document.refused
     ]
     found.sort(key=lambda item: item[0])
-    for position, detail in found[:_MAX_PROBLEMS]:
-        document.report(position, _message(model, detail, identities))
-    if len(found) > _MAX_PROBLEMS:
-        position, _ = found[_MAX_PROBLEMS]
-        document.report(position, f"and {len(found) - _MAX_PROBLEMS} more mistakes in this file")
+    shown, rest = found[:_MAX_PROBLEMS], found[_MAX_PROBLEMS:]
+    # A misspelled key is one mistake, although the right one is then missing.
+    meant = {_meant(model, detail["loc"]) for _, detail in shown if detail["type"] == _UNKNOWN_KEY}
+    for position, detail in shown:
+        if detail["type"] != "missing" or detail["loc"] not in meant:
+            document.report(position, _message(model, detail, identities))
+    if rest:
+        document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Return `; did you mean 'x'?` where a known word is near, else nothing."""
+def _nearest(word: str, known: Collection[str]) -> str | None:
     spelled = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word[:_MAX_WORD].lower(), spelled, n=1)
-    return f"; did you mean '{spelled[near[0]]}'?" if near else ""
+    return spelled[near[0]] if near else None
+
+
+def _meant(model: type[BaseModel], path: Path) -> Path:
+    return (*path[:-1], _nearest(str(path[-1]), _keys(model, path[:-1])) or "")
+
+
+def _did_you_mean(word: str, known: Collection[str]) -> str:
+    near = _nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def _position(document: Document, detail: ErrorDetails) -> Position:
     path: Path = detail["loc"]
     if path[-1:] == ("[key]",):
         return document.keys[path[:-1]]
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] == _UNKNOWN_KEY:
         return document.keys[path]
     return document.position(path)
 
@@ -89,7 +100,7 @@ def _message(model: type[BaseModel], detail: ErrorDetails, identities: Collectio
             meant = f"did you mean '{near}'?" if near else "write a built-in role's name or GUID"
             message = f"{detail['msg']}; {meant}"
         case texts.UNKNOWN_IDENTITY:
-            near = did_you_mean(value, identities) or "; define it under 'identities'"
+            near = _did_you_mean(value, identities) or "; define it under 'identities'"
             message = detail["msg"] + near
         case texts.UNKNOWN_PLACEHOLDER:
             known = ", ".join(f"{{{name}}}" for name in texts.PLACEHOLDERS)
@@ -116,7 +127,7 @@ def _must_be(kind: str, value: object, detail: ErrorDetails) -> str:
     if kind == "string_type" and not isinstance(value, dict | list):
         return f"{message}; put it in quotes"
     if kind == "enum" and isinstance(value, str):
-        return message + did_you_mean(value, ["audit", "repair"])
+        return message + _did_you_mean(value, ["audit", "repair"])
     return message
 
 
@@ -143,7 +154,7 @@ def _unknown_key(model: type[BaseModel], path: Path) -> str:
             return f"'{key}' belongs in {language.GUARDRAILS_FILE}"
         if model is language.Guardrails and key in _keys(language.PolicyFile, ()):
             return f"'{key}' belongs in a policy file, not in {language.GUARDRAILS_FILE}"
-    return f"unknown key '{key}'" + (did_you_mean(key, here) or f"; there are {', '.join(here)}")
+    return f"unknown key '{key}'" + (_did_you_mean(key, here) or f"; there are {', '.join(here)}")
 
 
 def _keys(annotation: Any, path: Path) -> list[str]:  # noqa: ANN401 (type expressions have no type)

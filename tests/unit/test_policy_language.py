@@ -1,0 +1,177 @@
+"""The policy language as Python values, and the digest of what they mean."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from reconciler.errors import ResourceIdError
+from reconciler.ids import ResourceId
+from reconciler.model import Mode
+from reconciler.policy import language
+from reconciler.policy.load import load
+from reconciler.roles import Role
+from tests.unit.policy_files import GOOD, SUB, UAI, written
+
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+CUSTOM = "11111111-2222-3333-4444-555555555555"
+DEFINITIONS = "providers/Microsoft.Authorization/roleDefinitions"
+
+WHOLE = f"""\
+version: 1
+identities:
+  host: {{id: {UAI}/host, grants: [{{role: Reader, scope: {SUB}/resourceGroups/a}}]}}
+  other: {{id: {UAI}/other}}
+rules:
+  - name: one
+    within: [{SUB}/resourceGroups/a, {SUB}/resourceGroups/b]
+    match:
+      {{type: [Microsoft.Compute/virtualMachines], name: [a-*, b-*], tags: {{env: Prod, x: y}}}}
+    attach: [host, other]
+    system: {{grants: [{{role: Reader, scope: "{{resourceGroup}}", condition: "A"}}]}}
+  - {{name: two, within: [{SUB}], match: {{type: A.B/c}}, attach: [host]}}
+"""
+
+
+def digest(folder: Path, text: str, guardrails: str = "version: 1\n") -> str:
+    """Return the digest of a policy of one file."""
+    return load(written(folder, a=text, guardrails=guardrails)).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("version: 1\n", "# A comment.\nversion:   1\n\n"),
+        (f"[{SUB}/resourceGroups/a, {SUB}/resourceGroups/b]", "[{1}, {0}, {1}]"),
+        ("[a-*, b-*]", '["B-*", a-*]'),
+        ("[host, other]", "\n      - other\n      - host"),
+        ("[Microsoft.Compute/virtualMachines]", "microsoft.compute/virtualmachines"),
+        ("{env: Prod, x: y}", "{x: y, ENV: Prod}"),
+        ("role: Reader, scope: /", f"role: {READER}, scope: /"),
+        ("userAssignedIdentities/host,", "USERASSIGNEDIDENTITIES/HOST,"),
+        ("attach: [host]}", "attach: [host], mode: audit, allowDefaultChange: false}"),
+    ],
+    ids=["layout", "list", "globs", "flow", "one type", "tags", "role", "casing", "defaults"],
+)
+def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, new: str) -> None:
+    """Layout, order, casing, repetition and spelled-out defaults mean nothing."""
+    new = new.replace("{0}", f"{SUB}/resourceGroups/a").replace("{1}", f"{SUB}/resourceGroups/B")
+    assert old in WHOLE
+
+    assert digest(tmp_path, WHOLE) == digest(tmp_path, WHOLE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a-*", "aa-*"),
+        ("env: Prod", "env: prod"),
+        ("role: Reader, scope: /", "role: Contributor, scope: /"),
+        ("attach: [host]", "mode: repair, attach: [host]"),
+        ("attach: [host]", "allowDefaultChange: true, attach: [host]"),
+        ("attach: [host]", "system: {}, attach: [host]"),
+        ('condition: "A"', 'condition: "a"'),
+        ("attach: [host, other]", "attach: [host]"),
+    ],
+)
+def test_the_digest_changes_with_the_meaning(tmp_path: Path, old: str, new: str) -> None:
+    """Whatever changes what is done changes the digest."""
+    assert old in WHOLE
+
+    assert digest(tmp_path, WHOLE) != digest(tmp_path, WHOLE.replace(old, new))
+
+
+def test_guardrails_count_for_the_digest(tmp_path: Path) -> None:
+    """Removals allowed under one ceiling are not allowed under another."""
+    other = "version: 1\nmaxRemovals: {count: 11}\n"
+
+    assert digest(tmp_path, WHOLE) != digest(tmp_path, WHOLE, other)
+
+
+def test_files_and_their_names_do_not_count_for_the_digest(tmp_path: Path) -> None:
+    """A policy cut into two files is the same policy."""
+    whole = digest(tmp_path, GOOD)
+    (tmp_path / "a.yaml").unlink()
+    identities, rules = GOOD.split("rules:")
+
+    assert load(written(tmp_path, c=identities, b=f"version: 1\nrules:{rules}")).digest == whole
+
+
+def test_rules_can_be_made_in_python() -> None:
+    """Python spells keys in snake_case and may hand over what is parsed already."""
+    rule = language.Rule(
+        name="r",
+        within=(ResourceId.parse(SUB),),
+        match=language.Match(type=("A.B/c",), resource_group=("rg-*",)),
+        allow_default_change=True,
+        system=language.System(grants=(language.Grant(role="Reader", scope="{id}"),)),
+    )
+
+    assert rule.mode is Mode.AUDIT
+    assert rule.match.resource_group == ("rg-*",)
+    assert rule.system
+    assert rule.system.grants[0].role == Role("Reader", READER, privileged=False)
+
+
+def test_policy_cannot_be_changed() -> None:
+    """What was loaded and checked stays as it is."""
+    match = language.Match(type="A.B/c")
+    with pytest.raises(ValidationError, match="frozen"):
+        match.name = ("x",)  # type: ignore[misc]  # What must fail.
+
+
+@pytest.mark.parametrize("scope", ["", SUB, "/providers/Microsoft.Management/managementGroups/m"])
+def test_a_custom_role_is_privileged_until_it_is_read(scope: str) -> None:
+    """Nobody knows offline what a custom role allows."""
+    name = f"{scope}/{DEFINITIONS}/{CUSTOM.upper()}"
+
+    assert language.Grant(role=name, scope="{id}").role == Role(name, CUSTOM, privileged=True)
+
+
+def test_a_built_in_role_is_known_by_each_of_its_names() -> None:
+    """Name, GUID and definition id, in whatever case, are one role."""
+    names = ["reader", READER.upper(), f"{SUB}/{DEFINITIONS}/{READER}"]
+
+    assert {language.Grant(role=name, scope="{id}").role.name for name in names} == {"Reader"}
+
+
+def test_a_condition_ends_without_a_line_break() -> None:
+    """A block scalar's last line break is not part of the condition that Azure keeps."""
+    grant = language.Grant(role="Reader", scope="{id}", condition="(\n a\n)\n")
+
+    assert grant.condition == "(\n a\n)"
+
+
+def test_the_same_grant_twice_is_one() -> None:
+    """Only two conditions for one grant contradict each other."""
+    grant = language.Grant(role="Reader", scope="{id}")
+
+    assert language.System(grants=(grant, grant)).grants == (grant, grant)
+
+
+def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
+    """A role is allowed where its scope contains the grant's, and privileged ones if it says so."""
+    owner = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+    group = ResourceId.parse(f"{SUB}/resourceGroups/rg")
+    subscription = ResourceId.parse(SUB)
+    entry = language.GuardrailGrant(scope=group, roles=("Reader", "Owner"))
+    guardrails = language.Guardrails(version=1, grants=(entry,))
+
+    assert guardrails.allows(READER, group)
+    assert guardrails.allows(READER, ResourceId.parse(f"{group}/providers/A.B/c/d"))
+    assert not guardrails.allows(READER, subscription)
+    assert not guardrails.allows(READER, ResourceId.parse(f"{group}2"))
+    assert not guardrails.allows(owner, group)
+    assert entry.model_copy(update={"privileged": True}).allows(owner, group)
+
+
+def test_a_scope_is_filled_in() -> None:
+    """Placeholders stand for ids, and a missing value is an error."""
+    values = {"resourceGroup": f"{SUB}/resourceGroups/rg", "location": ""}
+    vault = language.fill("{resourceGroup}/providers/A.B/c/d", values)
+
+    assert vault == ResourceId.parse(f"{SUB}/resourceGroups/rg/providers/A.B/c/d")
+    with pytest.raises(ResourceIdError, match=r"nothing is known for .*location"):
+        language.fill("{resourceGroup}/providers/A.B/c/{location}", values)
+    with pytest.raises(ResourceIdError, match=r"nothing is known for .*id"):
+        language.fill("{id}", values)

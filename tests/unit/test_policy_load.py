@@ -1,0 +1,187 @@
+"""The policy loader over whole folders; single mistakes are in `test_policy_mistakes`."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.model import Mode
+from reconciler.policy import language
+from reconciler.policy.load import load
+from tests.unit.policy_files import GOOD, GUARDRAILS, SUB, grant, mistakes, rule, written
+
+SHIPPED = Path(__file__).parents[2] / "policies"
+
+
+def test_all_mistakes_of_all_files_are_told_in_order(tmp_path: Path) -> None:
+    """One run tells everything, sorted by file, line and column."""
+    bad = GOOD.replace("host:", "host:\n    mod: audit").replace("[host]", "[hst]")
+    found = mistakes(written(tmp_path, b=bad, a=rule(mode="x", name="3"), guardrails="rules: 1"))
+
+    assert [line.split(": ")[0] for line in found] == [
+        "a.yaml:3:11",
+        "a.yaml:7:11",
+        "b.yaml:4:5",
+        "b.yaml:10:14",
+        "guardrails.yaml:1:1",
+        "guardrails.yaml:1:1",
+    ]
+
+
+def test_names_are_unique_over_all_files(tmp_path: Path) -> None:
+    """An identity or rule of another file may not have the same name, or the same id."""
+    found = mistakes(written(tmp_path, a=GOOD, b=GOOD))
+
+    assert [line.split(": ")[0] for line in found] == ["b.yaml:3:3", "b.yaml:4:9", "b.yaml:6:11"]
+
+
+def test_identities_may_be_named_from_another_file(tmp_path: Path) -> None:
+    """All files are one policy."""
+    identities, rules = GOOD.split("rules:")
+    policy = load(written(tmp_path, a=f"version: 1\nrules:{rules}", b=identities))
+
+    assert policy.rules[0].attach == ("host",)
+
+
+@pytest.mark.parametrize("content", ["version: 1\n", "version: 1\nrules: []\nidentities: {}\n"])
+def test_policy_without_content_is_an_error(tmp_path: Path, content: str) -> None:
+    """No policy never means that everything is revoked."""
+    assert "neither identities nor rules" in mistakes(written(tmp_path, a=content))[0]
+
+
+def test_guardrails_alone_are_no_policy(tmp_path: Path) -> None:
+    """A folder that lost its policy files is an error."""
+    assert "neither identities nor rules" in mistakes(written(tmp_path, guardrails=GUARDRAILS))[0]
+
+
+def test_an_empty_or_missing_folder_is_an_error(tmp_path: Path) -> None:
+    """The folder itself is named where nothing is in it."""
+    (tmp_path / "schema.json").write_text("{}")
+
+    assert "has no *.yaml" in mistakes(tmp_path)[0]
+    assert "cannot be read: No such file" in mistakes(tmp_path / "missing")[0]
+
+
+def test_only_plain_files_are_read(tmp_path: Path) -> None:
+    """A folder or pipe with a policy file's name is told, and opening it never waits."""
+    (written(tmp_path, a=GOOD) / "b.yaml").mkdir()
+    os.mkfifo(tmp_path / "c.yml")
+
+    assert mistakes(tmp_path) == [
+        "b.yaml:1:1: this is not a file that can be read",
+        "c.yml:1:1: this is not a file that can be read",
+    ]
+
+
+@pytest.mark.parametrize("name", ["guardrails.yml", "Guardrails.yaml"])
+def test_guardrails_have_one_name(tmp_path: Path, name: str) -> None:
+    """Guardrails under another name, which its code owner would not see, are refused."""
+    (written(tmp_path, a=GOOD) / name).write_text(GUARDRAILS)
+
+    assert f"{name}:1:1: name this file guardrails.yaml, exactly so" in mistakes(tmp_path)
+
+
+def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
+    """The absence of guardrails forbids every grant, but not an attachment."""
+    attaching = load(written(tmp_path, a=GOOD.replace("attach:", "mode: repair\n    attach:")))
+    assert attaching.guardrails == language.Guardrails(version=1)
+
+    granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{id}'}]}")
+    assert "does not allow 'Reader'" in mistakes(written(tmp_path, a=granting))[0]
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        f"{SUB}/resourcegroups/RG-DATA/providers/Microsoft.KeyVault/vaults/v",
+        f"'{SUB}/resourceGroups/rg-data/providers/Microsoft.KeyVault/vaults/v-{{location}}'",
+        "'{resourceGroup}'",
+        "'{id}'",
+    ],
+)
+def test_a_scope_that_guardrails_may_cover_is_left_to_the_plan(tmp_path: Path, scope: str) -> None:
+    """A template is only refused where no resource could bring it under the guardrails."""
+    text = rule(mode="repair", system=f"{{grants: [{{role: Reader, scope: {scope}}}]}}")
+
+    assert load(written(tmp_path, a=text, guardrails=GUARDRAILS)).rules[0].mode is Mode.REPAIR
+
+
+def test_an_audit_rule_may_want_more_than_guardrails_allow(tmp_path: Path) -> None:
+    """Audit tells what would be done; it needs no permission."""
+    assert load(written(tmp_path, a=grant("Owner", SUB), guardrails=GUARDRAILS))
+
+
+def test_origins_tell_where_things_are_written(tmp_path: Path) -> None:
+    """Each rule and identity is found again by file and line."""
+    policy = load(written(tmp_path, a=GOOD))
+
+    assert policy.origins == {
+        "identity host": f"{tmp_path}/a.yaml:3",
+        "rule hosts": f"{tmp_path}/a.yaml:6",
+    }
+
+
+def test_layout_does_not_matter(tmp_path: Path) -> None:
+    """A BOM, CRLF, anchors, JSON style and another file name read as the same policy."""
+    plain = load(written(tmp_path, a=GOOD))
+    (tmp_path / "a.yaml").unlink()
+    anchored = GOOD.replace(f"[{SUB}]", f"[&sub {SUB}, *sub]").replace("\n", "\r\n")
+    again = load(written(tmp_path, b=b"\xef\xbb\xbf" + anchored.encode()))
+
+    assert again.digest == plain.digest
+
+
+def test_positions_hold_after_crlf_and_a_bom(tmp_path: Path) -> None:
+    """Lines and columns are those that an editor shows."""
+    text = "\ufeffmood: ä\r\nversion: 1\r\nrules: [{nome: 'ü'}]\r\n"
+    places = [line.split(": ")[0] for line in mistakes(written(tmp_path, a=text))]
+
+    assert places == ["a.yaml:1:1", "a.yaml:3:9", "a.yaml:3:9", "a.yaml:3:10"]
+
+
+def test_yaml_words_of_old_are_texts(tmp_path: Path) -> None:
+    """`no` is Norway and a date is a text, as YAML 1.2 has it."""
+    tags = "{country: no, built: 2027-01-31, time: 12:30}"
+    text = rule(match=f"{{type: A.B/c, tags: {tags}}}")
+
+    assert load(written(tmp_path, a=text)).rules[0].match.tags == {
+        "country": "no",
+        "built": "2027-01-31",
+        "time": "12:30",
+    }
+
+
+def test_a_message_is_one_short_line(tmp_path: Path) -> None:
+    """What a file holds can neither break the report's lines nor turn its direction."""
+    text = rule(name='"' + "\\n\\u202e" + "x" * 5000 + '"')
+
+    (found,) = mistakes(written(tmp_path, a=text))
+    assert found.isprintable()
+    assert len(found) < 500
+
+
+def test_a_flood_of_mistakes_is_cut_short(tmp_path: Path) -> None:
+    """After a hundred mistakes in one file the rest is counted."""
+    keys = "".join(f"key{number}: 1\n" for number in range(150))
+    found = mistakes(written(tmp_path, a=f"version: 1\n{keys}"))
+
+    assert len(found) == 101
+    assert "and 50 more mistakes in this file" in found[-1]
+
+
+def test_aliases_cannot_multiply_a_file(tmp_path: Path) -> None:
+    """Aliases of aliases are counted as what they stand for."""
+    bomb = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 15))
+    long = f"version: &v {'x' * 100_000}\nrules: [{'*v, ' * 100}]\n"
+
+    found = mistakes(written(tmp_path, a=f"k0: &k0 [1]\n{bomb}", b=long))
+    assert len(found) == 2
+    assert all("aliases counted; split the file" in line for line in found)
+
+
+def test_the_shipped_policies_are_sound() -> None:
+    """What ships validates clean, and repairs only what its guardrails allow."""
+    policy = load(SHIPPED)
+
+    assert policy.rules
+    assert policy.identities

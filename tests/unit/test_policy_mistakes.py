@@ -1,0 +1,300 @@
+"""Each mistake in a policy file is told with its place and the next step, and none escapes."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import PolicyError
+from reconciler.policy.load import load
+from tests.unit.policy_files import (
+    GOOD,
+    GUARDRAILS,
+    SUB,
+    UAI,
+    grant,
+    identity,
+    mistakes,
+    rule,
+    written,
+)
+
+MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
+    # YAML that cannot be read, or that YAML 1.1 and 1.2 read differently.
+    "not UTF-8": (b"version: 1\n# caf\xe9\n", "2:6", "not UTF-8"),
+    "UTF-16": ("version: 1".encode("utf-16"), "1:1", "not UTF-8"),
+    "not YAML": ("version: 1\nrules: [\n", "3:1", "not valid YAML"),
+    "a tab": ("version: 1\nrules:\n\t- x\n", "3:1", "not valid YAML"),
+    "a control character": ("version: 1\n# \x07\n", "2:3", r"'\x07'"),
+    "an empty file": ("# nothing yet\n", "1:1", "the file is empty"),
+    "several documents": ("version: 1\n---\nversion: 1\n", "2:1", "a second document"),
+    "a tag": ("version: !!int 1\n", "1:10", "the tag '!!int' is not supported"),
+    "a local tag": ("version: 1\nrules: !secret x\n", "2:8", "the tag '!secret'"),
+    "a merge key": ("version: 1\n<<: {a: 1}\n", "2:1", "merge keys ('<<')"),
+    "an unknown anchor": ("version: *one\n", "1:10", "no anchor '&one'"),
+    "an anchor within itself": ("version: &a [*a]\n", "1:14", "no anchor '&a'"),
+    "a number as a key": ("version: 1\n2: x\n", "2:1", "put quotes around '2'"),
+    "a list as a key": ("version: 1\n? [a]\n: x\n", "2:3", "a key must be a text"),
+    "an empty value": ("version: 1\nrules:\n", "2:7", "a value is missing here"),
+    "a list of nothing": (rule(within="[~]"), "4:14", "a value is missing here"),
+    "brackets without end": ("[" * 100_000, "1:22", "nested too deeply"),
+    "a large file": ("#" * (1024 * 1024 + 1), "1:1", "larger than 1 MiB"),
+    "many values": ("version: 1\nrules: [" + "1," * 20_000 + "]", "2:39999", "split the file"),
+    # Keys.
+    "no mapping": ("- version: 1\n", "1:1", "the file must be a mapping, not a list"),
+    "missing version": ("rules: []\n", "1:1", "add 'version: 1'"),
+    "unknown version": ("version: 2\n", "1:10", "version must be 1"),
+    "a quoted version": ("version: '1'\n", "1:10", "version must be 1"),
+    "version true": ("version: true\n", "1:10", "version must be 1"),
+    "unknown key": ("version: 1\nmaps: {}\n", "2:1", "unknown key 'maps'; there are version,"),
+    "a near miss of a key": (rule(resourcegroup="x"), "7:5", "unknown key 'resourcegroup'"),
+    "a key in snake case": (
+        rule(allow_default_change="true"),
+        "7:5",
+        "did you mean 'allowDefaultChange'?",
+    ),
+    "a near miss in a nested key": (
+        rule(match="{type: Microsoft.Compute/virtualMachines, resourcegroup: x}"),
+        "5:54",
+        "did you mean 'resourceGroup'?",
+    ),
+    "a near miss in a grant": (
+        rule(system="{grants: [{role: Reader, scop: '{id}'}]}"),
+        "6:38",
+        "did you mean 'scope'?",
+    ),
+    "duplicate key": (
+        "version: 1\nversion: 1\n",
+        "2:1",
+        "duplicate key 'version', first in line 1",
+    ),
+    "duplicate key in flow style": (rule(system="{grants: [], grants: []}"), "6:26", "duplicate"),
+    "missing key": (rule(within="-"), "3:5", "missing key 'within'"),
+    "missing key of a match": (rule(match="{name: x}"), "5:12", "missing key 'type'"),
+    "guardrails in a policy file": ("version: 1\nmaxRemovals: {}\n", "2:1", "guardrails.yaml"),
+    # Values of the wrong kind.
+    "yes as a boolean": (rule(allowDefaultChange="yes"), "7:25", "true or false, not 'yes'"),
+    "a wrong mode": (rule(mode="Repair"), "7:11", "did you mean 'repair'?"),
+    "a number as a name": (rule(name="12"), "3:11", "'name' must be a text, not 12; put it in q"),
+    "a mapping as a list": (
+        rule(within="{a: b}"),
+        "4:13",
+        "'within' must be a list, not a mapping",
+    ),
+    "a list as a mapping": (rule(match="[a]"), "5:12", "'match' must be a mapping, not a list"),
+    "identities as a list": (
+        f"version: 1\nidentities: [{{id: {UAI}/a}}]\n",
+        "2:13",
+        "'identities' must be a mapping",
+    ),
+    "rules as a mapping": ("version: 1\nrules: {a: {name: b}}\n", "2:8", "must be a list"),
+    "a boolean tag value": (
+        rule(match="{type: Microsoft.Compute/virtualMachines, tags: {env: true}}"),
+        "5:66",
+        "'env' must be a text, not true; put it in quotes",
+    ),
+    "a wrong rule name": (rule(name="'a b'"), "3:11", "cannot be a name"),
+    "a wrong identity name": (identity().replace("  a:", "  a/b:"), "3:3", "cannot be a name"),
+    "nothing within": (rule(within="[]"), "4:13", "the list is empty"),
+    "a rule that asks for nothing": (rule(system="-"), "3:5", "add 'attach' or 'system'"),
+    # Ids, roles, scopes.
+    "malformed id": (identity(id="avd"), "4:9", "'avd' is not an ARM id"),
+    "an id with dot segments": (rule(within=f"[{SUB}/../x]"), "4:14", "'..' segment"),
+    "id of the wrong type": (identity(id=SUB), "4:9", "not the id of a user-assigned identity"),
+    "within the tenant": (rule(within="[/]"), "4:14", "not inside a subscription"),
+    "a management group": (
+        rule(within="[/providers/Microsoft.Management/managementGroups/m]"),
+        "4:14",
+        "not inside a subscription",
+    ),
+    "unknown role": (grant("Raeder"), "6:15", "unknown role 'Raeder'; did you mean 'Reader'?"),
+    "unknown role without a near one": (grant("xyzzy"), "6:15", "write a built-in role's name"),
+    "unknown GUID": (
+        grant("11111111-1111-1111-1111-111111111111"),
+        "6:15",
+        "name a custom role by its full id",
+    ),
+    "a role id of the wrong type": (grant(f"{UAI}/a"), "6:15", "not the id of a role definition"),
+    "unknown placeholder": (
+        grant(scope="'{resourcegroup}'"),
+        "7:16",
+        "there are {id}, {resourceGroup}, {subscription}, {location}",
+    ),
+    "a placeholder for a whole id in the middle": (
+        grant(scope=f"'{SUB}/resourceGroups/{{id}}'"),
+        "7:16",
+        "may only begin a scope",
+    ),
+    "a placeholder that runs on": (grant(scope="'{resourceGroup}2'"), "7:16", "may only begin"),
+    "a lone brace": (grant(scope=f"'{SUB}{{'"), "7:16", "a brace without its partner"),
+    "a template that is no id": (grant(scope="'{id}/x'"), "7:16", "is not an ARM id"),
+    "an empty condition": (grant() + "        condition: ' '\n", "8:20", "condition is empty"),
+    "two conditions": (
+        rule(
+            system="{grants: [{role: Reader, scope: '{id}'}, {role: Reader, scope: '{ID}'}]}"
+        ).replace("{ID}'", "{id}', condition: x"),
+        "6:22",
+        "granted with two conditions",
+    ),
+    # Matching.
+    "a glob in a type": (rule(match="{type: Microsoft.Compute/*}"), "5:19", "without globs"),
+    "a short type": (rule(match="{type: [virtualMachines]}"), "5:20", "such as Microsoft.Compute/"),
+    "no type": (rule(match="{type: []}"), "5:19", "the list is empty"),
+    "an empty glob": (rule(match="{type: A.B/c, name: ['']}"), "5:33", "can never match"),
+    "a glob with a slash": (rule(match="{type: A.B/c, name: [a/*]}"), "5:33", "no name holds '/'"),
+    "a glob of no character": (rule(match="{type: A.B/c, name: ['[z-a]']}"), "5:33", "brackets"),
+    "one tag twice": (
+        rule(match="{type: A.B/c, tags: {Env: a, env: b}}"),
+        "5:32",
+        "'Env' and 'env' are one tag",
+    ),
+    "a tag without a name": (rule(match="{type: A.B/c, tags: {'': a}}"), "5:32", "never match"),
+    # Names that lead elsewhere.
+    "unknown identity": (
+        GOOD.replace("attach: [host]", "attach: [hots]"),
+        "9:14",
+        "unknown identity 'hots'; did you mean 'host'?",
+    ),
+    "unknown identity without a near one": (
+        GOOD.replace("attach: [host]", "attach: [xyz]"),
+        "9:14",
+        "define it under 'identities'",
+    ),
+    "two identities with one id": (
+        identity() + f"  b:\n    id: {UAI.upper()}/A\n".replace("/SUBSCRIPTIONS", "/subscriptions"),
+        "6:9",
+        "already defined in",
+    ),
+    "two rules with one name": (
+        rule() + rule().partition("rules:\n")[2],
+        "7:11",
+        "rule 'r' is already defined in",
+    ),
+    # Guardrails.
+    "a grant that nothing allows": (
+        grant("Storage Blob Data Reader") + "    mode: repair\n",
+        "6:9",
+        "does not allow 'Storage Blob Data Reader'",
+    ),
+    "a grant outside": (grant(scope=SUB) + "    mode: repair\n", "6:9", "does not allow 'Reader'"),
+    "a privileged grant": (
+        grant("Contributor") + "    mode: repair\n",
+        "6:9",
+        "only with 'privileged: true'",
+    ),
+    "a template that nothing covers": (
+        rule(
+            mode="repair",
+            within=f"[{SUB}/resourceGroups/rg-a]",
+            system="{grants: [{role: Reader, scope: '{id}'}]}",
+        ),
+        "6:23",
+        "does not allow 'Reader' at '{id}'",
+    ),
+    "a template beside its guardrail": (
+        rule(
+            mode="repair",
+            system=f"{{grants: [{{role: Reader, scope: '{SUB}/resourceGroups/x-{{location}}"
+            "/providers/A.B/c/d'}]}",
+        )
+        .replace("x-{location}", "rg-x")
+        .replace("c/d", "c/{location}"),
+        "6:23",
+        "does not allow",
+    ),
+    "an identity's group outside": (
+        grant(scope="'{resourceGroup}'") + "    mode: repair\n",
+        "6:9",
+        "does not allow 'Reader'",
+    ),
+    "an identity at a wrong place": (
+        identity(id=f"{UAI}/a".replace("rg-id", "rg-x"), mode="repair"),
+        "4:9",
+        "under 'identities'",
+    ),
+    "a protected identity": (identity(id=f"{UAI}/CROWN"), "4:9", "protects this identity"),
+}
+
+
+@pytest.mark.parametrize(("content", "place", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_each_mistake_is_told_with_its_place(
+    tmp_path: Path, content: str | bytes, place: str, message: str
+) -> None:
+    """Every mistake is told once, at its line and column, with the next step."""
+    found = mistakes(written(tmp_path, a=content, guardrails=GUARDRAILS))
+
+    assert [line for line in found if message in line and line.startswith(f"a.yaml:{place}: ")]
+    assert len(found) == 1
+
+
+GUARDRAIL_MISTAKES = {
+    "a policy key": ("version: 1\nrules: []\n", "2:1", "belongs in a policy file"),
+    "unknown key": ("version: 1\nprotect: []\n", "2:1", "did you mean 'protected'?"),
+    "missing version": ("grants: []\n", "1:1", "add 'version: 1'"),
+    "no roles": (
+        f"version: 1\ngrants: [{{scope: {SUB}, roles: []}}]\n",
+        "2:78",
+        "name at least one",
+    ),
+    "privileged: yes": (
+        f"version: 1\ngrants:\n  - scope: {SUB}\n    roles: [Reader]\n    privileged: yes\n",
+        "5:17",
+        "'privileged' must be true or false, not 'yes'",
+    ),
+    "a negative count": ("version: 1\nmaxRemovals: {count: -1}\n", "2:22", "must be at least 0"),
+    "many percent": ("version: 1\nmaxRemovals: {percent: 101}\n", "2:24", "must be at most 100"),
+    "half a count": ("version: 1\nmaxRemovals: {count: 0.5}\n", "2:22", "a whole number, not 0.5"),
+    "protected by a group": (f"version: 1\nprotected: [{SUB}]\n", "2:13", "user-assigned identity"),
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "message"), GUARDRAIL_MISTAKES.values(), ids=GUARDRAIL_MISTAKES.keys()
+)
+def test_guardrails_are_checked_like_policy(
+    tmp_path: Path, content: str, place: str, message: str
+) -> None:
+    """A mistake in the guardrails is told once, and policy is not measured by broken guardrails."""
+    found = mistakes(written(tmp_path, a=grant() + "    mode: repair\n", guardrails=content))
+
+    assert [
+        line for line in found if message in line and line.startswith(f"guardrails.yaml:{place}: ")
+    ]
+    assert len(found) == 1
+
+
+WORDS = [
+    *("version", "rules", "identities", "name", "within", "match", "type", "attach", "system"),
+    *("grants", "role", "scope", "mode", "repair", "tags", "1", "host", "Reader", "{id}", SUB),
+    *(": ", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ",", "'", '"', "&a ", "*a", "!", "|"),
+    *("? ", "<<", "---\n", "%", "#", "\t", "~", "\ufeff", "\x85", "\u2028", "\x00", "😀"),
+]
+TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map("".join))
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> str:
+    """Return a good file in which one piece is replaced."""
+    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule()]))
+    start = draw(st.integers(0, len(text)))
+    return text[:start] + draw(TEXTS) + text[start + draw(st.integers(0, 30)) :]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.one_of(st.binary(), TEXTS.map(str.encode), changed().map(str.encode)))
+def test_no_input_raises_anything_but_a_policy_error(tmp_path: Path, content: bytes) -> None:
+    """Whatever is in a file, it is loaded or its mistakes are told inside the file."""
+    for folder, files in (
+        ("policy", {"a": content}),
+        ("guard", {"a": GOOD, "guardrails": content}),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        try:
+            policy = load(written(tmp_path / folder, **files))
+        except PolicyError as error:
+            problems = error.problems
+        else:
+            problems = ()
+            assert policy.rules or policy.identities
+        assert all(problem.line > 0 and problem.column > 0 for problem in problems)
