@@ -10,7 +10,12 @@ from urllib.parse import quote, urlsplit
 import requests
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline import PipelineRequest
-from azure.core.pipeline.policies import RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy
+from azure.core.pipeline.policies import (
+    ContentDecodePolicy,
+    RequestIdPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
 INTENDED = "intended_path"
@@ -23,6 +28,8 @@ def policies(credential: TokenCredential, scope: str) -> list[Any]:
         UserAgentPolicy("identity-reconciler"),
         ARMChallengeAuthenticationPolicy(credential, scope),
         IntendedPathPolicy(),
+        # The authorization SDK reads what this one leaves behind.
+        ContentDecodePolicy(),
     ]
 
 

@@ -55,7 +55,7 @@ class Run:
 
     def wait(self, now: datetime, *, writes: bool) -> timedelta | None:
         """Return the time until a copy of the request is due, none where nothing is left to do."""
-        waited = now - self._first
+        waited = timedelta() if self._progress else now - self._first
         delays = list(self._delays(now, waited, writes=writes))
         return max(min(delays), _SHORTEST) if delays else None
 
@@ -65,14 +65,17 @@ class Run:
         known = set(self.request.seen)
         if not self.gone:
             known.discard(GONE)
-        progress = any(outcome.status is Status.DONE for outcome in self.outcomes)
-        fresh = progress or bool(sights - known)
+        fresh = self._progress or bool(sights - known)
         return replace(
             self.request,
             since=now + wait,
             first=self.began if fresh else self._first,
             seen=tuple(sorted(sights | known)),
         )
+
+    @property
+    def _progress(self) -> bool:
+        return any(outcome.status is Status.DONE for outcome in self.outcomes)
 
     @property
     def _first(self) -> datetime:
