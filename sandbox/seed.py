@@ -132,7 +132,7 @@ class _Loader:
         self._each("assignments", self._assignment, "scope", "role", "principal")
 
     def _each(self, name: str, load_one: Callable[[Record, str], None], *needed: str) -> None:
-        records = self.record.get(name) or []
+        records = self.record.get(name, [])
         if not isinstance(records, list):
             raise SeedError(f"{name}: must be a list")
         for index, value in enumerate(records):

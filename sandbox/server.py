@@ -7,7 +7,9 @@ real clients keep theirs, so the few lines that speak HTTP/1.1 are here.
 import shlex
 import socket
 import ssl
+import sys
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -49,8 +51,10 @@ class _Listener(ThreadingHTTPServer):
             except OSError:
                 continue
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may hang up at any time; nothing to report."""
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base's
+        """Report a fault of the sandbox; clients may hang up at any time."""
+        if not isinstance(sys.exception(), OSError):
+            traceback.print_exc()
 
 
 class _Connection(BaseHTTPRequestHandler):

@@ -83,12 +83,16 @@ class Azure:
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         request_id = self.world.guid()
         caller: Principal | None = None
+        arm = True
         try:
             route, args = self._match(method, path)
-            reply, caller = self._answer(environ, route, args, path, request_id)
             arm = route.arm
+            if arm:
+                authorization = environ.get("HTTP_AUTHORIZATION", "")
+                caller = tokens.check(self.world, authorization, None, _origin(environ))
+            reply = self._answer(environ, route, args, path, request_id, caller)
         except errors.AzureError as error:
-            reply, arm = Reply(error.status, error.body(), error.headers), True
+            reply = Reply(error.status, error.body(), error.headers)
         now = self.world.now()
         if arm:
             app_id = caller.app_id if caller else ""
@@ -126,15 +130,17 @@ class Azure:
         route: Route = endpoint
         return route, dict(args)
 
-    def _answer(
-        self, environ: Environ, route: Route, args: dict[str, Any], path: str, request_id: str
-    ) -> tuple[Reply, Principal | None]:
-        headers = _headers(environ)
+    def _answer(  # noqa: PLR0913, PLR0917 - what is known of the request so far
+        self,
+        environ: Environ,
+        route: Route,
+        args: dict[str, Any],
+        path: str,
+        request_id: str,
+        caller: Principal | None,
+    ) -> Reply:
         query = {name.lower(): value for name, value in _query(environ["QUERY_STRING"])}
-        origin = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
-        caller = None
         if route.arm:
-            caller = tokens.check(self.world, headers.get("authorization", ""), None, origin)
             _check_version(query)
 
         def may(action: str, scope: str) -> bool:
@@ -147,9 +153,9 @@ class Azure:
             id=ids.parse(path),
             args=args,
             query=query,
-            headers=headers,
+            headers=_headers(environ),
             body=_body(environ),
-            origin=origin,
+            origin=_origin(environ),
             caller=caller,
             may=may,
         )
@@ -160,7 +166,7 @@ class Azure:
         with self.world.transaction(context):
             if caller is not None:
                 self._authorize(route, call, caller)
-            return route.handler(call), caller
+            return route.handler(call)
 
     def _authorize(self, route: Route, call: Call, caller: Principal) -> None:
         subscription = call.id.subscription
@@ -215,6 +221,10 @@ def _check_version(query: dict[str, str]) -> None:
             f"The api-version '{version}' is invalid.",
             gateway=True,
         )
+
+
+def _origin(environ: Environ) -> str:
+    return f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
 
 
 def _headers(environ: Environ) -> dict[str, str]:

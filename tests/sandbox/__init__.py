@@ -1,0 +1,1 @@
+"""The local Azure answers as the recordings and the documentation say."""

@@ -1,0 +1,150 @@
+"""What ARM checks before a service is asked, and the resources without a service of their own."""
+
+import pytest
+
+from sandbox.azure.app import SERVICES
+from sandbox.azure.routing import Evidence
+from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, SUBSCRIPTION, Arm, error, identity
+
+
+def test_a_call_without_a_token_is_challenged(arm: Arm) -> None:
+    """401 with WWW-Authenticate."""
+    answer = arm.session.get(f"https://management.azure.com{SUB}?api-version=2022-12-01")
+
+    assert error(answer) == (401, "AuthenticationFailed")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer authorization_uri=")
+
+
+def test_a_token_for_another_resource_is_refused(arm: Arm) -> None:
+    """The audience must be ARM."""
+    answer = arm.call("GET", SUB, audience="https://storage.azure.com")
+
+    assert error(answer) == (401, "InvalidAuthenticationTokenAudience")
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [("", "MissingApiVersionParameter"), ("latest", "InvalidApiVersionParameter")],
+)
+def test_the_api_version_is_required(arm: Arm, version: str, code: str) -> None:
+    """400 without a well-formed one."""
+    assert error(arm.call("GET", SUB, version=version)) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/subscriptions/nowhere", (404, "SubscriptionNotFound")),
+        (f"{SUB}/resourceGroups/gone", (404, "ResourceGroupNotFound")),
+        (f"{SUB}/resourceGroups/gone/resources", (404, "ResourceGroupNotFound")),
+        (f"{MACHINE}x", (404, "ResourceNotFound")),
+        (f"{STORE}x", (404, "ResourceNotFound")),
+        (f"{SUB}/resourceGroups/gone/providers/A.B/c/d", (404, "ResourceGroupNotFound")),
+        ("/what", (400, "UnsupportedBySandbox")),
+    ],
+)
+def test_what_is_not_there_has_its_own_code(arm: Arm, path: str, expected: tuple[int, str]) -> None:
+    """Subscription, group and resource are told apart."""
+    assert error(arm.call("GET", path)) == expected
+
+
+def test_every_call_is_in_the_log(arm: Arm) -> None:
+    """Method, path, status, caller and time; also of refused ones."""
+    arm.get(MACHINE)
+    arm.call("GET", f"{MACHINE}x")
+    first, second = arm.world.requests
+
+    assert (first.method, first.path, first.status) == ("GET", MACHINE, 200)
+    assert (second.status, second.app_id) == (404, arm.world.operator.app_id)
+
+
+def test_groups_are_made_listed_and_deleted(arm: Arm) -> None:
+    """201 then 200; HEAD tells existence; deletion is an operation."""
+    path = f"{SUB}/resourceGroups/new"
+
+    assert arm.call("PUT", path, {"location": "westus"}).status_code == 201
+    assert arm.call("PUT", path, {"location": "westus", "tags": {"a": "b"}}).status_code == 200
+    assert arm.call("HEAD", path).status_code == 204
+    names = [each["name"] for each in arm.get(f"{SUB}/resourceGroups")["value"]]
+    assert names == ["rg-reconciler", "rg", "new"]
+    answer = arm.call("DELETE", path)
+    poll = answer.headers["location"].removeprefix("https://management.azure.com")
+    assert (answer.status_code, arm.call("GET", poll).status_code) == (202, 202)
+    arm.clock.forward(1)
+    assert arm.call("GET", poll).status_code == 200
+    assert arm.call("HEAD", path).status_code == 404
+
+
+def test_generic_lists_filter_and_page(arm: Arm) -> None:
+    """Filters by type and name combine; pages are chained by nextLink."""
+    text = "resourceType eq 'microsoft.compute/virtualmachines' and name eq 'VM'"
+    found = arm.get(f"{GROUP}/resources?$filter={text}")["value"]
+    assert [each["id"] for each in found] == [MACHINE]
+    names = []
+    path = f"/subscriptions/{SUBSCRIPTION}/resources?$top=3"
+    while path:
+        page = arm.get(path)
+        names += [each["name"] for each in page["value"]]
+        path = page.get("nextLink", "").removeprefix("https://management.azure.com")
+        path = path.replace("&api-version=2024-07-01", "").replace("api-version=2024-07-01&", "")
+    assert names == ["reconciler", "id1", "id2", "vm", "store"]
+    refused = arm.call("GET", f"{GROUP}/resources?$filter=substringof('x', name)")
+    assert "substringof" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "joint", "none"),
+    [
+        ("Microsoft.Storage/storageAccounts", 200, "SystemAssigned,UserAssigned", True),
+        ("Microsoft.ContainerRegistry/registries", 201, "systemAssigned, userAssigned", True),
+        (
+            "Microsoft.AppConfiguration/configurationStores",
+            200,
+            "SystemAssigned, UserAssigned",
+            False,
+        ),
+    ],
+)
+def test_providers_differ_in_their_identity_block(
+    arm: Arm, kind: str, status: int, joint: str, *, none: bool
+) -> None:
+    """Spelling of the type, status of PATCH, and the look of none are the provider's."""
+    path = f"{GROUP}/providers/{kind}/thing"
+    arm.call("PUT", path, {"location": "westus"})
+    assert "identity" not in arm.get(path)
+    block = {
+        "type": "SystemAssigned,UserAssigned",
+        "userAssignedIdentities": {identity("id1"): {}},
+    }
+    patched = arm.patch(path, block)
+    arm.clock.forward(1)
+    shown = arm.get(path)["identity"]
+
+    assert patched.status_code == status
+    assert shown["type"] == joint
+    assert list(shown["userAssignedIdentities"]) == [
+        identity("id1").replace("resourceGroups", "resourcegroups")
+    ]
+    arm.patch(path, {"type": "None"})
+    assert ("identity" in arm.get(path)) is none
+
+
+def test_generic_resources_are_deleted_once(arm: Arm) -> None:
+    """200, then 204."""
+    assert arm.call("DELETE", STORE).status_code == 200
+    assert arm.call("DELETE", STORE).status_code == 204
+
+
+def test_a_body_of_the_wrong_shape_is_refused(arm: Arm) -> None:
+    """400, whatever was expected."""
+    assert error(arm.call("PUT", STORE, ["x"])) == (400, "InvalidRequestContent")
+    assert error(arm.call("PATCH", MACHINE, {"tags": "x"})) == (400, "InvalidRequestContent")
+    assert error(arm.call("PATCH", MACHINE, {"identity": "x"})) == (400, "InvalidRequestContent")
+
+
+def test_every_route_says_how_well_it_is_known() -> None:
+    """Evidence and source are there for each, and no two routes are the same."""
+    routes = [route for service in SERVICES for route in service]
+
+    assert all(isinstance(route.evidence, Evidence) and route.source for route in routes)
+    assert len({(route.method, route.rule) for route in routes}) == len(routes)

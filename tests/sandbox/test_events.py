@@ -1,0 +1,95 @@
+"""The resource events that writes cause."""
+
+from typing import Any
+
+import pytest
+
+from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, identity
+
+LOWER = GROUP.replace("resourceGroups", "resourcegroups")
+
+
+@pytest.fixture
+def events(arm: Arm) -> list[dict[str, Any]]:
+    """The events from now on."""
+    found: list[dict[str, Any]] = []
+    arm.world.subscribe(found.append)
+    return found
+
+
+def test_a_write_names_the_resource_in_the_casing_of_writes(
+    arm: Arm, events: list[dict[str, Any]]
+) -> None:
+    """Subject and resourceUri have a lower-case resourcegroups; an update has its request."""
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+    (event,) = events
+    data = event["data"]
+
+    assert event["eventType"] == "Microsoft.Resources.ResourceWriteSuccess"
+    assert event["subject"] == data["resourceUri"] == MACHINE.replace(GROUP, LOWER)
+    assert data["operationName"] == "Microsoft.Compute/virtualMachines/write"
+    assert data["httpRequest"]["method"] == "PATCH"
+    assert data["claims"]["appid"] == arm.world.operator.app_id
+    claim = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+    assert data["claims"][claim] == arm.world.operator.oid
+    assert data["authorization"]["evidence"]["role"] == "Owner"
+    assert event["dataVersion"] == "2"
+
+
+def test_a_creation_carries_no_request(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """The request is included only for updates and deletions."""
+    arm.call("PUT", identity("new"), {"location": "westus"})
+
+    assert "httpRequest" not in events[0]["data"]
+
+
+def test_a_deletion_is_spelled_otherwise(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Deletes spell resourceGroups."""
+    arm.call("DELETE", MACHINE)
+
+    assert events[0]["eventType"] == "Microsoft.Resources.ResourceDeleteSuccess"
+    assert events[0]["subject"] == MACHINE
+
+
+def test_an_actions_subject_ends_in_the_action(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """The resourceUri is the machine's."""
+    arm.call("POST", f"{MACHINE}/powerOff")
+
+    assert events[0]["subject"] == f"{MACHINE}/powerOff"
+    assert events[0]["data"]["resourceUri"] == MACHINE
+    operation = "Microsoft.Compute/virtualMachines/powerOff/action"
+    assert events[0]["data"]["operationName"] == operation
+
+
+def test_a_groups_deletion_cascades(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Assignments go with their name without dashes, by the authority of the group's deletion."""
+    name = arm.assign(STORE, arm.principal("stranger").oid).json()["name"]
+    events.clear()
+    arm.call("DELETE", GROUP)
+    by_operation = {event["data"]["operationName"]: event for event in events}
+    gone = by_operation["Microsoft.Authorization/roleAssignments/delete"]
+
+    assert gone["subject"].endswith(f"/roleAssignments/{name.replace('-', '')}")
+    action = "Microsoft.Resources/subscriptions/resourcegroups/delete"
+    assert gone["data"]["authorization"]["action"] == action
+    assert "Microsoft.Storage/storageAccounts/delete" in by_operation
+    assert events[-1]["subject"] == GROUP
+    assert arm.call("GET", f"{GROUP}/resources").status_code == 404
+
+
+def test_reading_and_refused_writes_cause_no_event(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Only what changed the world is told."""
+    arm.get(MACHINE)
+    arm.attach("gone")
+    arm.call("DELETE", f"{MACHINE}x")
+
+    assert events == []
+
+
+def test_a_subscriber_may_call_back(arm: Arm) -> None:
+    """Events come after the write, so that reading there shows it."""
+    seen: list[str] = []
+    arm.world.subscribe(lambda _: seen.append(arm.get(MACHINE)["identity"]["type"]))
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+
+    assert seen == ["SystemAssigned"]

@@ -1,0 +1,143 @@
+"""Resource Graph and its query language."""
+
+from typing import Any
+
+import pytest
+
+from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, identity
+
+
+def rows(arm: Arm, text: str, **options: object) -> list[dict[str, Any]]:
+    """Return the rows of a query that must succeed."""
+    answer = arm.query(text, **options)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["data"]
+    return found
+
+
+def test_who_bears_an_identity_is_asked_by_the_keys_of_the_map(arm: Arm) -> None:
+    """mv-expand over bag_keys gives one row for each identity of each resource."""
+    arm.attach("id1", "id2")
+    text = f"""
+        resources
+        | where type =~ 'Microsoft.Compute/virtualMachines'  // the index has lower case
+        | mv-expand bearer = bag_keys(identity.userAssignedIdentities)
+        | where tolower(bearer) == '{identity("id2").lower()}'
+        | project id, bearer
+    """
+
+    assert rows(arm, text) == [{"id": MACHINE, "bearer": identity("id2")}]
+
+
+def test_who_carries_a_principal_is_asked_by_the_identity(arm: Arm) -> None:
+    """System principals and those of user-assigned identities are found by path."""
+    own = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
+    user = arm.get(identity("id1"))["properties"]["principalId"]
+    text = f"resources | where identity['principalId'] == '{own}' | project name"
+
+    assert rows(arm, text) == [{"name": "vm"}]
+    text = f"Resources | where properties.principalId in~ ('{user.upper()}', 'x') | project name"
+    assert rows(arm, text) == [{"name": "id1"}]
+
+
+def test_role_assignments_are_a_table(arm: Arm) -> None:
+    """Their properties are nested as in ARM; the type is in lower case."""
+    principal = arm.get(identity("id1"))["properties"]["principalId"]
+    made = arm.assign(STORE, principal, description="heritage=x").json()
+    text = (
+        "authorizationresources | where type == 'microsoft.authorization/roleassignments'"
+        " and properties.description startswith 'HERITAGE' | extend scope = properties.scope"
+        " | project id, scope, principal = tostring(properties.principalId)"
+    )
+
+    assert rows(arm, text) == [{"id": made["id"], "scope": STORE, "principal": principal}]
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("name == 'vm'", True),
+        ("name == 'VM'", False),
+        ("name =~ 'VM'", True),
+        ("name != 'vm'", False),
+        ("name !~ 'x' and (name == 'a' or name == 'vm')", True),
+        ("not(name == 'vm')", False),
+        ("id has 'virtualmachines'", True),
+        ("id has 'virtualmachine'", False),
+        ("id contains 'virtualmachine'", True),
+        ("name in ('a', 'vm')", True),
+        ("name !in ('a', 'vm')", False),
+        ("tags['team'] == 'desk'", True),
+        ("tags.team =~ 'DESK'", True),
+        ("isnull(tags.none)", True),
+        ("isempty(identity.principalId)", True),
+        ("name == 'it\\'s'", False),
+    ],
+)
+def test_conditions_follow_the_query_language(test: str, *, expected: bool) -> None:
+    """Case-sensitive and case-insensitive operators, words, lists, paths and functions."""
+    machine = {**SEED["virtualMachines"][0], "tags": {"team": "desk"}}
+    arm = Arm({**SEED, "virtualMachines": [machine]})
+    found = rows(
+        arm, f"resources | where type == 'microsoft.compute/virtualmachines' | where {test}"
+    )
+
+    assert bool(found) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("resources | summarize count()", "summarize"),
+        ("resources | where nmae == 'x'", "nmae"),
+        ("resources | where name matches regex 'x'", "matches"),
+        ("resources | where strlen(name) == 1", "strlen"),
+        ("alertsmanagementresources", "alertsmanagementresources"),
+        ("resources | where name == 'x", "'"),
+        ("resources | where (name == 'x'", "<EOF>"),
+        ("resources | limit many", "many"),
+        ("", "<EOF>"),
+    ],
+)
+def test_what_is_not_implemented_is_an_invalid_query(arm: Arm, text: str, token: str) -> None:
+    """400 with the place and the word, never a guess."""
+    answer = arm.query(text)
+    invalid, failure = answer.json()["error"]["details"]
+
+    assert answer.status_code == 400
+    assert invalid["code"] == "InvalidQuery"
+    assert (failure["code"], failure["token"]) == ("ParserFailure", token)
+
+
+def test_pages_follow_the_skip_token() -> None:
+    """A page holds at most 1000 rows; the token goes on behind it, without losing any."""
+    prefix = f"{GROUP}/providers/Microsoft.Compute/disks"
+    arm = Arm({**SEED, "resources": [{"id": f"{prefix}/d{number:04}"} for number in range(1500)]})
+    text = "resources | where type =~ 'microsoft.compute/disks' | project id | order by id asc"
+    first = arm.query(text).json()
+    second = arm.query(text, **{"$skipToken": first["$skipToken"]}).json()
+
+    assert (first["count"], second["count"], second["totalRecords"]) == (1000, 500, 1500)
+    assert "$skipToken" not in second
+    ids = [row["id"] for row in first["data"] + second["data"]]
+    assert ids == [f"{prefix}/d{number:04}" for number in range(1500)]
+
+
+def test_without_an_id_there_is_no_next_page() -> None:
+    """Pages need the id projected; without it the result is truncated and says so."""
+    prefix = f"{GROUP}/providers/Microsoft.Compute/disks"
+    arm = Arm({**SEED, "resources": [{"id": f"{prefix}/d{number}"} for number in range(3)]})
+    answer = arm.query("resources | project name", **{"$top": 2}).json()
+
+    assert answer["resultTruncated"] == "true"
+    assert "$skipToken" not in answer
+
+
+def test_only_readable_rows_are_shown(arm: Arm) -> None:
+    """The caller's rights decide row by row."""
+    stranger = arm.principal("stranger")
+    arm.assign(STORE, stranger.oid)
+    arm.called_by(stranger)
+
+    assert [row["id"] for row in rows(arm, "resources")] == [STORE]
+    assert arm.call("GET", SUB).status_code == 403

@@ -1,0 +1,178 @@
+"""Virtual machines and their identities."""
+
+import pytest
+
+from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
+
+BOTH = "SystemAssigned, UserAssigned"
+
+
+def test_a_new_machine_is_creating_until_its_operation_succeeds(arm: Arm) -> None:
+    """A PUT gives 201, and time alone completes it."""
+    path = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/new"
+    answer = arm.call("PUT", path, {"location": "westus", "properties": {}})
+    poll = answer.headers["azure-asyncoperation"].removeprefix("https://management.azure.com")
+
+    assert answer.status_code == 201
+    assert answer.json()["properties"]["provisioningState"] == "Creating"
+    assert arm.get(poll)["status"] == "InProgress"
+    arm.clock.forward(1)
+    assert arm.get(poll)["status"] == "Succeeded"
+    assert arm.get(path)["properties"]["provisioningState"] == "Succeeded"
+
+
+def test_a_recreated_machine_is_another_with_another_principal(arm: Arm) -> None:
+    """Deleting and rebuilding under one name changes vmId and principal."""
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+    before = arm.get(MACHINE)
+
+    assert arm.call("DELETE", MACHINE).status_code == 202
+    assert arm.call("DELETE", MACHINE).status_code == 204
+    assert error(arm.call("GET", MACHINE)) == (404, "ResourceNotFound")
+    body = {"location": "westus", "identity": {"type": "SystemAssigned"}}
+    assert arm.call("PUT", MACHINE, body).status_code == 201
+    after = arm.get(MACHINE)
+    assert after["properties"]["vmId"] != before["properties"]["vmId"]
+    assert after["identity"]["principalId"] != before["identity"]["principalId"]
+
+
+def test_system_identity_off_and_on_again_is_a_new_principal(arm: Arm) -> None:
+    """The old principal is gone for good."""
+    first = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
+    off = arm.patch(MACHINE, {"type": "None"}).json()
+    second = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
+
+    assert "identity" not in off
+    assert first != second
+    assert not arm.world.principals[first].alive
+
+
+def test_an_old_entity_tag_is_refused(arm: Arm) -> None:
+    """If-Match with another tag than the machine's gives 412 and changes nothing."""
+    tag = arm.call("GET", MACHINE).headers["etag"]
+    body = {"identity": {"type": "SystemAssigned"}}
+
+    first = arm.call("PATCH", MACHINE, body, headers={"If-Match": tag})
+    second = arm.call("PATCH", MACHINE, {"tags": {"a": "b"}}, headers={"If-Match": tag})
+
+    assert first.status_code == 200
+    assert first.headers["etag"] != tag
+    assert error(second) == (412, "PreconditionFailed")
+    assert arm.get(MACHINE)["tags"] == {}
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (
+            {"type": "SystemAssigned", "userAssignedIdentities": {identity("id1"): {}}},
+            (400, "InvalidParameter"),
+        ),
+        ({"type": "UserAssigned"}, (400, "MissingIdentityIds")),
+        (
+            {"type": "UserAssigned", "userAssignedIdentities": {identity("gone"): {}}},
+            (400, "FailedIdentityOperation"),
+        ),
+        (
+            {
+                "type": "UserAssigned",
+                "userAssignedIdentities": {identity("id1"): {}, identity("ID1"): {}},
+            },
+            (400, "InvalidParameter"),
+        ),
+        (
+            {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): {"a": 1}}},
+            (400, "InvalidIdentityValues"),
+        ),
+        ({"type": "Whatever"}, (400, "InvalidParameter")),
+        ({"userAssignedIdentities": {}}, (400, "InvalidRequestContent")),
+    ],
+)
+def test_a_wrong_identity_block_is_refused(
+    arm: Arm, block: dict[str, object], expected: tuple[int, str]
+) -> None:
+    """Each mistake has its code, and nothing changes."""
+    assert error(arm.patch(MACHINE, block)) == expected
+    assert "identity" not in arm.get(MACHINE)
+
+
+def test_the_last_identity_is_not_removed_by_null(arm: Arm) -> None:
+    """Taking the last one away needs a change of the type."""
+    arm.attach("id1")
+    block = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1").lower(): None}}
+
+    assert error(arm.patch(MACHINE, block)) == (400, "MissingIdentityIds")
+
+
+def test_a_recreated_identity_leaves_a_dead_entry_until_detached(arm: Arm) -> None:
+    """The entry has no ids, and attaching again does not heal it; detaching first does."""
+    arm.attach("id1", "id2")
+    arm.call("DELETE", identity("id1"))
+    arm.call("PUT", identity("id1"), {"location": "westus"})
+    arm.clock.forward(1)
+
+    def entry() -> object:
+        return arm.get(MACHINE)["identity"]["userAssignedIdentities"].get(identity("id1"))
+
+    assert entry() == {"principalId": None, "clientId": None}
+    arm.attach("id1")
+    assert entry() == {"principalId": None, "clientId": None}
+    removal = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): None}}
+    assert arm.patch(MACHINE, removal).status_code == 200
+    assert entry() is None
+    arm.attach("id1")
+    arm.clock.forward(1)
+    fresh = arm.get(identity("id1"))["properties"]
+    expected = {"principalId": fresh["principalId"], "clientId": fresh["clientId"]}
+    assert entry() == expected
+
+
+def test_a_missing_identity_makes_every_further_attach_fail(arm: Arm) -> None:
+    """One dead entry of an identity that is gone poisons the machine's attaches."""
+    arm.attach("id1")
+    arm.call("DELETE", identity("id1"))
+
+    assert error(arm.attach("id2")) == (400, "FailedIdentityOperation")
+
+
+def test_attaching_asks_for_the_right_on_the_identity(arm: Arm) -> None:
+    """Without assign/action on the identity the link is refused."""
+    stranger = arm.principal("stranger")
+    arm.assign(GROUP, stranger.oid, "9980e02c-c2be-4d73-94e8-173b1dc7cf3c")
+    arm.called_by(stranger)
+
+    assert error(arm.attach("id1")) == (403, "LinkedAuthorizationFailed")
+    assert arm.patch(MACHINE, {"type": "SystemAssigned"}).status_code == 200
+
+
+def test_power_actions_run_as_operations(arm: Arm) -> None:
+    """The answer is 202 with both headers, and the final location answers 200 without a body."""
+    answer = arm.call("POST", f"{MACHINE}/deallocate")
+    final = answer.headers["location"].removeprefix("https://management.azure.com")
+
+    assert answer.status_code == 202
+    assert arm.call("GET", final).status_code == 202
+    arm.clock.forward(1)
+    done = arm.call("GET", final)
+    assert (done.status_code, done.content) == (200, b"")
+    view = arm.get(f"{MACHINE}?$expand=instanceView")["properties"]["instanceView"]
+    assert view["statuses"][1]["code"] == "PowerState/deallocated"
+
+
+def test_ids_are_found_in_any_case_and_keep_their_spelling(arm: Arm) -> None:
+    """Casing never decides; the subscription's list spells the group in upper case."""
+    assert arm.get(MACHINE.lower())["id"] == MACHINE
+    (listed,) = arm.get(f"{SUB}/providers/Microsoft.Compute/virtualMachines")["value"]
+    assert listed["id"] == MACHINE.replace("/rg/", "/RG/")
+
+
+def test_extensions_are_children_of_their_machine(arm: Arm) -> None:
+    """They show in the machine, and go with it."""
+    path = f"{MACHINE}/extensions/agent"
+
+    assert arm.call("PUT", path, {"location": "westus"}).status_code == 201
+    assert arm.get(MACHINE)["resources"][0]["properties"]["provisioningState"] == "Creating"
+    arm.clock.forward(1)
+    assert arm.get(path)["properties"]["provisioningState"] == "Succeeded"
+    arm.call("DELETE", MACHINE)
+    assert path.lower() not in arm.world.resources

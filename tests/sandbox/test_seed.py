@@ -1,0 +1,77 @@
+"""What a seed may say."""
+
+from typing import Any
+
+import pytest
+
+from sandbox import seed
+from sandbox.azure import access
+from tests.sandbox.arm import BLOB_READ, GROUP, MACHINE, SEED, STORE, SUB, SUBSCRIPTION, identity
+
+
+def test_a_seed_makes_machines_with_identities_and_rights() -> None:
+    """Principals are named by the resource that has them."""
+    machine = {"id": MACHINE, "system": True, "identities": [identity("id1")]}
+    grants = [
+        {"scope": GROUP, "role": "storage blob data reader", "principal": MACHINE},
+        {"scope": STORE, "role": "Reader", "principal": identity("id1")},
+        {"scope": SUB, "role": "Reader", "principal": "person", "description": "by hand"},
+    ]
+    world = seed.load({**SEED, "virtualMachines": [machine], "assignments": grants})
+    resource = world.resources[MACHINE.lower()]
+
+    assert resource.system is not None
+    assert access.right(world, resource.system.oid, BLOB_READ, STORE, data=True)
+    person = next(each for each in world.principals.values() if each.name == "person")
+    (held,) = world.assignments_of([person.oid])
+    assert (held.principal_type, held.description) == ("User", "by hand")
+
+
+def test_operator_and_application_own_every_subscription() -> None:
+    """Both can do all that a sandbox is for."""
+    second = "22222222-2222-2222-2222-222222222222"
+    world = seed.load({"subscriptions": [{"id": SUBSCRIPTION}, {"id": second}]})
+
+    for principal in (world.operator, world.app):
+        for subscription in (SUBSCRIPTION, second):
+            scope = f"/subscriptions/{subscription}"
+            action = "Microsoft.Authorization/roleAssignments/write"
+            assert access.right(world, principal.oid, action, scope)
+    assert world.app.resource_id is not None
+    assert world.app.resource_id.startswith(f"{SUB}/resourceGroups/rg-reconciler/")
+
+
+def test_a_seed_repeats_itself() -> None:
+    """The same seed gives the same GUIDs."""
+    first, second = seed.load(SEED), seed.load(SEED)
+
+    assert list(first.principals) == list(second.principals)
+    assert list(first.principals) != list(seed.load(SEED, seed=1).principals)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"subscriptions": []}, "at least one subscription"),
+        ({"machines": []}, "unknown key 'machines'"),
+        ({"groups": {}}, "groups: must be a list"),
+        ({"groups": ["x"]}, r"groups\[0\]: must be a mapping"),
+        ({"groups": [{"id": GROUP, "region": "x"}]}, r"groups\[0\]: unknown key 'region'"),
+        ({"groups": [{"location": "x"}]}, r"groups\[0\]: 'id' is missing"),
+        ({"groups": [{"id": "/subscriptions/x"}]}, "in no subscription of the seed"),
+        ({"virtualMachines": [{"id": STORE}]}, "not of the type"),
+        ({"virtualMachines": [{"id": MACHINE, "identities": ["x"]}]}, "there is no identity 'x'"),
+        (
+            {"assignments": [{"scope": SUB, "role": "Nobody", "principal": "person"}]},
+            "unknown role 'Nobody'",
+        ),
+        (
+            {"assignments": [{"scope": SUB, "role": "Reader", "principal": "nobody"}]},
+            "unknown principal 'nobody'",
+        ),
+    ],
+)
+def test_a_wrong_seed_says_where(change: dict[str, Any], message: str) -> None:
+    """One line names the record and what is wrong."""
+    with pytest.raises(seed.SeedError, match=message):
+        seed.load({**SEED, **change})

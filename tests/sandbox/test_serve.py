@@ -1,0 +1,114 @@
+"""The HTTPS entrance as its users start it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from azure.identity import ClientSecretCredential, ManagedIdentityCredential
+
+from tests.sandbox.arm import GROUP, MACHINE, SEED, SUB, identity
+
+ROOT = Path(__file__).parent.parent.parent
+SERVE = [sys.executable, "-m", "sandbox", "serve"]
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A running server's env.sh, exported; it must end cleanly on SIGTERM."""
+    machine = {"id": MACHINE, "identities": [identity("id1")]}
+    seed_file = tmp_path / "seed.yaml"
+    seed_file.write_text(yaml.safe_dump({**SEED, "virtualMachines": [machine]}), "utf-8")
+    command = [*SERVE, "--dir", str(tmp_path), "--seed", str(seed_file)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            assert line.startswith("ready https://127.0.0.1:"), line
+            lines = (tmp_path / "env.sh").read_text("utf-8").splitlines()
+            found = dict(each.removeprefix("export ").split("=", 1) for each in lines)
+            for name, value in found.items():
+                monkeypatch.setenv(name, value)
+            yield found
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+
+
+def test_published_credentials_sign_in_and_call(served: dict[str, str]) -> None:
+    """Managed identity by the App Service protocol, client secret by Entra's, over real TLS."""
+    arm = served["RECONCILER_ARM_ENDPOINT"]
+    app = ManagedIdentityCredential(client_id=served["RECONCILER_CLIENT_ID"])
+    operator = ClientSecretCredential(
+        served["SANDBOX_TENANT"],
+        served["SANDBOX_OPERATOR_CLIENT_ID"],
+        served["SANDBOX_OPERATOR_SECRET"],
+        authority=arm,
+        disable_instance_discovery=True,
+    )
+    with app, operator, requests.Session() as session:
+        for credential in (app, operator):
+            token = credential.get_token(f"{arm}/.default").token
+            headers = {"Authorization": f"Bearer {token}"}
+            for _ in range(2):  # The second call goes over the same connection.
+                url = f"{arm}{served['RECONCILER_HOME']}?api-version=2022-09-01"
+                answer = session.get(url, headers=headers)
+                assert answer.status_code == 200
+        assert answer.headers.get("Connection") is None
+        assert served["RECONCILER_SUBSCRIPTIONS"] == SUB.rpartition("/")[2]
+
+
+def test_a_machine_gets_its_own_token(
+    served: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published credential reaches the metadata service of one machine."""
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.delenv(name)
+    arm = served["RECONCILER_ARM_ENDPOINT"]
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"{arm}/imds{MACHINE}")
+    with ManagedIdentityCredential() as credential:
+        token = credential.get_token("https://storage.azure.com/.default").token
+    probe = f"{arm}/dataplane{GROUP}/providers/Microsoft.Storage/storageAccounts/store"
+    answer = requests.get(
+        f"{probe}?action=x", headers={"Authorization": f"Bearer {token}"}, timeout=10
+    )
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "many"], "invalid port value: 'many'"),
+        (["--port", "70000"], "invalid port value: '70000'"),
+        (["--seed", "missing.yaml"], "missing.yaml: No such file or directory"),
+        (["--seed", "README-not-yaml"], "not YAML"),
+        ([], "required"),
+    ],
+)
+def test_a_wrong_start_is_one_clear_line(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """Exit code 2 and one line on stderr."""
+    (tmp_path / "README-not-yaml").write_text("a: [", "utf-8")
+    given = ["--dir", str(tmp_path), "--seed", "missing.yaml", *arguments] if arguments else []
+    ended = subprocess.run(
+        [*SERVE, *given],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
