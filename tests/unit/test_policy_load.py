@@ -43,6 +43,15 @@ def test_identities_may_be_named_from_another_file(tmp_path: Path) -> None:
     assert policy.rules[0].attach == ("host",)
 
 
+@pytest.mark.parametrize("broken", ["[", "version: 1\nidentities:\n  host:\n"])
+def test_an_unreadable_identity_is_not_called_unknown(tmp_path: Path, broken: str) -> None:
+    """A rule is not blamed for an identity that another mistake hides."""
+    _, rules = GOOD.split("rules:")
+    (found,) = mistakes(written(tmp_path, a=f"version: 1\nrules:{rules}", b=broken))
+
+    assert found.startswith("b.yaml:")
+
+
 @pytest.mark.parametrize("content", ["version: 1\n", "version: 1\nrules: []\nidentities: {}\n"])
 def test_policy_without_content_is_an_error(tmp_path: Path, content: str) -> None:
     """No policy never means that everything is revoked."""
@@ -149,6 +158,14 @@ def test_yaml_words_of_old_are_texts(tmp_path: Path) -> None:
         "built": "2027-01-31",
         "time": "12:30",
     }
+
+
+def test_numbers_may_be_written_in_other_bases(tmp_path: Path) -> None:
+    """Numbers are those of YAML 1.2, where a leading zero means nothing."""
+    text = "version: 0x1\nmaxRemovals: {count: 010, percent: 0o17}\n"
+    policy = load(written(tmp_path, a=GOOD, guardrails=text))
+
+    assert policy.guardrails.max_removals == language.MaxRemovals(count=10, percent=15)
 
 
 def test_a_message_is_one_short_line(tmp_path: Path) -> None:

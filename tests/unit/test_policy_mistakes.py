@@ -99,6 +99,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "nothing within": (rule(within="[]"), "4:13", "the list is empty"),
     "a rule that asks for nothing": (rule(system="-"), "3:5", "add 'attach' or 'system'"),
     # Ids, roles, scopes.
+    "a number as an id": (identity(id="12"), "4:9", "'id' must be a text, not 12"),
     "malformed id": (identity(id="avd"), "4:9", "'avd' is not an ARM id"),
     "an id with dot segments": (rule(within=f"[{SUB}/../x]"), "4:14", "'..' segment"),
     "id of the wrong type": (identity(id=SUB), "4:9", "not the id of a user-assigned identity"),
@@ -195,11 +196,17 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "a template beside its guardrail": (
         rule(
             mode="repair",
-            system=f"{{grants: [{{role: Reader, scope: '{SUB}/resourceGroups/x-{{location}}"
-            "/providers/A.B/c/d'}]}",
-        )
-        .replace("x-{location}", "rg-x")
-        .replace("c/d", "c/{location}"),
+            system="{grants: [{role: Reader, scope: "
+            f"'{SUB}/resourceGroups/rg-x/providers/A.B/c/{{location}}'}}]}}",
+        ),
+        "6:23",
+        "does not allow",
+    ),
+    "a template above all guardrails": (
+        rule(
+            mode="repair",
+            system="{grants: [{role: Reader, scope: '/providers/A.B/c/{location}'}]}",
+        ),
         "6:23",
         "does not allow",
     ),

@@ -32,7 +32,7 @@ def load(folder: Path) -> language.Policy:
     documents = [_read(path) for path in _files(folder)]
     files = [document for document in documents if not _is_guardrails(document)]
     guardrails = _guardrails([document for document in documents if _is_guardrails(document)])
-    names = frozenset(entry.name for document in files for entry in _identities(document))
+    names = _identity_names(files)
     identities: list[_Part[language.Identity]] = []
     rules: list[_Part[language.Rule]] = []
     for document in files:
@@ -72,6 +72,14 @@ def _identities(document: Document) -> Iterator[_Part[Value]]:
     if isinstance(entries, dict):
         for name, entry in entries.items():
             yield _Part(document, ("identities", name), name, entry)
+
+
+def _identity_names(files: list[Document]) -> frozenset[str] | None:
+    """Return every name that a rule may attach; nothing where a file could not be read for them."""
+    if any(() in document.refused for document in files):
+        return None
+    paths = [path for document in files for path in document.keys]
+    return frozenset(str(path[1]) for path in paths if len(path) > 1 and path[0] == "identities")
 
 
 def _rules(document: Document) -> Iterator[_Part[Value]]:
@@ -130,12 +138,12 @@ def _guardrails(documents: list[Document]) -> language.Guardrails | None:
     """Return the guardrails, or nothing where they have mistakes."""
     if not documents:
         return language.Guardrails(version=1)
-    guardrails = _validate(language.Guardrails, documents[0], frozenset())
+    guardrails = _validate(language.Guardrails, documents[0], None)
     return None if documents[0].problems else guardrails
 
 
 def _validate[T: BaseModel](
-    model: type[T], document: Document, identities: frozenset[str]
+    model: type[T], document: Document, identities: frozenset[str] | None
 ) -> T | None:
     """Check a whole file, so that all of its mistakes are found."""
     if () in document.refused:
@@ -143,12 +151,12 @@ def _validate[T: BaseModel](
     try:
         return _model(model, document.value, identities)
     except ValidationError as error:
-        messages.report(document, model, error, identities)
+        messages.report(document, model, error, identities or ())
         return None
 
 
 def _sound[T: BaseModel](
-    model: type[T], parts: Iterable[_Part[Value]], identities: frozenset[str]
+    model: type[T], parts: Iterable[_Part[Value]], identities: frozenset[str] | None
 ) -> Iterator[_Part[T]]:
     """Return the identities or rules without mistakes, also those next to others with some."""
     for part in parts:
@@ -157,7 +165,7 @@ def _sound[T: BaseModel](
             yield _Part(part.document, part.place, part.name, value)
 
 
-def _model[T: BaseModel](model: type[T], value: Value, identities: frozenset[str]) -> T:
+def _model[T: BaseModel](model: type[T], value: Value, identities: frozenset[str] | None) -> T:
     return model.model_validate(value, context=identities, by_alias=True, by_name=False)
 
 

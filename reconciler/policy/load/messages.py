@@ -5,7 +5,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -163,8 +163,6 @@ def _keys(annotation: Any, path: Path) -> list[str]:  # noqa: ANN401 (type expre
         fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
         return _keys(fields[str(path[0])].annotation, path[1:]) if path else list(fields)
     arguments = get_args(annotation)
-    if get_origin(annotation) is Annotated:
-        return _keys(arguments[0], path)
     if get_origin(annotation) is tuple:
         return _keys(arguments[0], path[1:])
     if get_origin(annotation) is Mapping:
