@@ -64,22 +64,21 @@ class App:
             return Result(outcomes=(Outcome(None, Status.BLOCKED, refusal, "NotWatched"),))
         if request.id.is_type(ROLE_ASSIGNMENT):
             return AssignmentSearch(self.controller).reconcile(request)
-        if not request.id.blocks:
-            return self.sweep(request.id)
-        return self.controller.reconcile(request)
+        if _is_reconciled(request.id):
+            return self.controller.reconcile(request)
+        return self.sweep(request.id)
 
     def refusal(self, place: ResourceId) -> str | None:
         """Return why an id is not for us to look at, or none; an id may come from anybody."""
-        if place.is_type(ROLE_ASSIGNMENT):
-            if self.terms.may_write_at(place.scope):
-                return None
-            return f"{place} lies at no scope that the guardrails allow grants at"
-        if not self.settings.watches(place):
-            return f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS"
-        known = fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY)
-        if place.blocks and not known:
+        if self.settings.watches(place) and (_is_reconciled(place) or not place.blocks):
+            return None
+        # A scope at which policy may grant is swept, wherever it lies.
+        scope = place.scope if place.is_type(ROLE_ASSIGNMENT) else place
+        if not _is_reconciled(place) and self.terms.may_write_at(scope):
+            return None
+        if self.settings.watches(place):
             return f"{place}: resources of type {place.type} are not supported"
-        return None
+        return f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS"
 
     def sweep(self, scope: ResourceId | None = None) -> Result:
         """Nominate what is not as it should be, everywhere or about one scope."""
@@ -170,6 +169,11 @@ def create(
     policy = load.load((root or Path()) / told.policies)
     arm = Arm(credential or sign_in(told), told.arm_endpoint, now, http)
     return App(told, policy, arm, now)
+
+
+def _is_reconciled(place: ResourceId) -> bool:
+    """Tell whether an id is a resource or identity that can be brought to what policy asks."""
+    return fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY)
 
 
 def sign_in(told: Settings) -> TokenCredential:

@@ -50,12 +50,16 @@ class IdentityPlanner:
                 )
             return
         attaches: list[Wanted[ResourceId | None]] = []
+        detaches: list[DetachIdentity] = []
         for wanted in self._wanted(desired):
             step = self._needed(wanted)
             if isinstance(step, AttachIdentity):
                 attaches.append(wanted)
+            elif isinstance(step, DetachIdentity):
+                detaches.append(step)
             elif step:
                 yield step
+        yield from self._detached(detaches)
         yield from self._attached(attaches)
         if attaches:
             yield from self._dead_entries_of_others(desired)
@@ -108,12 +112,14 @@ class IdentityPlanner:
         self, wanted: Wanted[ResourceId | None], identity: ResourceId, reason: Reason
     ) -> Step:
         detach = DetachIdentity(self.resource.id, identity, reason)
-        block = self.resource.identities
-        if hold := self._hold(wanted):
-            return Withheld(detach, hold)
-        if len(block.attached) == 1 and not self.resource.etag:
-            return Withheld(detach, Hold.NO_ETAG)
-        return self._timely(detach)
+        hold = self._hold(wanted)
+        return Withheld(detach, hold) if hold else self._timely(detach)
+
+    def _detached(self, steps: list[DetachIdentity]) -> Iterator[Step]:
+        """Take the last one away only under an etag: its PATCH would take away all there are."""
+        last = len(steps) == len(self.resource.identities.attached)
+        for step in steps:
+            yield Withheld(step, Hold.NO_ETAG) if last and not self.resource.etag else step
 
     def _attached(self, wanted: list[Wanted[ResourceId | None]]) -> Iterator[Step]:
         """Attach what is missing, as long as the default identity stays what it is."""

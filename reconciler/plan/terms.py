@@ -7,7 +7,6 @@ from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership
 from reconciler.policy.language import Guardrails
-from reconciler.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,7 @@ class Terms:
         """Return why a role may not be granted at a scope, or none where it may."""
         if self.home and scope.contains(self.home):
             return Hold.HOME
-        for rail in self.guardrails.grants:
-            allowed = rail.scope.contains(scope) and any(
-                _allows(listed, role, privileged=rail.privileged) for listed in rail.roles
-            )
-            if allowed:
-                return None
-        return Hold.GUARDRAILS
+        return None if self.guardrails.allows(role, scope) else Hold.GUARDRAILS
 
     def hold_on_identity(self, identity: ResourceId, principal: str | None = None) -> Hold | None:
         """Return why an identity may not be attached, detached or granted to, or none."""
@@ -55,7 +48,3 @@ class Terms:
         if identity in self.guardrails.protected:
             return Hold.PROTECTED
         return None
-
-
-def _allows(listed: Role, role: str, *, privileged: bool) -> bool:
-    return listed.guid == role and (privileged or not listed.privileged)
