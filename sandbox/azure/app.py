@@ -4,7 +4,9 @@
 """
 
 import json
+import random
 import re
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -72,6 +74,8 @@ class Azure:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        # Apart from the world's own, so that reading does not change what is created later.
+        self._random = random.Random(0)
         self.routes: tuple[Route, ...] = tuple(route for each in SERVICES for route in each)
         rules = [_rule(route) for route in self.routes]
         self._router: MapAdapter = Map(rules, strict_slashes=False, merge_slashes=False).bind("")
@@ -81,7 +85,7 @@ class Azure:
         method: str = environ["REQUEST_METHOD"]
         # WSGI hands paths over as latin-1; ids are UTF-8.
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        request_id = self.world.guid()
+        request_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         caller: Principal | None = None
         arm = True
         try:

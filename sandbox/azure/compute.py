@@ -227,9 +227,8 @@ def _show_extension(call: Call, extension: Resource) -> Json:
 
 
 def _extensions(call: Call, machine: Resource) -> list[Json]:
-    prefix = machine.id.key + "/extensions/"
-    members = call.world.members[call.world.group_key(machine.id)]
-    return [_show_extension(call, each) for key, each in members.items() if key.startswith(prefix)]
+    children = call.world.children.get(machine.id.key, {})
+    return [_show_extension(call, each) for each in children.values()]
 
 
 def _machine_of_extension(call: Call) -> Resource:

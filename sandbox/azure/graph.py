@@ -16,6 +16,7 @@ from sandbox.azure.world import World
 routes = Routes()
 
 _PAGE = 1000
+_SNAPSHOTS = 32
 _COLUMNS = (
     "id",
     "name",
@@ -166,6 +167,29 @@ def _invalid(error: QueryError) -> errors.AzureError:
     return errors.AzureError(400, "BadRequest", str(error), details=details)
 
 
+def _token(world: World, rows: list[kql.Row], start: int) -> str:
+    """Keep a result for its next pages, and return the token that asks for them."""
+    name = str(id(rows))
+    world.snapshots.pop(name, None)
+    world.snapshots[name] = rows
+    while len(world.snapshots) > _SNAPSHOTS:
+        del world.snapshots[next(iter(world.snapshots))]
+    return base64.b64encode(f"{name} {start}".encode()).decode()
+
+
+def _resumed(world: World, token: object) -> tuple[list[kql.Row] | None, int]:
+    """Return the result that a token goes on with, and where; raises ``AzureError`` 400."""
+    if not token:
+        return None, 0
+    try:
+        name, start = base64.b64decode(str(token)).decode().split(" ")
+        return world.snapshots[name], int(start)
+    except (ValueError, KeyError):
+        raise errors.AzureError(
+            400, "BadRequest", "The skip token is invalid or has expired."
+        ) from None
+
+
 @routes.route(
     "POST",
     "/providers/microsoft.resourcegraph/resources",
@@ -184,10 +208,10 @@ def query(call: Call) -> Reply:
         compiled = kql.compile_query(str(body.get("query", "")), _SCHEMA)
     except QueryError as error:
         raise _invalid(error) from None
-    rows = compiled.run(_TABLES[compiled.table](call, _subscriptions(call, body)))
-    start = int(options.get("$skip") or 0)
-    if options.get("$skipToken"):
-        start = int(base64.b64decode(options["$skipToken"]).decode())
+    rows, start = _resumed(call.world, options.get("$skipToken"))
+    if rows is None:
+        rows = compiled.run(_TABLES[compiled.table](call, _subscriptions(call, body)))
+        start = int(options.get("$skip") or 0)
     shown = rows[start : start + min(int(options.get("$top") or _PAGE), _PAGE)]
     end = start + len(shown)
     more = end < len(rows)
@@ -201,6 +225,6 @@ def query(call: Call) -> Reply:
         "resultTruncated": "true" if more and not paged else "false",
     }
     if paged:
-        reply["$skipToken"] = base64.b64encode(str(end).encode()).decode()
+        reply["$skipToken"] = _token(call.world, rows, end)
     quota = {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
     return Reply(200, reply, quota)

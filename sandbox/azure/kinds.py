@@ -1,6 +1,7 @@
 """How resource types differ in their identity block and in the answers to writes (facts A2.3)."""
 
 import dataclasses
+from typing import Literal
 
 from sandbox.azure.routing import Evidence
 
@@ -12,9 +13,12 @@ class Kind:
     type: str
     created: int = 201
     """Status of a PUT that creates."""
+    create_runs: bool = False
+    """A PUT starts an operation and announces it."""
     patched: int = 200
-    asynchronous: bool = False
-    """Writes run as an operation and announce it."""
+    """Status of a PATCH that starts an operation (202 has no body); others give 200."""
+    patch_runs: Literal["never", "always", "users"] = "never"
+    """When a PATCH does: ``users`` is when the identity type names user-assigned ones."""
     joint: str = "SystemAssigned, UserAssigned"
     """How both identities together are spelled."""
     camel: bool = False
@@ -23,36 +27,38 @@ class Kind:
     """Without identity, whether ``{"type": "None"}`` remains or the block disappears."""
     group_literal: str = "resourcegroups"
     """How the keys of the identity map spell their group segment."""
-    identity: bool = True
     evidence: Evidence = Evidence.RECORDED
 
 
 _TABLE = (
     Kind(
         "Microsoft.Compute/virtualMachines",
-        asynchronous=True,
+        create_runs=True,
+        patch_runs="always",
         shows_none=False,
         group_literal="resourceGroups",
     ),
     Kind("Microsoft.Storage/storageAccounts", created=200, joint="SystemAssigned,UserAssigned"),
     Kind(
         "Microsoft.Synapse/workspaces",
+        create_runs=True,
         patched=201,
-        asynchronous=True,
+        patch_runs="always",
         joint="SystemAssigned,UserAssigned",
     ),
     Kind(
         "Microsoft.ContainerRegistry/registries",
+        create_runs=True,
         patched=201,
-        asynchronous=True,
+        patch_runs="always",
         joint="systemAssigned, userAssigned",
         camel=True,
     ),
-    Kind("Microsoft.AppConfiguration/configurationStores", shows_none=False),
+    Kind("Microsoft.AppConfiguration/configurationStores", create_runs=True, shows_none=False),
     Kind("Microsoft.Batch/batchAccounts"),
-    Kind("Microsoft.RecoveryServices/vaults"),
-    Kind("Microsoft.EventGrid/topics", patched=201, asynchronous=True),
-    Kind("Microsoft.KeyVault/vaults", created=200, identity=False, evidence=Evidence.DOCUMENTED),
+    Kind("Microsoft.RecoveryServices/vaults", create_runs=True, patched=202, patch_runs="users"),
+    Kind("Microsoft.EventGrid/topics", create_runs=True, patched=201, patch_runs="always"),
+    Kind("Microsoft.KeyVault/vaults", created=200, evidence=Evidence.DOCUMENTED),
     Kind("Microsoft.Web/sites", created=200, evidence=Evidence.DOCUMENTED),
 )
 

@@ -1,6 +1,7 @@
 """Subscriptions, resource groups, and resources of every type without a service of its own."""
 
 import datetime as dt
+from http import HTTPStatus
 
 from sandbox.azure import access, attachment, errors, listing
 from sandbox.azure.kinds import kind
@@ -208,15 +209,15 @@ def list_by_subscription(call: Call) -> Reply:
     return listing.page(call, found, lambda each: _show(call.world, each))
 
 
-def _store(call: Call, resource: Resource, status: int) -> Reply:
-    row = kind(resource.type)
+def _store(call: Call, resource: Resource, status: int, *, runs: bool) -> Reply:
     found: dict[str, str] = {}
-    if row.asynchronous:
+    empty = status == HTTPStatus.ACCEPTED
+    if runs:
         operation = call.world.start_operation()
         resource.ready_at = operation.ends
-        found = headers(call, operation, resource.location, final=False)
+        found = headers(call, operation, resource.location, final=empty)
     call.world.put(resource)
-    return Reply(status, _show(call.world, resource), found)
+    return Reply(status, None if empty else _show(call.world, resource), found)
 
 
 @routes.route("PUT", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -236,7 +237,8 @@ def put(call: Call) -> Reply:
     resource.properties = dict(call.member("properties") or {})
     resource.extra = {name: body[name] for name in _EXTRA if name in body}
     resource.busy = "Updating" if known else "Creating"
-    return _store(call, resource, 200 if known else kind(resource.type).created)
+    row = kind(resource.type)
+    return _store(call, resource, 200 if known else row.created, runs=row.create_runs)
 
 
 @routes.route("PATCH", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -250,7 +252,10 @@ def patch(call: Call) -> Reply:
     resource.properties |= call.member("properties") or {}
     resource.extra |= {name: body[name] for name in _EXTRA if name in body}
     resource.busy = "Updating"
-    return _store(call, resource, kind(resource.type).patched)
+    row = kind(resource.type)
+    users = "userassigned" in str((call.member("identity") or {}).get("type")).lower()
+    runs = row.patch_runs == "always" or (row.patch_runs == "users" and users)
+    return _store(call, resource, row.patched if runs else 200, runs=runs)
 
 
 @routes.route("DELETE", _RESOURCE, Evidence.DOCUMENTED, "REST: Delete of each provider")

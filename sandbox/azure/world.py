@@ -12,6 +12,7 @@ import random
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from sandbox.azure import eventgrid, ids
 from sandbox.azure.eventgrid import Context, Event
@@ -69,11 +70,15 @@ class World:
         self.management_groups: dict[str, frozenset[str]] = {}
         self.groups: dict[str, Resource] = {}
         self.members: dict[str, dict[str, Resource]] = {}
+        self.children: dict[str, dict[str, Resource]] = {}
+        """Nested resources by the lower-case id of their parent."""
         self.resources: dict[str, Resource] = {}
         self.principals: dict[str, Principal] = {}
         self.assignments = Assignments()
         self.roles: dict[str, Role] = {role.guid: role for role in BUILT_IN}
         self.operations: dict[str, Operation] = {}
+        self.snapshots: dict[str, list[dict[str, Any]]] = {}
+        """Results of Resource Graph that are being paged."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
         self._lock = threading.RLock()
         self._depth = 0
@@ -211,6 +216,9 @@ class World:
             resource.version += 1
         self.resources[key] = resource
         self.members[self.group_key(resource.id)][key] = resource
+        parent = key.rpartition("/")[0].rpartition("/")[0]
+        if parent in self.resources:
+            self.children.setdefault(parent, {})[key] = resource
         self._emit("Write", resource.id, resource.type, update=update)
 
     def act(self, resource: Resource, action: str) -> None:
@@ -222,15 +230,20 @@ class World:
 
         Assignments that its identity holds elsewhere stay behind (facts A2.5, documented).
         """
-        members = self.members[self.group_key(resource.id)]
-        children = [each for key, each in members.items() if key.startswith(resource.id.key + "/")]
-        for each in (*children, resource):
-            for principal in (each.system, each.principal):
-                if principal is not None:
-                    principal.alive = False
-            del self.resources[each.id.key], members[each.id.key]
+        self._forget(resource)
         self._remove_assignments_below(resource.id.key)
         self._emit("Delete", resource.id, resource.type)
+
+    def _forget(self, resource: Resource) -> None:
+        key = resource.id.key
+        for child in list(self.children.pop(key, {}).values()):
+            self._forget(child)
+        for principal in (resource.system, resource.principal):
+            if principal is not None:
+                principal.alive = False
+        del self.resources[key], self.members[self.group_key(resource.id)][key]
+        parent = key.rpartition("/")[0].rpartition("/")[0]
+        self.children.get(parent, {}).pop(key, None)
 
     def remove_group(self, group: Resource) -> None:
         """Delete a resource group with all that is in it."""
