@@ -1,0 +1,295 @@
+"""One deployment of the app over a small seeded world, and what a test does and sees there."""
+
+import copy
+import heapq
+import itertools
+from pathlib import Path
+from typing import Any
+
+import yaml
+from azure.core.pipeline.transport import RequestsTransport
+
+from reconciler import app, events, settings
+from reconciler.app import App
+from reconciler.changes import Hold, Outcome, Plan, Result, Status
+from reconciler.ids import ResourceId
+from reconciler.marker import Marker, assignment_name
+from reconciler.model import Request
+from sandbox import wsgi
+from sandbox.azure import tokens
+from sandbox.azure.state import Assignment, Resource
+from tests.loop.wire import Wire
+from tests.sandbox.arm import SUB, SUBSCRIPTION, Arm
+
+APPS = f"{SUB}/resourceGroups/rg-app"
+DATA = f"{SUB}/resourceGroups/rg-data"
+HOME = f"{SUB}/resourceGroups/rg-reconciler"
+IDENTITIES = f"{SUB}/resourceGroups/rg-id"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+SETTLED = 100
+"""Seconds after which a machine counts as built: more than its operation and settling take."""
+
+type Content = dict[str, Any]
+
+
+def machine(name: str = "vm1", group: str = APPS) -> str:
+    """Return the id of a machine."""
+    return f"{group}/providers/Microsoft.Compute/virtualMachines/{name}"
+
+
+def identity(name: str = "shared") -> str:
+    """Return the id of a user-assigned identity."""
+    return f"{IDENTITIES}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+
+
+VM = machine()
+SHARED = identity()
+ASSIGNMENTS = "/providers/microsoft.authorization/roleassignments"
+
+SEED: Content = {
+    "subscriptions": [{"id": SUBSCRIPTION, "name": "lab"}],
+    "groups": [{"id": DATA}, {"id": APPS}],
+    "principals": [{"name": "stranger"}],
+    "identities": [{"id": identity(name)} for name in ("shared", "other", "foreign")],
+    "virtualMachines": [{"id": VM}],
+}
+
+
+def rule(**keys: Any) -> Content:  # noqa: ANN401 (YAML)
+    """Return a rule: machines in rg-app carry `shared`, and read their own group."""
+    return {
+        "name": "hosts",
+        "mode": "repair",
+        "within": [APPS],
+        "match": {"type": "Microsoft.Compute/virtualMachines"},
+        "attach": ["shared"],
+        "allowDefaultChange": True,
+        "system": {"grants": [{"role": "Reader", "scope": "{resourceGroup}"}]},
+        **keys,
+    }
+
+
+def named(name: str = "shared", **keys: Any) -> Content:  # noqa: ANN401 (YAML)
+    """Return an identity's entry: `shared` reads blobs in rg-data."""
+    grants = [{"role": "Storage Blob Data Reader", "scope": DATA}] if name == "shared" else []
+    return {name: {"id": identity(name), "mode": "repair", "grants": grants, **keys}}
+
+
+def policy(*rules: Content, identities: Content | None = None) -> Content:
+    """Return a policy file of some rules and identities; one of each where nothing is said."""
+    known = identities if identities is not None else named()
+    return {"version": 1, "identities": known, "rules": list(rules or (rule(),))}
+
+
+def guardrails(**keys: Any) -> Content:  # noqa: ANN401 (YAML)
+    """Return guardrails that allow what the policy above asks for."""
+    return {
+        "version": 1,
+        "grants": [
+            {"scope": SUB, "roles": ["Reader"]},
+            {"scope": DATA, "roles": ["Storage Blob Data Reader"]},
+        ],
+        "identities": [IDENTITIES],
+        **keys,
+    }
+
+
+class Cloud:
+    """A world, its operator, the app that watches it, and the wire between app and world."""
+
+    def __init__(self, folder: Path, **seed: Any) -> None:  # noqa: ANN401 (YAML)
+        """Seed the world and deploy the app in repair mode; the clock starts past settling."""
+        self._folder = folder
+        self.operator = Arm(copy.deepcopy(SEED) | seed, operation_delay=5)
+        self.world = self.operator.world
+        self.clock = self.operator.clock
+        self.wire = Wire(self.operator.app, self.clock)
+        self.events: list[Content] = []
+        self.world.subscribe(self.events.append)
+        self.app = self.deploy()
+        self.pass_time()
+
+    def deploy(
+        self,
+        content: Content | None = None,
+        rails: Content | None = None,
+        **told: str,
+    ) -> App:
+        """Start a new process of the app, which remembers nothing of the one before."""
+        self._folder.joinpath("policy.yaml").write_text(yaml.safe_dump(content or policy()))
+        self._folder.joinpath("guardrails.yaml").write_text(yaml.safe_dump(rails or guardrails()))
+        environment = {
+            "RECONCILER_OWNER": "prod",
+            "RECONCILER_SUBSCRIPTIONS": SUBSCRIPTION,
+            "RECONCILER_MODE": "repair",
+            "RECONCILER_HOME": HOME,
+            "RECONCILER_CLIENT_ID": self.world.app.app_id,
+            "RECONCILER_POLICIES": str(self._folder),
+        }
+        self.app = app.create(
+            settings.read(environment | told),
+            credential=tokens.credential(self.world, self.world.app),
+            http=RequestsTransport(session=wsgi.session(self.wire), session_owner=False),
+            now=self.clock,
+        )
+        return self.app
+
+    # What the app is asked.
+
+    def pass_time(self, seconds: float = SETTLED) -> None:
+        """Let time pass."""
+        self.clock.forward(seconds)
+
+    def look(self, place: str | Request) -> Result:
+        """Answer one request once."""
+        return self.app.handle(as_request(place))
+
+    def drive(self, *places: str | Request, most: int = 60) -> list[Result]:
+        """Answer requests and all that they lead to, each copy when it is due."""
+        order = itertools.count()
+        due = [(self.clock(), next(order), as_request(place)) for place in places]
+        results: list[Result] = []
+        while due:
+            moment, _, request = heapq.heappop(due)
+            self.clock.moment = max(self.clock.moment, moment)
+            result = self.app.handle(request)
+            results.append(result)
+            assert len(results) <= most, f"no end of {request}: {result}"
+            for found in result.requests:
+                heapq.heappush(due, (self.clock(), next(order), found))
+            if result.again and result.again_after:
+                moment = self.clock() + result.again_after
+                heapq.heappush(due, (moment, next(order), result.again))
+        return results
+
+    def sweep(self) -> list[Result]:
+        """Sweep everything and answer what it nominates."""
+        swept = self.app.sweep()
+        return [swept, *self.drive(*swept.requests)]
+
+    def hear(self, start: int = 0) -> list[Request]:
+        """Return what the events from a place in the feed on ask for."""
+        found: list[Request] = []
+        for event in self.events[start:]:
+            decoded = events.decode(event)
+            assert decoded is not None
+            found += self.app.requests(decoded)
+        return found
+
+    # What the operator does.
+
+    def build(self, vm: str = VM, *, system: bool = True, settle: bool = True) -> Resource:
+        """Create a machine, or replace one under the same name; returns it."""
+        if vm.lower() in self.world.resources:
+            self.delete(vm)
+        body: Content = {"location": "westeurope", "properties": {}}
+        if system:
+            body["identity"] = {"type": "SystemAssigned"}
+        answer = self.operator.call("PUT", vm, body)
+        assert answer.status_code in {200, 201}, answer.text
+        self.pass_time(SETTLED if settle else 1)
+        return self.resource(vm)
+
+    def delete(self, place: str) -> None:
+        """Delete a machine or identity."""
+        version = "2024-11-30" if "ManagedIdentity" in place else "2024-07-01"
+        assert self.operator.call("DELETE", place, version=version).status_code in {200, 202}
+        self.pass_time(1)
+
+    def recreate_identity(self, place: str = SHARED) -> None:
+        """Delete a user-assigned identity and create it anew under the same id."""
+        if place.lower() in self.world.resources:
+            self.delete(place)
+        body = {"location": "westeurope"}
+        assert self.operator.call("PUT", place, body, version="2024-11-30").status_code == 201
+        self.pass_time(1)
+
+    def attach(self, *names: str, vm: str = VM) -> None:
+        """Attach user-assigned identities to a machine; what it has it keeps."""
+        kinds = ["SystemAssigned"] if self.resource(vm).system else []
+        block = {
+            "type": ", ".join([*kinds, "UserAssigned"]),
+            "userAssignedIdentities": {identity(name): {} for name in names},
+        }
+        answer = self.operator.call("PATCH", vm, {"identity": block})
+        assert answer.status_code == 200, answer.text
+        self.pass_time()
+
+    def grant(
+        self,
+        principal: str,
+        *,
+        role: str = READER,
+        scope: str = APPS,
+        name: str = "",
+        **more: str,
+    ) -> Assignment:
+        """Let the operator grant a role."""
+        answer = self.operator.assign(scope, principal, role, name=name, **more)
+        assert answer.status_code == 201, answer.text
+        return self.world.assignments.by_name[answer.json()["name"].lower()]
+
+    def mark(self, resource: str = VM, owner: str = "prod") -> str:
+        """Return the marker text of an owner for a resource."""
+        return str(Marker(owner, ResourceId.parse(resource)))
+
+    def our_name(self, principal: str, role: str = READER, scope: str = APPS) -> str:
+        """Return the name that our assignment of a triple bears."""
+        return assignment_name(ResourceId.parse(scope), role, principal)
+
+    # What is there.
+
+    def resource(self, place: str = VM) -> Resource:
+        """Return a resource of the world."""
+        return self.world.resources[place.lower()]
+
+    def principal(self, place: str = VM) -> str:
+        """Return the principal that a machine or user-assigned identity has today."""
+        found = self.resource(place)
+        holder = found.principal or found.system
+        assert holder is not None
+        return holder.oid
+
+    def attached(self, vm: str = VM) -> set[str]:
+        """Return the names of the live identities that a machine carries."""
+        found = self.resource(vm)
+        names = {
+            key.rsplit("/", 1)[-1] for key, one in found.users.items() if one.principal.alive
+        }
+        return names | ({"system"} if found.system else set())
+
+    def rights(self, principal: str) -> set[tuple[str, str]]:
+        """Return the roles that a principal holds, each with the name of its scope."""
+        return {
+            (self.world.roles[one.role].name, one.scope.rsplit("/", 1)[-1])
+            for one in self.world.assignments_of([principal])
+        }
+
+    def right(self, principal: str) -> Assignment:
+        """Return the one role assignment that a principal holds."""
+        (found,) = self.world.assignments_of([principal])
+        return found
+
+    def replan(self, place: str = VM) -> Plan:
+        """Look once more without writing; an empty plan means that the loop converged."""
+        return self.app.controller.plan(as_request(place))[1]
+
+    def calls(self) -> int:
+        """Return how many calls of the app Azure has answered so far."""
+        return sum(call.app_id == self.world.app.app_id for call in self.world.requests)
+
+
+def as_request(place: str | Request) -> Request:
+    """Return a request for an id."""
+    return place if isinstance(place, Request) else Request(ResourceId.parse(place))
+
+
+def holds(plan: Plan) -> set[Hold]:
+    """Return why changes of a plan are withheld."""
+    return {held.hold for held in plan.withheld}
+
+
+def blocked(results: list[Result]) -> list[Outcome]:
+    """Return the outcomes of the last result that need a person."""
+    return [one for one in results[-1].outcomes if one.status is Status.BLOCKED]
