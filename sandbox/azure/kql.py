@@ -9,6 +9,7 @@
 
 import dataclasses
 import functools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -46,9 +47,10 @@ def compile_query(text: str, schema: tuple[tuple[str, tuple[str, ...]], ...]) ->
 
 
 def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        return value
+    # Dynamic values are written as JSON.
+    return "" if value is None else json.dumps(value, separators=(",", ":"))
 
 
 def _has(text: str, term: str) -> bool:

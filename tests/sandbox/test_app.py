@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.azure.app import SERVICES
 from sandbox.azure.routing import Evidence
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, SUBSCRIPTION, Arm, error, identity
+from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, SUBSCRIPTION, Arm, error, identity
 
 
 def test_a_call_without_a_token_is_challenged(arm: Arm) -> None:
@@ -127,6 +127,47 @@ def test_providers_differ_in_their_identity_block(
     ]
     arm.patch(path, {"type": "None"})
     assert ("identity" in arm.get(path)) is none
+
+
+def test_identities_are_tagged_and_deleted(arm: Arm) -> None:
+    """PATCH replaces tags and keeps the principal; a second DELETE finds nothing."""
+    before = arm.get(identity("id1"))
+    patched = arm.call("PATCH", identity("id1"), {"tags": {"team": "desk"}}).json()
+
+    assert patched == {**before, "tags": {"team": "desk"}}
+    assert arm.call("DELETE", identity("id1")).status_code == 200
+    assert arm.call("DELETE", identity("id1")).status_code == 204
+    elsewhere = identity("id1").replace("/rg/", "/gone/")
+    assert error(arm.call("PUT", elsewhere, {"location": "x"})) == (404, "ResourceGroupNotFound")
+    assert error(arm.call("PUT", identity("new"), {})) == (400, "LocationRequired")
+
+
+def test_role_definitions_are_read_by_guid(arm: Arm) -> None:
+    """A built-in role by its GUID; 404 for another; lists by type."""
+    roles = f"{GROUP}/providers/Microsoft.Authorization/roleDefinitions"
+
+    assert arm.get(f"{roles}/{READER}")["properties"]["roleName"] == "Reader"
+    gone = arm.call("GET", f"{roles}/22222222-2222-2222-2222-222222222222")
+    assert error(gone) == (404, "RoleDefinitionDoesNotExist")
+    built_in = arm.get(f"{roles}?$filter=type eq 'BuiltInRole'")["value"]
+    assert len(built_in) >= 15
+    assert arm.call("GET", f"{roles}?$filter=type eq 'x'").status_code == 400
+
+
+def test_types_are_listed_in_group_and_subscription(arm: Arm) -> None:
+    """Every type has its lists."""
+    suffix = "/providers/Microsoft.Storage/storageAccounts"
+
+    for place in (GROUP, SUB):
+        assert [each["id"] for each in arm.get(place + suffix)["value"]] == [STORE]
+    assert [each["subscriptionId"] for each in arm.get("/subscriptions")["value"]] == [SUBSCRIPTION]
+
+
+def test_a_forged_token_is_refused(arm: Arm) -> None:
+    """What the sandbox did not sign is no token."""
+    answer = arm.call("GET", SUB, headers={"Authorization": "Bearer forged"})
+
+    assert error(answer) == (401, "InvalidAuthenticationToken")
 
 
 def test_generic_resources_are_deleted_once(arm: Arm) -> None:

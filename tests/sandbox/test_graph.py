@@ -70,6 +70,7 @@ def test_role_assignments_are_a_table(arm: Arm) -> None:
         ("tags['team'] == 'desk'", True),
         ("tags.team =~ 'DESK'", True),
         ("isnull(tags.none)", True),
+        ('tostring(tags) == \'{"team":"desk"}\'', True),
         ("isempty(identity.principalId)", True),
         ("name == 'it\\'s'", False),
     ],

@@ -166,6 +166,30 @@ def test_ids_are_found_in_any_case_and_keep_their_spelling(arm: Arm) -> None:
     assert listed["id"] == MACHINE.replace("/rg/", "/RG/")
 
 
+def test_a_machine_written_anew_stays_itself(arm: Arm) -> None:
+    """A PUT keeps vmId, creation and principal; identities it does not list go."""
+    both = {"type": BOTH, "userAssignedIdentities": {identity("id1"): {}, identity("id2"): {}}}
+    arm.patch(MACHINE, both)
+    before = arm.get(MACHINE)
+    block = {"type": BOTH, "userAssignedIdentities": {identity("id2"): {}}}
+    again = arm.call("PUT", MACHINE, {"location": "westus", "identity": block})
+    after = arm.get(MACHINE)
+
+    assert again.status_code == 200
+    assert after["identity"]["principalId"] == before["identity"]["principalId"]
+    assert list(after["identity"]["userAssignedIdentities"]) == [identity("id2")]
+    for name in ("vmId", "timeCreated"):
+        assert after["properties"][name] == before["properties"][name]
+
+
+def test_a_machine_needs_its_group_and_a_location(arm: Arm) -> None:
+    """404 without the group, 400 without the location."""
+    elsewhere = MACHINE.replace("/rg/", "/gone/")
+
+    assert error(arm.call("PUT", elsewhere, {"location": "x"})) == (404, "ResourceGroupNotFound")
+    assert error(arm.call("PUT", f"{MACHINE}2", {})) == (400, "LocationRequired")
+
+
 def test_extensions_are_children_of_their_machine(arm: Arm) -> None:
     """They show in the machine, and go with it."""
     path = f"{MACHINE}/extensions/agent"
@@ -174,5 +198,10 @@ def test_extensions_are_children_of_their_machine(arm: Arm) -> None:
     assert arm.get(MACHINE)["resources"][0]["properties"]["provisioningState"] == "Creating"
     arm.clock.forward(1)
     assert arm.get(path)["properties"]["provisioningState"] == "Succeeded"
+    assert [each["name"] for each in arm.get(f"{MACHINE}/extensions")["value"]] == ["agent"]
+    assert arm.call("DELETE", path).status_code == 202
+    assert arm.call("DELETE", path).status_code == 204
+    assert error(arm.call("GET", path)) == (404, "ResourceNotFound")
+    arm.call("PUT", path, {"location": "westus"})
     arm.call("DELETE", MACHINE)
     assert path.lower() not in arm.world.resources

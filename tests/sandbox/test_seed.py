@@ -41,6 +41,30 @@ def test_operator_and_application_own_every_subscription() -> None:
     assert world.app.resource_id.startswith(f"{SUB}/resourceGroups/rg-reconciler/")
 
 
+def test_roles_and_management_groups_may_be_seeded() -> None:
+    """A custom role at a management group counts in the group's subscriptions."""
+    role = {"name": "Blob Peek", "id": "33333333-3333-3333-3333-333333333333"}
+    grant = {
+        "scope": "/providers/Microsoft.Management/managementGroups/corp",
+        "role": "blob peek",
+        "principal": "stranger",
+    }
+    world = seed.load(
+        {
+            **SEED,
+            "tenant": "44444444-4444-4444-4444-444444444444",
+            "roles": [{**role, "dataActions": [BLOB_READ]}],
+            "managementGroups": [{"name": "corp", "subscriptions": [SUBSCRIPTION]}],
+            "assignments": [grant],
+        }
+    )
+    stranger = next(each for each in world.principals.values() if each.name == "stranger")
+
+    assert access.right(world, stranger.oid, BLOB_READ, STORE, data=True)
+    assert not access.right(world, stranger.oid, BLOB_READ, STORE)
+    assert world.tenant.startswith("4444")
+
+
 def test_a_seed_repeats_itself() -> None:
     """The same seed gives the same GUIDs."""
     first, second = seed.load(SEED), seed.load(SEED)
@@ -52,6 +76,7 @@ def test_a_seed_repeats_itself() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"subscriptions": [{"id": "lab"}]}, "'lab' is not a GUID"),
         ({"subscriptions": []}, "at least one subscription"),
         ({"machines": []}, "unknown key 'machines'"),
         ({"groups": {}}, "groups: must be a list"),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import requests
 import yaml
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 
+from sandbox import seed
+from sandbox.azure import tokens
+from sandbox.server import Server
 from tests.sandbox.arm import GROUP, MACHINE, SEED, SUB, identity
 
 ROOT = Path(__file__).parent.parent.parent
@@ -82,6 +86,32 @@ def test_a_machine_gets_its_own_token(
     )
 
     assert answer.status_code == 403
+
+
+def test_many_clients_write_at_once(tmp_path: Path) -> None:
+    """Every write of every connection succeeds once and is told once; then all is closed."""
+    world = seed.load(SEED)
+    token = tokens.mint(world, world.operator, "https://management.azure.com")
+    headers = {"Authorization": f"Bearer {token}"}
+    events: list[str] = []
+    world.subscribe(lambda event: events.append(event["subject"]))
+
+    def write(client: int) -> set[int]:
+        with requests.Session() as session:
+            # A REQUESTS_CA_BUNDLE of the machine would win over the session's own.
+            session.trust_env = False
+            session.verify = str(tmp_path / "ca.pem")
+            urls = [f"{server.url}{identity(f'c{client}-{number}')}" for number in range(10)]
+            body = {"location": "westus"}
+            answers = [
+                session.put(f"{url}?api-version=2024-11-30", json=body, headers=headers)
+                for url in urls
+            ]
+            return {answer.status_code for answer in answers}
+
+    with Server(world, tmp_path) as server, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(write, range(8))) == [{201}] * 8
+    assert len(events) == len(set(events)) == 80
 
 
 @pytest.mark.parametrize(
