@@ -40,6 +40,7 @@ from reconciler.model import (
     Request,
     Resource,
     RoleAssignment,
+    UserIdentity,
     Wanted,
 )
 from reconciler.plan.identities import is_busy
@@ -74,15 +75,9 @@ class AssignmentPlanner:
             wanted.setdefault(triple, []).append(grant)
         for triple, grants in wanted.items():
             yield from self._granted(grants, found.get(triple))
-        audited = {
-            (grant.what.role, grant.what.scope)
-            for grant in desired.grants
-            if grant.mode is Mode.AUDIT
-        }
         for triple, assignment in found.items():
             if triple not in wanted:
-                audit = (assignment.role, assignment.scope) in audited
-                yield from self._removed(assignment, audit=audit)
+                yield from self._removed(assignment, desired)
         for lost, template in desired.unresolved:
             nowhere = Grant(lost.what, self.observed.id)
             hold = Hold.AUDIT if lost.mode is Mode.AUDIT else Hold.UNRESOLVED
@@ -122,18 +117,25 @@ class AssignmentPlanner:
         subject = self.observed.subject
         if subject is None:
             return Hold.IDENTITY_ABSENT
-        if isinstance(subject, Resource) and subject.managed_by:
-            return Hold.MANAGED
-        if not self.terms.watches(subject.id):
-            return Hold.NOT_WATCHED
+        hold = self._hold_on_subject(subject.principal)
+        if isinstance(subject, UserIdentity):
+            hold = hold or self.terms.hold_on_place(subject.id)
         if parse(marker) is None:
-            return Hold.NO_ROOM_FOR_MARKER
-        hold = self.terms.hold_on_identity(subject.id, subject.principal)
+            hold = hold or Hold.NO_ROOM_FOR_MARKER
         if subject.principal is None:
             hold = hold or self.system_hold
         return hold or self.terms.hold_on_grant(wanted.what.role, wanted.what.scope)
 
-    def _removed(self, assignment: RoleAssignment, *, audit: bool) -> Iterator[Step]:
+    def _hold_on_subject(self, principal: str | None) -> Hold | None:
+        """Return why no right of the subject may be changed, be it given or taken away."""
+        subject = self.observed.subject
+        if isinstance(subject, Resource) and subject.managed_by:
+            return Hold.MANAGED
+        if not self.terms.watches(self.observed.id):
+            return Hold.NOT_WATCHED
+        return self.terms.hold_on_identity(self.observed.id, principal)
+
+    def _removed(self, assignment: RoleAssignment, desired: Desired) -> Iterator[Step]:
         ownership = self.terms.ownership
         marker = ownership.marker_of(assignment)
         if marker is None:
@@ -141,15 +143,22 @@ class AssignmentPlanner:
             if alive and ownership.may_write(assignment):
                 yield Withheld(DeleteAssignment(assignment, Reason.UNWANTED), Hold.NO_MARKER)
         elif marker.resource == self.observed.id:
-            step, hold = self._retired_or_unwanted(assignment)
-            subject = self.observed.subject
-            if audit:
-                hold = Withheld(step, Hold.AUDIT)
-            elif isinstance(subject, Resource) and subject.managed_by:
-                hold = Withheld(step, Hold.MANAGED)
-            elif not self.terms.may_write_at(assignment.scope):
-                hold = Withheld(step, Hold.GUARDRAILS)
-            yield hold or step
+            step, later = self._retired_or_unwanted(assignment)
+            hold = self._hold_on_removal(step, desired)
+            yield Withheld(step, hold) if hold else later or step
+
+    def _hold_on_removal(self, step: DeleteAssignment, desired: Desired) -> Hold | None:
+        gone = step.assignment
+        same = (grant for grant in desired.grants if _is_about(gone, grant.what))
+        if any(grant.mode is Mode.AUDIT for grant in same):
+            return Hold.AUDIT
+        unnamed = {lost.what for lost, _ in desired.unresolved}
+        if step.reason is Reason.UNWANTED and gone.role in unnamed:
+            # Policy may ask for just this right: where is only not known now.
+            return Hold.UNRESOLVED
+        if not self.terms.may_write_at(gone.scope):
+            return Hold.GUARDRAILS
+        return self._hold_on_subject(gone.principal)
 
     def _retired_or_unwanted(
         self, assignment: RoleAssignment
@@ -188,3 +197,7 @@ class AssignmentPlanner:
 
 def _triple(assignment: RoleAssignment) -> Triple:
     return (assignment.principal, assignment.role, assignment.scope)
+
+
+def _is_about(assignment: RoleAssignment, grant: Grant) -> bool:
+    return (assignment.role, assignment.scope) == (grant.role, grant.scope)

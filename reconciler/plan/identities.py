@@ -170,10 +170,9 @@ class IdentityPlanner:
             return Hold.NOT_WATCHED
         if wanted.what is None:
             return None
-        if not any(place.contains(wanted.what) for place in self.terms.guardrails.identities):
-            return Hold.IDENTITY_PLACE
         own = self.observed.identities.get(wanted.what)
-        return self.terms.hold_on_identity(wanted.what, own.principal if own else None)
+        hold = self.terms.hold_on_identity(wanted.what, own.principal if own else None)
+        return hold or self.terms.hold_on_place(wanted.what)
 
     def _dead_entries_of_others(self, desired: Desired) -> Iterator[Withheld]:
         """Show entries without principal that no policy speaks of: only their owner may act."""

@@ -48,3 +48,8 @@ class Terms:
         if identity in self.guardrails.protected:
             return Hold.PROTECTED
         return None
+
+    def hold_on_place(self, identity: ResourceId) -> Hold | None:
+        """Return why policy may not give a user-assigned identity anything, or it to anybody."""
+        lives = any(place.contains(identity) for place in self.guardrails.identities)
+        return None if lives else Hold.IDENTITY_PLACE

@@ -1,0 +1,184 @@
+"""Small builders of domain values for the tests of the pure core.
+
+One machine, one identity, one data scope; each builder takes only what a test is about.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from reconciler import marker
+from reconciler.ids import ResourceId
+from reconciler.model import (
+    AttachedIdentity,
+    Desired,
+    Grant,
+    IdentityBlock,
+    Mode,
+    Observed,
+    Request,
+    Resource,
+    RoleAssignment,
+    UserIdentity,
+    Wanted,
+)
+from reconciler.plan import Terms
+from reconciler.policy.language import Guardrails
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SETTLE = timedelta(minutes=1)
+LONG_AGO = NOON - timedelta(hours=1)
+
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+
+OLD = "00000000-0000-4000-8000-00000000000a"
+NEW = "00000000-0000-4000-8000-00000000000b"
+OF_APP = "00000000-0000-4000-8000-00000000000c"
+MAKER = "00000000-0000-4000-8000-00000000000d"
+STRANGER = "00000000-0000-4000-8000-00000000000e"
+
+SUB = ResourceId.parse("/subscriptions/11111111-1111-1111-1111-111111111111")
+UNWATCHED = ResourceId.parse("/subscriptions/99999999-9999-9999-9999-999999999999")
+
+
+def below(scope: ResourceId, path: str) -> ResourceId:
+    """Return an id below another."""
+    return ResourceId.parse(f"{scope}/{path}")
+
+
+DATA = below(SUB, "resourceGroups/rg-data")
+LAB = below(SUB, "resourceGroups/rg-lab")
+HOME = below(SUB, "resourceGroups/rg-home")
+IDS = below(SUB, "resourceGroups/rg-id")
+_MACHINES = "resourceGroups/rg-vm/providers/Microsoft.Compute/virtualMachines"
+_IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+VM = below(SUB, f"{_MACHINES}/vm-1")
+OTHER_VM = below(SUB, f"{_MACHINES}/vm-2")
+FAR_VM = below(UNWATCHED, f"{_MACHINES}/vm-1")
+APP = below(IDS, f"{_IDENTITIES}/app")
+SECOND = below(IDS, f"{_IDENTITIES}/second")
+CROWN = below(IDS, f"{_IDENTITIES}/crown")
+OURSELVES = below(IDS, f"{_IDENTITIES}/reconciler")
+ELSEWHERE = below(DATA, f"{_IDENTITIES}/app")
+
+OWNERSHIP = marker.Ownership("prod", frozenset({MAKER}), frozenset({"former"}))
+TERMS = Terms(
+    ownership=OWNERSHIP,
+    guardrails=Guardrails.model_validate(
+        {
+            "version": 1,
+            "grants": [
+                {"scope": str(DATA), "roles": ["Reader", "Storage Blob Data Reader"]},
+                {"scope": str(HOME), "roles": ["Reader"]},
+                {"scope": str(LAB), "roles": ["Contributor"]},
+            ],
+            "identities": [str(IDS)],
+            "protected": [str(CROWN)],
+        }
+    ),
+    digest="digest",
+    settle=SETTLE,
+    own_principal=MAKER,
+    own_identity=OURSELVES,
+    home=HOME,
+    watched=(SUB,),
+)
+
+
+def machine(*attached: AttachedIdentity, **changes: object) -> Resource:
+    """Return a machine whose system-assigned identity is on, and which has long been there."""
+    block = IdentityBlock(system=True, principal=NEW, attached=attached)
+    built = Resource(VM, "westeurope", {}, block, incarnation="first", created=LONG_AGO, etag='"1"')
+    return replace(built, **changes)  # type: ignore[arg-type]
+
+
+def bare(*attached: AttachedIdentity, **changes: object) -> Resource:
+    """Return a machine whose system-assigned identity is off."""
+    return machine(identities=IdentityBlock(attached=attached), **changes)
+
+
+def entry(id_: ResourceId = APP, principal: str | None = OF_APP) -> AttachedIdentity:
+    """Return a resource's entry of a user-assigned identity."""
+    return AttachedIdentity(id_, principal)
+
+
+def user_identity(id_: ResourceId = APP, principal: str = OF_APP) -> UserIdentity:
+    """Return a user-assigned identity as its own GET shows it."""
+    return UserIdentity(id_, principal, "", "westeurope")
+
+
+def observed(
+    subject: Resource | UserIdentity | None,
+    *assignments: RoleAssignment,
+    id_: ResourceId = VM,
+    **changes: object,
+) -> Observed:
+    """Return what one look found; `id_` counts where the subject is gone."""
+    found = Observed(subject.id if subject else id_, NOON, subject, assignments)
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def assignment(
+    principal: str = NEW,
+    role: str = READER,
+    scope: ResourceId = DATA,
+    resource: ResourceId = VM,
+    **changes: object,
+) -> RoleAssignment:
+    """Return a role assignment of ours, by all four marks unless they are changed."""
+    name = marker.assignment_name(scope, role, principal)
+    made = RoleAssignment(
+        id=below(scope, f"providers/Microsoft.Authorization/roleAssignments/{name}"),
+        principal=principal,
+        principal_type=marker.SERVICE_PRINCIPAL,
+        role=role,
+        scope=scope,
+        description=OWNERSHIP.marker_for(resource),
+        created_by=MAKER,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def foreign(principal: str = NEW, **changes: object) -> RoleAssignment:
+    """Return a role assignment that somebody else made by hand."""
+    name = "99999999-0000-4000-8000-000000000000"
+    path = f"providers/Microsoft.Authorization/roleAssignments/{name}"
+    marks = {"id": below(DATA, path), "description": None, "created_by": STRANGER}
+    return assignment(principal, **(marks | changes))  # type: ignore[arg-type]
+
+
+def attached(id_: ResourceId = APP, mode: Mode = Mode.REPAIR, **changes: object) -> Desired:
+    """Want a user-assigned identity attached."""
+    wanted = replace(Wanted(id_, mode, ("rule r",)), **changes)  # type: ignore[arg-type]
+    return Desired(attach=(wanted,))
+
+
+def switched_on(mode: Mode = Mode.REPAIR, *, default_change: bool = False) -> Desired:
+    """Want the system-assigned identity switched on."""
+    return Desired(system=Wanted(None, mode, ("rule r",), default_change))
+
+
+def granted(
+    role: str = READER,
+    scope: ResourceId = DATA,
+    condition: str | None = None,
+    mode: Mode = Mode.REPAIR,
+) -> Desired:
+    """Want one right."""
+    return Desired(grants=(Wanted(Grant(role, scope, condition), mode, ("rule r",)),))
+
+
+def both(one: Desired, other: Desired) -> Desired:
+    """Want what two say."""
+    return Desired(
+        one.attach + other.attach,
+        one.system or other.system,
+        one.grants + other.grants,
+        one.unresolved + other.unresolved,
+    )
+
+
+NOTHING = Desired()
+LOOK = Request(VM)
+WITH_REMOVALS = Request(VM, removals=TERMS.digest)

@@ -1,0 +1,104 @@
+"""What a row of the planner's tables is, and the changes that rows expect."""
+
+from dataclasses import dataclass
+
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Hold,
+    Reason,
+    UpdateAssignment,
+)
+from reconciler.ids import ResourceId
+from reconciler.model import (
+    Desired,
+    Grant,
+    Mode,
+    Observed,
+    Request,
+    RoleAssignment,
+)
+from reconciler.plan import Terms, plan
+from tests.unit.builders import (
+    APP,
+    DATA,
+    LOOK,
+    NEW,
+    NOON,
+    OF_APP,
+    OLD,
+    OWNERSHIP,
+    READER,
+    SETTLE,
+    SUB,
+    TERMS,
+    VM,
+    below,
+    user_identity,
+)
+
+CONDITION = "@Resource[name] StringEquals 'images'"
+AUDIT = Mode.AUDIT
+HERE = {APP: user_identity()}
+DEAD = f"{APP.key}={OLD}>{OF_APP}"
+RECREATED_SEEN = Request(VM, first=NOON - SETTLE, seen=(DEAD,))
+GONE_SEEN = Request(VM, first=NOON - 5 * SETTLE, seen=("gone",))
+LONG = below(SUB, f"resourceGroups/{'g' * 500}/{'/'.join(VM.text.split('/')[5:])}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: what is wanted and found, and what the plan must be, in its order."""
+
+    desired: Desired
+    observed: Observed
+    changes: tuple[Change, ...] = ()
+    withheld: tuple[tuple[Change, Hold], ...] = ()
+    request: Request = LOOK
+    terms: Terms = TERMS
+
+
+def attach(identity: ResourceId | None = APP, resource: ResourceId = VM) -> AttachIdentity:
+    """Expect an identity to be attached."""
+    return AttachIdentity(resource, identity)
+
+
+def detach(reason: Reason = Reason.IDENTITY_RECREATED, id_: ResourceId = APP) -> DetachIdentity:
+    """Expect an entry to be taken away."""
+    return DetachIdentity(VM, id_, reason)
+
+
+def create(
+    role: str = READER,
+    scope: ResourceId = DATA,
+    principal: str | None = NEW,
+    resource: ResourceId = VM,
+    condition: str | None = None,
+) -> CreateAssignment:
+    """Expect a right to be granted."""
+    marker = OWNERSHIP.marker_for(resource)
+    return CreateAssignment(Grant(role, scope, condition), principal, marker)
+
+
+def update(
+    found: RoleAssignment, reason: Reason = Reason.MARKER_DIFFERS, condition: str | None = None
+) -> UpdateAssignment:
+    """Expect condition and marker to be written anew."""
+    grant = Grant(found.role, found.scope, condition)
+    return UpdateAssignment(found, grant, OWNERSHIP.marker_for(VM), reason)
+
+
+def delete(found: RoleAssignment, reason: Reason = Reason.UNWANTED) -> DeleteAssignment:
+    """Expect an assignment to be taken away."""
+    return DeleteAssignment(found, reason)
+
+
+def check(case: Case) -> None:
+    """Plan a row and compare."""
+    planned = plan(case.desired, case.observed, case.request, case.terms)
+
+    assert planned.changes == case.changes
+    assert tuple((held.change, held.hold) for held in planned.withheld) == case.withheld
