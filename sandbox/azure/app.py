@@ -82,39 +82,38 @@ class Azure:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        method: str = environ["REQUEST_METHOD"]
-        # WSGI hands paths over as latin-1; ids are UTF-8.
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        request_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        request = _Incoming(environ, str(uuid.UUID(int=self._random.getrandbits(128), version=4)))
         caller: Principal | None = None
         arm = True
         try:
-            route, args = self._match(method, path)
+            route, args = self._match(request.method, request.path)
             arm = route.arm
             if arm:
-                authorization = environ.get("HTTP_AUTHORIZATION", "")
-                caller = tokens.check(self.world, authorization, None, _origin(environ))
-            reply = self._answer(environ, route, args, path, request_id, caller)
+                authorization = request.headers.get("authorization", "")
+                caller = tokens.check(self.world, authorization, None, request.origin)
+                _check_version(request.query)
+            reply = self._answer(request, route, args, caller)
         except errors.AzureError as error:
             reply = Reply(error.status, error.body(), error.headers)
         now = self.world.now()
         if arm:
             app_id = caller.app_id if caller else ""
-            self.world.requests.append(Request(method, path, reply.status, app_id, now))
+            line = Request(request.method, request.path, reply.status, app_id, now)
+            self.world.requests.append(line)
         body = b"" if reply.body is None else json.dumps(reply.body).encode()
         headers = {
             "Content-Length": str(len(body)),
             "Date": werkzeug.http.http_date(now),
-            "x-ms-request-id": request_id,
-            "x-ms-correlation-request-id": request_id,
-            **(_remaining(method, path) if arm else {}),
+            "x-ms-request-id": request.id,
+            "x-ms-correlation-request-id": request.id,
+            **(_remaining(request) if arm else {}),
             **reply.headers,
         }
         if body:
             headers.setdefault("Content-Type", "application/json; charset=utf-8")
         reason = werkzeug.http.HTTP_STATUS_CODES.get(reply.status, "Unknown")
         start_response(f"{reply.status} {reason}", list(headers.items()))
-        return [b"" if method == "HEAD" else body]
+        return [b"" if request.method == "HEAD" else body]
 
     def _match(self, method: str, path: str) -> tuple[Route, dict[str, Any]]:
         """Find the route. An extension resource hangs on any scope, which the rules call ``~``."""
@@ -134,39 +133,29 @@ class Azure:
         route: Route = endpoint
         return route, dict(args)
 
-    def _answer(  # noqa: PLR0913, PLR0917 - what is known of the request so far
-        self,
-        environ: Environ,
-        route: Route,
-        args: dict[str, Any],
-        path: str,
-        request_id: str,
-        caller: Principal | None,
+    def _answer(
+        self, request: "_Incoming", route: Route, args: dict[str, Any], caller: Principal | None
     ) -> Reply:
-        query = {name.lower(): value for name, value in _query(environ["QUERY_STRING"])}
-        if route.arm:
-            _check_version(query)
-
         def may(action: str, scope: str) -> bool:
             oid = caller.oid if caller else ""
             return access.right(self.world, oid, action, scope) is not None
 
         call = Call(
             world=self.world,
-            method=route.method,
-            id=ids.parse(path),
+            method=request.method,
+            id=ids.parse(request.path),
             args=args,
-            query=query,
-            headers=_headers(environ),
-            body=_body(environ),
-            origin=_origin(environ),
+            query=request.query,
+            headers=request.headers,
+            body=request.body(),
+            origin=request.origin,
             caller=caller,
             may=may,
         )
         context = None
         if caller is not None:
-            url = f"https://management.azure.com{path}?{environ['QUERY_STRING']}"
-            context = eventgrid.Context(caller, route.method, url, request_id)
+            url = f"https://management.azure.com{request.target}"
+            context = eventgrid.Context(caller, request.method, url, request.id)
         with self.world.transaction(context):
             if caller is not None:
                 self._authorize(route, call, caller)
@@ -191,6 +180,39 @@ class Azure:
                 gateway=True,
             )
         self.world.authorize(found, self.world.roles[found.role].name)
+
+
+class _Incoming:
+    """A request as WSGI hands it over."""
+
+    def __init__(self, environ: Environ, request_id: str) -> None:
+        self._environ = environ
+        self.id = request_id
+        self.method: str = environ["REQUEST_METHOD"]
+        # WSGI hands paths over as latin-1; ids are UTF-8.
+        self.path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        self.target = f"{self.path}?{environ['QUERY_STRING']}"
+        options = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
+        self.query = {name.lower(): value for name, value in options}
+        self.origin = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
+        self.headers = {
+            name[5:].replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+
+    def body(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the body: JSON, a form, or None; raises ``AzureError`` 400."""
+        length = int(self._environ.get("CONTENT_LENGTH") or 0)
+        if not length:
+            return None
+        raw: bytes = self._environ["wsgi.input"].read(length)
+        if self._environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+            return dict(parse_qsl(raw.decode(), keep_blank_values=True))
+        try:
+            return json.loads(raw)
+        except ValueError:
+            raise errors.bad_content("the body is not JSON") from None
 
 
 def _rule(route: Route) -> Rule:
@@ -227,40 +249,9 @@ def _check_version(query: dict[str, str]) -> None:
         )
 
 
-def _origin(environ: Environ) -> str:
-    return f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
-
-
-def _headers(environ: Environ) -> dict[str, str]:
-    found = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    found["content-type"] = environ.get("CONTENT_TYPE", "")
-    return found
-
-
-def _query(text: str) -> list[tuple[str, str]]:
-    return parse_qsl(text, keep_blank_values=True)
-
-
-def _body(environ: Environ) -> Any:  # noqa: ANN401 - JSON
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if not length:
-        return None
-    raw: bytes = environ["wsgi.input"].read(length)
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        return dict(_query(raw.decode()))
-    try:
-        return json.loads(raw)
-    except ValueError:
-        raise errors.bad_content("the body is not JSON") from None
-
-
-def _remaining(method: str, path: str) -> dict[str, str]:
-    kind = _VERBS.get(method, "write").replace("action", "write")
+def _remaining(request: _Incoming) -> dict[str, str]:
+    kind = _VERBS.get(request.method, "write").replace("action", "write")
     shown = _REMAINING[kind]
-    if not path.lower().startswith("/subscriptions/"):
+    if not request.path.lower().startswith("/subscriptions/"):
         shown = {f"tenant-{kind}s": "249" if kind == "read" else "199"}
     return {f"x-ms-ratelimit-remaining-{name}": value for name, value in shown.items()}

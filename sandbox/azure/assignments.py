@@ -183,7 +183,7 @@ def _wanted(call: Call) -> Assignment:
     scope = _scope(call)
     properties = call.member("properties") or {}
     for required in ("roleDefinitionId", "principalId"):
-        if not properties.get(required):
+        if not properties.get(required) or not isinstance(properties[required], str):
             raise errors.AzureError(
                 400, "BadRequestFormat", f"The request was incorrectly formatted: {required}."
             )

@@ -202,7 +202,12 @@ def query(call: Call) -> Reply:
     body = call.object_body()
     options = body.get("options") or {}
     unknown = set(options) - _OPTIONS
-    if unknown or options.get("resultFormat", "objectArray") != "objectArray":
+    numbers = [options.get(name) or 0 for name in ("$top", "$skip")]
+    if (
+        unknown
+        or not all(isinstance(each, int) for each in numbers)
+        or options.get("resultFormat", "objectArray") != "objectArray"
+    ):
         raise errors.unsupported(f"the query options {options}")
     try:
         compiled = kql.compile_query(str(body.get("query", "")), _SCHEMA)

@@ -97,7 +97,10 @@ class World:
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def subscribe(self, callback: Callable[[Event], None]) -> None:
-        """Call back with every event, after the write is done and the lock released."""
+        """Call back with every event, after the write is done and the lock released.
+
+        The writer's answer waits for it, so a callback should only take the event and return.
+        """
         self._subscribers.append(callback)
 
     @contextlib.contextmanager

@@ -134,6 +134,12 @@ def test_without_an_id_there_is_no_next_page() -> None:
     assert "$skipToken" not in answer
 
 
+def test_options_that_are_not_known_are_refused(arm: Arm) -> None:
+    """Another format, a number that is none, a token of another time."""
+    for options in ({"resultFormat": "table"}, {"$top": "5"}, {"$skipToken": "x"}):
+        assert arm.query("resources", **options).status_code == 400
+
+
 def test_only_readable_rows_are_shown(arm: Arm) -> None:
     """The caller's rights decide row by row."""
     stranger = arm.principal("stranger")
