@@ -55,8 +55,7 @@ class Observer:
             found.add(self.arm.assignments_at(scope))
         if subject is None or request.removals:
             found.add(self._marked(request.id, known=before))
-        if subject:
-            self._confirm(subject, (found.by_id[key] for key in found.ids - before))
+        self._confirm(request.id, subject, (found.by_id[key] for key in found.ids - before))
         return Observed(
             id=request.id,
             at=at,
@@ -103,15 +102,24 @@ class Observer:
                     continue
         return tuple(read)
 
-    def _confirm(self, subject: Subject, late: Iterable[RoleAssignment]) -> None:
+    def _confirm(
+        self, place: ResourceId, subject: Subject | None, late: Iterable[RoleAssignment]
+    ) -> None:
         """Read the subject once more where an assignment read after it would be retired by it."""
+        principal = subject.principal if subject else None
         for assignment in late:
             marker = self.ownership.marker_of(assignment)
-            retired = marker and marker.resource == subject.id
-            if retired and assignment.principal != subject.principal:
-                if self._read(subject.id).principal != subject.principal:
-                    raise Conflict(f"{subject.id} changed while it was being read", code="Changed")
+            retired = marker and marker.resource == place
+            if retired and assignment.principal != principal:
+                if self._principal(place) != principal:
+                    raise Conflict(f"{place} changed while it was being read", code="Changed")
                 return
+
+    def _principal(self, place: ResourceId) -> str | None:
+        try:
+            return self._read(place).principal
+        except NotFound:
+            return None
 
     def _carriers(
         self, gone: ResourceId, assignments: Iterable[RoleAssignment]

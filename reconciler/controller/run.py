@@ -63,7 +63,8 @@ class Run:
         """Return the request to be looked at again after the wait."""
         sights = {sight for plan in self.plans for sight in plan.seen}
         known = set(self.request.seen)
-        if not self.gone:
+        if self.plans and not self.gone:
+            # A look that failed says nothing either way.
             known.discard(GONE)
         fresh = self._progress or bool(sights - known)
         return replace(

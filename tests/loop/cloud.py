@@ -254,9 +254,7 @@ class Cloud:
     def attached(self, vm: str = VM) -> set[str]:
         """Return the names of the live identities that a machine carries."""
         found = self.resource(vm)
-        names = {
-            key.rsplit("/", 1)[-1] for key, one in found.users.items() if one.principal.alive
-        }
+        names = {key.rsplit("/", 1)[-1] for key, one in found.users.items() if one.principal.alive}
         return names | ({"system"} if found.system else set())
 
     def rights(self, principal: str) -> set[tuple[str, str]]:

@@ -96,9 +96,7 @@ def test_an_extension_being_provisioned_holds_back_the_patch_alone(cloud: Cloud)
 def test_a_late_delete_event_of_a_rebuilt_machine_takes_nothing_away(steady: Cloud) -> None:
     """A live resource with that id is reconciled as such, whatever the event said."""
     steady.build()
-    (deleted, *_) = [
-        request for request in steady.hear() if request.id == ResourceId.parse(VM)
-    ]
+    (deleted, *_) = [request for request in steady.hear() if request.id == ResourceId.parse(VM)]
     steady.drive(Request(deleted.id, since=deleted.since))
 
     assert steady.rights(steady.principal()) == OWN
