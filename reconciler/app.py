@@ -176,6 +176,6 @@ def _is_reconciled(place: ResourceId) -> bool:
     return fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY)
 
 
-def sign_in(told: Settings) -> TokenCredential:
+def sign_in(told: Settings) -> DefaultAzureCredential:
     """Return the credential that finds whoever we are: an identity in Azure, a person at a desk."""
     return DefaultAzureCredential(managed_identity_client_id=told.client_id)

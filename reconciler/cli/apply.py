@@ -1,0 +1,116 @@
+"""`reconciler apply`: shows the plan, asks, and brings the subjects to it."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from reconciler import changes, report, settings
+from reconciler.app import App
+from reconciler.changes import Status
+from reconciler.cli import look, terminal
+from reconciler.cli.plan import exit_code, warn_of_others
+from reconciler.cli.terminal import Format
+from reconciler.cli.work import Work
+from reconciler.errors import ReconcilerError
+from reconciler.report import Finding, values
+from reconciler.settings import Settings
+
+
+def apply(
+    ids: look.Ids,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    expect: Annotated[
+        str,
+        typer.Option(
+            metavar="FINGERPRINT",
+            help="Refuse unless the plan has this fingerprint.",
+            show_default=False,
+        ),
+    ] = "",
+    timeout: Annotated[
+        float, typer.Option(metavar="MINUTES", min=0, help="Wait no longer than this.")
+    ] = 60,
+    output: Annotated[
+        Format, typer.Option("--format", help="How to write the answer.")
+    ] = Format.TEXT,
+) -> int:
+    """Show the plan, ask, and carry it out until nothing is left to do.
+
+    Waits for what needs time, such as a machine that is still being built. Exit code, by the plan
+    after it: 0 nothing left, 2 something is left or withheld; 1 error, refused or blocked.
+    """
+    told = settings.from_environment()
+    _refuse(told, yes=yes, output=output)
+    with look.opened(told) as app:
+        subjects = look.parse(app, ids)
+        before = subjects.findings()
+        if output is Format.TEXT:
+            terminal.answer(report.plan_lines(before, app.policy))
+            warn_of_others(app, before)
+        _check(before, expect)
+        work = Work(app, timeout, told_at_once=output is Format.TEXT)
+        todo = [finding for finding in before if _may_change(finding)]
+        if todo:
+            if not yes:
+                typer.confirm("Carry this out?", abort=True, err=True)
+            work.do([subjects.request(finding.plan.id) for finding in _rights_first(todo)])
+        after = subjects.findings() if todo else before
+        _conclude(app, before, after, work, output)
+    blocked = any(outcome.status is Status.BLOCKED for outcome in work.outcomes)
+    return 1 if blocked else exit_code(after)
+
+
+def _refuse(told: Settings, *, yes: bool, output: Format) -> None:
+    """Refuse, before anything is read, what could only end without a write."""
+    if not told.repair:
+        raise ReconcilerError(
+            "RECONCILER_MODE is audit, so nothing is written; set RECONCILER_MODE=repair to apply"
+        )
+    if not yes and output is Format.JSON:
+        raise ReconcilerError("nobody can be asked in the middle of JSON; give --yes")
+    if not yes and not sys.stdin.isatty():
+        raise ReconcilerError("nobody can be asked, as this is no terminal; give --yes")
+
+
+def _check(findings: Sequence[Finding], expect: str) -> None:
+    fingerprint = changes.fingerprint(tuple(finding.plan for finding in findings))
+    if expect and expect.lower() != fingerprint:
+        raise ReconcilerError(
+            f"the plan's fingerprint is {fingerprint}, not {expect}; nothing was written, "
+            "look at the new plan"
+        )
+
+
+def _may_change(finding: Finding) -> bool:
+    """Tell whether a look may write: a lasting hold alone stays as it is."""
+    plan = finding.plan
+    return bool(plan.changes) or any(held.hold.passing for held in plan.withheld)
+
+
+def _rights_first(findings: Sequence[Finding]) -> list[Finding]:
+    """Put identities before the resources that carry them.
+
+    A granted role takes minutes to be effective (facts B4) while an identity is attached in
+    seconds, so the slow leg starts first, and a machine never holds an identity without its rights.
+    """
+    return sorted(findings, key=lambda finding: not finding.is_identity)
+
+
+def _conclude(
+    app: App, before: Sequence[Finding], after: Sequence[Finding], work: Work, output: Format
+) -> None:
+    if output is Format.JSON:
+        terminal.answer_json(
+            {
+                "before": values.plan(before, app.policy),
+                "outcomes": [values.outcome(outcome) for outcome in work.outcomes],
+                "after": values.plan(after, app.policy),
+            }
+        )
+    elif after is not before:
+        left = [finding for finding in after if not finding.plan.compliant]
+        terminal.answer(["", *report.subject_lines(left)])
+        terminal.answer([f"now: {report.summary(finding.plan for finding in after)}"])

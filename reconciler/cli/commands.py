@@ -1,0 +1,108 @@
+"""Composes the commands and turns whatever ends one into an exit code and one clear line."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated, Final
+
+import typer
+
+from reconciler.cli import terminal
+from reconciler.cli.apply import apply
+from reconciler.cli.plan import plan
+from reconciler.cli.validate import validate
+from reconciler.errors import ArmError, PolicyError, ReconcilerError, Rejected
+
+INTERRUPTED: Final = 130
+_DEBUG: Final = "--debug"
+_NEXT_STEPS: Final = {
+    "SignIn": "sign in with `az login`, or set the variables of another sign-in",
+    "AuthorizationFailed": "give whoever is signed in that right",
+}
+
+app = typer.Typer(
+    name="reconciler",
+    help="Keep Azure managed identities and their role assignments as policy asks.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command()(validate)
+app.command()(plan)
+app.command()(apply)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
+    if wanted:
+        terminal.answer([f"identity-reconciler {_version()}"])
+        raise typer.Exit
+
+
+def _version() -> str:
+    try:
+        return metadata.version("identity-reconciler")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+@app.callback()
+def _main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Log, and show where an error comes from.")
+    ] = False,
+) -> None:
+    """Keep Azure managed identities and their role assignments as policy asks."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; every error is one line on stderr, with a traceback under `--debug`."""
+    debug = _DEBUG in arguments
+    _log(debug=debug)
+    try:
+        chosen = [argument for argument in arguments if argument != _DEBUG]
+        code: int | None = app(chosen, prog_name="reconciler", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort:
+        terminal.fail("not confirmed; nothing was written")
+        code = 1
+    except Exception as error:  # noqa: BLE001 (the last frame of the program: say it and end)
+        if debug:
+            sys.stderr.write(traceback.format_exc())
+        for line in _said(error):
+            terminal.fail(line)
+        code = 1
+    if code == INTERRUPTED:
+        terminal.tell("interrupted; what was done so far stays")
+    return code or 0
+
+
+def _log(*, debug: bool) -> None:
+    """Log only on request: what matters is in the answer, and libraries log what we say better."""
+    if debug:
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    else:
+        logging.basicConfig(handlers=[logging.NullHandler()])
+
+
+def _said(error: Exception) -> list[str]:
+    """Return an error as lines that name the thing and the next step."""
+    match error:
+        case typer.TyperException():
+            return [f"{error.format_message().rstrip('.')}; see reconciler --help"]
+        case PolicyError():
+            return [str(problem) for problem in error.problems]
+        case Rejected():
+            return [f"{error}; this is a bug of identity-reconciler, please report it"]
+        case ArmError(code=code) if code in _NEXT_STEPS:
+            return [f"{error}; {_NEXT_STEPS[code]}"]
+        case ReconcilerError():
+            return [str(error)]
+        case _:
+            name = type(error).__name__
+            return [f"unexpected {name}: {error}; run it again with {_DEBUG} to see where"]

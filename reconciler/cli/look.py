@@ -1,0 +1,126 @@
+"""Reads and plans for `plan` and `apply`: opens the app, checks ids, looks at each subject."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+import typer
+
+from reconciler import app as application
+from reconciler import model
+from reconciler.app import App
+from reconciler.cli import terminal
+from reconciler.errors import Again, Conflict, ReconcilerError
+from reconciler.ids import ResourceId, fold
+from reconciler.model import Request, Resource
+from reconciler.observe import desired_of
+from reconciler.report import Finding
+from reconciler.settings import Settings
+
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...",
+        help="ARM ids of virtual machines and user-assigned identities.",
+        show_default=False,
+    ),
+]
+"""The ids that a command is about."""
+
+_ATTEMPTS: Final = 3
+_SECONDS: Final = 5.0
+
+
+@contextmanager
+def opened(told: Settings) -> Iterator[App]:
+    """Make the app as these settings say, and close its connections at the end."""
+    with application.sign_in(told) as credential:
+        app = application.create(told, credential=credential)
+        with closing(app.arm):
+            yield app
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Looks at the subjects of one command; `subjects` are those that were asked for."""
+
+    app: App
+    subjects: tuple[ResourceId, ...]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Look at each subject and at the identities that policy attaches to it.
+
+        Raises `ArmError` where one cannot be read.
+        """
+        found: dict[ResourceId, Finding] = {}
+        for subject in self.subjects:
+            finding = self._at(subject, found)
+            if isinstance(finding.observed.subject, Resource):
+                for wanted in finding.desired.attach:
+                    self._at(wanted.what, found)
+        return tuple(found.values())
+
+    def _at(self, subject: ResourceId, found: dict[ResourceId, Finding]) -> Finding:
+        if subject not in found:
+            with terminal.busy(f"reading {subject}"):
+                found[subject] = _patiently(lambda: self._finding(subject))
+        return found[subject]
+
+    def _finding(self, subject: ResourceId) -> Finding:
+        observed, plan = self.app.controller.plan(self.request(subject))
+        return Finding(observed, desired_of(self.app.policy, observed.subject), plan)
+
+    def request(self, subject: ResourceId) -> Request:
+        """Return the request by which a subject is planned and, later, applied.
+
+        A person looks at the plan, so unwanted rights may go.
+        """
+        return Request(subject, removals=self.app.policy.digest)
+
+
+def parse(app: App, texts: Sequence[str]) -> Look:
+    """Check the ids of a command line; raises `ReconcilerError` naming the first that is wrong."""
+    subjects: dict[ResourceId, None] = {}
+    for text in texts:
+        subject = ResourceId.parse(text)
+        refusal = app.refusal(subject)
+        if refusal:
+            raise ReconcilerError(refusal)
+        if not subject.blocks or subject.is_type(model.ROLE_ASSIGNMENT):
+            raise ReconcilerError(
+                f"{subject} is no virtual machine or user-assigned identity; give the ids of those"
+            )
+        subjects[subject] = None
+    return Look(app, tuple(subjects))
+
+
+def made_by_others(app: App, findings: Sequence[Finding]) -> tuple[int, frozenset[str]]:
+    """Count the assignments that are ours but for their maker, and name the makers.
+
+    At a desk these are most likely the app's own.
+    """
+    ownership = app.terms.ownership
+    makers: dict[ResourceId, str] = {}
+    for finding in findings:
+        for assignment in finding.observed.assignments:
+            maker = fold(assignment.created_by or "")
+            theirs = replace(ownership, makers=frozenset({maker}))
+            if maker and not ownership.made(assignment) and theirs.marker_of(assignment):
+                makers[assignment.id] = maker
+    return len(makers), frozenset(makers.values())
+
+
+def _patiently[T](look: Callable[[], T]) -> T:
+    """Repeat a look that Azure answered with a passing refusal; without any answer it fails."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return look()
+        except Again as error:
+            if not error.status and not isinstance(error, Conflict):
+                raise
+            seconds = error.retry_after.total_seconds() if error.retry_after else _SECONDS
+            terminal.tell(f"waiting {seconds:.0f} s: {error}")
+            time.sleep(seconds)
+    return look()

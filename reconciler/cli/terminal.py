@@ -1,0 +1,62 @@
+"""Where the commands write: answers on stdout, everything else on stderr.
+
+Text from Azure and from policy is never markup and never reaches the terminal with control or
+bidirectional characters. Rich leaves colours out where they are not wanted (`NO_COLOR`, pipes);
+nothing is wrapped or cut, so that ids can be copied.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import Any, Final
+
+from rich.console import Console
+
+from reconciler.report import printable
+
+_OUT: Final = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+_ERR: Final = Console(soft_wrap=True, markup=False, emoji=False, highlight=False, stderr=True)
+
+_STYLES: Final = {
+    "+": "green",
+    "~": "yellow",
+    "-": "red",
+    "!": "magenta",
+    "/": "bold",
+}
+"""By the first sign of a line: what is done to a subject, or the subject itself."""
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def answer(lines: Iterable[str]) -> None:
+    """Write lines of the answer on stdout."""
+    for line in lines:
+        _OUT.print(printable(line), style=_STYLES.get(line.lstrip()[:1]))
+
+
+def answer_json(value: dict[str, Any]) -> None:
+    """Write the answer as JSON; everything outside ASCII is escaped in it."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def tell(line: str) -> None:
+    """Write a line that is no part of the answer on stderr."""
+    _ERR.print(printable(line))
+
+
+def fail(message: str) -> None:
+    """Say on stderr why the command ends."""
+    _ERR.print(f"error: {printable(message)}", style="red")
+
+
+def busy(what: str) -> AbstractContextManager[object]:
+    """Show that something goes on, on terminals only."""
+    return _ERR.status(printable(what))

@@ -1,0 +1,85 @@
+"""Carries requests to their end, as the queue does for the app: what is due later is waited for."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler import report
+from reconciler.app import App
+from reconciler.changes import Change, Outcome, Result, Status
+from reconciler.cli import terminal
+from reconciler.ids import ResourceId
+from reconciler.model import Request
+
+_PASSING: Final = frozenset({Status.AGAIN, Status.CONFLICT})
+
+
+@dataclass
+class Work:
+    """Answers requests until each is converged or blocked; `minutes` is how long it may take."""
+
+    app: App
+    minutes: float
+    told_at_once: bool
+    _outcomes: dict[Change | ResourceId, Outcome] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of each change that is settled, one way or the other."""
+        return tuple(self._outcomes.values())
+
+    def do(self, requests: Sequence[Request]) -> None:
+        """Answer the requests in their order, and their copies when those are due.
+
+        Raises `Rejected` where Azure says that a call of ours is wrong.
+        """
+        end = time.monotonic() + self.minutes * 60
+        pending = [(time.monotonic(), request, "") for request in requests]
+        while pending:
+            pending.sort(key=lambda item: item[0])
+            due, request, why = pending.pop(0)
+            if due > end:
+                terminal.tell(f"stopped waiting after {self.minutes:g} minutes: {why}")
+                return
+            _wait(due, why)
+            with terminal.busy(f"working on {request.id}"):
+                result = self.app.handle(request)
+            self._take(request.id, result)
+            if result.again and result.again_after and _is_worth_waiting(result):
+                due = time.monotonic() + result.again_after.total_seconds()
+                pending.append((due, result.again, f"{request.id.name}: {_why(result)}"))
+
+    def _take(self, subject: ResourceId, result: Result) -> None:
+        for outcome in result.outcomes:
+            key = outcome.change or subject
+            if outcome.status not in _PASSING and self._outcomes.get(key) != outcome:
+                self._outcomes[key] = outcome
+                if self.told_at_once:
+                    terminal.answer([report.outcome_line(outcome)])
+
+
+def _wait(due: float, why: str) -> None:
+    seconds = due - time.monotonic()
+    if seconds > 0:
+        terminal.tell(f"waiting {seconds:.0f} s: {why}")
+        with terminal.busy(f"waiting: {why}"):
+            time.sleep(seconds)
+
+
+def _is_worth_waiting(result: Result) -> bool:
+    """Tell whether time may help: what is blocked waits for a person, not for us."""
+    blocked = any(outcome.status is Status.BLOCKED for outcome in result.outcomes)
+    passing = any(outcome.status in _PASSING for outcome in result.outcomes)
+    return not blocked or passing or bool(_holds(result))
+
+
+def _why(result: Result) -> str:
+    details = [outcome.detail for outcome in result.outcomes if outcome.status in _PASSING]
+    return next(iter([*_holds(result), *details]), "Azure does not show yet what was written")
+
+
+def _holds(result: Result) -> list[str]:
+    """Return the passing holds of the last look."""
+    withheld = result.plans[-1].withheld if result.plans else ()
+    return [report.withheld_because(held) for held in withheld if held.hold.passing]

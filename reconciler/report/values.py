@@ -1,0 +1,70 @@
+"""The same findings and outcomes as JSON values; docs/cli.md lists the keys."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler import changes
+from reconciler.changes import Change, Outcome, Withheld
+from reconciler.policy.language import Policy
+from reconciler.report import Finding, origins, role_name, totals
+
+type Json = dict[str, Any]
+
+
+def plan(findings: Sequence[Finding], policy: Policy) -> Json:
+    """Return the plan of several subjects."""
+    plans = tuple(finding.plan for finding in findings)
+    wanted_by = sorted({name for finding in findings for name in finding.wanted_by})
+    return {
+        "fingerprint": changes.fingerprint(plans),
+        "summary": totals(plans),
+        "plans": [_subject(finding) for finding in findings],
+        "policy": [
+            {
+                "name": name,
+                "origin": policy.origins.get(name),
+                "rights": origins.rights(name, policy),
+                "note": origins.note(name, policy),
+            }
+            for name in wanted_by
+        ],
+    }
+
+
+def outcome(one: Outcome) -> Json:
+    """Return what became of one change."""
+    return {
+        "change": _change(one.change) if one.change else None,
+        "status": one.status.name,
+        "code": one.code,
+        "detail": one.detail,
+    }
+
+
+def _subject(finding: Finding) -> Json:
+    plan = finding.plan
+    return {
+        "id": str(plan.id),
+        "exists": finding.observed.subject is not None,
+        "fingerprint": plan.fingerprint,
+        "changes": [_change(change) for change in plan.changes],
+        "withheld": [_withheld(held) for held in plan.withheld],
+        "wantedBy": sorted(finding.wanted_by),
+    }
+
+
+def _change(change: Change) -> Json:
+    content = changes.describe(change)
+    role = content.get("role")
+    return {**content, "roleName": role_name(role)} if role else dict(content)
+
+
+def _withheld(held: Withheld) -> Json:
+    return {
+        "change": _change(held.change),
+        "hold": held.hold.name,
+        "because": str(held.hold),
+        "detail": held.detail,
+        "passing": held.hold.passing,
+        "until": held.until.isoformat() if held.until else None,
+    }
