@@ -1,0 +1,148 @@
+"""The stage of the demo: a local Azure over HTTPS, the function app in its host, who acts in it.
+
+`Stage` sets everything up for as long as the context lasts and leaves nothing behind. The app has a
+process of its own and the settings that it would have in Azure, and is reached only as there: it
+signs in at the identity endpoint, and events come to its webhook.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from sandbox import seed
+from sandbox.demo.clients import Operator, Workload
+from sandbox.demo.delivery import Delivery
+from sandbox.server import Server
+
+ROOT: Final = Path(__file__).parents[2]
+HERE: Final = Path(__file__).parent
+FUNCTION: Final = "event_grid_trigger"
+_TIMEOUT: Final = 30.0
+_QUIET: Final = 0.4
+_POLL: Final = 0.05
+_TAIL: Final = 12
+# Settings of the desk that would lead the app or its sign-in elsewhere.
+_FOREIGN: Final = ("AZURE", "IDENTITY_", "MSI_", "RECONCILER_")
+
+
+class DemoError(Exception):
+    """Something is not as the story says; the message tells what."""
+
+
+class FunctionApp:
+    """`python -m sandbox host` with the project's function app, in a process of its own."""
+
+    def __init__(self, log: Path, settings: dict[str, str]) -> None:
+        self.url = ""
+        self._log = log
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "sandbox", "host", "--port", "0", "--app", str(ROOT)]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the project's own command
+                command, cwd=ROOT, env=self._settings, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        output = self._process.stdout
+        ready, _, self.url = (output.readline() if output else "").strip().partition(" ")
+        if ready != "ready":
+            self.__exit__()
+            reason = self.log(1)[-1:] or ["it said nothing"]
+            raise DemoError(f"the function app does not start: {reason[0]}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+    def log(self, lines: int = _TAIL) -> list[str]:
+        """Return the last lines that the app or its host logged."""
+        return self._log.read_text("utf-8", "replace").splitlines()[-lines:]
+
+
+class Stage:
+    """Everything that the story needs; `until` waits for an effect and `calls` counts."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            world = seed.load(seed.read(HERE / "seed.yaml"))
+            server = stack.enter_context(Server(world, folder))
+            self.settings = _settings(server.environment())
+            self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))
+            webhook = f"{self.app.url}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
+            self.delivery = stack.enter_context(Delivery(webhook, world.operator.app_id))
+            world.subscribe(self.delivery.accept)
+            authority = folder / "ca.pem"
+            self.operator = stack.enter_context(Operator(server.url, authority, world))
+            self.workload = stack.enter_context(Workload(server.url, authority))
+            self.world = world
+            self.url = server.url
+            self.effect = 0.0
+            """When the last awaited effect was there, by `time.monotonic`."""
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def calls(self) -> int:
+        """Return how many ARM calls the function app's identity has made."""
+        return sum(one.app_id == self.world.app.app_id for one in list(self.world.requests))
+
+    def until(self, expected: str, look: Callable[[], str | None]) -> None:
+        """Wait until `look` returns none; until then it says what is there instead.
+
+        Raises:
+            DemoError: that takes too long.
+        """
+        deadline = time.monotonic() + _TIMEOUT
+        while found := look():
+            if time.monotonic() > deadline:
+                raise DemoError(f"expected that {expected}; after {_TIMEOUT:g} s {found}")
+            time.sleep(_POLL)
+        self.effect = time.monotonic()
+
+    def quiet(self) -> None:
+        """Wait until the function app has made no call for a moment; raises `DemoError`."""
+        before, since = self.calls(), time.monotonic()
+        deadline = since + _TIMEOUT
+        while time.monotonic() - since < _QUIET:
+            time.sleep(_POLL)
+            if self.calls() != before:
+                before, since = self.calls(), time.monotonic()
+            if since > deadline:
+                raise DemoError("the function app does not come to rest")
+
+    def plan(self, *resources: str) -> tuple[int, str]:
+        """Ask the command line for a plan; return its exit code and what it said."""
+        done = subprocess.run(  # noqa: S603 - the project's own command
+            [sys.executable, "-m", "reconciler", "plan", *resources],
+            cwd=ROOT,
+            env=self.settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def _settings(given: dict[str, str]) -> dict[str, str]:
+    """Return the environment of the function app and of the command line."""
+    desk = {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)
+    }
+    return {
+        **desk,
+        **given,
+        "NO_PROXY": "127.0.0.1",
+        "RECONCILER_POLICIES": str(HERE / "policies"),
+        # The story is about events, so no sweep comes to their aid.
+        "RECONCILER_SWEEP_SCHEDULE": "0 0 0 29 2 *",
+    }
