@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox import seed
-from sandbox.server import Server
-
 _USAGE = 2
+_INTERRUPTED = 130
 _OTHERS = {"host": "sandbox.host.command", "demo": "sandbox.demo"}
 
 
@@ -45,6 +43,10 @@ def _parser() -> _Parser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Imported late, as the other commands are, so that Ctrl-C in that second is met below.
+    from sandbox import seed  # noqa: PLC0415 - see above
+    from sandbox.server import Server  # noqa: PLC0415 - see above
+
     try:
         world = seed.load(seed.read(options.seed))
         server = Server(world, options.dir, options.port)
@@ -75,4 +77,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)

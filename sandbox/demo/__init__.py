@@ -19,11 +19,13 @@ from sandbox.seed import SeedError
 
 _BOLD, _GREEN, _RED, _PLAIN = "\033[1m", "\033[32m", "\033[31m", "\033[0m"
 _WIDTH: Final = 84
-_INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str]) -> int:
-    """Play the demo; return 0 where every step held, 1 where one did not, 130 on Ctrl-C."""
+    """Play the demo; return 0 where every step held, 1 where one did not.
+
+    Ctrl-C raises `KeyboardInterrupt` once everything is stopped.
+    """
     argparse.ArgumentParser(prog="python -m sandbox demo", description=__doc__).parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -33,9 +35,6 @@ def main(argv: Sequence[str]) -> int:
     except (DemoError, SeedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return _INTERRUPTED
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -49,17 +49,25 @@ class FunctionApp:
             self._process = subprocess.Popen(  # noqa: S603 - the project's own command
                 command, cwd=ROOT, env=self._settings, stdout=subprocess.PIPE, stderr=log, text=True
             )
-        output = self._process.stdout
-        ready, _, self.url = (output.readline() if output else "").strip().partition(" ")
-        if ready != "ready":
+        try:
+            self.url = self._ready()
+        except BaseException:
             self.__exit__()
-            reason = self.log(1)[-1:] or ["it said nothing"]
-            raise DemoError(f"the function app does not start: {reason[0]}")
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate()
+
+    def _ready(self) -> str:
+        """Wait until the host serves; return its address."""
+        output = self._process.stdout
+        ready, _, url = (output.readline() if output else "").strip().partition(" ")
+        if ready != "ready":
+            self._process.wait()
+            raise DemoError(f"the function app does not start: {' '.join(self.log(1))}")
+        return url
 
     def log(self, lines: int = _TAIL) -> list[str]:
         """Return the last lines that the app or its host logged."""
@@ -72,7 +80,8 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            world = seed.load(seed.read(HERE / "seed.yaml"))
+            # Azure announces a write when its operation has ended, the local one when it begins.
+            world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
             server = stack.enter_context(Server(world, folder))
             self.settings = _settings(server.environment())
             self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))
