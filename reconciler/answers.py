@@ -40,7 +40,7 @@ def resource(body: Json, etag: str | None = None) -> Resource:
             incarnation=properties.get("vmId"),
             created=datetime.fromisoformat(created) if created else None,
             etag=etag or body.get("etag"),
-            managed_by=body.get("managedBy") or None,
+            managed_by=body.get("managedBy") or _set_of(properties),
         )
 
 
@@ -99,6 +99,11 @@ def _reading(what: str, body: Json) -> Iterator[None]:
 
 def _guid(text: str | None) -> str | None:
     return fold(text) if text else None
+
+
+def _set_of(properties: Json) -> str | None:
+    """Return the flexible scale set that a machine is a member of."""
+    return (properties.get("virtualMachineScaleSet") or {}).get("id")
 
 
 def _in_flight(child: Json) -> bool:

@@ -37,6 +37,7 @@ from reconciler.model import IdentityBlock, Resource
 _log = logging.getLogger(__name__)
 
 _REFUSED: Final = frozenset({400, 403})
+_CHANGED: Final = 412
 
 type IdentityChange = AttachIdentity | DetachIdentity
 
@@ -49,6 +50,7 @@ class Applier:
     resource: Resource | None
     outcomes: list[Outcome] = field(default_factory=list)
     answer: Resource | None = None
+    overtaken: bool = False
     rejected: Rejected | None = None
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -60,7 +62,7 @@ class Applier:
                     if identities:
                         self._patch(identities)
                         identities = []
-                    if self._other_incarnation():
+                    if self.overtaken or self._other_incarnation():
                         return
                 case CreateAssignment(grant, principal, marker):
                     if principal:
@@ -105,8 +107,11 @@ class Applier:
         try:
             self.answer = self.arm.patch_identities(resource, _delta(resource.identities, changes))
         except NotFound as error:
-            return Again(f"{error} (it went away meanwhile)")
+            self.overtaken = True
+            return Conflict(f"{error} (it went away meanwhile)", code=error.code)
         except ArmError as error:
+            # What was seen is no longer there, and nothing more is written because of it.
+            self.overtaken = error.status == _CHANGED
             return error
         self.outcomes += [Outcome(change, Status.DONE) for change in changes]
         return None

@@ -67,11 +67,8 @@ class Controller:
                 if not self._pass(run):
                     break
             requests = self._carriers_of(run)
-        except Again as error:
-            failed = Outcome(None, Status.AGAIN, str(error), error.code, error.retry_after)
-            run.outcomes.append(failed)
-        except Blocked as error:
-            run.outcomes.append(Outcome(None, Status.BLOCKED, str(error), error.code))
+        except (Again, Blocked) as error:
+            run.failed(error)
         return self._result(run, requests)
 
     def plan(self, request: Request) -> tuple[Observed, Plan]:
@@ -138,25 +135,18 @@ class Controller:
         for resource in self.inventory.resources(types):
             if any(wanted.matches(rule, resource) for rule in rules):
                 entry = resource.identities.entry(identity)
-                if entry is None or entry.principal != principal:
+                dead = entry is not None and (not principal or entry.principal != principal)
+                if dead or (principal and entry is None):
                     found[resource.id] = Request(resource.id, since=run.began)
         return tuple(found.values())
 
     def _result(self, run: Run, requests: tuple[Request, ...]) -> Result:
-        now = self.now()
-        run.give_up(now)
-        wait = run.wait(now, writes=self.mode is Mode.REPAIR)
-        if wait is None and not any(one.status is Status.BLOCKED for one in run.outcomes):
-            self.looks.remember(run.request, run.began)
+        result = run.result(self.now(), writes=self.mode is Mode.REPAIR, requests=requests)
+        blocked = any(one.status is Status.BLOCKED for one in result.outcomes)
+        if result.again_after is None and not blocked:
+            self.looks.remember(run.request, run.plans[-1].at)
         else:
             self.looks.forget(run.request)
-        result = Result(
-            plans=tuple(run.plans),
-            outcomes=tuple(run.outcomes),
-            requests=requests,
-            again_after=wait,
-            again=run.copy(now, wait) if wait is not None else None,
-        )
         _log_result(result, run, self.mode)
         return result
 

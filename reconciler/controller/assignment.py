@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from reconciler.changes import Outcome, Result, Status
+from reconciler.changes import Result
 from reconciler.controller import Controller
+from reconciler.controller.run import Run
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId, dashless
 from reconciler.marker import assignment_name, parse
@@ -34,14 +35,12 @@ class AssignmentSearch:
 
         The index may not know a young machine yet, hence the second search.
         """
+        run = Run(request, self.controller.now())
         try:
             owner = self._owner(request.id)
-        except Again as error:
-            outcome = Outcome(None, Status.AGAIN, str(error), error.code, error.retry_after)
-            wait = error.retry_after or timedelta(seconds=10)
-            return Result(outcomes=(outcome,), again_after=wait, again=request)
-        except Blocked as error:
-            return Result(outcomes=(Outcome(None, Status.BLOCKED, str(error), error.code),))
+        except (Again, Blocked) as error:
+            run.failed(error)
+            return run.result(self.controller.now())
         if owner:
             return Result(requests=(Request(owner, since=request.since),))
         if MISSED not in request.seen:

@@ -10,7 +10,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.arm.failures import AUTHORIZATION_FAILED, PRINCIPAL_NOT_FOUND
-from reconciler.changes import Change, CreateAssignment, Outcome, Plan, Status
+from reconciler.changes import (
+    Change,
+    CreateAssignment,
+    Outcome,
+    Plan,
+    Result,
+    Status,
+    Withheld,
+)
+from reconciler.errors import Again, Blocked
 from reconciler.model import Request
 from reconciler.plan.assignments import GONE
 
@@ -48,18 +57,41 @@ class Run:
         """Drop outcomes of writes that another writer overtook: the next look decides anew."""
         self.outcomes = [one for one in self.outcomes if one.status is not Status.CONFLICT]
 
-    def give_up(self, now: datetime) -> None:
-        """Block what has been tried for too long, so that a person sees it."""
-        waited = now - self._first
-        self.outcomes = [_given_up(outcome, waited) for outcome in self.outcomes]
+    def failed(self, error: Again | Blocked) -> None:
+        """Note that a look, or what came with it, could not be done."""
+        passing = isinstance(error, Again)
+        self.outcomes.append(
+            Outcome(
+                None,
+                Status.AGAIN if passing else Status.BLOCKED,
+                str(error),
+                error.code,
+                error.retry_after if isinstance(error, Again) else None,
+            )
+        )
 
-    def wait(self, now: datetime, *, writes: bool) -> timedelta | None:
-        """Return the time until a copy of the request is due, none where nothing is left to do."""
+    def result(
+        self, now: datetime, *, writes: bool = False, requests: tuple[Request, ...] = ()
+    ) -> Result:
+        """Return what the request came to; with `writes`, what time may settle is looked at again.
+
+        What has been tried for too long is blocked, so that a person sees it.
+        """
         waited = timedelta() if self._progress else now - self._first
+        self.outcomes = [_given_up(outcome, waited) for outcome in self.outcomes]
+        if writes and waited >= GIVE_UP:
+            self.outcomes += [_stuck(held, waited) for held in self._passing if not held.until]
         delays = list(self._delays(now, waited, writes=writes))
-        return max(min(delays), _SHORTEST) if delays else None
+        wait = max(min(delays), _SHORTEST) if delays else None
+        return Result(
+            plans=tuple(self.plans),
+            outcomes=tuple(self.outcomes),
+            requests=requests,
+            again_after=wait,
+            again=self._copy(now, wait) if wait is not None else None,
+        )
 
-    def copy(self, now: datetime, wait: timedelta) -> Request:
+    def _copy(self, now: datetime, wait: timedelta) -> Request:
         """Return the request to be looked at again after the wait."""
         sights = {sight for plan in self.plans for sight in plan.seen}
         known = set(self.request.seen)
@@ -82,6 +114,10 @@ class Run:
     def _first(self) -> datetime:
         return self.request.first or self.began
 
+    @property
+    def _passing(self) -> list[Withheld]:
+        return [held for plan in self.plans[-1:] for held in plan.withheld if held.hold.passing]
+
     def _outcome(self, change: Change) -> Outcome | None:
         return next((one for one in self.outcomes if _same(one.change, change)), None)
 
@@ -94,9 +130,11 @@ class Run:
                 yield LOOK_AT_RIGHTS_AGAIN
         if not writes or not self.plans:
             return
-        for held in self.plans[-1].withheld:
-            if held.hold.passing:
-                yield held.until - now if held.until else usual
+        for held in self._passing:
+            if held.until:
+                yield held.until - now
+            elif waited < GIVE_UP:
+                yield usual
         if waited < GIVE_UP and any(self._may_come(one) for one in self.plans[-1].changes):
             yield usual
 
@@ -119,6 +157,11 @@ def _same(one: Change | None, other: Change) -> bool:
     if isinstance(one, CreateAssignment) and isinstance(other, CreateAssignment):
         return (one.grant, one.principal) == (other.grant, other.principal)
     return one == other
+
+
+def _stuck(held: Withheld, waited: timedelta) -> Outcome:
+    detail = f"given up after {waited}: {held.hold}"
+    return Outcome(held.change, Status.BLOCKED, detail, "Stuck")
 
 
 def _given_up(outcome: Outcome, waited: timedelta) -> Outcome:

@@ -37,6 +37,7 @@ class Step:
     method: str
     part: str
     times: int
+    holding: str = ""
     act: Callable[[], None] | None = None
     status: int = 0
     body: object = None
@@ -44,7 +45,12 @@ class Step:
 
     def concerns(self, call: Call) -> bool:
         """Tell whether this is about a call."""
-        return self.times > 0 and self.method == call.method and self.part.lower() in call.path
+        return (
+            self.times > 0
+            and self.method == call.method
+            and self.part.lower() in call.path
+            and self.holding in json.dumps(call.body)
+        )
 
 
 @dataclass
@@ -64,26 +70,23 @@ class Wire:
         code: str = "",
         *,
         times: int = 1,
+        holding: str = "",
         text: str = "made up",
         body: object = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Answer the next calls whose path holds `part` without asking Azure."""
+        """Answer the next calls whose path holds `part`, and body `holding`, without Azure."""
         content = body if body is not None else {"error": {"code": code, "message": text}}
-        step = Step(method, part, times, None, status, content, headers or {})
+        step = Step(method, part, times, holding, None, status, content, headers or {})
         self.steps.append(step)
 
     def before(self, method: str, part: str, act: Callable[[], None], *, times: int = 1) -> None:
         """Let somebody act just before the next calls whose path holds `part`."""
-        self.steps.append(Step(method, part, times, act))
+        self.steps.append(Step(method, part, times, act=act))
 
     def clear(self) -> None:
         """Let everything pass again."""
         self.steps.clear()
-
-    def since(self, start: int = 0) -> list[str]:
-        """Return the calls from a place in the log on, as `METHOD last/segments`."""
-        return [f"{call.method} {call.path}" for call in self.calls[start:]]
 
     @property
     def writes(self) -> list[Call]:
