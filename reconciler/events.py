@@ -13,11 +13,12 @@ from typing import Final
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold
 from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
-from reconciler.policy.language import Policy
+from reconciler.policy.language import Grant, Policy
 
 _SUCCESS: Final = frozenset(
     f"microsoft.resources.resource{what}success" for what in ("write", "delete", "action")
 )
+_ACTION: Final = "microsoft.resources.resourceactionsuccess"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,17 @@ class Watch:
         if place is None:
             return ()
         named = dict.fromkeys(self._named(place, event))
-        return tuple(Request(one, since=event.time) for one in named)
+        since = _aware(event.time)
+        return tuple(Request(one, since=since) for one in named)
 
     def _named(self, place: ResourceId, event: Event) -> Iterator[ResourceId]:
         if place.is_type(ROLE_ASSIGNMENT):
             if self._may_grant_at(place.scope) and not self._own(event):
                 yield place
             return
-        if not any(subscription.contains(place) for subscription in self.subscriptions):
+        if _may_change_scopes(event) and self._is_scope(place):
+            yield place
+        if not self._watches(place):
             return
         if place.is_type(USER_ASSIGNED_IDENTITY):
             if any(identity.id == place for identity in self.policy.identities.values()):
@@ -69,6 +73,28 @@ class Watch:
             if fold(one.type) in types:
                 yield one
             one = one.parent
+
+    def _is_scope(self, place: ResourceId) -> bool:
+        """Tell whether a place is to be swept: what was granted in it may have gone with it.
+
+        What a placeholder stands for is near its subject, whose own events name it.
+        """
+        if not place.blocks:
+            return self._watches(place)
+        scopes = (grant.scope for grant in self._grants() if "{" not in grant.scope)
+        return self._may_grant_at(place) and any(
+            place.contains(ResourceId.parse(scope)) for scope in scopes
+        )
+
+    def _grants(self) -> Iterator[Grant]:
+        for rule in self.policy.rules:
+            if rule.system:
+                yield from rule.system.grants
+        for identity in self.policy.identities.values():
+            yield from identity.grants
+
+    def _watches(self, place: ResourceId) -> bool:
+        return any(subscription.contains(place) for subscription in self.subscriptions)
 
     def _may_grant_at(self, scope: ResourceId) -> bool:
         return any(rail.scope.contains(scope) for rail in self.policy.guardrails.grants)
@@ -110,6 +136,13 @@ def _place(event: Event) -> ResourceId | None:
     return None
 
 
+def _may_change_scopes(event: Event) -> bool:
+    """Tell a write, a delete and a move from the many actions that leave a scope as it is."""
+    operation = event.data.get("operationName")
+    moves = isinstance(operation, str) and "/moveresources/" in fold(operation)
+    return moves or fold(event.type) != _ACTION
+
+
 def _object(value: object) -> Mapping[str, object]:
     """Return a part that may be an object or, in old schema versions, JSON in a string."""
     if isinstance(value, str):
@@ -125,4 +158,9 @@ def _time(text: object) -> datetime | None:
         time = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
+    return _aware(time)
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    """Take a time without zone for UTC; the trigger's own decoder hands such times over."""
     return time.replace(tzinfo=time.tzinfo or UTC) if time else None

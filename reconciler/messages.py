@@ -26,7 +26,7 @@ def decode(text: str) -> Request:
     """Read a message back; raises `MessageError` naming what is wrong with it."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MessageError(f"the message is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise MessageError("the message is not a JSON object with an `id`")

@@ -1,0 +1,77 @@
+"""No event, be it malformed or forged, raises or asks for what is not ours."""
+
+from datetime import datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler import events, messages
+from reconciler.events import Event
+from reconciler.ids import ResourceId
+from reconciler.model import ROLE_ASSIGNMENT
+from tests import strategies
+from tests.unit.builders import APP, DATA, SUB, VM
+from tests.unit.test_events import VAULT, WATCH
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+near = st.sampled_from(
+    [
+        *(str(place) for place in (VM, APP, VAULT, DATA, SUB)),
+        f"{VM}/restart",
+        f"{VM}/extensions/agent",
+        f"{VAULT}/providers/{ROLE_ASSIGNMENT}/51bd7322f16e4dc98fa3d9648a75288b",
+    ]
+)
+texts = near | strategies.id_texts | st.text()
+kinds = st.builds(
+    "Microsoft.Resources.Resource{}{}".format,
+    st.sampled_from(("Write", "Delete", "Action")),
+    st.sampled_from(("Success", "Failure", "Cancel")),
+)
+data = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        ("resourceUri", "claims", "authorization", "httpRequest", "operationName"),
+        texts | json_values,
+    ),
+)
+bodies = json_values | st.fixed_dictionaries(
+    {},
+    optional={
+        "eventType": kinds | json_values,
+        "type": kinds | json_values,
+        "subject": texts | json_values,
+        "eventTime": st.datetimes().map(datetime.isoformat) | json_values,
+        "time": json_values,
+        "data": data | json_values,
+    },
+)
+
+
+@given(bodies)
+def test_no_body_raises(body: object) -> None:
+    """An exception would take the other events of a delivery down with it."""
+    told = events.decode(body)
+
+    if told:
+        WATCH.requests(told)
+
+
+@given(kinds, texts, st.none() | st.datetimes(), data)
+def test_only_what_is_ours_is_asked_for_and_can_be_queued(
+    kind: str, subject: str, time: datetime | None, content: dict[str, object]
+) -> None:
+    """Watched resources, policy's identities and places where policy may grant; nothing else."""
+    for request in WATCH.requests(Event(kind, subject, time, content)):
+        assert _is_ours(request.id)
+        assert messages.decode(messages.encode(request)) == request
+
+
+def _is_ours(place: ResourceId) -> bool:
+    if place.is_type(ROLE_ASSIGNMENT):
+        return DATA.contains(place.scope)
+    return SUB.contains(place) or DATA.contains(place)
