@@ -32,13 +32,8 @@ kinds = st.builds(
     st.sampled_from(("Write", "Delete", "Action")),
     st.sampled_from(("Success", "Failure", "Cancel")),
 )
-data = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(
-        ("resourceUri", "claims", "authorization", "httpRequest", "operationName"),
-        texts | json_values,
-    ),
-)
+NAMES = ("resourceUri", "claims", "authorization", "httpRequest", "operationName")
+data = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, texts | json_values))
 bodies = json_values | st.fixed_dictionaries(
     {},
     optional={
