@@ -50,6 +50,7 @@ class App:
     settings: Settings
     policy: Policy
     arm: Arm
+    credential: TokenCredential
     now: Callable[[], datetime] = utc_now
 
     def requests(self, event: Event) -> tuple[Request, ...]:
@@ -105,7 +106,7 @@ class App:
             )
         elif service:
             client = QueueClient(
-                service, QUEUE, credential=self._credential, message_encode_policy=encoding
+                service, QUEUE, credential=self.credential, message_encode_policy=encoding
             )
         else:
             raise SettingsError("AzureWebJobsStorage is not set, so nothing can be deferred")
@@ -145,10 +146,6 @@ class App:
         return Controller(self.arm, self.inventory, self.policy, self.terms, mode, self.now)
 
     @cached_property
-    def _credential(self) -> TokenCredential:
-        return sign_in(self.settings)
-
-    @cached_property
     def _watch(self) -> Watch:
         return Watch(self.policy, self.settings.subscriptions, self.settings.client_id)
 
@@ -167,8 +164,9 @@ def create(
     """
     told = told or settings.from_environment()
     policy = load.load((root or Path()) / told.policies)
-    arm = Arm(credential or sign_in(told), told.arm_endpoint, now, http)
-    return App(told, policy, arm, now)
+    credential = credential or sign_in(told)
+    arm = Arm(credential, told.arm_endpoint, now, http)
+    return App(told, policy, arm, credential, now)
 
 
 def _is_reconciled(place: ResourceId) -> bool:
