@@ -71,48 +71,44 @@ def _evidence(context: Context) -> dict[str, str]:
     }
 
 
-def resource_event(  # noqa: PLR0913 - the variable parts of an event
-    *,
-    verb: str,
-    resource: ids.ArmId,
-    operation: str,
-    action: str,
-    context: Context,
-    event_id: str,
-    tenant: str,
-    now: dt.datetime,
-    update: bool,
-) -> Event:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One write that succeeded: what events and the activity log tell about it."""
+
+    id: str
+    verb: str
+    """``Write``, ``Delete`` or ``Action``."""
+    resource: ids.ArmId
+    operation: str
+    action: str
+    """The authorized action; it differs where a group's deletion cascades."""
+    context: Context
+    at: dt.datetime
+    update: bool
+    """Whether an existing resource was written; events then include the request."""
+
+
+def resource_event(change: Change, tenant: str) -> Event:
     """Return one ``Microsoft.Resources.Resource{verb}Success`` event in Event Grid's schema.
 
     Writes spell the group ``resourcegroups``, deletes and actions ``resourceGroups`` (facts A1,
     documented samples); a POST's subject ends in its action (facts A1, third-party samples).
-
-    Args:
-        verb: ``Write``, ``Delete`` or ``Action``.
-        resource: the id written to.
-        operation: the operation name.
-        action: the authorized action; it differs where a group's deletion cascades.
-        context: the caller and request.
-        event_id: the event's own GUID.
-        tenant: the tenant's GUID.
-        now: the time of the event.
-        update: whether an existing resource was written (then the request is included).
     """
+    verb, resource, context = change.verb, change.resource, change.context
     uri = ids.respell(resource.text, "resourcegroups" if verb == "Write" else "resourceGroups")
-    subject = f"{uri}/{operation.split('/')[-2]}" if verb == "Action" else uri
+    subject = f"{uri}/{change.operation.split('/')[-2]}" if verb == "Action" else uri
     data: dict[str, Any] = {
-        "authorization": {"scope": uri, "action": action, "evidence": _evidence(context)},
-        "claims": claims(context.caller, tenant, now),
+        "authorization": {"scope": uri, "action": change.action, "evidence": _evidence(context)},
+        "claims": claims(context.caller, tenant, change.at),
         "correlationId": context.correlation_id,
         "resourceProvider": resource.type.partition("/")[0],
         "resourceUri": uri,
-        "operationName": operation,
+        "operationName": change.operation,
         "status": "Succeeded",
         "subscriptionId": resource.subscription,
         "tenantId": tenant,
     }
-    if context.method and (update or verb != "Write"):
+    if context.method and (change.update or verb != "Write"):
         # Creates carry none (facts B1, documented).
         data["httpRequest"] = {
             "clientRequestId": context.correlation_id,
@@ -123,8 +119,8 @@ def resource_event(  # noqa: PLR0913 - the variable parts of an event
     return {
         "subject": subject,
         "eventType": f"Microsoft.Resources.Resource{verb}Success",
-        "eventTime": stamp(now),
-        "id": event_id,
+        "eventTime": stamp(change.at),
+        "id": change.id,
         "data": data,
         "dataVersion": "2",
         "metadataVersion": "1",

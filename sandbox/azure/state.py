@@ -1,5 +1,6 @@
 """What the world consists of: principals, resources, role assignments, running operations."""
 
+import collections
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator
@@ -103,6 +104,22 @@ class Assignment:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Lock:
+    """A management lock on a subscription, a group or a resource."""
+
+    id: str
+    level: str
+    """``CanNotDelete`` or ``ReadOnly``."""
+    properties: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Notes and owners, when it was given any."""
+
+    @property
+    def scope(self) -> str:
+        """What it locks."""
+        return ids.parse(self.id).scope
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Operation:
     """An asynchronous operation, which succeeds when its time has come."""
 
@@ -119,6 +136,8 @@ class Assignments:
         self.by_triple: dict[tuple[str, str, str], Assignment] = {}
         self.by_scope: dict[str, dict[str, Assignment]] = {}
         self.by_principal: dict[str, dict[str, Assignment]] = {}
+        self.in_subscription: collections.Counter[str] = collections.Counter()
+        """How many there are in a subscription, at all its scopes."""
 
     def __iter__(self) -> Iterator[Assignment]:
         return iter(self.by_name.values())
@@ -129,6 +148,8 @@ class Assignments:
     def put(self, assignment: Assignment) -> None:
         """Store one, in place of the one with its name."""
         name = assignment.name.lower()
+        if name not in self.by_name:
+            self.in_subscription[ids.parse(assignment.scope).subscription.lower()] += 1
         self.by_name[name] = assignment
         self.by_triple[assignment.triple] = assignment
         self.by_scope.setdefault(assignment.scope.lower(), {})[name] = assignment
@@ -138,6 +159,7 @@ class Assignments:
         """Remove one that is there."""
         name = assignment.name.lower()
         del self.by_name[name]
+        self.in_subscription[ids.parse(assignment.scope).subscription.lower()] -= 1
         del self.by_triple[assignment.triple]
         for index, key in (
             (self.by_scope, assignment.scope.lower()),

@@ -5,21 +5,19 @@ all of it: handlers are short and never sleep, so nothing is gained by a finer o
 """
 
 import collections
-import contextlib
 import dataclasses
 import datetime as dt
-import random
-import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.azure import eventgrid, ids
-from sandbox.azure.eventgrid import Context, Event
+from sandbox.azure import ids
+from sandbox.azure.eventgrid import Context
+from sandbox.azure.feed import Feed
 from sandbox.azure.roles import BUILT_IN, Role
-from sandbox.azure.state import Assignment, Assignments, Operation, Principal, Resource
+from sandbox.azure.state import Assignment, Assignments, Lock, Operation, Principal, Resource
 
-_GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
+_DEFINITION = "Microsoft.Authorization/roleDefinitions"
+_LOCK = "Microsoft.Authorization/locks"
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _LOG_LENGTH = 1_000_000
 
@@ -40,7 +38,7 @@ class Request:
     at: dt.datetime
 
 
-class World:
+class World(Feed):
     """Subscriptions, groups, resources, principals and role assignments of one tenant."""
 
     def __init__(
@@ -59,11 +57,9 @@ class World:
             operation_delay: seconds until an asynchronous operation has succeeded.
             replication_delay: seconds until role assignments know a new principal.
         """
-        self.now = clock
-        self.random = random.Random(seed)
+        super().__init__(clock, seed)
         self.operation_delay = dt.timedelta(seconds=operation_delay)
         self.replication_delay = dt.timedelta(seconds=replication_delay)
-        self.tenant = self.guid()
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
@@ -75,83 +71,23 @@ class World:
         self.resources: dict[str, Resource] = {}
         self.principals: dict[str, Principal] = {}
         self.assignments = Assignments()
+        self.assignment_limits: dict[str, int] = {}
+        """How many role assignments a subscription may hold, where it is not the usual number."""
         self.roles: dict[str, Role] = {role.guid: role for role in BUILT_IN}
+        self.locks: dict[str, Lock] = {}
+        """Management locks by lower-case id."""
+        self.role_filter_delay = dt.timedelta()
+        """A switch: how long a custom role just written is missing from filtered lists."""
+        self.credential_write_time = dt.timedelta()
+        """A switch: how long a federated credential's write keeps others from its identity."""
         self.operations: dict[str, Operation] = {}
         self.snapshots: dict[str, list[dict[str, Any]]] = {}
         """Results of Resource Graph that are being paged."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
-        self._lock = threading.RLock()
-        self._depth = 0
-        self._outbox: collections.deque[Event] = collections.deque()
-        self._subscribers: list[Callable[[Event], None]] = []
         self.operator = self.new_principal("operator", secret=self.guid())
         self.app = self.operator
         """The principal that the application signs in as; the seed gives it an identity."""
         self._context = Context(self.operator)
-        self._cascading = False
-
-    # Clock, chance and feed.
-
-    def guid(self) -> str:
-        """Return a new GUID from the seeded source."""
-        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-
-    def subscribe(self, callback: Callable[[Event], None]) -> None:
-        """Call back with every event, after the write is done and the lock released.
-
-        The writer's answer waits for it, so a callback should only take the event and return.
-        """
-        self._subscribers.append(callback)
-
-    @contextlib.contextmanager
-    def transaction(self, context: Context | None = None) -> Iterator[None]:
-        """Hold the world for one piece of work; its events are delivered afterwards."""
-        with self._lock:
-            outer = self._context
-            self._context = context or outer
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                self._context = outer
-                outermost = self._depth == 0
-        if outermost:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        while self._outbox:
-            try:
-                event = self._outbox.popleft()
-            except IndexError:  # Another thread was faster.
-                return
-            for callback in self._subscribers:
-                callback(event)
-
-    def authorize(self, right: Assignment, role_name: str) -> None:
-        """Note in the running transaction which assignment allowed it; events show it."""
-        self._context = dataclasses.replace(self._context, right=right, role_name=role_name)
-
-    def _emit(
-        self, verb: str, resource: ids.ArmId, kind: str, *, action: str = "", update: bool = True
-    ) -> None:
-        # Topics are subscriptions: what happens above them reaches nobody.
-        if not self._subscribers or not resource.subscription:
-            return
-        operation = f"{kind}/{action or verb.lower()}"
-        self._outbox.append(
-            eventgrid.resource_event(
-                verb=verb,
-                resource=resource,
-                operation=operation,
-                action=_GROUP_DELETE if self._cascading else operation,
-                context=self._context,
-                event_id=self.guid(),
-                tenant=self.tenant,
-                now=self.now(),
-                update=update,
-            )
-        )
 
     # Directory.
 
@@ -250,23 +186,44 @@ class World:
 
     def remove_group(self, group: Resource) -> None:
         """Delete a resource group with all that is in it."""
-        self._cascading = True
-        try:
+        with self._cascade():
             for resource in list(self.members[group.id.key].values()):
                 if resource.id.key in self.resources:
                     self.remove(resource)
             self._remove_assignments_below(group.id.key)
             del self.groups[group.id.key], self.members[group.id.key]
             self._emit("Delete", group.id, group.type)
-        finally:
-            self._cascading = False
 
     @staticmethod
     def group_key(resource: ids.ArmId) -> str:
         """Return the lower-case id of a resource's group."""
         return f"/subscriptions/{resource.subscription}/resourcegroups/{resource.group}".lower()
 
-    # Role assignments.
+    # Locks, roles and role assignments.
+
+    def put_lock(self, lock: Lock) -> None:
+        """Create or change a management lock."""
+        lock_id = ids.parse(lock.id)
+        update = lock_id.key in self.locks
+        self.locks[lock_id.key] = lock
+        self._emit("Write", lock_id, _LOCK, update=update)
+
+    def remove_lock(self, lock: Lock) -> None:
+        """Delete a management lock."""
+        lock_id = ids.parse(lock.id)
+        del self.locks[lock_id.key]
+        self._emit("Delete", lock_id, _LOCK)
+
+    def put_role(self, role: Role, definition: ids.ArmId) -> None:
+        """Create or change a custom role, by the id under which it was written."""
+        update = role.guid in self.roles
+        self.roles[role.guid] = role
+        self._emit("Write", definition, _DEFINITION, update=update)
+
+    def remove_role(self, role: Role, definition: ids.ArmId) -> None:
+        """Delete a custom role."""
+        del self.roles[role.guid]
+        self._emit("Delete", definition, _DEFINITION)
 
     def put_assignment(self, assignment: Assignment) -> None:
         """Create or update a role assignment."""
