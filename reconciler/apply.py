@@ -90,7 +90,7 @@ class Applier:
         if refused and refused.status in _REFUSED and len(now) > 1:
             self._patch_one_by_one(self.resource, now)
         elif refused:
-            self.outcomes += [_failed(change, refused) for change in now]
+            self.outcomes += [self._refused(change, refused) for change in now]
         self._defer(later)
 
     def _patch_one_by_one(self, resource: Resource, changes: list[IdentityChange]) -> None:
@@ -98,7 +98,7 @@ class Applier:
         for position, change in enumerate(changes):
             refused = self._patch_once(resource, [change])
             if refused:
-                self.outcomes.append(_failed(change, refused))
+                self.outcomes.append(self._refused(change, refused))
             else:
                 self._defer(changes[position + 1 :])
                 return
@@ -111,7 +111,7 @@ class Applier:
             return Conflict(f"{error} (it went away meanwhile)", code=error.code)
         except ArmError as error:
             # What was seen is no longer there, and nothing more is written because of it.
-            self.overtaken = error.status == _CHANGED
+            self.overtaken = self.overtaken or error.status == _CHANGED
             return error
         self.outcomes += [Outcome(change, Status.DONE) for change in changes]
         return None
@@ -126,11 +126,14 @@ class Applier:
         try:
             call(*args, **kwargs)
         except ArmError as error:
-            if isinstance(error, Rejected):
-                self.rejected = self.rejected or error
-            self.outcomes.append(_failed(change, error))
+            self.outcomes.append(self._refused(change, error))
         else:
             self.outcomes.append(Outcome(change, Status.DONE))
+
+    def _refused(self, change: Change, error: ArmError) -> Outcome:
+        if isinstance(error, Rejected):
+            self.rejected = self.rejected or error
+        return _failed(change, error)
 
 
 def _failed(change: Change, error: ArmError) -> Outcome:

@@ -4,7 +4,7 @@ The index is stale by up to minutes, so it only ever nominates: what it names is
 and what it does not name is not thereby absent. Ids enter queries through `_quoted` alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +28,10 @@ class Inventory:
     arm: Arm
     subscriptions: tuple[ResourceId, ...]
 
-    def resources(self, types: Iterable[str]) -> tuple[Resource, ...]:
+    def resources(self, types: Collection[str]) -> tuple[Resource, ...]:
         """Return all resources of some types, with their identities."""
+        if not types:
+            return ()
         listed = ", ".join(_quoted(fold(name)) for name in sorted(types))
         rows = self._rows(f"resources | where type in~ ({listed}) | project {_COLUMNS}")
         return tuple(answers.resource(row) for row in rows)

@@ -7,7 +7,7 @@ and each is then reconciled from fresh reads.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,7 +43,8 @@ class Sweep:
     def nominate(self, scope: ResourceId | None = None) -> Result:
         """Return a request for all, or all about a scope, that is not as it should be.
 
-        Unwanted rights may go, unless the sweep would take more than `maxRemovals` allows.
+        Unwanted rights may go, unless the sweep would take more than `maxRemovals` allows. Counted
+        are also those of what policy no longer speaks of at all.
         """
         began = self.now()
         index = _Index(
@@ -51,21 +52,28 @@ class Sweep:
             self.inventory.assignments(),
             {identity.id: identity for identity in self.inventory.identities()},
         )
-        types = {name for rule in self.policy.rules for name in rule.match.type}
-        resources = self.inventory.resources(types) if types else ()
-        plans = [self._plan(resource, index, began) for resource in resources]
-        plans += [
-            self._plan(index.identities[identity.id], index, began)
-            for identity in self.policy.identities.values()
-            if identity.id in index.identities
+        wanted_ids = [identity.id for identity in self.policy.identities.values()]
+        named = {*wanted_ids, *index.ours}
+        subjects: list[Resource | UserIdentity] = [
+            *self.inventory.resources(self._types(index)),
+            *(one for one in index.identities.values() if one.id in named),
         ]
-        removals = self._removals(plans, len(index.ours))
-        named = [one.id for one in plans if _needs_a_look(one)]
-        named += [identity.id for identity in self.policy.identities.values()]
-        named += self._unexplained(index, {resource.id for resource in resources})
-        chosen = dict.fromkeys(one for one in named if self._about(one, scope))
+        plans = {one.id: self._plan(one, index, began) for one in subjects}
+        removals = self._removals(plans.values(), sum(map(len, index.ours.values())))
+        wrong = [one.id for one in plans.values() if _needs_a_look(one)]
+        missed = self._missed(index, plans)
+        chosen = [
+            Request(one, began, removals if one in plans else None)
+            for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
+            if self._about(one, scope)
+        ]
         _log.info("sweep of %s: %d of %d nominated", scope or "all", len(chosen), len(plans))
-        return Result(requests=tuple(Request(one, began, removals) for one in chosen))
+        return Result(requests=tuple(chosen))
+
+    def _types(self, index: "_Index") -> set[str]:
+        """Return the types of what policy speaks of, and of what still holds a right of ours."""
+        marked = {one.type for one in index.ours if fold(one.type) in API_VERSIONS}
+        return marked | {name for rule in self.policy.rules for name in rule.match.type}
 
     def _plan(self, subject: Resource | UserIdentity, index: "_Index", at: datetime) -> Plan:
         desired = desired_of(self.policy, subject)
@@ -79,7 +87,7 @@ class Sweep:
         request = Request(subject.id, removals=self.terms.digest)
         return plan(desired, observed, request, self.terms)
 
-    def _removals(self, plans: Sequence[Plan], ours: int) -> str | None:
+    def _removals(self, plans: Iterable[Plan], ours: int) -> str | None:
         """Return the digest under which unwanted rights may go, none where they are too many."""
         limits = self.policy.guardrails.max_removals
         allowed = max(limits.count, ours * limits.percent // 100)
@@ -94,11 +102,14 @@ class Sweep:
         )
         return None
 
-    def _unexplained(self, index: "_Index", known: set[ResourceId]) -> Iterator[ResourceId]:
-        """Yield what markers of ours name and the index did not show: gone, or no longer wanted."""
+    def _missed(self, index: "_Index", known: Container[ResourceId]) -> Iterator[ResourceId]:
+        """Yield what markers of ours name and the index does not show: gone, or very young.
+
+        It is asked for without leave to remove: what is gone needs none, and what is not gone was
+        not counted against the limit.
+        """
         for named in index.ours:
-            readable = fold(named.type) in API_VERSIONS or named.is_type(USER_ASSIGNED_IDENTITY)
-            if named not in known and readable and self.terms.watches(named):
+            if named not in known and _is_readable(named) and self.terms.watches(named):
                 yield named
 
     def _about(self, one: ResourceId, scope: ResourceId | None) -> bool:
@@ -135,6 +146,10 @@ class _Index:
         for assignment in self.ours.get(subject.id, ()):
             if assignment.principal != principal:
                 yield assignment
+
+
+def _is_readable(one: ResourceId) -> bool:
+    return fold(one.type) in API_VERSIONS or one.is_type(USER_ASSIGNED_IDENTITY)
 
 
 def _needs_a_look(one: Plan) -> bool:

@@ -97,7 +97,8 @@ class Controller:
 
     def _write(self, changes: Sequence[Change], observed: Observed, run: Run) -> Applier:
         """Apply changes, except those that another writer keeps undoing."""
-        contended = [change for change in changes if self.contention.contended(change)]
+        incarnation = observed.incarnation
+        contended = [one for one in changes if self.contention.contended(one, incarnation)]
         for change in contended:
             detail = "made three times within an hour, and undone each time by somebody else"
             run.outcomes.append(Outcome(change, Status.BLOCKED, detail, "Contended"))
@@ -107,7 +108,7 @@ class Controller:
         run.outcomes += applier.outcomes
         for outcome in applier.outcomes:
             if outcome.status is Status.DONE and outcome.change:
-                self.contention.made(outcome.change)
+                self.contention.made(outcome.change, incarnation)
         if applier.rejected:
             raise applier.rejected
         return applier

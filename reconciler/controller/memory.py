@@ -56,21 +56,26 @@ class Contention:
     _made: OrderedDict[str, deque[datetime]] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
-    def contended(self, change: Change) -> bool:
-        """Tell whether the change was made so often that another writer must be undoing it."""
+    def contended(self, change: Change, incarnation: str | None = None) -> bool:
+        """Tell whether the change was made so often that another writer must be undoing it.
+
+        A machine that was rebuilt is another one: what it is given is no repetition.
+        """
         with self._lock:
-            made = self._made.get(_key(change), deque())
+            made = self._made.get(_key(change, incarnation), deque())
             while made and self.now() - made[0] > _HOUR:
                 made.popleft()
             return len(made) >= _MOST_IN_AN_HOUR
 
-    def made(self, change: Change) -> None:
+    def made(self, change: Change, incarnation: str | None = None) -> None:
         """Remember a change that was made."""
+        key = _key(change, incarnation)
         with self._lock:
-            self._made.setdefault(_key(change), deque(maxlen=_MOST_IN_AN_HOUR)).append(self.now())
+            self._made.setdefault(key, deque(maxlen=_MOST_IN_AN_HOUR)).append(self.now())
             while len(self._made) > _ENTRIES:
                 self._made.popitem(last=False)
 
 
-def _key(change: Change) -> str:
-    return repr(sorted(describe(change).items(), key=lambda item: item[0])).lower()
+def _key(change: Change, incarnation: str | None) -> str:
+    described = sorted(describe(change).items(), key=lambda item: item[0])
+    return repr((incarnation, described)).lower()

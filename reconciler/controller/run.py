@@ -31,6 +31,9 @@ GIVE_UP_ON_PRINCIPAL: Final = timedelta(minutes=10)
 # A right that was granted a moment ago may need this long to be effective (facts B4).
 LOOK_AT_RIGHTS_AGAIN: Final = timedelta(minutes=10)
 _SHORTEST: Final = timedelta(seconds=1)
+_TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
+# After these the next list must show it, whoever wrote it.
+_WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class Run:
     def may_look_again(self) -> bool:
         """Whether looking again at once can show something new: only time mends the others."""
         met = {outcome.status for outcome in self.outcomes}
-        return Status.AGAIN not in met and bool(met & {Status.DONE, Status.CONFLICT})
+        return Status.AGAIN not in met and bool(met & {*_WRITTEN, Status.CONFLICT})
 
     def forget_conflicts(self) -> None:
         """Drop outcomes of writes that another writer overtook: the next look decides anew."""
@@ -124,7 +127,7 @@ class Run:
     def _delays(self, now: datetime, waited: timedelta, *, writes: bool) -> Iterator[timedelta]:
         usual = min(max(FIRST_DELAY, waited), LAST_DELAY)
         for outcome in self.outcomes:
-            if outcome.status in {Status.AGAIN, Status.CONFLICT}:
+            if outcome.status in _TO_REPEAT:
                 yield outcome.retry_after or usual
             elif outcome.code == AUTHORIZATION_FAILED and waited < LOOK_AT_RIGHTS_AGAIN:
                 yield LOOK_AT_RIGHTS_AGAIN
@@ -135,7 +138,10 @@ class Run:
                 yield held.until - now
             elif waited < GIVE_UP:
                 yield usual
-        if waited < GIVE_UP and any(self._may_come(one) for one in self.plans[-1].changes):
+        # A copy that is due anyway will also see what may have come until then.
+        tried = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
+        changes = () if tried or waited >= GIVE_UP else self.plans[-1].changes
+        if any(self._may_come(change) for change in changes):
             yield usual
 
     def _may_come(self, change: Change) -> bool:
@@ -146,7 +152,7 @@ class Run:
         """
         outcome = self._outcome(change)
         if outcome:
-            return outcome.status is Status.DONE
+            return outcome.status in _WRITTEN
         blocked = any(one.status is Status.BLOCKED for one in self.outcomes)
         waiting = isinstance(change, CreateAssignment) and change.principal is None
         return not (waiting and blocked)
@@ -166,7 +172,7 @@ def _stuck(held: Withheld, waited: timedelta) -> Outcome:
 
 def _given_up(outcome: Outcome, waited: timedelta) -> Outcome:
     limit = GIVE_UP_ON_PRINCIPAL if outcome.code == PRINCIPAL_NOT_FOUND else GIVE_UP
-    if outcome.status not in {Status.AGAIN, Status.CONFLICT} or waited < limit:
+    if outcome.status not in _TO_REPEAT or waited < limit:
         return outcome
     detail = f"given up after {waited}: {outcome.detail}"
     return replace(outcome, status=Status.BLOCKED, detail=detail, retry_after=None)

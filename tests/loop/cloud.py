@@ -291,3 +291,7 @@ def holds(plan: Plan) -> set[Hold]:
 def blocked(results: list[Result]) -> list[Outcome]:
     """Return the outcomes of the last result that need a person."""
     return [one for one in results[-1].outcomes if one.status is Status.BLOCKED]
+
+
+def void(_: object) -> None:
+    """Drop what a move of somebody returns."""

@@ -19,6 +19,7 @@ from tests.loop.cloud import (
     named,
     policy,
     rule,
+    void,
 )
 
 OWN = {("Reader", "rg-app")}
@@ -309,10 +310,6 @@ def test_a_machine_rebuilt_before_the_patch_is_granted_nothing_by_the_old_plan(
 
     assert calls[patched + 1].method == "GET"
     assert steady.rights(steady.principal()) == OWN
-
-
-def void(_: object) -> None:
-    """Drop what a move returns."""
 
 
 def test_a_machine_that_vanishes_before_the_patch_is_looked_at_again(steady: Cloud) -> None:
