@@ -30,14 +30,14 @@ def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -
     """Return what would have to change for the subject to be as policy wants it."""
     steps: list[Change | Withheld] = []
     seen: list[str] = []
-    system_hold = None
+    system = None
     if isinstance(observed.subject, Resource):
         identities = IdentityPlanner(observed.subject, observed, request, terms)
         steps += identities.steps(desired)
         seen += identities.seen
-        system_hold = next(
+        system = next(
             (
-                step.hold
+                step
                 for step in steps
                 if isinstance(step, Withheld)
                 and isinstance(step.change, AttachIdentity)
@@ -45,7 +45,7 @@ def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -
             ),
             None,
         )
-    assignments = AssignmentPlanner(observed, request, terms, system_hold)
+    assignments = AssignmentPlanner(observed, request, terms, system)
     steps += assignments.steps(desired)
     seen += assignments.seen
     changes = [step for step in steps if not isinstance(step, Withheld)]

@@ -58,12 +58,12 @@ MOVE_FACTOR: Final = 5
 
 @dataclass
 class AssignmentPlanner:
-    """Plans the assignments of one subject; `system_hold` is why its identity stays off."""
+    """Plans the assignments of one subject; `system` is why its identity stays off."""
 
     observed: Observed
     request: Request
     terms: Terms
-    system_hold: Hold | None = None
+    system: Withheld | None = None
     seen: list[str] = field(default_factory=list)
 
     def steps(self, desired: Desired) -> Iterator[Step]:
@@ -96,7 +96,9 @@ class AssignmentPlanner:
         elif step:
             foreign = found is not None and not self.terms.ownership.may_write(found)
             hold = Hold.FOREIGN_CONDITION if foreign else self._hold_on_grant(wanted, step.marker)
-            yield Withheld(step, hold) if hold else step
+            # A right waits for as long as the identity that receives it.
+            until = self.system.until if self.system and self.system.hold is hold else None
+            yield Withheld(step, hold, until=until) if hold else step
 
     def _difference(
         self, grant: Grant, found: RoleAssignment | None
@@ -122,8 +124,8 @@ class AssignmentPlanner:
             hold = hold or self.terms.hold_on_place(subject.id)
         if parse(marker) is None:
             hold = hold or Hold.NO_ROOM_FOR_MARKER
-        if subject.principal is None:
-            hold = hold or self.system_hold
+        if subject.principal is None and self.system:
+            hold = hold or self.system.hold
         return hold or self.terms.hold_on_grant(wanted.what.role, wanted.what.scope)
 
     def _hold_on_subject(self, principal: str | None) -> Hold | None:
