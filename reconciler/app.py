@@ -65,17 +65,17 @@ class App:
             return Result(outcomes=(Outcome(None, Status.BLOCKED, refusal, "NotWatched"),))
         if request.id.is_type(ROLE_ASSIGNMENT):
             return AssignmentSearch(self.controller).reconcile(request)
-        if _is_reconciled(request.id):
+        if is_reconciled(request.id):
             return self.controller.reconcile(request)
         return self.sweep(request.id)
 
     def refusal(self, place: ResourceId) -> str | None:
         """Return why an id is not for us to look at, or none; an id may come from anybody."""
-        if self.settings.watches(place) and (_is_reconciled(place) or not place.blocks):
+        if self.settings.watches(place) and (is_reconciled(place) or not place.blocks):
             return None
         # A scope at which policy may grant is swept, wherever it lies.
         scope = place.scope if place.is_type(ROLE_ASSIGNMENT) else place
-        if not _is_reconciled(place) and self.terms.may_write_at(scope):
+        if not is_reconciled(place) and self.terms.may_write_at(scope):
             return None
         if self.settings.watches(place):
             return f"{place}: resources of type {place.type} are not supported"
@@ -169,7 +169,7 @@ def create(
     return App(told, policy, arm, credential, now)
 
 
-def _is_reconciled(place: ResourceId) -> bool:
+def is_reconciled(place: ResourceId) -> bool:
     """Tell whether an id is a resource or identity that can be brought to what policy asks."""
     return fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY)
 

@@ -100,7 +100,7 @@ def _said(error: Exception) -> list[str]:
         case Rejected():
             return [f"{error}; this is a bug of identity-reconciler, please report it"]
         case ArmError(code=code) if code in _NEXT_STEPS:
-            return [f"{error}; {_NEXT_STEPS[code]}"]
+            return [f"{str(error).rstrip('.')}; {_NEXT_STEPS[code]}"]
         case ReconcilerError():
             return [str(error)]
         case _:

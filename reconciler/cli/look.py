@@ -9,7 +9,6 @@ from typing import Annotated, Final
 import typer
 
 from reconciler import app as application
-from reconciler import model
 from reconciler.app import App
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
@@ -64,7 +63,7 @@ class Look:
 
     def _at(self, subject: ResourceId, found: dict[ResourceId, Finding]) -> Finding:
         if subject not in found:
-            with terminal.busy(f"reading {subject}"):
+            with terminal.busy(f"reading {subject.name}"):
                 found[subject] = _patiently(lambda: self._finding(subject))
         return found[subject]
 
@@ -88,7 +87,7 @@ def parse(app: App, texts: Sequence[str]) -> Look:
         refusal = app.refusal(subject)
         if refusal:
             raise ReconcilerError(refusal)
-        if not subject.blocks or subject.is_type(model.ROLE_ASSIGNMENT):
+        if not application.is_reconciled(subject):
             raise ReconcilerError(
                 f"{subject} is no virtual machine or user-assigned identity; give the ids of those"
             )

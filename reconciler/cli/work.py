@@ -39,16 +39,17 @@ class Work:
         while pending:
             pending.sort(key=lambda item: item[0])
             due, request, why = pending.pop(0)
-            if due > end:
-                terminal.tell(f"stopped waiting after {self.minutes:g} minutes: {why}")
-                return
             _wait(due, why)
-            with terminal.busy(f"working on {request.id}"):
+            with terminal.busy(f"working on {request.id.name}"):
                 result = self.app.handle(request)
             self._take(request.id, result)
             if result.again and result.again_after and _is_worth_waiting(result):
                 due = time.monotonic() + result.again_after.total_seconds()
-                pending.append((due, result.again, f"{request.id.name}: {_why(result)}"))
+                why = f"{request.id.name}: {_why(result)}"
+                if due <= end:
+                    pending.append((due, result.again, why))
+                else:
+                    terminal.tell(f"not waited for: {why}")
 
     def _take(self, subject: ResourceId, result: Result) -> None:
         for outcome in result.outcomes:

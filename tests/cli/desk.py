@@ -1,0 +1,138 @@
+"""A desk: the real command in a process of its own, and a hand that works on Azure itself."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.conftest import ROOT
+
+SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
+APP_GROUP = f"{SUB}/resourceGroups/rg-app"
+DATA_GROUP = f"{SUB}/resourceGroups/rg-data"
+SHARED = (
+    f"{SUB}/resourceGroups/rg-id/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shared"
+)
+STRANGER = "99999999-9999-9999-9999-999999999999"
+COMMAND = [sys.executable, "-m", "reconciler"]
+_ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments"
+
+POLICY = f"""\
+version: 1
+identities:
+  shared:
+    id: {SHARED}
+    mode: repair
+    grants:
+      - {{role: Storage Blob Data Reader, scope: {DATA_GROUP}}}
+rules:
+  - name: machines
+    mode: repair
+    within: [{APP_GROUP}]
+    match: {{type: Microsoft.Compute/virtualMachines, name: [vm-*]}}
+    attach: [shared]
+    allowDefaultChange: true
+    system:
+      grants:
+        - {{role: Reader, scope: "{{resourceGroup}}"}}
+"""
+
+GUARDRAILS = f"""\
+version: 1
+grants:
+  - {{scope: {APP_GROUP}, roles: [Reader]}}
+  - {{scope: {DATA_GROUP}, roles: [Storage Blob Data Reader]}}
+identities: [{SUB}/resourceGroups/rg-id]
+"""
+
+
+def machine(name: str) -> str:
+    """Return a machine's id."""
+    return f"{APP_GROUP}/providers/Microsoft.Compute/virtualMachines/{name}"
+
+
+def reconciler(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with these settings and no others of its own."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(settings),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a desk; a warning, as of an open connection, is then told."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    return {**kept, "PYTHONWARNINGS": "default", **settings}
+
+
+def exported(env_sh: Path) -> dict[str, str]:
+    """Read the exports that the sandbox wrote."""
+    words = shlex.split(env_sh.read_text("utf-8"))
+    return dict(word.split("=", 1) for word in words if word != "export")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A running sandbox, policy that lies beside it, and the settings that lead there."""
+
+    settings: dict[str, str]
+    session: requests.Session
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run the command against the sandbox."""
+        return reconciler(*arguments, **{**self.settings, **settings})
+
+    def call(self, method: str, place: str, body: object = None) -> Any:  # noqa: ANN401 (JSON)
+        """Call ARM itself with the token of the identity endpoint."""
+        told = self.settings
+        mark = "&" if "?" in place else "?"
+        version = "2022-04-01" if _ASSIGNMENTS in place else "2024-07-01"
+        answer = self.session.request(
+            method,
+            f"{told['RECONCILER_ARM_ENDPOINT']}{place}{mark}api-version={version}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token()}"},
+            timeout=30,
+        )
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def create(self, name: str, **more: object) -> str:
+        """Create a machine and return its id."""
+        self.call("PUT", machine(name), {"location": "westeurope", "properties": {}, **more})
+        return machine(name)
+
+    def holders(self, scope: str) -> list[str]:
+        """Return the principals that hold a role assignment exactly there."""
+        rows = self.call("GET", f"{scope}{_ASSIGNMENTS}?$filter=atScope()")["value"]
+        return [
+            row["properties"]["principalId"]
+            for row in rows
+            if row["properties"]["scope"].lower() == scope.lower()
+        ]
+
+    def _token(self) -> str:
+        told = self.settings
+        answer = self.session.get(
+            told["IDENTITY_ENDPOINT"],
+            params={
+                "api-version": "2019-08-01",
+                "resource": told["RECONCILER_ARM_ENDPOINT"],
+                "client_id": told["RECONCILER_CLIENT_ID"],
+            },
+            headers={"X-IDENTITY-HEADER": told["IDENTITY_HEADER"]},
+            timeout=30,
+        )
+        return str(answer.json()["access_token"])

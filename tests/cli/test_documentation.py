@@ -1,0 +1,53 @@
+"""docs/cli.md names every command and option, and no other."""
+
+import re
+
+import pytest
+
+from reconciler.cli import main
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
+COMMANDS = {"validate", "plan", "apply"}
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return a help text."""
+    assert main([*arguments, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def documented() -> dict[str, set[str]]:
+    """Read the table of options."""
+    found: dict[str, set[str]] = {}
+    command = ""
+    for row in re.findall(r"^\| (?:`(\w+)`)? ?\| `(--\w+)` \|", PAGE, re.MULTILINE):
+        command = row[0] or command
+        found.setdefault(command, set()).add(row[1])
+    return found
+
+
+def test_the_commands_are_those_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has a section, a line in the summary and a help text."""
+    listed = shown(capsys).partition("Commands:")[2]
+
+    assert set(re.findall(r"^  (\w+) ", listed, re.MULTILINE)) == COMMANDS
+    assert set(re.findall(r"^reconciler (\w+) ", PAGE, re.MULTILINE)) == COMMANDS
+    assert set(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)) == COMMANDS | {"Options"}
+
+
+@pytest.mark.parametrize("command", ["reconciler", *sorted(COMMANDS)])
+def test_the_options_are_those_of_the_documentation(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None is missing on either side; every command has --help."""
+    text = shown(capsys, *([] if command == "reconciler" else [command]))
+
+    options = set(re.findall(r"^  (--\w+)", text, re.MULTILINE))
+    assert options | {"--help"} == documented()[command] | {"--help"}
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("identity-reconciler ")

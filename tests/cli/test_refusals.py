@@ -1,0 +1,145 @@
+"""What ends a command before anything is written: one clear line, exit code 1."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import main
+from tests.cli import desk
+from tests.cli.desk import APP_GROUP, COMMAND, SUB, Desk
+from tests.conftest import ROOT
+
+ELSEWHERE = "/subscriptions/22222222-2222-2222-2222-222222222222"
+
+
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [
+        ("vm-1", "must start with '/'"),
+        (f"{APP_GROUP}/../x", "is not an ARM id"),
+        (desk.machine("vm-1").replace(SUB, ELSEWHERE), "lies in no watched subscription"),
+        (f"{APP_GROUP}/providers/Microsoft.Web/sites/x", "is no virtual machine"),
+        (APP_GROUP, "is no virtual machine or user-assigned identity"),
+        (SUB, "is no virtual machine or user-assigned identity"),
+        (f"{APP_GROUP}/providers/Microsoft.Authorization/roleAssignments/x", "is no virtual"),
+    ],
+)
+def test_an_id_that_is_not_for_us_is_refused(cloud: Desk, subject: str, message: str) -> None:
+    """The message names the id."""
+    ended = cloud.run("plan", subject)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("error: ")
+    assert message in ended.stderr
+    assert subject in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"RECONCILER_OWNER": ""}, "error: RECONCILER_OWNER is not set"),
+        ({"RECONCILER_POLICIES": "/nowhere"}, "error: /nowhere:1:1: the policy folder"),
+        ({"IDENTITY_HEADER": "wrong"}, "error: signing in: cannot sign in"),
+        ({"RECONCILER_ARM_ENDPOINT": "https://127.0.0.1:1"}, "Azure could not be reached"),
+    ],
+)
+def test_what_is_not_set_up_is_named(cloud: Desk, settings: dict[str, str], message: str) -> None:
+    """No traceback, and no wait where nobody answered."""
+    ended = cloud.run("plan", desk.machine("vm-1"), **settings)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_debug_shows_where_an_error_comes_from(cloud: Desk) -> None:
+    """It may stand anywhere, such as at the end of the line that failed."""
+    ended = cloud.run("plan", desk.machine("vm-1"), "--debug", RECONCILER_OWNER="")
+
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("error: RECONCILER_OWNER")
+
+
+def test_audit_by_setting_refuses_to_apply(cloud: Desk) -> None:
+    """The message names the setting."""
+    ended = cloud.run("apply", desk.machine("vm-1"), "--yes", RECONCILER_MODE="audit")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "RECONCILER_MODE" in ended.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--format", "json"]])
+def test_without_a_terminal_apply_needs_yes(cloud: Desk, more: list[str]) -> None:
+    """Nobody can be asked."""
+    ended = cloud.run("apply", desk.machine("vm-1"), *more)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "--yes" in ended.stderr
+
+
+def test_another_plan_than_expected_is_not_applied(cloud: Desk) -> None:
+    """What was reviewed is what is done."""
+    subject = cloud.create("vm-unexpected")
+
+    ended = cloud.run("apply", subject, "--yes", "--expect", "0" * 64)
+
+    assert ended.returncode == 1
+    assert "fingerprint" in ended.stderr
+    assert "identity" not in cloud.call("GET", subject)
+
+
+def test_an_interrupt_in_the_wait_is_130(cloud: Desk) -> None:
+    """One line says so."""
+    subject = cloud.create("vm-interrupted")
+    settings = desk.environment({**cloud.settings, "RECONCILER_SETTLE": "600"})
+    with subprocess.Popen(
+        [*COMMAND, "apply", subject, "--yes"],
+        cwd=ROOT,
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        waiting = next(line for line in process.stderr if line.startswith("waiting "))
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+
+    assert "the resource is still being built" in waiting
+    assert (process.returncode, told) == (130, "interrupted; what was done so far stays\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["plan"], ["plan", "--nonsense"], ["validate", "a", "b"]]
+)
+def test_wrong_usage_is_1(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """2 is taken: it means drift."""
+    code = main(arguments)
+
+    told = capsys.readouterr().err
+    assert code == 1
+    assert told.startswith("error: ")
+    assert told.endswith("see reconciler --help\n")
+    assert len(told.splitlines()) == 1
+
+
+def test_without_its_extra_the_command_names_it(tmp_path: Path) -> None:
+    """The function package does not ship the command line's dependencies."""
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')\n", "utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "reconciler", "validate"],
+        cwd=ROOT,
+        env=desk.environment({"PYTHONPATH": str(tmp_path)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "install identity-reconciler with the extra `cli`" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -1,0 +1,168 @@
+"""`reconciler plan` and `apply` over the life of a machine."""
+
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+from tests.cli import desk
+from tests.cli.desk import APP_GROUP, COMMAND, DATA_GROUP, SHARED, STRANGER, Desk
+from tests.conftest import ROOT
+
+
+def test_a_new_machine_is_planned_applied_and_then_left_alone(cloud: Desk) -> None:
+    """2 while something is to change, 0 once it is done, and the plan is then empty."""
+    subject = cloud.create("vm-new")
+
+    before = cloud.run("plan", subject)
+    applied = cloud.run("apply", subject, "--yes")
+    after = cloud.run("plan", subject)
+
+    assert [ended.returncode for ended in (before, applied, after)] == [2, 0, 0]
+    assert before.stdout.splitlines()[0] == subject
+    assert SHARED in before.stdout
+    assert applied.stdout.splitlines()[-1] == "now: nothing to change"
+    assert after.stdout.splitlines()[-1] == "nothing to change"
+    identity = cloud.call("GET", subject)["identity"]
+    assert identity["principalId"] in cloud.holders(APP_GROUP)
+    (entry,) = identity["userAssignedIdentities"].values()
+    assert entry["principalId"] in cloud.holders(DATA_GROUP)
+
+
+def test_a_recreated_machine_gets_its_rights_back(cloud: Desk) -> None:
+    """The old principal's right goes, the new one's comes, once the machine has settled."""
+    subject = cloud.create("vm-rebuilt")
+    cloud.run("apply", subject, "--yes")
+    old = cloud.call("GET", subject)["identity"]["principalId"]
+    cloud.call("DELETE", subject)
+    cloud.create("vm-rebuilt")
+
+    ended = cloud.run("apply", subject, "--yes", RECONCILER_SETTLE="3")
+
+    assert ended.returncode == 0, ended.stderr
+    new = cloud.call("GET", subject)["identity"]["principalId"]
+    holders = cloud.holders(APP_GROUP)
+    assert new in holders
+    assert old not in holders
+
+
+def test_a_machine_that_settles_is_not_waited_for_without_time(cloud: Desk) -> None:
+    """What is withheld for now is left, and the exit code says so."""
+    subject = cloud.create("vm-young")
+
+    ended = cloud.run("apply", subject, "--yes", "--timeout", "0", RECONCILER_SETTLE="600")
+
+    assert ended.returncode == 2
+    assert "not waited for: vm-young: the resource is still being built" in ended.stderr
+    assert "  ! withheld: attach identity shared" in ended.stdout
+
+
+def test_what_was_reviewed_is_applied(cloud: Desk) -> None:
+    """The fingerprint of a plan is what `--expect` takes; JSON tells before, after, outcomes."""
+    subject = cloud.create("vm-reviewed")
+    settings = {"RECONCILER_SETTLE": "0"}
+    plan = json.loads(cloud.run("plan", subject, "--format", "json", **settings).stdout)
+
+    command = ["apply", subject, "--yes", "--expect", plan["fingerprint"], "--format", "json"]
+    ended = cloud.run(*command, **settings)
+
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, set(told)) == (0, {"before", "outcomes", "after"})
+    assert told["before"] == plan
+    assert {outcome["status"] for outcome in told["outcomes"]} == {"DONE"}
+    assert not any(told["after"]["summary"].values())
+
+
+def test_a_plan_as_json_has_the_keys_of_the_documentation(cloud: Desk) -> None:
+    """Programs read these."""
+    subject = cloud.create("vm-json")
+
+    plan = json.loads(cloud.run("plan", subject, "--format", "json").stdout)
+
+    assert set(plan) == {"fingerprint", "summary", "plans", "policy"}
+    keys = {"id", "exists", "fingerprint", "changes", "withheld", "wantedBy"}
+    assert all(set(each) == keys for each in plan["plans"])
+    assert [each["id"] for each in plan["plans"]] == [subject, SHARED]
+    steps = plan["plans"][0]["changes"]
+    steps += [held["change"] for held in plan["plans"][0]["withheld"]]
+    assert {(step["kind"], step.get("roleName")) for step in steps} == {
+        ("AttachIdentity", None),
+        ("CreateAssignment", "Reader"),
+    }
+    assert [each["name"] for each in plan["policy"]] == ["identity shared", "rule machines"]
+    origin = plan["policy"][1]["origin"]
+    assert origin == f"{cloud.settings['RECONCILER_POLICIES']}/machines.yaml:9"
+
+
+def test_a_plan_says_who_thereby_holds_the_rights(cloud: Desk) -> None:
+    """Whoever may write a resource chooses what it matches."""
+    subject = cloud.create("vm-held")
+
+    lines = cloud.run("plan", subject).stdout.splitlines()
+
+    at = next(number for number, line in enumerate(lines) if line.startswith("rule machines ("))
+    assert "machines.yaml:9)" in lines[at]
+    assert "Reader at {resourceGroup}" in lines[at]
+    assert lines[at + 1].startswith("  whoever can write Microsoft.Compute/virtualMachines named")
+    assert APP_GROUP in lines[at + 1]
+
+
+def test_what_another_made_is_untouched_and_told(cloud: Desk) -> None:
+    """Its marker is ours and its machine is gone, but its maker is somebody else."""
+    planned = cloud.run("plan", desk.machine("vm-once"))
+    applied = cloud.run("apply", desk.machine("vm-once"), "--yes")
+
+    assert (planned.returncode, applied.returncode) == (0, 0)
+    assert "  does not exist" in planned.stdout
+    assert "RECONCILER_MAKERS" in planned.stderr
+    assert STRANGER in cloud.holders(APP_GROUP)
+
+
+def test_an_answer_that_is_piped_is_plain(cloud: Desk) -> None:
+    """No colour codes, nothing wrapped, and no warning of an open connection."""
+    ended = cloud.run("plan", cloud.create("vm-piped"), COLUMNS="40")
+
+    assert "\x1b" not in ended.stdout
+    assert any(line.endswith(SHARED) for line in ended.stdout.splitlines())
+    assert "Warning" not in ended.stderr
+
+
+@pytest.mark.parametrize(("word", "code"), [("n", 1), ("y", 0)])
+def test_at_a_terminal_apply_asks(cloud: Desk, word: str, code: int) -> None:
+    """Only a yes writes; NO_COLOR leaves colours out there too."""
+    subject = cloud.create(f"vm-asked-{word}")
+    mine, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "apply", subject],
+        cwd=ROOT,
+        env=desk.environment({**cloud.settings, "NO_COLOR": "1", "TERM": "xterm"}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        os.write(mine, f"{word}\n".encode())
+        shown = _read(mine)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == code
+    assert "Carry this out? [y/N]" in told
+    assert "\x1b[3" not in shown
+    assert ("identity" in cloud.call("GET", subject)) is (word == "y")
+
+
+def _read(terminal: int) -> str:
+    """Read all that a process writes to its terminal until it ends."""
+    read = b""
+    with os.fdopen(terminal, "rb", buffering=0) as stream:
+        while True:
+            try:
+                part = stream.read(4096)
+            except OSError:  # Linux says so at the end of a terminal.
+                part = b""
+            if not part:
+                return read.decode()
+            read += part

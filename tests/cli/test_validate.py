@@ -1,0 +1,102 @@
+"""`reconciler validate`: policy is checked without an account."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import main
+from tests.cli.desk import GUARDRAILS, POLICY, reconciler
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with sound policy."""
+    (tmp_path / "machines.yaml").write_text(POLICY, "utf-8")
+    (tmp_path / "guardrails.yaml").write_text(GUARDRAILS, "utf-8")
+    return tmp_path
+
+
+def test_sound_policy_is_one_line(folder: Path) -> None:
+    """It says what was read; no setting and no account is needed."""
+    ended = reconciler("validate", str(folder))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    line = ended.stdout.splitlines()
+    assert len(line) == 1
+    assert line[0].startswith(f"{folder}: 1 rule, 1 identity, digest ")
+
+
+def test_the_folder_may_come_from_the_setting(folder: Path) -> None:
+    """RECONCILER_POLICIES is the default; without it the shipped `policies` are read."""
+    by_setting = reconciler("validate", RECONCILER_POLICIES=str(folder))
+    shipped = reconciler("validate")
+
+    assert by_setting.stdout.startswith(f"{folder}: ")
+    assert shipped.stdout.startswith("policies: ")
+
+
+def test_every_mistake_is_a_line_with_its_place(folder: Path) -> None:
+    """Compilers write so, and editors jump there; the last line counts."""
+    wrong = POLICY.replace("role: Reader", "role: Raeder").replace("attach:", "atach:")
+    (folder / "machines.yaml").write_text(wrong, "utf-8")
+
+    ended = reconciler("validate", str(folder))
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    *problems, count = ended.stderr.splitlines()
+    assert count == f"{len(problems)} problems in {folder}"
+    assert all(line.startswith(f"{folder}/machines.yaml:") for line in problems)
+    assert [line.split(":")[1] for line in problems] == ["13", "17"]
+
+
+def test_mistakes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same, for programs."""
+    (folder / "machines.yaml").write_text("version: 2\n", "utf-8")
+
+    code = main(["validate", str(folder), "--format", "json"])
+
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert code == 1
+    assert problems
+    assert set(problems[0]) == {"file", "line", "column", "message"}
+
+
+def test_sound_policy_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest is whole there."""
+    code = main(["validate", str(folder), "--format", "json"])
+
+    read = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert (read["rules"], read["identities"], read["problems"]) == (1, 1, [])
+    assert len(read["digest"]) == 64
+
+
+def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
+    """No policy never means that everything may go."""
+    ended = reconciler("validate", str(tmp_path))
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == f"1 problem in {tmp_path}"
+
+
+def test_a_byte_order_mark_does_not_matter(folder: Path) -> None:
+    """Editors on Windows write one."""
+    (folder / "machines.yaml").write_text(POLICY, "utf-8-sig")
+
+    assert main(["validate", str(folder)]) == 0
+
+
+def test_signs_that_a_terminal_obeys_are_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name in another's pull request cannot paint over what is said about it."""
+    folder = tmp_path / "a\x1b[2J\u202eb"
+    folder.mkdir()
+
+    code = main(["validate", str(folder)])
+
+    told = capsys.readouterr().err
+    assert code == 1
+    assert "/a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b:1:1: " in told
+    assert all(line.isprintable() for line in told.splitlines())
