@@ -88,7 +88,7 @@ class AssignmentPlanner:
         return CreateAssignment(grant, self.observed.principal, marker)
 
     def _granted(self, grants: list[Wanted[Grant]], found: RoleAssignment | None) -> Iterator[Step]:
-        wanted = grants[0]
+        wanted = min(grants, key=lambda one: one.what.condition or "")
         grant = wanted.what
         step = self._difference(grant, found)
         if len(grants) > 1:
