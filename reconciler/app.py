@@ -20,6 +20,7 @@ from reconciler.arm import API_VERSIONS, Arm
 from reconciler.changes import Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
+from reconciler.controller.run import Run
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId, fold
@@ -67,7 +68,7 @@ class App:
             return AssignmentSearch(self.controller).reconcile(request)
         if is_reconciled(request.id):
             return self.controller.reconcile(request)
-        return self.sweep(request.id)
+        return self._sweep(request)
 
     def refusal(self, place: ResourceId) -> str | None:
         """Return why an id is not for us to look at, or none; an id may come from anybody."""
@@ -83,15 +84,16 @@ class App:
 
     def sweep(self, scope: ResourceId | None = None) -> Result:
         """Nominate what is not as it should be, everywhere or about one scope."""
+        return self._sweep(Request(scope or ResourceId.parse("/")))
+
+    def _sweep(self, request: Request) -> Result:
+        run = Run(request, self.now())
         try:
-            return Sweep(self.inventory, self.policy, self.terms, self.now).nominate(scope)
-        except Again as error:
+            return Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
+        except (Again, Blocked) as error:
             _log.warning("sweep: %s", error)
-            failed = Outcome(None, Status.AGAIN, str(error), error.code, error.retry_after)
-        except Blocked as error:
-            _log.warning("sweep: blocked: %s", error)
-            failed = Outcome(None, Status.BLOCKED, str(error), error.code)
-        return Result(outcomes=(failed,))
+            run.failed(error)
+            return run.result(self.now())
 
     def later(self, request: Request, delay: timedelta) -> None:
         """Put a request into the queue, to be seen when the delay is over."""

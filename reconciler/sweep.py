@@ -40,8 +40,8 @@ class Sweep:
     terms: Terms
     now: Callable[[], datetime]
 
-    def nominate(self, scope: ResourceId | None = None) -> Result:
-        """Return a request for all, or all about a scope, that is not as it should be.
+    def nominate(self, scope: ResourceId) -> Result:
+        """Return a request for all about a scope, or the whole tenant, that is not as it should be.
 
         Unwanted rights may go, unless the sweep would take more than `maxRemovals` allows. Counted
         are also those of what policy no longer speaks of at all.
@@ -67,7 +67,7 @@ class Sweep:
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
             if self._about(one, scope)
         ]
-        _log.info("sweep of %s: %d of %d nominated", scope or "all", len(chosen), len(plans))
+        _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
         return Result(requests=tuple(chosen))
 
     def _types(self, index: "_Index") -> set[str]:
@@ -112,9 +112,9 @@ class Sweep:
             if named not in known and _is_readable(named) and self.terms.watches(named):
                 yield named
 
-    def _about(self, one: ResourceId, scope: ResourceId | None) -> bool:
+    def _about(self, one: ResourceId, scope: ResourceId) -> bool:
         """Tell whether an id lies in a scope, or is granted something in it."""
-        if scope is None or scope.contains(one):
+        if scope.contains(one):
             return True
         granted = wanted.scopes_from(self.policy, one)
         return any(scope.contains(place) for place in granted)

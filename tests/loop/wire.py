@@ -38,6 +38,7 @@ class Step:
     part: str
     times: int
     holding: str = ""
+    skip: int = 0
     act: Callable[[], None] | None = None
     status: int = 0
     body: object = None
@@ -71,13 +72,17 @@ class Wire:
         *,
         times: int = 1,
         holding: str = "",
+        skip: int = 0,
         text: str = "made up",
         body: object = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Answer the next calls whose path holds `part`, and body `holding`, without Azure."""
+        """Answer the next calls whose path holds `part`, and body `holding`, without Azure.
+
+        The first `skip` of them pass.
+        """
         content = body if body is not None else {"error": {"code": code, "message": text}}
-        step = Step(method, part, times, holding, None, status, content, headers or {})
+        step = Step(method, part, times, holding, skip, None, status, content, headers or {})
         self.steps.append(step)
 
     def before(self, method: str, part: str, act: Callable[[], None], *, times: int = 1) -> None:
@@ -99,6 +104,9 @@ class Wire:
         call = _call(environ)
         self.calls.append(call)
         for step in [step for step in self.steps if step.concerns(call)]:
+            if step.skip:
+                step.skip -= 1
+                continue
             step.times -= 1
             if step.act is None:
                 content = b"" if step.body is None else json.dumps(step.body).encode()
