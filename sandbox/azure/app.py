@@ -22,9 +22,11 @@ from sandbox.azure import (
     dataplane,
     errors,
     eventgrid,
+    federated,
     graph,
     identities,
     ids,
+    locks,
     operations,
     resources,
     roledefinitions,
@@ -39,6 +41,8 @@ SERVICES = (
     resources.routes,
     compute.routes,
     identities.routes,
+    federated.routes,
+    locks.routes,
     assignments.routes,
     roledefinitions.routes,
     graph.routes,
@@ -179,6 +183,7 @@ class Azure:
                 "invalid. If access was recently granted, please refresh your credentials.",
                 gateway=True,
             )
+        locks.refuse(self.world, call.method, ids.parse(scope))
         self.world.authorize(found, self.world.roles[found.role].name)
 
 

@@ -52,17 +52,7 @@ def show(assignment: Assignment, subscription: str) -> Json:
 def _scope(call: Call) -> str:
     """Return the scope of the call as the client spelled it; raises 404 when it is not there."""
     scope = call.id.scope or "/"
-    found = ids.parse(scope)
-    world = call.world
-    if not found.subscription:
-        return scope
-    group = world.group_key(found)
-    if found.group and group not in world.groups:
-        raise errors.group_not_found(found.group)
-    # Children that have no service here (a blob container) live as long as their parent.
-    alive = any(each in world.resources for each in ids.ancestors(found.key))
-    if found.group and found.key != group and not alive:
-        raise errors.resource_not_found(found.type, found.name, found.group)
+    call.world.require_scope(ids.parse(scope))
     return scope
 
 

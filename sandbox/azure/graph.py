@@ -124,7 +124,9 @@ def _subscriptions(call: Call, body: Json) -> set[str]:
 
 def _resources(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
     found = [
-        each for each in call.world.resources.values() if each.id.subscription.lower() in wanted
+        each
+        for each in call.world.resources.values()
+        if each.location and each.id.subscription.lower() in wanted
     ]
     readable = _readable(call, "*/read", [each.id.text for each in found])
     for resource, visible in zip(found, readable, strict=True):

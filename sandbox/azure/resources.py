@@ -146,7 +146,9 @@ def _list_resources(call: Call) -> Reply:
     found = [
         each
         for each in listing.within(call)
-        if each.type.lower() == wanted.get("resourceType", each.type).lower()
+        # Without a location it is a part of another, which only its own list shows (documented).
+        if each.location
+        and each.type.lower() == wanted.get("resourceType", each.type).lower()
         and each.id.name.lower() == wanted.get("name", each.id.name).lower()
     ]
 

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.azure import ids
+from sandbox.azure import errors, ids
 from sandbox.azure.eventgrid import Context
 from sandbox.azure.feed import Feed
 from sandbox.azure.roles import BUILT_IN, Role
@@ -130,6 +130,18 @@ class World(Feed):
     def within(self, scope: str, key: str) -> bool:
         """Tell whether a lower-case id lies at or below a lower-case scope."""
         return scope == "/" or ids.contains(scope, key) or scope in self.scopes(key)
+
+    def require_scope(self, scope: ids.ArmId) -> None:
+        """Raise ``AzureError`` 404 for a group or resource that is not there."""
+        group = self.group_key(scope)
+        if not scope.group:
+            return
+        if group not in self.groups:
+            raise errors.group_not_found(scope.group)
+        # Children that have no service here (a blob container) live as long as their parent.
+        alive = any(each in self.resources for each in ids.ancestors(scope.key))
+        if scope.key != group and not alive:
+            raise errors.resource_not_found(scope.type, scope.name, scope.group)
 
     # Resources.
 

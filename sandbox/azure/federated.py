@@ -1,0 +1,111 @@
+"""Federated credentials of user-assigned identities (facts A2.4).
+
+They are children of their identity, so they go with it.
+"""
+
+from sandbox.azure import errors, ids
+from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.state import Resource
+
+routes = Routes()
+
+_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_TYPE = f"{_IDENTITY}/federatedIdentityCredentials"
+_LIST = (
+    "/subscriptions/<subscription>/resourcegroups/<group>/providers/microsoft.managedidentity"
+    "/userassignedidentities/<identity>/federatedidentitycredentials"
+)
+_ONE = f"{_LIST}/<name>"
+_VERBS = {"GET": "read", "PUT": "write", "DELETE": "delete"}
+_MEMBERS = ("issuer", "subject", "audiences")
+
+
+def _show(credential: Resource) -> Json:
+    return {
+        # The group segment is in lower case (facts A2.4, recorded).
+        "id": ids.respell(credential.id.text, "resourcegroups"),
+        "name": credential.id.name,
+        "type": _TYPE,
+        "properties": credential.properties,
+    }
+
+
+def _identity(call: Call) -> Resource:
+    """Return the identity that the call goes under; raises ``AzureError`` 404."""
+    at = call.id.key.index("/federatedidentitycredentials")
+    wanted = ids.parse(call.id.text[:at])
+    if call.world.group_key(wanted) not in call.world.groups:
+        raise errors.group_not_found(wanted.group)
+    identity = call.world.resources.get(wanted.key)
+    if identity is None:
+        raise errors.AzureError(
+            404,
+            "ParentResourceNotFound",
+            f"Failed to perform '{_VERBS[call.method]}' on resource(s) of type "
+            "'userAssignedIdentities/federatedIdentityCredentials', because the parent resource "
+            f"'{wanted.text}' could not be found.",
+            gateway=True,
+        )
+    return identity
+
+
+def _take_turn(call: Call, identity: Resource) -> None:
+    """Begin a write; only one may run under an identity (documented, workload identity page)."""
+    now = call.world.now()
+    if now < identity.ready_at:
+        raise errors.AzureError(
+            409,
+            "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
+            "Too many Federated Identity Credentials are written concurrently for the managed "
+            f"identity '{identity.id.text}'. Concurrent Federated Identity Credentials writes "
+            "under the same managed identity are not supported.",
+        )
+    identity.ready_at = now + call.world.credential_write_time
+
+
+@routes.route("GET", _LIST, Evidence.RECORDED, "test_federated_identity_credential #4")
+def list_of_identity(call: Call) -> Reply:
+    """List an identity's credentials."""
+    children = call.world.children.get(_identity(call).id.key, {})
+    return Reply(200, {"value": [_show(each) for each in children.values()]})
+
+
+@routes.route("GET", _ONE, Evidence.RECORDED, "test_federated_identity_credential #3")
+def get(call: Call) -> Reply:
+    """Return a credential."""
+    _identity(call)
+    credential = call.world.resources.get(call.id.key)
+    if credential is None:
+        raise errors.resource_not_found(_TYPE, call.id.name, call.id.group)
+    return Reply(200, _show(credential))
+
+
+@routes.route("PUT", _ONE, Evidence.RECORDED, "test_federated_identity_credential #1 #5")
+def put(call: Call) -> Reply:
+    """Create a credential (201, a relative location) or replace it (200)."""
+    identity = _identity(call)
+    properties = call.member("properties") or {}
+    for required in _MEMBERS:
+        if not properties.get(required):
+            raise errors.bad_content(f"a value is required. Path 'properties.{required}'")
+    _take_turn(call, identity)
+    now = call.world.now()
+    known = call.world.resources.get(call.id.key)
+    # Without a location it is no tracked resource: lists of resources leave it out.
+    credential = known or Resource(call.id, _TYPE, "", now, now)
+    credential.properties = {name: properties[name] for name in _MEMBERS}
+    call.world.put(credential)
+    shown = _show(credential)
+    return Reply(200, shown) if known else Reply(201, shown, {"location": shown["id"]})
+
+
+@routes.route("DELETE", _ONE, Evidence.RECORDED, "test_federated_identity_credential #6")
+def delete(call: Call) -> Reply:
+    """Delete a credential: 200 without a body, or 204 (documented) when there was none."""
+    identity = _identity(call)
+    credential = call.world.resources.get(call.id.key)
+    if credential is None:
+        return Reply(204)
+    _take_turn(call, identity)
+    call.world.remove(credential)
+    return Reply(200)
