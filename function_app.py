@@ -12,7 +12,7 @@ import azure.functions as func
 
 from reconciler import messages
 from reconciler.app import QUEUE, create
-from reconciler.events import Event
+from reconciler.events import Event, decode
 from reconciler.model import Request
 
 STORAGE = "AzureWebJobsStorage"
@@ -27,7 +27,9 @@ app = func.FunctionApp()
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) -> None:
     """Enqueue what an event says should be looked at; makes no call, so Event Grid never waits."""
-    _enqueue(deployment.requests(_event(event)), requests)
+    found = _event(event)
+    if found:
+        _enqueue(deployment.requests(found), requests)
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
@@ -47,13 +49,20 @@ def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None: 
     _enqueue(deployment.sweep().requests, requests)
 
 
-def _event(event: func.EventGridEvent | func.CloudEvent) -> Event:
+def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:
     """Read either schema; the binding hands over whichever was delivered."""
-    data = event.get_json()
-    content = data if isinstance(data, dict) else {}
     if isinstance(event, func.CloudEvent):
-        return Event(event.type or "", event.subject or "", event.time, content)
-    return Event(event.event_type or "", event.subject or "", event.event_time, content)
+        kind, time = event.type, event.time
+    else:
+        kind, time = event.event_type, event.event_time
+    return decode(
+        {
+            "eventType": kind,
+            "subject": event.subject,
+            "eventTime": time.isoformat() if time else None,
+            "data": event.get_json(),
+        }
+    )
 
 
 def _enqueue(found: tuple[Request, ...], requests: func.Out[Texts]) -> None:

@@ -1,6 +1,9 @@
 """What every test may ask for, and the guards that all of them run under."""
 
 import os
+import shutil
+import subprocess
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +12,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # These run without any socket, so that they stay fast and cannot depend on a server.
 OFFLINE = (ROOT / "tests" / "unit", ROOT / "tests" / "properties")
+
+# The emulator's one account and key, as its documentation gives them.
+EMULATOR = "devstoreaccount1"
+EMULATOR_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
 
 # A shared machine is slow at times, which says nothing about a rule. CI repeats the same examples.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -38,3 +47,22 @@ def shared() -> Path:
     path = ROOT.parent / "shared" / "data"
     require(path.is_dir(), "the recordings at ../shared/data")
     return path
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Generator[str]:
+    """A running queue emulator's connection string."""
+    local = ROOT / ".tools" / "node_modules" / ".bin" / "azurite-queue"
+    binary = str(local) if local.exists() else shutil.which("azurite-queue")
+    require(binary, "Azurite (npm install --prefix .tools azurite@3.35)")
+    command = [str(binary), "--queueHost", "127.0.0.1", "--queuePort", "0"]
+    options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        ready = next(line for line in process.stdout if "successfully listens" in line)
+        port = int(ready.rsplit(":", 1)[1])
+        yield (
+            f"DefaultEndpointsProtocol=http;AccountName={EMULATOR};AccountKey={EMULATOR_KEY};"
+            f"QueueEndpoint=http://127.0.0.1:{port}/{EMULATOR};"
+        )
+        process.terminate()

@@ -1,7 +1,5 @@
 """One contract for queues, in memory and in a real storage emulator."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -10,15 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from sandbox.host.http import connection_string
 from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
-from tests.conftest import ROOT, require
 from tests.host.conftest import Clock
 
-# The emulator's one account and key, as its documentation gives them.
-EMULATOR_KEY = (
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-)
 SHORT = timedelta(seconds=1)
 LONG = timedelta(minutes=1)
 
@@ -30,23 +22,6 @@ class Store:
     queues: Queues
     turn: Callable[[float], None]
     queue: str = "contract"
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Generator[str]:
-    """A running queue emulator's connection string."""
-    local = ROOT / ".tools" / "node_modules" / ".bin" / "azurite-queue"
-    binary = str(local) if local.exists() else shutil.which("azurite-queue")
-    require(binary, "Azurite (npm install --prefix .tools azurite@3.35)")
-    command = [str(binary), "--queueHost", "127.0.0.1", "--queuePort", "0"]
-    options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        ready = next(line for line in process.stdout if "successfully listens" in line)
-        port = int(ready.rsplit(":", 1)[1])
-        made_up = connection_string(port).split("AccountKey=")[1].split(";")[0]
-        yield connection_string(port).replace(made_up, EMULATOR_KEY)
-        process.terminate()
 
 
 @pytest.fixture(params=["memory", "azurite"])

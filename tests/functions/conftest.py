@@ -1,0 +1,103 @@
+"""The deployed function app: the real triggers, over HTTPS against a local Azure of their own.
+
+Place, policy and the person who acts are the demo's.
+"""
+
+import contextlib
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import seed
+from sandbox.demo.clients import Operator
+from sandbox.demo.places import SHARED, machine
+from sandbox.demo.stage import HERE
+from sandbox.host import http
+from sandbox.host.queues import MemoryQueues
+from sandbox.host.triggers import Host, now
+from sandbox.host.worker import Worker
+from sandbox.server import Server
+from tests.conftest import ROOT
+
+MACHINE = machine("app-1")
+QUEUE = "reconcile-requests"
+PATIENCE = 30.0
+"""Seconds that a busy machine may take."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running local Azure, its person, and the events that it announced."""
+
+    server: Server
+    operator: Operator
+    events: list[dict[str, Any]]
+
+    def written(self, resource: str) -> dict[str, Any]:
+        """Return the event of the last write of a resource."""
+        return [one for one in self.events if one["subject"].lower() == resource.lower()][-1]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The function app in its host; `address` is where its web entrance is."""
+
+    host: Host
+    queues: MemoryQueues
+    address: str
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Generator[Cloud]:
+    """The demo's landing zone with its shared identity and one new, bare machine."""
+    world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
+    events: list[dict[str, Any]] = []
+    world.subscribe(events.append)
+    with (
+        Server(world, tmp_path) as server,
+        Operator(server.url, tmp_path / "ca.pem", world) as operator,
+    ):
+        operator.put(SHARED, {})
+        operator.put(MACHINE, {})
+        yield Cloud(server, operator, events)
+
+
+@pytest.fixture
+def settings(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The settings of the app in this process, ready to be changed; new machines do not wait."""
+    chosen = {"RECONCILER_POLICIES": str(HERE / "policies"), "RECONCILER_SETTLE": "0"}
+    # No sweep that nobody asked for comes in between.
+    chosen["RECONCILER_SWEEP_SCHEDULE"] = "0 0 0 29 2 *"
+    for name, value in (cloud.server.environment() | chosen).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@contextlib.contextmanager
+def deployed(settings: pytest.MonkeyPatch, queues: MemoryQueues) -> Generator[Deployment]:
+    """Run the function app with these queues for as long as the context lasts."""
+    host = Host(Worker(ROOT), queues)
+    with http.serving(http.application(host, queues)) as port:
+        settings.setenv("AzureWebJobsStorage", http.connection_string(port))
+        with host:
+            app = sys.modules["function_app"].deployment
+            with contextlib.closing(app.arm), contextlib.closing(app.credential):
+                yield Deployment(host, queues, f"http://{http.ADDRESS}:{port}")
+
+
+@pytest.fixture
+def deployment(settings: pytest.MonkeyPatch) -> Generator[Deployment]:
+    """The function app, running, with queues in memory."""
+    with deployed(settings, MemoryQueues(now)) as found:
+        yield found
+
+
+def healed(cloud: Cloud) -> bool:
+    """Tell whether the machine carries what policy asks for."""
+    block = cloud.operator.get(MACHINE).get("identity") or {}
+    attached = {name.lower() for name in block.get("userAssignedIdentities") or {}}
+    return block.get("principalId") is not None and SHARED.lower() in attached

@@ -1,0 +1,50 @@
+"""The whole path with a real storage emulator for the queues, and the app in its own process."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+import requests
+
+from sandbox.host.queues import StorageQueues
+from tests.conftest import ROOT
+from tests.functions.conftest import MACHINE, PATIENCE, QUEUE, Cloud, healed
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_machine_is_healed_over_azurite(cloud: Cloud, azurite: str) -> None:
+    """Webhook, queue, function and delayed request work as they do with queues in memory."""
+    settings = os.environ | {"AzureWebJobsStorage": azurite, "RECONCILER_SETTLE": "1"}
+    command = [sys.executable, "-m", "sandbox", "host", "--port", "0"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        address = process.stdout.readline().removeprefix("ready ").strip()
+        try:
+            cloud.operator.put(MACHINE, {})
+            answer = requests.post(
+                f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
+                json=[cloud.written(MACHINE)],
+                headers={"aeg-event-type": "Notification"},
+                timeout=PATIENCE,
+            )
+            deadline = time.monotonic() + PATIENCE
+            while not healed(cloud) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        finally:
+            process.terminate()
+            _, log = process.communicate(timeout=PATIENCE)
+
+    assert answer.status_code == 202
+    assert healed(cloud), log
+    with closing(StorageQueues(azurite)) as queues:
+        assert queues.create(f"{QUEUE}-poison"), "a message was poisoned"
