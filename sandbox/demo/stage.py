@@ -66,7 +66,9 @@ class FunctionApp:
         ready, _, url = (output.readline() if output else "").strip().partition(" ")
         if ready != "ready":
             self._process.wait()
-            raise DemoError(f"the function app does not start: {' '.join(self.log(1))}")
+            raise DemoError(
+                f"the function app does not start: {' '.join(self.log(1)).removeprefix('error: ')}"
+            )
         return url
 
     def log(self, lines: int = _TAIL) -> list[str]:
