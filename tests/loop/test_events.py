@@ -1,0 +1,219 @@
+"""From what Azure announces to what is done: coalescing, our own echoes, deleted assignments."""
+
+from datetime import timedelta
+
+import pytest
+
+from reconciler.ids import ResourceId
+from reconciler.model import Request
+from tests.loop.cloud import (
+    APPS,
+    ASSIGNMENTS,
+    DATA,
+    SHARED,
+    VM,
+    Cloud,
+    as_request,
+    machine,
+    policy,
+    rule,
+)
+
+OWN = {("Reader", "rg-app")}
+
+
+def deletion(cloud: Cloud, vm: str = VM) -> Request:
+    """Let the operator delete a machine's right; returns what its event asks for."""
+    right = cloud.right(cloud.principal(vm))
+    cloud.events.clear()
+    answer = cloud.operator.call("DELETE", right.id, version="2022-04-01")
+    assert answer.status_code == 200
+    (request,) = cloud.hear()
+    return request
+
+
+def test_an_older_event_is_answered_without_a_call(steady: Cloud) -> None:
+    """A look that began after the event has seen all that it could tell."""
+    request = Request(ResourceId.parse(VM), since=steady.clock())
+    steady.pass_time(1)
+    steady.look(VM)
+    steady.wire.calls.clear()
+    result = steady.look(request)
+
+    assert steady.wire.calls == []
+    assert (result.plans, result.again_after) == ((), None)
+
+
+def test_a_newer_event_is_looked_at(steady: Cloud) -> None:
+    """What happened after the look began may have been missed by it."""
+    steady.look(VM)
+    steady.pass_time(1)
+    steady.wire.calls.clear()
+    steady.look(Request(ResourceId.parse(VM), since=steady.clock()))
+
+    assert steady.wire.calls
+
+
+def test_a_look_without_leave_to_remove_does_not_answer_one_with_it(steady: Cloud) -> None:
+    """A sweep's request may do more than the look that came before."""
+    steady.look(VM)
+    steady.wire.calls.clear()
+    since = steady.clock() - timedelta(hours=1)
+    steady.look(Request(ResourceId.parse(VM), since=since, removals=steady.app.policy.digest))
+
+    assert steady.wire.calls
+
+
+def test_an_unfinished_look_answers_nothing(steady: Cloud) -> None:
+    """What is to be looked at again is not yet as it should be."""
+    since = steady.clock()
+    steady.wire.answer("GET", "/virtualmachines/", 503)
+    steady.look(VM)
+    steady.wire.calls.clear()
+    steady.look(Request(ResourceId.parse(VM), since=since))
+
+    assert steady.wire.calls
+
+
+def test_our_own_echoes_make_no_call(cloud: Cloud) -> None:
+    """Our PATCH and PUTs raise events; the look that followed them has answered those."""
+    cloud.events.clear()
+    cloud.drive(*cloud.app.sweep().requests)
+    heard = cloud.hear()
+    cloud.wire.calls.clear()
+    cloud.drive(*heard)
+
+    assert {event["data"]["claims"]["appid"] for event in cloud.events} == {cloud.world.app.app_id}
+    assert {request.id for request in heard} == {ResourceId.parse(VM)}
+    assert cloud.wire.calls == []
+
+
+def test_a_rebuild_is_repaired_by_what_its_events_ask_for(steady: Cloud) -> None:
+    """Delete and write, in whatever order and number they come."""
+    old = steady.principal()
+    steady.build(settle=False)
+    heard = steady.hear()
+    steady.drive(*reversed(heard), *heard)
+
+    assert {request.id for request in heard} == {ResourceId.parse(VM)}
+    assert steady.rights(old) == set()
+    assert steady.rights(steady.principal()) == OWN
+    assert steady.attached() == {"system", "shared"}
+
+
+def test_a_deleted_right_leads_to_its_machine_and_comes_back(steady: Cloud) -> None:
+    """The name of a deleted assignment tells whose it was, though nothing was stored."""
+    results = steady.drive(deletion(steady))
+
+    assert [str(request.id) for request in results[0].requests] == [VM]
+    assert steady.rights(steady.principal()) == OWN
+
+
+def test_a_deleted_right_of_an_identity_leads_to_it(steady: Cloud) -> None:
+    """A user-assigned identity is a candidate too."""
+    result = steady.look(deletion(steady, SHARED))
+
+    assert [request.id for request in result.requests] == [ResourceId.parse(SHARED)]
+
+
+def test_a_name_without_dashes_is_recognised(steady: Cloud) -> None:
+    """A cascaded delete spells the assignment's name without them."""
+    request = deletion(steady)
+    bare = f"{APPS}{ASSIGNMENTS}/{request.id.name.replace('-', '')}"
+    result = steady.look(bare)
+
+    assert [str(found.id) for found in result.requests] == [VM]
+
+
+def test_a_right_that_nobody_claims_is_sought_again_and_then_its_scope_swept(
+    steady: Cloud,
+) -> None:
+    """The index may not know a young machine yet: five minutes later, then a sweep."""
+    unknown = Request(ResourceId.parse(f"{APPS}{ASSIGNMENTS}/{steady.world.guid()}"))
+    first = steady.look(unknown)
+
+    assert first.requests == ()
+    assert first.again_after == timedelta(minutes=5)
+    assert first.again is not None
+    steady.pass_time(300)
+    second = steady.look(first.again)
+
+    assert second.again_after is None
+    assert [request.id for request in second.requests] == [ResourceId.parse(APPS)]
+    steady.drive(*second.requests)
+    assert steady.wire.writes == []
+
+
+def test_a_young_machines_deleted_right_is_found_by_the_second_search(steady: Cloud) -> None:
+    """The index did not know the machine at first."""
+    request = deletion(steady)
+    steady.wire.answer("POST", "/microsoft.resourcegraph/", 200, body={"data": []})
+    steady.drive(request)
+
+    assert steady.rights(steady.principal()) == OWN
+
+
+def test_a_search_that_fails_comes_again_ever_later(steady: Cloud) -> None:
+    """A search is no exception from the delays, nor from giving up."""
+    request = deletion(steady)
+    steady.wire.answer("POST", "/microsoft.resourcegraph/", 503, times=10_000)
+    results = steady.drive(request)
+    delays = [one.again_after.total_seconds() for one in results if one.again_after]
+
+    assert delays[0] == 10
+    assert max(delays) == 300
+    assert results[-1].again_after is None
+
+
+def test_a_marked_right_written_by_another_leads_to_its_machine(steady: Cloud) -> None:
+    """Somebody edited it: its marker, or its principal, says whose it is."""
+    right = steady.right(steady.principal())
+    steady.events.clear()
+    steady.grant(right.principal, name=right.name, description="edited by hand")
+    steady.drive(*steady.hear())
+
+    assert steady.right(right.principal).description == steady.mark(VM)
+
+
+def test_our_own_assignment_events_ask_for_nothing(steady: Cloud) -> None:
+    """What we wrote we know."""
+    deletion(steady)
+    steady.events.clear()
+    steady.look(VM)
+
+    assert steady.events
+    assert steady.hear() == []
+
+
+def test_an_identity_leads_to_the_machines_that_should_carry_it(cloud: Cloud) -> None:
+    """Created after its machines, it is attached to each."""
+    cloud.build(machine("vm2"))
+    cloud.drive(SHARED)
+
+    assert cloud.attached(VM) == {"system", "shared"}
+    assert cloud.attached(machine("vm2")) == {"system", "shared"}
+
+
+def test_a_deleted_group_takes_its_machines_rights_elsewhere_along(cloud: Cloud) -> None:
+    """The machines of a deleted group lose what they held in other groups."""
+    grant = {"role": "Reader", "scope": DATA}
+    cloud.deploy(policy(rule(system={"grants": [grant]})))
+    cloud.drive(VM)
+    old = cloud.principal()
+    assert cloud.rights(old) == {("Reader", "rg-data")}
+    cloud.events.clear()
+    answer = cloud.operator.call("DELETE", APPS, version="2021-04-01")
+    assert answer.status_code == 202
+    cloud.drive(*cloud.hear())
+
+    assert cloud.rights(old) == set()
+
+
+@pytest.mark.parametrize("place", [VM, SHARED])
+def test_what_is_asked_twice_is_done_once(cloud: Cloud, place: str) -> None:
+    """A second look right after the first finds nothing to write."""
+    cloud.drive(VM, SHARED)
+    cloud.wire.calls.clear()
+    cloud.drive(as_request(place))
+
+    assert cloud.wire.writes == []
