@@ -124,13 +124,10 @@ def _added_up[T](wanted: Iterable[Wanted[T]]) -> Iterator[Wanted[T]]:
 
 
 def _both[T](one: Wanted[T], other: Wanted[T]) -> Wanted[T]:
-    repair = Mode.REPAIR in {one.mode, other.mode}
-    return Wanted(
-        one.what,
-        Mode.REPAIR if repair else Mode.AUDIT,
-        one.by + other.by,
-        one.default_change or other.default_change,
-    )
+    mode = Mode.REPAIR if Mode.REPAIR in {one.mode, other.mode} else Mode.AUDIT
+    # What a rule in audit mode allows must not loosen one that repairs.
+    allowed = any(each.default_change for each in (one, other) if each.mode is mode)
+    return Wanted(one.what, mode, one.by + other.by, allowed)
 
 
 def _with_grants(

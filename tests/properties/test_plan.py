@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler.changes import (
@@ -50,6 +50,8 @@ def touched(made: Plan) -> list[RoleAssignment]:
 @given(planning.desired, planning.observed(), planning.requests)
 def test_a_plan_converges(wanted: Desired, found: Observed, request: Request) -> None:
     """Made real, it leaves nothing to change in at most two more rounds, but to heal first."""
+    # Grants to a machine come with the wish for its system-assigned identity.
+    assume(wanted.system or found.principal or not wanted.grants)
     rounds: list[Plan] = []
     for _ in range(5):
         made = planned(wanted, found, request)

@@ -71,13 +71,15 @@ def _subject_after(found: Observed, plan: Plan) -> Resource | UserIdentity | Non
     for change in plan.changes:
         match change:
             case AttachIdentity(_, None):
-                block = replace(block, system=True, principal=NEW)
+                block = replace(block, system=True)
             case AttachIdentity(_, ResourceId() as identity):
                 block = _with(block, identity, found)
             case DetachIdentity(_, identity):
                 block = _without(block, identity)
             case _:
                 continue
+    if block.system:
+        block = replace(block, principal=block.principal or NEW)
     return replace(subject, identities=block, state="Succeeded", deploying=False)
 
 

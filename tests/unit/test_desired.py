@@ -1,0 +1,286 @@
+"""What policy wants: which rules match, how they add up, and what placeholders come to."""
+
+import pytest
+
+from reconciler import roles
+from reconciler.ids import ResourceId
+from reconciler.model import Desired, Grant, Mode, Wanted
+from reconciler.policy import desired
+from reconciler.policy.language import Guardrails, Identity, Policy, Rule
+from tests.unit.builders import (
+    APP,
+    BLOB_READER,
+    DATA,
+    IDS,
+    OTHER_VM,
+    READER,
+    SECOND,
+    SUB,
+    UNWATCHED,
+    VM,
+    below,
+    machine,
+    user_identity,
+)
+
+MACHINES = "Microsoft.Compute/virtualMachines"
+ON_DATA = {"role": "Reader", "scope": str(DATA)}
+
+
+def rule(name: str = "r", **keys: object) -> Rule:
+    """Return a rule over all machines of the subscription that switches identities on."""
+    content: dict[str, object] = {
+        "name": name,
+        "mode": "repair",
+        "within": [str(SUB)],
+        "match": {"type": MACHINES},
+        "system": {},
+    }
+    return Rule.model_validate(content | keys)
+
+
+def policy(*rules: Rule, **identities: dict[str, object]) -> Policy:
+    """Return a policy of some rules and identities."""
+    named = {name: Identity.model_validate(entry) for name, entry in identities.items()}
+    return Policy(named, rules, Guardrails(version=1), "digest")
+
+
+def wants(*rules: Rule, **changes: object) -> Desired:
+    """Return what rules want of the machine."""
+    held = policy(*rules, app={"id": str(APP)}, second={"id": str(SECOND)})
+    return desired.for_resource(held, machine(**changes))
+
+
+def matched(match: dict[str, object], **changes: object) -> bool:
+    """Tell whether a rule with such a match speaks of the machine."""
+    return desired.matches(rule(match={"type": MACHINES} | match), machine(**changes))
+
+
+@pytest.mark.parametrize(
+    ("within", "inside"),
+    [
+        (SUB, True),
+        (below(SUB, "resourceGroups/RG-VM"), True),
+        (VM, True),
+        (below(SUB, "resourceGroups/rg"), False),
+        (OTHER_VM, False),
+        (UNWATCHED, False),
+        (below(VM, "extensions/agent"), False),
+    ],
+)
+def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
+    """`within` is the trust boundary: exact, segment by segment."""
+    assert desired.matches(rule(within=[str(within)]), machine()) is inside
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({}, True),
+        ({"type": "microsoft.compute/VIRTUALMACHINES"}, True),
+        ({"type": ["Microsoft.Web/sites", MACHINES]}, True),
+        ({"type": "Microsoft.Compute/virtualMachines/extensions"}, False),
+        ({"resourceGroup": "RG-*"}, True),
+        ({"resourceGroup": ["other", "rg-v?"]}, True),
+        ({"resourceGroup": "vm"}, False),
+        ({"name": "vm-[12]"}, True),
+        ({"name": "VM-*"}, True),
+        ({"name": "*-2"}, False),
+        ({"resourceGroup": "rg-*", "name": "*-2"}, False),
+    ],
+)
+def test_globs_narrow_a_rule_whatever_the_case(match: dict[str, object], fits: object) -> None:
+    """All that is given must hold, any of a list is enough."""
+    assert matched(match) is fits
+
+
+@pytest.mark.parametrize(
+    ("tags", "fits"),
+    [
+        ({"env": "dev", "team": "x"}, True),
+        ({"ENV": "dev"}, True),
+        ({"env": ""}, True),
+        ({"env": "DEV"}, True),
+        ({"environment": "dev"}, False),
+        ({}, False),
+    ],
+)
+def test_a_tag_with_a_star_must_only_be_there(tags: dict[str, str], fits: object) -> None:
+    """Tag names have no case in Azure."""
+    assert matched({"tags": {"env": "*"}}, tags=tags) is fits
+
+
+def test_tag_values_have_case_and_all_tags_must_fit() -> None:
+    """Azure tells `dev` from `Dev`, and so does a rule."""
+    match: dict[str, object] = {"tags": {"env": "dev*", "team": "a"}}
+
+    assert matched(match, tags={"env": "dev2", "team": "a"})
+    assert not matched(match, tags={"env": "Dev2", "team": "a"})
+    assert not matched(match, tags={"env": "dev2"})
+
+
+def test_what_is_not_matched_wants_nothing() -> None:
+    """No rule, no wish; also where the match fails by a tag alone."""
+    assert wants() == Desired()
+    assert wants(rule(match={"type": MACHINES, "tags": {"a": "b"}})) == Desired()
+
+
+def test_all_matching_rules_add_up() -> None:
+    """The same twice is one, wanted by both."""
+    first = rule("first", attach=["app"], system={"grants": [ON_DATA]})
+    second = rule("second", attach=["second", "app"], system={"grants": [ON_DATA]})
+    by = ("rule first", "rule second")
+
+    assert wants(first, second) == Desired(
+        attach=(
+            Wanted(APP, Mode.REPAIR, by),
+            Wanted(SECOND, Mode.REPAIR, ("rule second",)),
+        ),
+        system=Wanted(None, Mode.REPAIR, by),
+        grants=(Wanted(Grant(READER, DATA), Mode.REPAIR, by),),
+    )
+
+
+@pytest.mark.parametrize("modes", [("audit", "repair"), ("repair", "audit")])
+def test_what_any_rule_repairs_is_repaired(modes: tuple[str, str]) -> None:
+    """An audited rule beside it does not take that back."""
+    one, other = (
+        rule(mode, mode=mode, attach=["app"], system={"grants": [ON_DATA]}) for mode in modes
+    )
+    found = wants(one, other)
+
+    assert {wanted.mode for wanted in (*found.attach, *found.grants)} == {Mode.REPAIR}
+    assert found.system
+    assert found.system.mode is Mode.REPAIR
+
+
+def test_what_all_rules_audit_is_only_told() -> None:
+    """Audit is what a rule without `mode` says."""
+    (wanted,) = wants(rule(mode="audit", attach=["app"])).attach
+
+    assert wanted.mode is Mode.AUDIT
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["audit first", "repair first"])
+@pytest.mark.parametrize(
+    ("audited", "repaired", "allowed"),
+    [(True, False, False), (False, True, True), (False, False, False)],
+)
+def test_only_a_rule_that_repairs_lets_the_default_identity_change(
+    order: int, audited: object, repaired: object, allowed: object
+) -> None:
+    """What a rule in audit mode allows must have no effect on the world."""
+    rules = (
+        rule("a", mode="audit", attach=["app"], allowDefaultChange=audited),
+        rule("b", mode="repair", attach=["app"], allowDefaultChange=repaired),
+    )
+    found = wants(*rules[::order])
+
+    assert found.attach[0].default_change is allowed
+    assert found.system
+    assert found.system.default_change is allowed
+
+
+def test_one_repairing_rule_is_enough_to_let_the_default_identity_change() -> None:
+    """Rules add up: what one of them allows is allowed."""
+    found = wants(rule("a", attach=["app"]), rule("b", attach=["app"], allowDefaultChange=True))
+
+    assert found.attach[0].default_change
+
+
+def test_two_conditions_of_one_right_are_two_wishes() -> None:
+    """The planner withholds both as conflicting; neither rule wins by its name."""
+    one = rule("one", system={"grants": [ON_DATA]})
+    other = rule("other", system={"grants": [ON_DATA | {"condition": "c"}]})
+
+    assert {wanted.what.condition for wanted in wants(one, other).grants} == {None, "c"}
+
+
+@pytest.mark.parametrize(
+    ("template", "scope"),
+    [
+        ("{id}", VM),
+        ("{resourceGroup}", VM.group_id),
+        ("{subscription}", SUB),
+        ("{subscription}/resourceGroups/rg-{location}", below(SUB, "resourceGroups/rg-westeurope")),
+    ],
+)
+@pytest.mark.parametrize("location", ["westeurope", "West Europe"])
+def test_placeholders_stand_for_the_resource_s_own_place(
+    template: str, scope: ResourceId, location: str
+) -> None:
+    """Nothing that a person may choose freely, such as a name or tag, gets into a scope."""
+    grants = [{"role": "Reader", "scope": template}]
+    found = wants(rule(system={"grants": grants}), location=location)
+
+    assert [wanted.what.scope for wanted in found.grants] == [scope]
+
+
+@pytest.mark.parametrize("location", ["", "../..", "!"])
+def test_a_scope_that_has_no_name_is_told_and_not_guessed(location: str) -> None:
+    """A location holds letters and digits only; without any the grant is unresolved."""
+    grants = [{"role": "Reader", "scope": "{subscription}/resourceGroups/{location}"}]
+    found = wants(rule(system={"grants": grants}), location=location)
+
+    lost = Wanted(READER, Mode.REPAIR, ("rule r",))
+    assert found.grants == ()
+    assert found.unresolved == ((lost, "{subscription}/resourceGroups/{location}"),)
+
+
+def test_an_identity_s_grants_are_its_own() -> None:
+    """They follow the identity's mode, and placeholders mean the identity's own place."""
+    held = policy(
+        rule(attach=["app"], system={"grants": [ON_DATA]}),
+        app={
+            "id": str(APP).upper(),
+            "mode": "repair",
+            "grants": [{"role": BLOB_READER, "scope": "{resourceGroup}"}],
+        },
+        second={"id": str(SECOND), "grants": [ON_DATA]},
+    )
+
+    assert desired.for_identity(held, user_identity()) == Desired(
+        grants=(Wanted(Grant(BLOB_READER, IDS), Mode.REPAIR, ("identity app",)),)
+    )
+    assert desired.for_identity(held, user_identity(SECOND)).grants[0].mode is Mode.AUDIT
+    assert desired.for_identity(policy(), user_identity()) == Desired()
+
+
+def test_scopes_are_known_before_the_subject_as_far_as_its_id_tells() -> None:
+    """They must be listed before it is read; a location is not in an id, tags are not yet known."""
+    tagged = rule(
+        match={"type": MACHINES, "tags": {"a": "b"}},
+        system={
+            "grants": [
+                ON_DATA,
+                {"role": BLOB_READER, "scope": str(DATA)},
+                {"role": "Reader", "scope": "{resourceGroup}"},
+                {"role": "Reader", "scope": "{subscription}/resourceGroups/{location}"},
+            ]
+        },
+    )
+    held = policy(tagged, app={"id": str(APP), "grants": [{"role": "Reader", "scope": "{id}"}]})
+
+    assert desired.scopes_from(held, VM) == (DATA, VM.group_id)
+    assert desired.scopes_from(held, APP) == (APP,)
+    assert desired.scopes_from(held, SECOND) == ()
+
+
+def test_the_bearers_of_an_identity_are_the_rules_that_attach_it() -> None:
+    """After a recreated identity their matches are looked at."""
+    one, other = rule("one", attach=["app"]), rule("other", attach=["second"])
+    held = policy(one, other, rule("none"), app={"id": str(APP)}, second={"id": str(SECOND)})
+
+    assert desired.bearers(held, ResourceId.parse(APP.text.upper())) == (one,)
+    assert desired.bearers(held, VM) == ()
+
+
+def test_the_roles_of_these_tests_are_the_built_in_ones() -> None:
+    """Their GUIDs are facts, so the table must agree with the builders."""
+    guids = {
+        name: role.guid
+        for name in ("Reader", "Storage Blob Data Reader")
+        if (role := roles.table().lookup(name))
+    }
+
+    assert guids == {"Reader": READER, "Storage Blob Data Reader": BLOB_READER}
