@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import requests
 
@@ -18,7 +18,6 @@ from sandbox.demo.story import Story
 from sandbox.seed import SeedError
 
 _BOLD, _GREEN, _RED, _PLAIN = "\033[1m", "\033[32m", "\033[31m", "\033[0m"
-_WIDTH: Final = 84
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,7 +46,7 @@ def _interrupt(*_: object) -> NoReturn:
 def _play(stage: Stage) -> int:
     began = time.monotonic()
     print(f"A local Azure is at {stage.url}, the function app at {stage.app.url}.")
-    print(f"{'':{_WIDTH}}  event to effect  ARM calls")
+    print("Each step shows the time from event to effect, and the ARM calls that the app made.\n")
     steps = Story(stage).steps
     for number, (title, play) in enumerate(steps, 1):
         print(_styled(f"{number}. {title}", _BOLD), flush=True)
@@ -58,7 +57,7 @@ def _play(stage: Stage) -> int:
             print("   The function app's last log lines:", *stage.app.log(), sep="\n     ")
             return 1
     took = time.monotonic() - began
-    print(f"All {len(steps)} steps held in {took:.0f} s; the app made {stage.calls()} ARM calls.")
+    print(f"\nAll {len(steps)} steps held in {took:.0f} s; the app made {stage.calls()} ARM calls.")
     return 0
 
 
@@ -69,8 +68,8 @@ def _row(stage: Stage, play: Callable[[], str]) -> str:
     stage.quiet()
     happened = stage.delivery.last != event
     seconds = f"{stage.effect - stage.delivery.last:.1f} s" if happened else "-"
-    line = f"{text:{_WIDTH - 7}}  {seconds:>15}  {stage.calls() - calls:>9}"
-    return f"   {_styled('ok', _GREEN)}  {line}"
+    cost = f"{seconds:>6}  {stage.calls() - calls:>3} calls"
+    return f"   {_styled('ok', _GREEN)} {cost}  {text}"
 
 
 def _styled(text: str, style: str) -> str:

@@ -53,7 +53,7 @@ class Story:
         self.stage.operator.put(_SECOND, _OWN)
         self.stage.operator.put(_THIRD, {})
         self.stage.until("every machine has its identities and roles", self._lacking)
-        return "each carries app-shared and its own identity, with their roles"
+        return "each has app-shared, its own identity, and their roles"
 
     def use(self) -> str:
         """Use both identities of a machine, each for what it was granted."""
@@ -62,7 +62,7 @@ class Story:
         _expect("app-1's own identity may write", held=workload.may("write", own))
         _expect("app-shared may read", held=workload.may("read", common))
         _expect("app-shared may not write", held=not workload.may("write", common))
-        return "its own identity writes; app-shared reads, and may not write"
+        return "its own identity writes, app-shared reads only"
 
     def recycle(self) -> str:
         """Rebuild a machine: its principal is new, and what it held stays with the old one."""
@@ -84,7 +84,7 @@ class Story:
 
         self.stage.until("app-1 has its access back and the old principal's is gone", unhealed)
         _expect("the old machine's token is refused now", held=not workload.may("write", before))
-        return "its token, refused at first, opens the store; the old principal's roles are gone"
+        return "refused at first, it is let in again; old roles are gone"
 
     def revoke(self) -> str:
         """Take a right away behind the reconciler's back."""
@@ -107,7 +107,7 @@ class Story:
         )
         self.stage.quiet()
         self._check_by_hand()
-        return "the app looks and leaves it as it is, like the one that the old app-1 had"
+        return "looked at and left as it is, like that of the old app-1"
 
     def replace(self) -> str:
         """Recreate the shared identity: every machine keeps a dead reference to the old one."""
@@ -128,7 +128,7 @@ class Story:
             return self._left_to(old) or self._lacking()
 
         self.stage.until("every machine reads with the new app-shared", unhealed)
-        return "every machine carries the new one, which has its role; the old one's is gone"
+        return "every machine carries the new one and reads with it"
 
     def plan(self) -> str:
         """Ask the command line what it would change: nothing."""
@@ -136,7 +136,7 @@ class Story:
         if code:
             raise DemoError(f"expected an empty plan; `reconciler plan` ended with {code}:\n{text}")
         self._check_by_hand()
-        return "nothing to change on any machine or on app-shared"
+        return "nothing to change"
 
     def _lacking(self) -> str | None:
         """Return what policy wants and is not there, or none."""
