@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 ROLES ?= ../shared/data/roles/builtin_roles_full_arm_response.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check requirements roles clean
+.PHONY: help demo test unit check bench docs az requirements roles clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,15 @@ unit: .venv/ready ## run the tests that need no sockets, in seconds
 
 check: .venv/ready ## check format, lint, types and import contracts
 	@tools/check.sh
+
+bench: .venv/ready ## measure against the budgets
+	@$(PYTHON) -m benchmarks.sandbox_requests
+
+docs: .venv/ready ## rebuild the generated pages of docs/
+	@$(PYTHON) -m tools.fidelity
+
+az: .venv/ready .tools/az/ready ## let the published az work on the local Azure, and write down what it did
+	@$(PYTHON) -m tools.az_transcript
 
 requirements: ## pin the newest runtime packages in requirements.txt
 	@mkdir -p .tools
@@ -37,3 +46,10 @@ clean: ## remove environments, caches and build output
 
 .venv/ready: pyproject.toml requirements.txt .python-version tools/setup.sh
 	@tools/setup.sh
+
+# About 370 MB, and of no use to anything else.
+.tools/az/ready: tools/uv.sh
+	@echo "Installing azure-cli in .tools/az (once)" >&2
+	@tools/uv.sh venv --quiet --clear --python 3.13 .tools/az
+	@tools/uv.sh pip install --quiet --python .tools/az/bin/python azure-cli
+	@touch $@

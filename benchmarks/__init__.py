@@ -1,0 +1,1 @@
+"""Measurements against the budgets; none of it ships."""
