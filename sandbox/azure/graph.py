@@ -36,7 +36,15 @@ _COLUMNS = (
     "extendedLocation",
 )
 _SCHEMA = (("authorizationresources", _COLUMNS), ("resources", _COLUMNS))
-_OPTIONS = {"$top", "$skip", "$skipToken", "resultFormat", "authorizationScopeFilter"}
+# Partial scopes matter beyond a number of subscriptions that no sandbox has.
+_OPTIONS = {
+    "$top",
+    "$skip",
+    "$skipToken",
+    "resultFormat",
+    "authorizationScopeFilter",
+    "allowPartialScopes",
+}
 
 
 def _resource_row(world: World, resource: Resource) -> kql.Row:
