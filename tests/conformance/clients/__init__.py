@@ -1,0 +1,1 @@
+"""Published Azure clients, unmodified, against the local Azure over HTTPS."""
