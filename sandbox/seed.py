@@ -1,7 +1,7 @@
 """The world at the start, from YAML; the command line, the demo and tests load it.
 
     tenant: <guid>                      # optional, as are all lists but subscriptions
-    subscriptions: [{id: <guid>, name: lab}]
+    subscriptions: [{id: <guid>, name: lab, assignmentLimit: 4000}]
     managementGroups: [{name: corp, subscriptions: [<guid>]}]
     groups: [{id: /subscriptions/.../resourceGroups/rg, location: westeurope, tags: {}}]
     principals: [{name: alice, kind: User, id: <guid>}]
@@ -34,7 +34,7 @@ _OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _LOCATION = "westeurope"
 _MACHINE = "Microsoft.Compute/virtualMachines"
 _KEYS = {
-    "subscriptions": {"id", "name"},
+    "subscriptions": {"id", "name", "assignmentLimit"},
     "managementGroups": {"name", "subscriptions"},
     "groups": {"id", "location", "tags"},
     "principals": {"id", "name", "kind"},
@@ -148,6 +148,10 @@ class _Loader:
     def _subscription(self, record: Record, where: str) -> None:
         guid = _guid(record["id"], where)
         self.world.subscriptions[guid] = record.get("name") or guid
+        if limit := record.get("assignmentLimit"):
+            if not isinstance(limit, int):
+                raise SeedError(f"{where}: 'assignmentLimit' must be a number")
+            self.world.assignment_limits[guid] = limit
         self._own(self.world.operator, guid)
 
     def _own(self, principal: Principal, subscription: str) -> None:

@@ -1,16 +1,22 @@
-"""Who may do what: role assignments, scopes and the wildcards of roles.
+"""Who may do what: role assignments, their conditions, scopes and the wildcards of roles.
 
-The application asks it for every ARM call, the access probe for data actions. Conditions of
-assignments are stored but not evaluated yet.
+The application asks it for every ARM call, the access probe for data actions.
 """
 
 import fnmatch
 import functools
 import re
+from collections.abc import Iterator
 
+from sandbox.azure import conditions
+from sandbox.azure.conditions import Attributes
 from sandbox.azure.roles import Role
+from sandbox.azure.routing import Call
 from sandbox.azure.state import Assignment
 from sandbox.azure.world import World
+
+_ASSIGNMENT = "microsoft.authorization/roleassignments"
+_NOTHING: Attributes = {}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -30,10 +36,10 @@ def permits(role: Role, action: str, *, data: bool = False) -> bool:
     )
 
 
-def right(
+def rights(
     world: World, oid: str, action: str, scope: str, *, data: bool = False
-) -> Assignment | None:
-    """Return a role assignment by which a principal may perform an action, if any."""
+) -> Iterator[Assignment]:
+    """Yield the role assignments that allow an action, if their conditions are fulfilled."""
     key = scope.lower()
     for assignment in world.assignments_of([oid]):
         role = world.roles.get(assignment.role)
@@ -42,5 +48,55 @@ def right(
             and permits(role, action, data=data)
             and world.within(assignment.scope.lower(), key)
         ):
+            yield assignment
+
+
+def right(  # noqa: PLR0913 - who, what and where
+    world: World,
+    oid: str,
+    action: str,
+    scope: str,
+    *,
+    attributes: Attributes = _NOTHING,
+    data: bool = False,
+) -> Assignment | None:
+    """Return a role assignment by which a principal may perform an action, if any.
+
+    Raises:
+        AzureError: a condition that the sandbox cannot decide would have to.
+    """
+    undecided: list[tuple[str, Assignment]] = []
+    for assignment in rights(world, oid, action, scope, data=data):
+        if assignment.condition is None:
+            return assignment
+        undecided.append((assignment.condition, assignment))
+    for condition, assignment in undecided:
+        if conditions.holds(condition, action, attributes):
             return assignment
     return None
+
+
+def attributes(call: Call) -> Attributes:
+    """Return what conditions may ask about a call: the role assignment that it writes or deletes.
+
+    ``@Request`` is what a PUT sends, ``@Resource`` what is there (facts B5, documented).
+    """
+    if call.id.type.lower() != _ASSIGNMENT:
+        return _NOTHING
+    found: dict[str, str] = {}
+    there = call.world.assignments.by_name.get(call.id.name.lower())
+    if there is not None:
+        found |= _named("resource", there.role, there.principal, there.principal_type)
+    sent = call.body.get("properties") if isinstance(call.body, dict) else None
+    if isinstance(sent, dict):
+        role = str(sent.get("roleDefinitionId", "")).rpartition("/")[2]
+        oid = str(sent.get("principalId", ""))
+        principal = call.world.principals.get(oid.lower())
+        kind = sent.get("principalType") or (principal.kind if principal else "")
+        found |= _named("request", role, oid, str(kind))
+    return found
+
+
+def _named(source: str, role: str, principal: str, kind: str) -> dict[str, str]:
+    values = {"roledefinitionid": role, "principalid": principal, "principaltype": kind}
+    return {f"@{source}[{_ASSIGNMENT}:{name}]": value for name, value in values.items()}

@@ -22,12 +22,14 @@ from sandbox.azure import (
     dataplane,
     errors,
     eventgrid,
+    extensions,
     federated,
     graph,
     identities,
     ids,
     locks,
     operations,
+    quota,
     resources,
     roledefinitions,
     signin,
@@ -40,10 +42,12 @@ from sandbox.azure.world import Request, World
 SERVICES = (
     resources.routes,
     compute.routes,
+    extensions.routes,
     identities.routes,
     federated.routes,
     locks.routes,
     assignments.routes,
+    quota.routes,
     roledefinitions.routes,
     graph.routes,
     operations.routes,
@@ -173,16 +177,11 @@ class Azure:
             return
         action = route.action or f"{call.id.type}/{_VERBS[call.method]}"
         scope = _scope(call.id)
-        found = access.right(self.world, caller.oid, action, scope)
+        attributes = access.attributes(call)
+        found = access.right(self.world, caller.oid, action, scope, attributes=attributes)
         if found is None:
-            raise errors.AzureError(
-                403,
-                "AuthorizationFailed",
-                f"The client '{caller.app_id}' with object id '{caller.oid}' does not have "
-                f"authorization to perform action '{action}' over scope '{scope}' or the scope is "
-                "invalid. If access was recently granted, please refresh your credentials.",
-                gateway=True,
-            )
+            unfulfilled = any(access.rights(self.world, caller.oid, action, scope))
+            raise errors.not_authorized(caller, action, scope, condition=unfulfilled)
         locks.refuse(self.world, call.method, ids.parse(scope))
         self.world.authorize(found, self.world.roles[found.role].name)
 

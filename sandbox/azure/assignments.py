@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterable
 
-from sandbox.azure import errors, ids
+from sandbox.azure import access, conditions, errors, ids, quota
 from sandbox.azure.eventgrid import stamp
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Assignment
@@ -16,6 +16,7 @@ routes = Routes()
 
 _LIST = "/~/providers/microsoft.authorization/roleassignments"
 _ONE = f"{_LIST}/<name>"
+_WRITE = "Microsoft.Authorization/roleAssignments/write"
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _PRINCIPAL = re.compile(r"principalId\s+eq\s+'([^']+)'|assignedTo\('([^']+)'\)", re.IGNORECASE)
 _TYPES = ("ServicePrincipal", "User", "Group", "ForeignGroup", "Device")
@@ -118,9 +119,31 @@ def delete(call: Call) -> Reply:
     if found is None:
         _scope(call)
         return Reply(204)
+    _keep_an_administrator(call.world, found)
     call.world.remove_assignment(found)
     gone = dataclasses.replace(found, updated=call.world.now())
     return Reply(200, show(gone, call.id.subscription))
+
+
+def _keep_an_administrator(world: World, assignment: Assignment) -> None:
+    """Refuse to delete the last right to assign roles at a subscription (issues: azurerm 26122).
+
+    Inherited rights do not count, those of deleted principals do.
+    """
+    if ids.parse(assignment.scope).type != "Microsoft.Resources/subscriptions":
+        return
+
+    def administers(each: Assignment) -> bool:
+        role = world.roles.get(each.role)
+        return role is not None and access.permits(role, _WRITE)
+
+    here = world.assignments.by_scope[assignment.scope.lower()].values()
+    if administers(assignment) and sum(map(administers, here)) == 1:
+        raise errors.AzureError(
+            412,
+            "CannotDeleteLastRbacAdminAssignment",
+            "Cannot delete the last RBAC admin assignment",
+        )
 
 
 @routes.route("PUT", _ONE, Evidence.RECORDED, "facts A2.5, test_role_assignment_create_update #1")
@@ -144,7 +167,9 @@ def put(call: Call) -> Reply:
             "The role assignment already exists. The ID of the existing role assignment is "
             f"{same.name.replace('-', '')}.",
         )
-    if named is not None:
+    if named is None:
+        quota.require_room(call.world, wanted.scope)
+    else:
         wanted = dataclasses.replace(
             wanted,
             scope=named.scope,
@@ -186,6 +211,8 @@ def _wanted(call: Call) -> Assignment:
         )
     principal = properties["principalId"].lower()
     kind = _principal_type(call.world, principal, properties.get("principalType"))
+    if properties.get("condition"):
+        conditions.check(str(properties["condition"]))
     now = call.world.now()
     caller = call.caller.oid if call.caller else ""
     return Assignment(

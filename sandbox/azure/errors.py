@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sandbox.azure.state import Principal
+
 
 class AzureError(Exception):
     """An error answer: HTTP status, code and message, as ``{"error": {...}}``."""
@@ -49,6 +51,17 @@ def resource_not_found(kind: str, name: str, group: str) -> AzureError:
     )
 
 
+def parent_not_found(name: str) -> AzureError:
+    """Return ARM's 404 for a nested resource; its parent is named ``a/b`` (recorded)."""
+    return AzureError(
+        404,
+        "ParentResourceNotFound",
+        "Can not perform requested operation on nested resource. "
+        f"Parent resource '{name}' not found.",
+        gateway=True,
+    )
+
+
 def group_not_found(group: str) -> AzureError:
     """Return ARM's 404 for a resource group (facts A2.6, recorded)."""
     return AzureError(
@@ -65,6 +78,26 @@ def subscription_not_found(subscription: str) -> AzureError:
         404,
         "SubscriptionNotFound",
         f"The subscription '{subscription}' could not be found.",
+        gateway=True,
+    )
+
+
+def not_authorized(caller: Principal, action: str, scope: str, *, condition: bool) -> AzureError:
+    """Return ARM's 403 (facts A2.6, recorded).
+
+    Args:
+        caller: who asked.
+        action: what for.
+        scope: where.
+        condition: whether only the condition of an assignment stood against it (documented).
+    """
+    lacks = "authorization or an ABAC condition not fulfilled" if condition else "authorization"
+    return AzureError(
+        403,
+        "AuthorizationFailed",
+        f"The client '{caller.app_id}' with object id '{caller.oid}' does not have {lacks} to "
+        f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was "
+        "recently granted, please refresh your credentials.",
         gateway=True,
     )
 

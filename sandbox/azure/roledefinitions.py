@@ -1,39 +1,39 @@
-"""Role definitions: the built-in ones and those of the seed (facts A2.5)."""
+"""Role definitions: the built-in ones, those of the seed, and custom ones (facts A2.5)."""
 
+import dataclasses
 import re
+import uuid
+from typing import Any
 
 from sandbox.azure import errors
+from sandbox.azure.eventgrid import stamp
 from sandbox.azure.roles import Role
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
 routes = Routes()
 
 _LIST = "/~/providers/microsoft.authorization/roledefinitions"
-_NAME = re.compile(r"roleName\s+eq\s+'([^']*)'", re.IGNORECASE)
+_ONE = f"{_LIST}/<guid>"
+_NAME = re.compile(r"roleName\s+eq\s+'((?:[^']|'')*)'", re.IGNORECASE)
 _TYPE = re.compile(r"type\s+eq\s+'(BuiltInRole|CustomRole)'", re.IGNORECASE)
-_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+_AND = re.compile(r"\s+and\s+(?=(?:[^']*'[^']*')*[^']*$)", re.IGNORECASE)
+_LISTS = ("actions", "notActions", "dataActions", "notDataActions")
 
 
 def _show(role: Role, subscription: str) -> Json:
     prefix = f"/subscriptions/{subscription}" if subscription else ""
+    permissions = (role.actions, role.not_actions, role.data_actions, role.not_data_actions)
     return {
         "properties": {
             "roleName": role.name,
             "type": "CustomRole" if role.custom else "BuiltInRole",
-            "description": "",
-            "assignableScopes": ["/"],
-            "permissions": [
-                {
-                    "actions": list(role.actions),
-                    "notActions": list(role.not_actions),
-                    "dataActions": list(role.data_actions),
-                    "notDataActions": list(role.not_data_actions),
-                }
-            ],
-            "createdOn": "2015-01-01T00:00:00.0000000Z",
-            "updatedOn": "2015-01-01T00:00:00.0000000Z",
-            "createdBy": None,
-            "updatedBy": None,
+            "description": role.description,
+            "assignableScopes": list(role.assignable),
+            "permissions": [dict(zip(_LISTS, map(list, permissions), strict=True))],
+            "createdOn": stamp(role.created),
+            "updatedOn": stamp(role.updated),
+            "createdBy": role.created_by,
+            "updatedBy": role.updated_by,
         },
         "id": f"{prefix}/providers/Microsoft.Authorization/roleDefinitions/{role.guid}",
         "type": "Microsoft.Authorization/roleDefinitions",
@@ -41,25 +41,43 @@ def _show(role: Role, subscription: str) -> Json:
     }
 
 
+def _may_be_seen(call: Call, role: Role, *, below: bool) -> bool:
+    """Tell whether a role may be assigned at the scope of the call, or below it."""
+    key = (call.id.scope or "/").lower()
+    world = call.world
+    scopes = [scope.lower() for scope in role.assignable]
+    return any(world.within(scope, key) or (below and world.within(key, scope)) for scope in scopes)
+
+
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.5, test_built_in_role_definition")
 def list_for_scope(call: Call) -> Reply:
-    """List at any scope, by name (case-insensitive) or type."""
-    found = list(call.world.roles.values())
+    """List what may be assigned at a scope, by name (in any case) or type.
+
+    A custom role just written is missing from filtered lists for a while
+    (test_custom_role_definition_scenario #1 #2); ``world.role_filter_delay`` says for how long.
+    """
     text = call.query.get("$filter", "").strip()
-    for part in _AND.split(text) if text else ():
-        if part.strip().lower() in ("atscope()", "atscopeandbelow()"):
+    parts = [part.strip() for part in _AND.split(text)] if text else []
+    below = any(part.lower() == "atscopeandbelow()" for part in parts)
+    found = [role for role in call.world.roles.values() if _may_be_seen(call, role, below=below)]
+    for part in parts:
+        if part.lower() in ("atscope()", "atscopeandbelow()"):
             continue
-        if named := _NAME.fullmatch(part.strip()):
-            found = [role for role in found if role.name.lower() == named[1].lower()]
-        elif typed := _TYPE.fullmatch(part.strip()):
+        if named := _NAME.fullmatch(part):
+            wanted = named[1].replace("''", "'").lower()
+            found = [role for role in found if role.name.lower() == wanted]
+        elif typed := _TYPE.fullmatch(part):
             custom = typed[1].lower() == "customrole"
             found = [role for role in found if role.custom is custom]
         else:
             raise errors.unsupported(f'the filter "{text}"')
+    if text:
+        settled = call.world.now() - call.world.role_filter_delay
+        found = [role for role in found if not role.custom or role.updated <= settled]
     return Reply(200, {"value": [_show(role, call.id.subscription) for role in found]})
 
 
-@routes.route("GET", f"{_LIST}/<guid>", Evidence.DOCUMENTED, "REST: Role Definitions - Get")
+@routes.route("GET", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Get")
 def get(call: Call) -> Reply:
     """Return one by GUID."""
     role = call.world.roles.get(call.args["guid"])
@@ -70,4 +88,95 @@ def get(call: Call) -> Reply:
             "RoleDefinitionDoesNotExist",
             f"The specified role definition with ID '{bare}' does not exist.",
         )
+    return Reply(200, _show(role, call.id.subscription))
+
+
+@routes.route("PUT", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Create Or Update")
+def put(call: Call) -> Reply:
+    """Create or change a custom role: 201 either way."""
+    wanted = _wanted(call)
+    for other in call.world.roles.values():
+        if other.name.lower() == wanted.name.lower() and other.guid != wanted.guid:
+            # The status is assumed; the code is the troubleshooting page's.
+            raise errors.AzureError(
+                409,
+                "RoleDefinitionWithSameNameExists",
+                f"A custom role with the same name already exists in this directory: "
+                f"'{wanted.name}'. Use a different name.",
+            )
+    known = call.world.roles.get(wanted.guid)
+    if known is not None:
+        if not known.custom:
+            raise errors.unsupported(f"a change of the built-in role '{known.name}'")
+        wanted = dataclasses.replace(wanted, created=known.created, created_by=known.created_by)
+    call.world.put_role(wanted, call.id)
+    return Reply(201, _show(wanted, call.id.subscription))
+
+
+def _wanted(call: Call) -> Role:
+    """Return the role that a PUT asks for; raises ``AzureError`` 400."""
+    properties = call.member("properties") or {}
+    name, scopes = properties.get("roleName"), properties.get("assignableScopes")
+    blocks = properties.get("permissions")
+    if not isinstance(name, str) or not name:
+        raise errors.bad_content("a value is required. Path 'properties.roleName'")
+    if not isinstance(scopes, list) or not scopes:
+        raise errors.bad_content("a list is required. Path 'properties.assignableScopes'")
+    if not isinstance(blocks, list) or len(blocks) != 1 or not isinstance(blocks[0], dict):
+        raise errors.unsupported("role definitions without exactly one block of permissions")
+    try:
+        guid = str(uuid.UUID(call.args["guid"]))
+    except ValueError:
+        raise errors.AzureError(
+            400,
+            "InvalidRoleDefinitionId",
+            f"The role definition ID '{call.id.name}' is not valid. The role definition ID must be "
+            "a GUID.",
+        ) from None
+    now = call.world.now()
+    author = call.caller.oid if call.caller else None
+    actions, not_actions, data_actions, not_data_actions = (
+        _strings(blocks[0], each) for each in _LISTS
+    )
+    return Role(
+        guid,
+        name,
+        actions,
+        not_actions,
+        data_actions,
+        not_data_actions,
+        custom=True,
+        description=str(properties.get("description") or ""),
+        assignable=tuple(str(scope) for scope in scopes),
+        created=now,
+        updated=now,
+        created_by=author,
+        updated_by=author,
+    )
+
+
+def _strings(block: dict[str, Any], name: str) -> tuple[str, ...]:
+    value = block.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise errors.bad_content(f"a list is required. Path 'properties.permissions[0].{name}'")
+    return tuple(value)
+
+
+@routes.route("DELETE", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Delete")
+def delete(call: Call) -> Reply:
+    """Delete a custom role: 200 with the object, or 204 when there was none."""
+    role = call.world.roles.get(call.args["guid"])
+    if role is None:
+        return Reply(204)
+    if not role.custom:
+        raise errors.unsupported(f"the deletion of the built-in role '{role.name}'")
+    if any(each.role == role.guid for each in call.world.assignments):
+        # The status is assumed; code and text are the troubleshooting page's.
+        raise errors.AzureError(
+            400,
+            "RoleDefinitionHasAssignments",
+            "There are existing role assignments referencing role (code: "
+            "RoleDefinitionHasAssignments).",
+        )
+    call.world.remove_role(role, call.id)
     return Reply(200, _show(role, call.id.subscription))

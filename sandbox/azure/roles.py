@@ -1,11 +1,16 @@
-"""Built-in roles that the sandbox knows, with what they allow; ``access`` judges by them.
+"""Role definitions, the built-in ones first; ``access`` judges by what they allow.
 
-Names, GUIDs and actions are Azure's (role list of 2025-01-14, recorded), shortened to what the
-sandbox can serve. A seed adds others.
+Names, GUIDs and actions are Azure's (role list of 2025-01-14, recorded). The roles listed here are
+shortened to what the sandbox can serve; those of the table beside it exist but allow nothing. A
+seed and clients add custom ones.
 """
 
+import csv
 import dataclasses
+import datetime as dt
+from pathlib import Path
 
+_LONG_AGO = dt.datetime(2015, 1, 1, tzinfo=dt.UTC)
 _COMMON = (
     "Microsoft.Authorization/*/read",
     "Microsoft.Resources/subscriptions/resourceGroups/read",
@@ -33,9 +38,27 @@ class Role:
     data_actions: tuple[str, ...] = ()
     not_data_actions: tuple[str, ...] = ()
     custom: bool = False
+    description: str = dataclasses.field(default="", compare=False)
+    assignable: tuple[str, ...] = dataclasses.field(default=("/",), compare=False)
+    """The scopes at and below which it may be assigned."""
+    created: dt.datetime = dataclasses.field(default=_LONG_AGO, compare=False)
+    updated: dt.datetime = dataclasses.field(default=_LONG_AGO, compare=False)
+    created_by: str | None = dataclasses.field(default=None, compare=False)
+    updated_by: str | None = dataclasses.field(default=None, compare=False)
 
 
-BUILT_IN: tuple[Role, ...] = (
+def _others(known: tuple[Role, ...]) -> tuple[Role, ...]:
+    """Return the built-in roles of which the sandbox knows only the name."""
+    guids = {role.guid for role in known}
+    with (Path(__file__).parent / "builtin_roles.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(
+            Role(row["guid"], row["name"])
+            for row in csv.DictReader(file)
+            if row["guid"] not in guids
+        )
+
+
+_REVIEWED: tuple[Role, ...] = (
     Role("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
     Role(
         "b24988ac-6180-42a0-ab88-20f7382dd24c",
@@ -45,6 +68,9 @@ BUILT_IN: tuple[Role, ...] = (
             "Microsoft.Authorization/*/Delete",
             "Microsoft.Authorization/*/Write",
             "Microsoft.Authorization/elevateAccess/Action",
+            "Microsoft.Blueprint/blueprintAssignments/write",
+            "Microsoft.Blueprint/blueprintAssignments/delete",
+            "Microsoft.Compute/galleries/share/action",
         ),
     ),
     Role("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", ("*/read",)),
@@ -183,3 +209,5 @@ BUILT_IN: tuple[Role, ...] = (
         ("Microsoft.ContainerRegistry/registries/pull/read",),
     ),
 )
+
+BUILT_IN = _REVIEWED + _others(_REVIEWED)

@@ -1,0 +1,41 @@
+"""How many role assignments there may be, and the last that must stay."""
+
+from tests.sandbox.arm import GROUP, SEED, STORE, SUB, SUBSCRIPTION, Arm, error
+
+METRICS = f"{SUB}/providers/Microsoft.Authorization/roleAssignmentsUsageMetrics"
+
+
+def test_a_subscription_is_full_at_its_limit() -> None:
+    """All scopes below count, updates do not; deletion makes room."""
+    limited = [{"id": SUBSCRIPTION, "assignmentLimit": 3}]
+    arm = Arm({**SEED, "subscriptions": limited})
+    stranger = arm.principal("stranger").oid
+    made = arm.assign(STORE, stranger).json()
+    assert arm.get(METRICS) == {
+        "roleAssignmentsLimit": 3,
+        "roleAssignmentsCurrentCount": 3,
+        "roleAssignmentsRemainingCount": 0,
+    }
+
+    assert error(arm.assign(GROUP, stranger)) == (400, "RoleAssignmentLimitExceeded")
+    assert arm.assign(STORE, stranger, name=made["name"], description="x").status_code == 201
+    assert arm.call("DELETE", made["id"]).status_code == 200
+    assert arm.assign(GROUP, stranger).status_code == 201
+
+
+def test_the_usual_limit(arm: Arm) -> None:
+    """4000 unless the seed says otherwise; metrics are of subscriptions only."""
+    assert arm.get(METRICS)["roleAssignmentsLimit"] == 4000
+    elsewhere = METRICS.replace(SUB, GROUP)
+    assert error(arm.call("GET", elsewhere)) == (400, "UnsupportedBySandbox")
+
+
+def test_the_last_administrator_of_a_subscription_stays(arm: Arm) -> None:
+    """One right to assign roles must remain at the subscription itself."""
+    administrators = [each for each in arm.world.assignments if each.scope == SUB]
+    mine = next(each for each in administrators if each.principal == arm.world.operator.oid)
+    for each in administrators:
+        if each is not mine:
+            assert arm.call("DELETE", each.id).status_code == 200
+
+    assert error(arm.call("DELETE", mine.id)) == (412, "CannotDeleteLastRbacAdminAssignment")
