@@ -109,7 +109,10 @@ class Arm:
         try:
             rows = self._pages(place, "/resources", _RESOURCES, wanted)
             return any(ResourceId.parse(row["id"]) == resource for row in rows)
-        except NotFound:
+        except NotFound as error:
+            if error.code != failures.GROUP_NOT_FOUND:
+                # A subscription that we can no longer see answers every call alike.
+                raise Unreadable(str(error), status=error.status, code=error.code) from error
             return False
 
     def patch_identities(self, resource: Resource, block: Json) -> Resource:

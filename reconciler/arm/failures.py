@@ -29,6 +29,7 @@ from reconciler.errors import (
 
 PRINCIPAL_NOT_FOUND: Final = "PrincipalNotFound"
 AUTHORIZATION_FAILED: Final = "AuthorizationFailed"
+GROUP_NOT_FOUND: Final = "ResourceGroupNotFound"
 
 _BY_CODE: Final[dict[str, type[ArmError]]] = {
     PRINCIPAL_NOT_FOUND: Again,

@@ -208,3 +208,15 @@ def test_an_id_that_names_nothing_is_no_error(cloud: Cloud) -> None:
     assert result.plans[-1].compliant
     assert result.again_after is None
     assert result.plans[-1].id == ResourceId.parse(machine("never"))
+
+
+def test_a_subscription_that_can_no_longer_be_seen_is_no_second_source(steady: Cloud) -> None:
+    """Access lost to all of it answers every call with one and the same 404."""
+    old = steady.principal()
+    for part in (MISSING, "/resources"):
+        steady.wire.answer("GET", part, 404, "SubscriptionNotFound", times=10_000)
+    results = steady.drive(VM)
+
+    assert steady.wire.writes == []
+    assert steady.rights(old) == OWN
+    assert results[-1].outcomes[-1].code == "SubscriptionNotFound"
