@@ -152,7 +152,9 @@ def _settings(given: dict[str, str]) -> dict[str, str]:
     return {
         **desk,
         **given,
+        # Where both spellings are set, the lower-case one counts.
         "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         "RECONCILER_POLICIES": str(HERE / "policies"),
         # The story is about events, so no sweep comes to their aid.
         "RECONCILER_SWEEP_SCHEDULE": "0 0 0 29 2 *",

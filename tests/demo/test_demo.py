@@ -42,6 +42,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "AZURE_CLIENT_ID": "somebody",
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",
         "HTTPS_PROXY": "http://127.0.0.1:1",
+        "no_proxy": "elsewhere",
         "RECONCILER_OWNER": "NOT VALID",
         "RECONCILER_MODE": "audit",
     }
