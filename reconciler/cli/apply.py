@@ -59,6 +59,7 @@ def apply(
             work.do([subjects.request(finding.plan.id) for finding in _rights_first(todo)])
         after = subjects.findings() if todo else before
         _conclude(app, before, after, work, output)
+        _tell_of_others(work, after)
     blocked = any(outcome.status is Status.BLOCKED for outcome in work.outcomes)
     return 1 if blocked else exit_code(after)
 
@@ -114,3 +115,12 @@ def _conclude(
         left = [finding for finding in after if not finding.plan.compliant]
         terminal.answer(["", *report.subject_lines(left)])
         terminal.answer([f"now: {report.summary(finding.plan for finding in after)}"])
+
+
+def _tell_of_others(work: Work, findings: Sequence[Finding]) -> None:
+    """Name what an identity's repair leads to; it was not in the plan, so it is not done here."""
+    others = work.others - {finding.plan.id for finding in findings}
+    if others:
+        first = min(others, key=lambda other: other.key)
+        number = report.counted(len(others), "resource")
+        terminal.tell(f"note: {number} may need it too, beginning with {first}; plan it by its id")

@@ -61,6 +61,7 @@ def _main(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; every error is one line on stderr, with a traceback under `--debug`."""
+    terminal.prepare()
     debug = _DEBUG in arguments
     _log(debug=debug)
     try:

@@ -5,6 +5,7 @@ bidirectional characters. Rich leaves colours out where they are not wanted (`NO
 nothing is wrapped or cut, so that ids can be copied.
 """
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -34,6 +35,13 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+def prepare() -> None:
+    """Let a terminal that cannot show a character show its number instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def answer(lines: Iterable[str]) -> None:

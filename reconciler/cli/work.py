@@ -17,11 +17,15 @@ _PASSING: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 
 @dataclass
 class Work:
-    """Answers requests until each is converged or blocked; `minutes` is how long it may take."""
+    """Answers requests until each is converged or blocked; `minutes` is how long it may take.
+
+    `others` are ids that should be looked at as well, but that nobody asked for here.
+    """
 
     app: App
     minutes: float
     told_at_once: bool
+    others: set[ResourceId] = field(default_factory=set)
     _outcomes: dict[Change | ResourceId, Outcome] = field(default_factory=dict)
 
     @property
@@ -42,6 +46,7 @@ class Work:
             _wait(due, why)
             with terminal.busy(f"working on {request.id.name}"):
                 result = self.app.handle(request)
+            self.others |= {other.id for other in result.requests}
             self._take(request.id, result)
             if result.again and result.again_after and _is_worth_waiting(result):
                 due = time.monotonic() + result.again_after.total_seconds()

@@ -11,16 +11,13 @@ import yaml
 
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
-from reconciler.roles import table
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, DATA_GROUP, GUARDRAILS, POLICY, SHARED, STRANGER, Desk
+from tests.cli.desk import APP_GROUP, DATA_GROUP, GUARDRAILS, POLICY, READER, SHARED, STRANGER, Desk
 from tests.conftest import ROOT
 
 
 def _seed() -> dict[str, object]:
     """A stranger holds Reader in the machines' group: marked as ours, but made by another."""
-    reader = table().lookup("Reader")
-    assert reader
     scope = ResourceId.parse(APP_GROUP)
     return {
         "subscriptions": [{"id": "11111111-1111-1111-1111-111111111111", "name": "lab"}],
@@ -32,7 +29,7 @@ def _seed() -> dict[str, object]:
                 "scope": APP_GROUP,
                 "role": "Reader",
                 "principal": "stranger",
-                "name": assignment_name(scope, reader.guid, STRANGER),
+                "name": assignment_name(scope, READER, STRANGER),
                 "description": str(Marker("sandbox", ResourceId.parse(desk.machine("vm-once")))),
             }
         ],

@@ -19,9 +19,16 @@ DATA_GROUP = f"{SUB}/resourceGroups/rg-data"
 SHARED = (
     f"{SUB}/resourceGroups/rg-id/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shared"
 )
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 STRANGER = "99999999-9999-9999-9999-999999999999"
 COMMAND = [sys.executable, "-m", "reconciler"]
 _ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments"
+_VERSIONS = {
+    _ASSIGNMENTS: "2022-04-01",
+    "/Microsoft.Compute/": "2024-07-01",
+    "/Microsoft.ManagedIdentity/": "2024-11-30",
+}
 
 POLICY = f"""\
 version: 1
@@ -98,7 +105,7 @@ class Desk:
         """Call ARM itself with the token of the identity endpoint."""
         told = self.settings
         mark = "&" if "?" in place else "?"
-        version = "2022-04-01" if _ASSIGNMENTS in place else "2024-07-01"
+        version = next(each for part, each in _VERSIONS.items() if part in place)
         answer = self.session.request(
             method,
             f"{told['RECONCILER_ARM_ENDPOINT']}{place}{mark}api-version={version}",
@@ -113,6 +120,16 @@ class Desk:
         """Create a machine and return its id."""
         self.call("PUT", machine(name), {"location": "westeurope", "properties": {}, **more})
         return machine(name)
+
+    def assign(self, name: str, scope: str, role: str, principal: str) -> None:
+        """Create a role assignment under a name."""
+        definition = f"{SUB}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+        properties = {
+            "roleDefinitionId": definition,
+            "principalId": principal,
+            "principalType": "ServicePrincipal",
+        }
+        self.call("PUT", f"{scope}{_ASSIGNMENTS}/{name}", {"properties": properties})
 
     def holders(self, scope: str) -> list[str]:
         """Return the principals that hold a role assignment exactly there."""

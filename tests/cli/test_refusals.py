@@ -94,7 +94,7 @@ def test_another_plan_than_expected_is_not_applied(cloud: Desk) -> None:
 
 
 def test_an_interrupt_in_the_wait_is_130(cloud: Desk) -> None:
-    """One line says so."""
+    """The last line says so."""
     subject = cloud.create("vm-interrupted")
     settings = desk.environment({**cloud.settings, "RECONCILER_SETTLE": "600"})
     with subprocess.Popen(
@@ -111,7 +111,9 @@ def test_an_interrupt_in_the_wait_is_130(cloud: Desk) -> None:
         _, told = process.communicate(timeout=30)
 
     assert "the resource is still being built" in waiting
-    assert (process.returncode, told) == (130, "interrupted; what was done so far stays\n")
+    assert process.returncode == 130
+    # Interrupted in the middle of a line, rich may write that line again.
+    assert told.splitlines()[-1] == "interrupted; what was done so far stays"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,19 @@ import subprocess
 
 import pytest
 
+from reconciler.ids import ResourceId
+from reconciler.marker import assignment_name
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, COMMAND, DATA_GROUP, SHARED, STRANGER, Desk
+from tests.cli.desk import (
+    APP_GROUP,
+    BLOB_READER,
+    COMMAND,
+    DATA_GROUP,
+    READER,
+    SHARED,
+    STRANGER,
+    Desk,
+)
 from tests.conftest import ROOT
 
 
@@ -118,6 +129,41 @@ def test_what_another_made_is_untouched_and_told(cloud: Desk) -> None:
     assert "  does not exist" in planned.stdout
     assert "RECONCILER_MAKERS" in planned.stderr
     assert STRANGER in cloud.holders(APP_GROUP)
+
+
+def test_what_needs_a_person_is_blocked_and_the_rest_is_done(cloud: Desk) -> None:
+    """Another's assignment sits on the name that ours would bear."""
+    subject = cloud.create("vm-blocked", identity={"type": "SystemAssigned"})
+    principal = cloud.call("GET", subject)["identity"]["principalId"]
+    cloud.assign(
+        assignment_name(ResourceId.parse(APP_GROUP), READER, principal),
+        APP_GROUP,
+        BLOB_READER,
+        STRANGER,
+    )
+
+    ended = cloud.run("apply", subject, "--yes")
+
+    assert ended.returncode == 1
+    assert f"blocked: grant Reader at {APP_GROUP} to {principal}" in ended.stdout
+    assert "userAssignedIdentities" in cloud.call("GET", subject)["identity"]
+
+
+def test_a_recreated_identity_points_at_the_machines_that_carry_it(cloud: Desk) -> None:
+    """They were not in the plan, so they are named and left alone."""
+    subject = cloud.create("vm-carrier")
+    cloud.run("apply", subject, "--yes")
+    cloud.call("DELETE", SHARED)
+    cloud.call("PUT", SHARED, {"location": "westeurope"})
+
+    identity = cloud.run("apply", SHARED, "--yes")
+    machine = cloud.run("apply", subject, "--yes")
+
+    assert (identity.returncode, machine.returncode) == (0, 0)
+    assert "note: " in identity.stderr
+    assert "virtualMachines" in identity.stderr
+    (entry,) = cloud.call("GET", subject)["identity"]["userAssignedIdentities"].values()
+    assert entry["principalId"] == cloud.call("GET", SHARED)["properties"]["principalId"]
 
 
 def test_an_answer_that_is_piped_is_plain(cloud: Desk) -> None:
