@@ -60,6 +60,12 @@ class App:
 
     def handle(self, request: Request) -> Result:
         """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong."""
+        try:
+            return self._answer(request)
+        except (Again, Blocked) as error:
+            return self._failed(request, error)
+
+    def _answer(self, request: Request) -> Result:
         refusal = self.refusal(request.id)
         if refusal:
             _log.warning("%s", refusal)
@@ -84,16 +90,27 @@ class App:
 
     def sweep(self, scope: ResourceId | None = None) -> Result:
         """Nominate what is not as it should be, everywhere or about one scope."""
-        return self._sweep(Request(scope or ResourceId.parse("/")))
+        request = Request(scope or ResourceId.parse("/"))
+        try:
+            return self._sweep(request)
+        except (Again, Blocked) as error:
+            return self._failed(request, error)
 
     def _sweep(self, request: Request) -> Result:
+        looks = self.controller.looks
+        if looks.answer(request):
+            return Result()
+        began = self.now()
+        result = Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
+        looks.remember(request, began)
+        return result
+
+    def _failed(self, request: Request, error: Again | Blocked) -> Result:
+        """Say that nothing could be read; the request is asked again where that may pass."""
+        _log.warning("%s: %s", request.id, error)
         run = Run(request, self.now())
-        try:
-            return Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
-        except (Again, Blocked) as error:
-            _log.warning("sweep: %s", error)
-            run.failed(error)
-            return run.result(self.now())
+        run.failed(error)
+        return run.result(self.now())
 
     def later(self, request: Request, delay: timedelta) -> None:
         """Put a request into the queue, to be seen when the delay is over."""

@@ -29,6 +29,8 @@ from reconciler.errors import (
 
 PRINCIPAL_NOT_FOUND: Final = "PrincipalNotFound"
 AUTHORIZATION_FAILED: Final = "AuthorizationFailed"
+SIGN_IN: Final = "SignIn"
+"""Not Azure's: what we call it when no token is to be had."""
 GROUP_NOT_FOUND: Final = "ResourceGroupNotFound"
 
 _BY_CODE: Final[dict[str, type[ArmError]]] = {
@@ -82,7 +84,7 @@ def from_exception(what: str, error: AzureError) -> ArmError:
     if isinstance(error, HttpResponseError) and error.response is not None:
         return from_response(what, cast("Response", error.response))
     if isinstance(error, ClientAuthenticationError):
-        return Blocked(f"{what}: cannot sign in: {_first_line(error)}", code="SignIn")
+        return Blocked(f"{what}: cannot sign in: {_first_line(error)}", code=SIGN_IN)
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return Again(f"{what}: Azure could not be reached: {_first_line(error)}")
     return Again(f"{what}: {_first_line(error)}")

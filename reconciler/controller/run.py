@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.arm.failures import AUTHORIZATION_FAILED, PRINCIPAL_NOT_FOUND
+from reconciler.arm.failures import AUTHORIZATION_FAILED, PRINCIPAL_NOT_FOUND, SIGN_IN
 from reconciler.changes import (
     Change,
     CreateAssignment,
@@ -131,6 +131,9 @@ class Run:
                 yield outcome.retry_after or usual
             elif outcome.code == AUTHORIZATION_FAILED and waited < LOOK_AT_RIGHTS_AGAIN:
                 yield LOOK_AT_RIGHTS_AGAIN
+            elif outcome.code == SIGN_IN and waited < GIVE_UP:
+                # A person may have to act, but the identity endpoint may also just be down.
+                yield usual
         if not writes or not self.plans:
             return
         for held in self._passing:

@@ -174,12 +174,8 @@ class AssignmentPlanner:
             allowed = self.request.removals == self.terms.digest
             return step, None if allowed else Withheld(step, Hold.REMOVALS)
         step = DeleteAssignment(assignment, Reason.PRINCIPAL_REPLACED)
-        unsure = isinstance(subject, Resource) and (
-            subject.identities.raw_type is not None
-            # A machine that is being built may not show its principal yet.
-            or (subject.principal is None and (subject.identities.system or is_busy(subject)))
-        )
-        return step, Withheld(step, Hold.BUSY) if unsure else None
+        hold = _unsure(subject) if isinstance(subject, Resource) else None
+        return step, Withheld(step, hold) if hold else None
 
     def _hold_on_gone(self, step: DeleteAssignment) -> Withheld | None:
         """Wait with a gone resource's rights: a moved machine keeps its principal (facts B5)."""
@@ -195,6 +191,15 @@ class AssignmentPlanner:
         if since is None or self.observed.at < due:
             return Withheld(step, Hold.UNCONFIRMED, until=due)
         return None
+
+
+def _unsure(resource: Resource) -> Hold | None:
+    """Return why a resource does not prove that its principal was replaced."""
+    if resource.identities.raw_type is not None:
+        return Hold.UNKNOWN_IDENTITY_TYPE
+    # One that is being built may not show its principal yet.
+    absent = resource.principal is None
+    return Hold.BUSY if absent and (resource.identities.system or is_busy(resource)) else None
 
 
 def _triple(assignment: RoleAssignment) -> Triple:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import RequestsTransport
 
 from reconciler import app, events, settings
@@ -114,6 +115,7 @@ class Cloud:
         self,
         content: Content | None = None,
         rails: Content | None = None,
+        credential: TokenCredential | None = None,
         **told: str,
     ) -> App:
         """Start a new process of the app, which remembers nothing of the one before."""
@@ -129,7 +131,7 @@ class Cloud:
         }
         self.app = app.create(
             settings.read(environment | told),
-            credential=tokens.credential(self.world, self.world.app),
+            credential=credential or tokens.credential(self.world, self.world.app),
             http=RequestsTransport(session=wsgi.session(self.wire), session_owner=False),
             now=self.clock,
         )

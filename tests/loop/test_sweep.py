@@ -1,8 +1,12 @@
 """The sweep: what events missed, and what policy no longer asks for, within limits."""
 
+from datetime import timedelta
+
 import pytest
 
 from reconciler.changes import Result, Status
+from reconciler.ids import ResourceId
+from reconciler.model import Request
 from tests.loop.cloud import (
     APPS,
     DATA,
@@ -250,3 +254,17 @@ def test_an_index_of_others_assignments_is_of_no_concern(steady: Cloud) -> None:
     steady.grant(steady.principal(identity("foreign")), scope=APPS)
 
     assert ids(steady.app.sweep()) == {"shared"}
+
+
+def test_a_scope_is_swept_once_for_a_burst_of_its_events(cloud: Cloud) -> None:
+    """A sweep that began after an event answers it, so that a deployment's events cost little."""
+    cloud.look(APPS)
+    before = len(cloud.wire.calls)
+    earlier = Request(ResourceId.parse(APPS), since=cloud.clock() - timedelta(seconds=1))
+
+    assert cloud.app.handle(earlier) == Result()
+    assert len(cloud.wire.calls) == before
+
+    cloud.app.handle(Request(ResourceId.parse(APPS), since=cloud.clock()))
+
+    assert len(cloud.wire.calls) > before

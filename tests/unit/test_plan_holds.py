@@ -279,9 +279,9 @@ HOLDS = {
         NOTHING,
         observed(bare(state="Creating"), assignment(OLD)),
     ),
-    "busy: a block that cannot be read replaces nobody": held(
+    "unknown identity type: a block that cannot be read replaces nobody": held(
         delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),
-        Hold.BUSY,
+        Hold.UNKNOWN_IDENTITY_TYPE,
         NOTHING,
         observed(machine(identities=IdentityBlock(raw_type="Delegated")), assignment(OLD)),
     ),
