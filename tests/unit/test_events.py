@@ -354,3 +354,11 @@ def test_a_request_s_time_has_a_zone_even_where_the_event_s_has_none() -> None:
 def test_what_has_neither_schema_is_no_event(body: object) -> None:
     """A handshake, a list, a stray text."""
     assert events.decode(body) is None
+
+
+def test_a_scope_that_only_an_identity_is_granted_at_is_one_too() -> None:
+    """Rules and identities alike lose what was granted there."""
+    watch = replace(WATCH, policy=replace(WATCH.policy, rules=()))
+
+    assert asked(event(VAULT), watch) == [VAULT]
+    assert asked(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), watch) == []
