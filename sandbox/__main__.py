@@ -50,9 +50,11 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         world = seed.load(seed.read(options.seed))
         server = Server(world, options.dir, options.port)
-    except (seed.SeedError, OSError) as error:
-        print(f"python -m sandbox serve: {error}", file=sys.stderr)
-        return _USAGE
+    except seed.SeedError as error:
+        return _refuse(f"{options.seed}: {error}")
+    except OSError as error:
+        # Of what a server sets up only the port has no file name.
+        return _refuse(f"{error.filename or f'port {options.port}'}: {error.strerror}")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -60,6 +62,11 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"ready {server.url}", flush=True)
         stop.wait()
     return 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"python -m sandbox serve: {reason}", file=sys.stderr)
+    return _USAGE
 
 
 def main(arguments: list[str]) -> int:

@@ -18,48 +18,21 @@ identity as Owners, and the first one the application's own group ``rg-reconcile
 
 import dataclasses
 import datetime as dt
-import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from sandbox.azure import identities, ids
 from sandbox.azure.roles import Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from sandbox.azure.world import World, utc_now
+from sandbox.seedfile import Record, SeedError, check, guid, parse, read, records
+
+__all__ = ["SeedError", "load", "read"]
 
 _OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _LOCATION = "westeurope"
+_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
 _MACHINE = "Microsoft.Compute/virtualMachines"
-_KEYS = {
-    "subscriptions": {"id", "name", "assignmentLimit"},
-    "managementGroups": {"name", "subscriptions"},
-    "groups": {"id", "location", "tags"},
-    "principals": {"id", "name", "kind"},
-    "roles": {"id", "name", "actions", "notActions", "dataActions", "notDataActions"},
-    "identities": {"id", "location", "tags"},
-    "virtualMachines": {"id", "location", "tags", "system", "identities", "properties"},
-    "resources": {"id", "location", "tags", "kind", "sku", "system", "identities", "properties"},
-    "assignments": {"scope", "role", "principal", "name", "description", "condition"},
-}
-
-type Record = dict[str, Any]
-
-
-class SeedError(Exception):
-    """A seed that cannot be loaded; the message names the place."""
-
-
-def read(path: Path) -> Record:
-    """Return a seed file's content; raises ``SeedError`` when it is not YAML or not readable."""
-    try:
-        return _mapping(yaml.safe_load(path.read_text("utf-8")), str(path))
-    except OSError as error:
-        raise SeedError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SeedError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+_KINDS = ("ServicePrincipal", "User", "Group")
 
 
 def load(
@@ -79,10 +52,6 @@ def load(
         operation_delay: seconds that an operation takes.
         replication_delay: seconds until role assignments know a new principal.
     """
-    try:
-        record = yaml.safe_load(source) if isinstance(source, str) else source
-    except yaml.YAMLError as error:
-        raise SeedError(f"not YAML: {' '.join(str(error).split())}") from error
     world = World(
         clock=clock,
         seed=seed,
@@ -90,21 +59,8 @@ def load(
         replication_delay=replication_delay,
     )
     with world.transaction():
-        _Loader(world, _mapping(record, "seed")).run()
+        _Loader(world, parse(source) if isinstance(source, str) else source).run()
     return world
-
-
-def _mapping(value: object, where: str) -> Record:
-    if not isinstance(value, dict):
-        raise SeedError(f"{where}: must be a mapping")
-    return value
-
-
-def _guid(value: object, where: str) -> str:
-    try:
-        return str(uuid.UUID(str(value)))
-    except ValueError:
-        raise SeedError(f"{where}: '{value}' is not a GUID") from None
 
 
 @dataclasses.dataclass
@@ -113,46 +69,30 @@ class _Loader:
     record: Record
 
     def run(self) -> None:
-        unknown = set(self.record) - set(_KEYS) - {"tenant"}
-        if unknown:
-            raise SeedError(f"seed: unknown key '{min(unknown)}'")
-        if not self.record.get("subscriptions"):
-            raise SeedError("seed: at least one subscription is needed")
+        check(self.record)
         if "tenant" in self.record:
-            self.world.tenant = _guid(self.record["tenant"], "tenant")
-        self._each("subscriptions", self._subscription, "id")
+            self.world.tenant = guid(self.record["tenant"], "tenant")
+        self._each("subscriptions", self._subscription)
         self._application()
-        self._each("managementGroups", self._management_group, "name")
-        self._each("groups", self._group, "id")
-        self._each("principals", self._principal, "name")
-        self._each("roles", self._role, "id", "name")
-        self._each("identities", self._identity, "id")
-        self._each("virtualMachines", self._machine, "id")
-        self._each("resources", self._resource, "id")
-        self._each("assignments", self._assignment, "scope", "role", "principal")
+        self._each("managementGroups", self._management_group)
+        self._each("groups", self._group)
+        self._each("principals", self._principal)
+        self._each("roles", self._role)
+        self._each("identities", self._identity)
+        self._each("virtualMachines", self._machine)
+        self._each("resources", self._resource)
+        self._each("assignments", self._assignment)
 
-    def _each(self, name: str, load_one: Callable[[Record, str], None], *needed: str) -> None:
-        records = self.record.get(name, [])
-        if not isinstance(records, list):
-            raise SeedError(f"{name}: must be a list")
-        for index, value in enumerate(records):
-            where = f"{name}[{index}]"
-            record = _mapping(value, where)
-            for key in set(record) - _KEYS[name]:
-                raise SeedError(f"{where}: unknown key '{key}'")
-            for key in needed:
-                if not record.get(key):
-                    raise SeedError(f"{where}: '{key}' is missing")
+    def _each(self, section: str, load_one: Callable[[Record, str], None]) -> None:
+        for record, where in records(self.record, section):
             load_one(record, where)
 
     def _subscription(self, record: Record, where: str) -> None:
-        guid = _guid(record["id"], where)
-        self.world.subscriptions[guid] = record.get("name") or guid
+        subscription = guid(record["id"], where)
+        self.world.subscriptions[subscription] = record.get("name") or subscription
         if limit := record.get("assignmentLimit"):
-            if not isinstance(limit, int):
-                raise SeedError(f"{where}: 'assignmentLimit' must be a number")
-            self.world.assignment_limits[guid] = limit
-        self._own(self.world.operator, guid)
+            self.world.assignment_limits[subscription] = limit
+        self._own(self.world.operator, subscription)
 
     def _own(self, principal: Principal, subscription: str) -> None:
         self._grant(f"/subscriptions/{subscription}", _OWNER, principal, {})
@@ -171,21 +111,26 @@ class _Loader:
                 self._own(identity.principal, subscription)
 
     def _management_group(self, record: Record, where: str) -> None:
-        members = frozenset(_guid(each, where) for each in record.get("subscriptions") or ())
+        members = frozenset(guid(each, where) for each in record.get("subscriptions") or ())
         self.world.management_groups[record["name"].lower()] = members
 
-    def _id(self, record: Record, where: str) -> ids.ArmId:
-        found = ids.parse(str(record["id"]))
+    def _id(self, record: Record, where: str, kind: str = "") -> ids.ArmId:
+        text = record["id"]
+        found = ids.parse(text)
         if found.subscription.lower() not in self.world.subscriptions or not found.group:
-            raise SeedError(f"{where}: '{record['id']}' is in no subscription of the seed")
+            raise SeedError(f"{where}: '{text}' is in no subscription of the seed")
         if not found.name:
-            raise SeedError(f"{where}: '{record['id']}' is not the id of a resource")
+            raise SeedError(f"{where}: '{text}' is not the id of a resource")
+        if kind and found.type.lower() != kind.lower():
+            raise SeedError(f"{where}: '{text}' is not of the type {kind}")
+        if found.key in self.world.resources:
+            raise SeedError(f"{where}: '{text}' is there already")
         return found
 
     def _group(self, record: Record, where: str) -> None:
         now = self.world.now()
-        group = self._id(record, where)
-        location = record.get("location", _LOCATION)
+        group = self._id(record, where, _GROUP)
+        location = record.get("location") or _LOCATION
         tags = record.get("tags") or {}
         self.world.put_group(Resource(group, group.type, location, now, now, tags=tags))
 
@@ -195,20 +140,25 @@ class _Loader:
             self._group({"id": text, "location": location}, text)
 
     def _principal(self, record: Record, where: str) -> None:
-        oid = _guid(record["id"], where) if "id" in record else None
-        kind = record.get("kind", "ServicePrincipal")
+        oid = guid(record["id"], where) if record.get("id") else None
+        if oid in self.world.principals:
+            raise SeedError(f"{where}: '{oid}' is there already")
+        kind = record.get("kind") or _KINDS[0]
+        if kind not in _KINDS:
+            raise SeedError(f"{where}: unknown kind '{kind}'; known are {', '.join(_KINDS)}")
         self.world.new_principal(record["name"], kind=kind, oid=oid, secret=self.world.guid())
 
     def _role(self, record: Record, where: str) -> None:
         lists = ("actions", "notActions", "dataActions", "notDataActions")
         allowed, refused, data, no_data = (tuple(record.get(each) or ()) for each in lists)
-        guid = _guid(record["id"], where)
-        role = Role(guid, record["name"], allowed, refused, data, no_data, custom=True)
+        role = Role(
+            guid(record["id"], where), record["name"], allowed, refused, data, no_data, custom=True
+        )
         self.world.roles[role.guid] = role
 
     def _identity(self, record: Record, where: str) -> None:
-        found = self._id(record, where)
-        location = record.get("location", _LOCATION)
+        found = self._id(record, where, identities.TYPE)
+        location = record.get("location") or _LOCATION
         self._home(found, location)
         identities.create(self.world, found, location, record.get("tags") or {})
 
@@ -218,16 +168,16 @@ class _Loader:
         self.world.put(resource)
 
     def _resource(self, record: Record, where: str) -> None:
-        self.world.put(self._make(record, where, self._id(record, where).type))
+        self.world.put(self._make(record, where))
 
-    def _make(self, record: Record, where: str, kind: str) -> Resource:
-        found = self._id(record, where)
-        if found.type.lower() != kind.lower():
-            raise SeedError(f"{where}: '{found.text}' is not of the type {kind}")
-        location = record.get("location", _LOCATION)
+    def _make(self, record: Record, where: str, kind: str = "") -> Resource:
+        found = self._id(record, where, kind)
+        location = record.get("location") or _LOCATION
         self._home(found, location)
         now = self.world.now()
-        resource = Resource(found, kind, location, now, now, tags=record.get("tags") or {})
+        resource = Resource(
+            found, kind or found.type, location, now, now, tags=record.get("tags") or {}
+        )
         resource.properties = record.get("properties") or {}
         resource.extra = {name: record[name] for name in ("kind", "sku") if name in record}
         if record.get("system"):
@@ -240,12 +190,26 @@ class _Loader:
         return resource
 
     def _assignment(self, record: Record, where: str) -> None:
-        wanted = str(record["role"]).lower()
+        wanted = record["role"].lower()
         roles = self.world.roles.values()
         role = next((each.guid for each in roles if wanted in (each.name.lower(), each.guid)), None)
         if role is None:
             raise SeedError(f"{where}: unknown role '{record['role']}'")
-        self._grant(record["scope"], role, self._holder(str(record["principal"]), where), record)
+        scope = record["scope"]
+        if not self._known(ids.parse(scope)):
+            raise SeedError(f"{where}: '{scope}' is in no subscription of the seed")
+        name = guid(record["name"], where) if record.get("name") else self.world.guid()
+        holder = self._holder(record["principal"], where)
+        table = self.world.assignments
+        if name in table.by_name or (scope.lower(), role, holder.oid) in table.by_triple:
+            raise SeedError(f"{where}: there is such a role assignment already")
+        self._grant(scope, role, holder, {**record, "name": name})
+
+    def _known(self, scope: ids.ArmId) -> bool:
+        group = scope.key.removeprefix("/providers/microsoft.management/managementgroups/")
+        subscription = scope.subscription.lower()
+        above = scope.text == "" or group in self.world.management_groups
+        return above or subscription in self.world.subscriptions
 
     def _holder(self, text: str, where: str) -> Principal:
         resource = self.world.resources.get(text.lower())

@@ -1,8 +1,10 @@
 """What a seed may say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox import seed
 from sandbox.azure import access
@@ -73,9 +75,49 @@ def test_a_seed_repeats_itself() -> None:
     assert list(first.principals) != list(seed.load(SEED, seed=1).principals)
 
 
+def test_a_seed_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As some editors write it."""
+    path = tmp_path / "seed.yaml"
+    path.write_text(yaml.safe_dump(SEED), "utf-8-sig")
+
+    assert seed.read(path) == SEED
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"tenant": "me"}, "tenant: 'me' is not a GUID"),
+        ({"subscriptions": [{"id": SUBSCRIPTION}] * 2}, r"\[1\]: '1111.*' is there already"),
+        ({"subscriptions": [{"id": 7}]}, r"subscriptions\[0\].id: must be text"),
+        (
+            {"subscriptions": [{"id": SUBSCRIPTION, "assignmentLimit": True}]},
+            r"subscriptions\[0\].assignmentLimit: must be a number",
+        ),
+        ({"groups": [{"id": GROUP}, {"id": GROUP.upper()}]}, r"groups\[1\]: .* there already"),
+        ({"groups": [{"id": STORE}]}, "not of the type Microsoft.Resources"),
+        ({"groups": [{"id": GROUP, "tags": "x"}]}, r"groups\[0\].tags: must be a mapping"),
+        ({"identities": [{"id": MACHINE}]}, "not of the type Microsoft.ManagedIdentity"),
+        ({"resources": [{"id": MACHINE}]}, r"resources\[0\]: .* is there already"),
+        ({"principals": [{"name": "x"}] * 2}, r"principals\[1\]: 'x' is there already"),
+        ({"principals": [{"name": "x", "id": "y"}]}, r"principals\[0\]: 'y' is not a GUID"),
+        ({"principals": [{"name": "x", "kind": "Robot"}]}, "unknown kind 'Robot'"),
+        (
+            {"principals": [{"name": name, "id": SUBSCRIPTION} for name in "xy"]},
+            r"principals\[1\]: '1111.*' is there already",
+        ),
+        ({"virtualMachines": [{"id": MACHINE, "system": "on"}]}, "system: must be true or false"),
+        (
+            {"virtualMachines": [{"id": MACHINE, "identities": "id1"}]},
+            "identities: must be a list of text",
+        ),
+        (
+            {"assignments": [{"scope": "rg", "role": "Reader", "principal": "person"}]},
+            "'rg' is in no subscription of the seed",
+        ),
+        (
+            {"assignments": [{"scope": SUB, "role": "Reader", "principal": "person"}] * 2},
+            r"assignments\[1\]: there is such a role assignment already",
+        ),
         ({"subscriptions": [{"id": "lab"}]}, "'lab' is not a GUID"),
         ({"subscriptions": []}, "at least one subscription"),
         ({"machines": []}, "unknown key 'machines'"),

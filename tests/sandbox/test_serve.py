@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,31 +115,67 @@ def test_many_clients_write_at_once(tmp_path: Path) -> None:
     assert len(events) == len(set(events)) == 80
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--port", "many"], "invalid port value: 'many'"),
-        (["--port", "70000"], "invalid port value: '70000'"),
-        (["--seed", "missing.yaml"], "missing.yaml: No such file or directory"),
-        (["--seed", "README-not-yaml"], "not YAML"),
-        ([], "required"),
-    ],
-)
-def test_a_wrong_start_is_one_clear_line(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    """Exit code 2 and one line on stderr."""
-    (tmp_path / "README-not-yaml").write_text("a: [", "utf-8")
-    given = ["--dir", str(tmp_path), "--seed", "missing.yaml", *arguments] if arguments else []
+def refused(folder: Path, *arguments: str) -> str:
+    """Return what a start says that must end with exit code 2 and one line on stderr."""
     ended = subprocess.run(
-        [*SERVE, *given],
-        cwd=tmp_path,
+        [*SERVE, *arguments],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    return line
 
-    assert ended.returncode == 2
-    assert message in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dir", ".", "--seed", "x", "--port", "many"], "invalid port value: 'many'"),
+        (["--dir", ".", "--seed", "x", "--port", "70000"], "invalid port value: '70000'"),
+        (["--dir", ".", "--seed", "x", "--port", "-1"], "invalid port value: '-1'"),
+        (["--dir", ".", "--seed", "missing.yaml"], "missing.yaml: No such file or directory"),
+        (["--dir", ".", "--seed", "."], ".: Is a directory"),
+        (["--dir", "good.yaml", "--seed", "good.yaml"], "good.yaml: File exists"),
+        (["--dir", "."], "the following arguments are required: --seed"),
+        (["--seed", "good.yaml"], "the following arguments are required: --dir"),
+        ([], "the following arguments are required: --dir, --seed"),
+        (["--dir", ".", "--seed", "x", "--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_a_wrong_start_is_one_clear_line(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """Exit code 2 and one line that names the argument."""
+    (tmp_path / "good.yaml").write_text(yaml.safe_dump(SEED), "utf-8")
+
+    assert refused(tmp_path, *arguments).endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "seed.yaml: not YAML: while parsing a flow node"),
+        (b"a: \xff", "seed.yaml: not UTF-8: "),
+        (b"- a", "seed.yaml: seed: must be a mapping"),
+        (b"", "seed.yaml: seed: must be a mapping"),
+        (b"machines: []", "seed.yaml: seed: unknown key 'machines'"),
+    ],
+)
+def test_a_wrong_seed_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    """Exit code 2 and one line that names the file and the place in it."""
+    (tmp_path / "seed.yaml").write_bytes(content)
+
+    assert message in refused(tmp_path, "--dir", ".", "--seed", "seed.yaml")
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    """The port is named."""
+    (tmp_path / "seed.yaml").write_text(yaml.safe_dump(SEED), "utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refused(tmp_path, "--dir", ".", "--seed", "seed.yaml", "--port", port)
+
+    assert line.endswith(f"port {port}: Address already in use")
