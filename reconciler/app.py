@@ -155,8 +155,10 @@ class App:
 
     @cached_property
     def inventory(self) -> Inventory:
-        """Return Resource Graph over the watched subscriptions."""
-        return Inventory(self.arm, self.settings.subscriptions)
+        """Return Resource Graph over what is watched, and over where rights may be granted."""
+        scopes = (rail.scope.subscription_id for rail in self.policy.guardrails.grants)
+        granted = tuple(scope for scope in scopes if scope)
+        return Inventory(self.arm, self.settings.subscriptions, granted)
 
     @cached_property
     def controller(self) -> Controller:

@@ -23,10 +23,15 @@ _ASSIGNMENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Questions to Resource Graph over the watched subscriptions; raises `ArmError`."""
+    """Questions to Resource Graph; raises `ArmError`.
+
+    Resources are sought in the watched subscriptions, role assignments also where the guardrails
+    allow them.
+    """
 
     arm: Arm
-    subscriptions: tuple[ResourceId, ...]
+    watched: tuple[ResourceId, ...]
+    granted: tuple[ResourceId, ...] = ()
 
     def resources(self, types: Collection[str]) -> tuple[Resource, ...]:
         """Return all resources of some types, with their identities."""
@@ -54,32 +59,36 @@ class Inventory:
         return tuple(resource.id for resource in found if resource.identities.entry(identity))
 
     def carriers(self, principals: Iterable[str]) -> tuple[ResourceId, ...]:
-        """Return the resources that carry one of some system-assigned principals."""
+        """Return the resources that carry one of some system-assigned principals.
+
+        Asked of all that we can read: a machine may have moved to where we do not watch.
+        """
         listed = ", ".join(_quoted(principal) for principal in sorted(principals))
-        rows = self._rows(
-            f"resources | where tostring(identity.principalId) in~ ({listed}) | project id"
+        rows = self.arm.query(
+            f"resources | where tostring(identity.principalId) in~ ({listed}) | project id", ()
         )
         return tuple(_ids(rows))
 
     def marked(self, markers: Iterable[str]) -> tuple[ResourceId, ...]:
         """Return the role assignments whose description is one of some marker texts."""
         listed = ", ".join(_quoted(marker) for marker in sorted(markers))
-        rows = self._rows(
-            f"{_ASSIGNMENTS} | where tostring(properties.description) in~ ({listed}) | project id"
-        )
+        rows = self._assigned(f"tostring(properties.description) in~ ({listed})", "id")
         return tuple(_ids(rows))
 
     def assignments(self) -> tuple[RoleAssignment, ...]:
         """Return all service principals' role assignments."""
         kind = _quoted(SERVICE_PRINCIPAL)
-        rows = self._rows(
-            f"{_ASSIGNMENTS} | where tostring(properties.principalType) =~ {kind}"
-            " | project id, name, type, properties"
+        rows = self._assigned(
+            f"tostring(properties.principalType) =~ {kind}", "id, name, type, properties"
         )
         return tuple(answers.role_assignment(row) for row in rows)
 
     def _rows(self, kql: str) -> Iterator[answers.Json]:
-        return self.arm.query(kql, self.subscriptions)
+        return self.arm.query(kql, self.watched)
+
+    def _assigned(self, condition: str, columns: str) -> Iterator[answers.Json]:
+        kql = f"{_ASSIGNMENTS} | where {condition} | project {columns}"
+        return self.arm.query(kql, tuple(dict.fromkeys([*self.watched, *self.granted])))
 
 
 def _ids(rows: Iterable[answers.Json]) -> Iterator[ResourceId]:

@@ -169,11 +169,15 @@ class Arm:
             self._authorization.delete_by_id(_bare(assignment), **_to(str(assignment)))
 
     def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
-        """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`."""
+        """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`.
+
+        Without subscriptions it answers for all that we can read (documented).
+        """
         names = [subscription.subscription for subscription in subscriptions]
+        places: Json = {"subscriptions": names} if names else {}
         options: dict[str, Any] = {"resultFormat": "objectArray"}
         while True:
-            content = {"subscriptions": names, "query": kql, "options": options}
+            content = {**places, "query": kql, "options": options}
             body, _ = self._request(
                 "POST", _GRAPH_PATH, {"api-version": _GRAPH}, ("tenant", "graph"), content=content
             )

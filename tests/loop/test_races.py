@@ -1,0 +1,193 @@
+"""Others act, or the process dies, at every single call: the world must come right all the same."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from reconciler.changes import Result
+from tests.loop.cloud import APPS, DATA, SHARED, VM, Cloud, Content, policy, rule
+from tests.loop.wire import Call
+
+MOST_CALLS = 16
+"""More calls than any run below makes."""
+GRANTS: Content = {
+    "grants": [{"role": "Reader", "scope": "{resourceGroup}"}, {"role": "Reader", "scope": DATA}]
+}
+RIGHTS = {("Reader", "rg-app"), ("Reader", "rg-data")}
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def recycled(cloud: Cloud) -> Cloud:
+    """A machine with two rights and an identity, rebuilt bare and settled."""
+    cloud.deploy(policy(rule(system=GRANTS)))
+    cloud.sweep()
+    cloud.pass_time()
+    cloud.build(system=False)
+    cloud.wire.calls.clear()
+    return cloud
+
+
+def at_call(cloud: Cloud, number: int, act: Callable[[], object]) -> list[Call]:
+    """Let somebody act just before the app's call with that number; returns that call, if made."""
+    start = len(cloud.wire.calls)
+    acted: list[Call] = []
+
+    def maybe() -> None:
+        if not acted and len(cloud.wire.calls) - start == number:
+            acted.append(cloud.wire.calls[-1])
+            act()
+
+    for method in ("GET", "PUT", "PATCH", "DELETE", "POST"):
+        cloud.wire.before(method, "", maybe, times=10_000)
+    return acted
+
+
+def other_worker(cloud: Cloud, place: str = VM) -> Callable[[], list[Result]]:
+    """Return a run of another process, which shares nothing with the first but Azure."""
+    first = cloud.app
+    second = cloud.deploy(policy(rule(system=GRANTS)))
+    cloud.app = first
+
+    def run() -> list[Result]:
+        cloud.app = second
+        try:
+            return cloud.drive(place)
+        finally:
+            cloud.app = first
+
+    return run
+
+
+def assert_right(cloud: Cloud, old: set[str]) -> None:
+    """Assert that the machine has what policy asks, and no earlier principal anything."""
+    assert cloud.attached() == {"system", "shared"}
+    assert cloud.rights(cloud.principal()) == RIGHTS
+    assert cloud.rights(cloud.principal(SHARED)) == {("Storage Blob Data Reader", "rg-data")}
+    for principal in old - {cloud.principal(), cloud.principal(SHARED)}:
+        assert cloud.rights(principal) == set()
+    assert cloud.replan().compliant
+    assert cloud.replan(SHARED).compliant
+
+
+def holders(cloud: Cloud) -> set[str]:
+    """Return the principals that hold a right of ours."""
+    return {
+        one.principal for one in cloud.world.assignments if one.created_by == cloud.world.app.oid
+    }
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_another_worker_may_do_the_same_at_any_moment(recycled: Cloud, number: int) -> None:
+    """Two workers on one machine: nothing is doubled, nothing is lost."""
+    old = holders(recycled)
+    at_call(recycled, number, other_worker(recycled))
+    recycled.drive(VM)
+    recycled.pass_time()
+    recycled.drive(VM)
+
+    assert_right(recycled, old)
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_the_machine_may_be_rebuilt_at_any_moment(recycled: Cloud, number: int) -> None:
+    """Its events lead to another look, and no principal in between keeps or lacks anything."""
+    old = holders(recycled)
+    at_call(recycled, number, lambda: recycled.build(settle=False))
+    recycled.drive(VM)
+    old |= holders(recycled)
+    recycled.wire.clear()
+    recycled.pass_time()
+    recycled.drive(VM)
+
+    assert_right(recycled, old)
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_a_machine_rebuilt_and_repaired_by_another_keeps_its_new_rights(
+    recycled: Cloud, number: int
+) -> None:
+    """Assignments are read before the machine, so what is new can never look replaced."""
+    run = other_worker(recycled)
+    granted: list[str] = []
+
+    def rebuild() -> None:
+        recycled.build()
+        run()
+        granted.append(recycled.principal())
+
+    at_call(recycled, number, rebuild)
+    recycled.look(VM)
+    deleted = {
+        call.path.rsplit("/", 1)[-1] for call in recycled.wire.calls if call.method == "DELETE"
+    }
+
+    for principal in granted:
+        mine = {recycled.our_name(principal, scope=scope) for scope in (APPS, DATA)}
+        assert not deleted & mine
+        assert recycled.rights(principal) == RIGHTS
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_the_identity_may_be_recreated_at_any_moment(recycled: Cloud, number: int) -> None:
+    """Whatever was attached or granted in between, the next looks mend it."""
+    old = holders(recycled)
+    at_call(recycled, number, recycled.recreate_identity)
+    recycled.drive(VM)
+    old |= holders(recycled)
+    recycled.wire.clear()
+    recycled.pass_time()
+    recycled.drive(SHARED, VM)
+    recycled.pass_time()
+
+    assert_right(recycled, old)
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_the_machine_may_be_deleted_at_any_moment(recycled: Cloud, number: int) -> None:
+    """A right granted to a machine that was just deleted is retired with the others."""
+    at_call(recycled, number, partial(recycled.delete, VM))
+    recycled.drive(VM)
+    recycled.wire.clear()
+    if VM.lower() in recycled.world.resources:
+        recycled.delete(VM)
+    recycled.drive(VM)
+
+    assert holders(recycled) == {recycled.principal(SHARED)}
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_the_process_may_die_at_any_call(recycled: Cloud, number: int) -> None:
+    """State lives in Azure: a new process that gets the same message again finishes the work."""
+    old = holders(recycled)
+
+    def die() -> None:
+        raise Crash
+
+    at_call(recycled, number, die)
+    try:
+        recycled.look(VM)
+    except Crash:
+        recycled.deploy(policy(rule(system=GRANTS)))
+    recycled.wire.clear()
+    recycled.pass_time()
+    recycled.drive(VM)
+
+    assert_right(recycled, old)
+
+
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_anothers_identity_attached_at_any_moment_stays(recycled: Cloud, number: int) -> None:
+    """Delta PATCHes under an etag lose no update."""
+    acted = at_call(recycled, number, partial(recycled.attach, "foreign"))
+    recycled.drive(VM)
+    recycled.wire.clear()
+    recycled.pass_time()
+    recycled.drive(VM)
+
+    assert recycled.attached() == {"system", "shared"} | ({"foreign"} if acted else set())
+    assert recycled.rights(recycled.principal()) == RIGHTS
