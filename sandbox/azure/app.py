@@ -32,6 +32,7 @@ from sandbox.azure import (
     quota,
     resources,
     roledefinitions,
+    scalesets,
     signin,
     tokens,
 )
@@ -43,6 +44,7 @@ SERVICES = (
     resources.routes,
     compute.routes,
     extensions.routes,
+    scalesets.routes,
     identities.routes,
     federated.routes,
     locks.routes,

@@ -31,7 +31,9 @@ def show(world: World, resource: Resource, kind: Kind) -> Json:
         name = name[0].lower() + name[1:] if kind.camel else name
     block: Json = {"type": name}
     if resource.system:
-        block |= {"principalId": resource.system.oid, "tenantId": world.tenant}
+        block["principalId"] = resource.system.oid
+    if resource.system or kind.tenant:
+        block["tenantId"] = world.tenant
     if resource.users:
         settled = world.now() >= resource.ready_at
         block["userAssignedIdentities"] = {

@@ -118,3 +118,31 @@ def delete(call: Call) -> Reply:
         return Reply(204)
     call.world.remove(identity)
     return Reply(200)
+
+
+@routes.route(
+    "POST",
+    f"{_IDENTITY}/listassociatedresources",
+    Evidence.RECORDED,
+    "test_identity_management #2; the members of an item are documented",
+)
+def list_associated(call: Call) -> Reply:
+    """List the resources that carry an identity (api-version 2022-01-31-preview only)."""
+    world = call.world
+    key = call.id.parent.lower()
+    if key not in world.resources:
+        found = ids.parse(call.id.parent)
+        raise errors.resource_not_found(TYPE, found.name, found.group)
+    carrying = [each for each in world.resources.values() if key in each.users]
+    shown = [
+        {
+            "id": each.id.text,
+            "name": each.id.name,
+            "type": each.type.lower(),
+            "resourceGroup": each.id.group.lower(),
+            "subscriptionId": each.id.subscription,
+            "subscriptionDisplayName": world.subscriptions[each.id.subscription.lower()],
+        }
+        for each in carrying
+    ]
+    return Reply(200, {"totalCount": len(shown), "value": shown})

@@ -27,12 +27,31 @@ class Kind:
     """Without identity, whether ``{"type": "None"}`` remains or the block disappears."""
     group_literal: str = "resourcegroups"
     """How the keys of the identity map spell their group segment."""
+    creating: str = "Creating"
+    """The provisioning state while a PUT that creates runs."""
+    delete_runs: bool = False
+    """A DELETE is an operation: 202 with a location."""
+    shows_tags: bool = True
+    """Without tags, whether an empty object is shown."""
+    tenant: bool = False
+    """The tenant is shown beside user-assigned identities, too."""
+    etag: Literal["", "settled", "always"] = ""
+    """When the header is sent: not by the PUT that creates, always, or never."""
+    lowers_name: bool = False
+    """Once created, the id ends in the name in lower case."""
     evidence: Evidence = Evidence.RECORDED
 
 
-_TABLE = (
+KINDS = (
     Kind(
         "Microsoft.Compute/virtualMachines",
+        create_runs=True,
+        patch_runs="always",
+        shows_none=False,
+        group_literal="resourceGroups",
+    ),
+    Kind(
+        "Microsoft.Compute/virtualMachineScaleSets",
         create_runs=True,
         patch_runs="always",
         shows_none=False,
@@ -54,15 +73,39 @@ _TABLE = (
         joint="systemAssigned, userAssigned",
         camel=True,
     ),
-    Kind("Microsoft.AppConfiguration/configurationStores", create_runs=True, shows_none=False),
+    Kind(
+        "Microsoft.AppConfiguration/configurationStores",
+        create_runs=True,
+        shows_none=False,
+        etag="settled",
+        lowers_name=True,
+    ),
     Kind("Microsoft.Batch/batchAccounts"),
-    Kind("Microsoft.RecoveryServices/vaults", create_runs=True, patched=202, patch_runs="users"),
+    Kind(
+        "Microsoft.RecoveryServices/vaults",
+        create_runs=True,
+        creating="Provisioning",
+        patched=202,
+        patch_runs="users",
+        delete_runs=True,
+        shows_tags=False,
+        tenant=True,
+    ),
+    Kind(
+        "Microsoft.Network/virtualNetworks",
+        create_runs=True,
+        creating="Updating",
+        delete_runs=True,
+        shows_tags=False,
+        etag="settled",
+    ),
+    Kind("Microsoft.NetApp/netAppAccounts", create_runs=True, etag="always"),
     Kind("Microsoft.EventGrid/topics", create_runs=True, patched=201, patch_runs="always"),
     Kind("Microsoft.KeyVault/vaults", created=200, evidence=Evidence.DOCUMENTED),
     Kind("Microsoft.Web/sites", created=200, evidence=Evidence.DOCUMENTED),
 )
 
-_KINDS = {kind.type.lower(): kind for kind in _TABLE}
+_KINDS = {kind.type.lower(): kind for kind in KINDS}
 
 
 def kind(resource_type: str) -> Kind:

@@ -1,9 +1,9 @@
 """What lists have in common: OData filters of the supported form, pages and their next link."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from sandbox.azure import errors
 from sandbox.azure.routing import Call, Json, Reply
@@ -56,17 +56,24 @@ def within(call: Call) -> list[Resource]:
     return [each for key, each in world.resources.items() if key.startswith(prefix)]
 
 
-def page(call: Call, items: list[Resource], show: Callable[[Resource], Json]) -> Reply:
+def page[T](
+    call: Call,
+    items: list[T],
+    show: Callable[[T], Json],
+    headers: Mapping[str, str] | None = None,
+    *,
+    size: int = PAGE,
+) -> Reply:
     """Return one page of a list, with ``nextLink`` when there is more (facts A2.5, recorded)."""
-    top = _number(call, "$top", PAGE)
+    top = _number(call, "$top", size)
     start = _number(call, "$skiptoken", 0)
     body: dict[str, Any] = {"value": [show(each) for each in items[start : start + top]]}
     if start + top < len(items):
         options = {name: value for name, value in call.query.items() if name != "$skiptoken"}
         options["$skiptoken"] = str(start + top)
-        query = "&".join(f"{quote(name)}={quote(value)}" for name, value in options.items())
-        body["nextLink"] = f"{call.origin}{call.id.text}?{query}"
-    return Reply(200, body)
+        # Blanks are plus signs there (recorded).
+        body["nextLink"] = f"{call.origin}{call.id.text}?{urlencode(options)}"
+    return Reply(200, body, headers or {})
 
 
 def _number(call: Call, name: str, default: int) -> int:

@@ -1,71 +1,145 @@
 """Asynchronous operations: the headers that announce one, and the routes that poll it."""
 
+import datetime as dt
 import math
 
-from sandbox.azure import errors
-from sandbox.azure.routing import Call, Evidence, Reply, Routes
-from sandbox.azure.state import Operation
+from sandbox.azure import errors, rates
+from sandbox.azure.operationstyles import SEGMENTS, Style, style
+from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.state import Operation, Resource
 
 routes = Routes()
 
+_ACTIONS = {"Creating": "CREATE", "Deleting": "DELETE"}
+
+_KINDS = f"<any({','.join(SEGMENTS)}):kind>/<operation>"
 _LOCATION = "/subscriptions/<subscription>/providers/<namespace>/locations/<location>"
-_RULE = f"{_LOCATION}/<any(operations,operationstatuses):kind>/<operation>"
+_RESOURCE = "/subscriptions/<subscription>/resourcegroups/<group>/providers/<namespace>/<path:rest>"
 
 
-def headers(call: Call, operation: Operation, location: str, *, final: bool) -> dict[str, str]:
+def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[str, str]:
+    """Start an operation on a resource and return the headers that announce it.
+
+    Args:
+        call: the request that starts it.
+        resource: the resource, which is in the state until the operation has ended.
+        state: its provisioning state meanwhile.
+        final: whether a ``Location`` is given too, as for POST, DELETE and answers without a body.
+    """
+    operation = call.world.start_operation()
+    resource.busy, resource.ready_at = state, operation.ends
+    operation.resource, operation.state = resource.id.text, state
+    operation.location = resource.location
+    return headers(call, operation, final=final)
+
+
+def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
     """Return the headers of an accepted operation (facts A2.1, recorded).
 
     Retry-After is stripped from the recordings; its value is assumed: when polling pays.
-
-    Args:
-        call: the request that started it.
-        operation: the operation.
-        location: the resource's region.
-        final: whether a ``Location`` is given too, as for POST and DELETE.
     """
-    namespace = call.id.type.partition("/")[0]
-    compute = namespace.lower() == "microsoft.compute"
-    url = (
-        f"{call.origin}/subscriptions/{call.id.subscription}/providers/{namespace}"
-        f"/locations/{location}/{'operations' if compute else 'operationStatuses'}/{operation.name}"
-        f"?p={call.world.tenant}&{{}}api-version={call.query['api-version']}"
-        f"&t={int(operation.started.timestamp() * 10_000_000)}"
-    )
+    manners = style(_namespace(operation))
     found = {
-        "azure-asyncnotification": "Enabled",
-        "azure-asyncoperation": url.format(""),
+        "azure-asyncoperation": _url(call, operation, manners, manners.status),
         "Retry-After": str(_seconds_left(call, operation)),
     }
+    if manners.notified:
+        found["azure-asyncnotification"] = "Enabled"
     if final:
-        found["location"] = url.format("monitor=true&")
+        found["location"] = _url(call, operation, manners, manners.result)
     return found
+
+
+def _namespace(operation: Operation) -> str:
+    return operation.resource.lower().rpartition("/providers/")[2].partition("/")[0]
+
+
+def _path(operation: Operation, manners: Style, segment: str) -> str:
+    if manners.beside == "resource":
+        return f"{operation.resource}/{segment}/{operation.name}"
+    namespace = operation.resource.rpartition("/providers/")[2].partition("/")[0]
+    subscription = operation.resource.split("/")[2]
+    return (
+        f"/subscriptions/{subscription}/providers/{namespace}/locations/{operation.location}"
+        f"/{segment}/{operation.name}"
+    )
+
+
+def _url(call: Call, operation: Operation, manners: Style, segment: str) -> str:
+    values = signed(call, operation)
+    options = [f"{name}={values[name]}" for name in manners.options]
+    if not segment:
+        options.insert(manners.options.index("api-version"), "monitor=true")
+    path = _path(operation, manners, segment or manners.status)
+    return f"{call.origin}{path}?{'&'.join(options)}"
+
+
+def signed(call: Call, operation: Operation) -> dict[str, str]:
+    """Return the options that such URLs carry; nothing checks the signature."""
+    return {
+        "p": call.world.tenant,
+        "api-version": call.query["api-version"],
+        "t": str(int(operation.started.timestamp() * 10_000_000)),
+        "c": "certificate",
+        "s": "signature",
+        "h": "hash",
+    }
 
 
 def _seconds_left(call: Call, operation: Operation) -> int:
     return max(1, math.ceil((operation.ends - call.world.now()).total_seconds()))
 
 
-def _find(call: Call) -> Operation:
+def find(call: Call) -> Operation:
+    """Return the operation of the call; raises ``AzureError`` 404."""
     operation = call.world.operations.get(call.args["operation"])
     if operation is None:
         raise errors.AzureError(404, "NotFound", "The entity was not found.")
     return operation
 
 
-@routes.route("GET", _RULE, Evidence.RECORDED, "facts A2.1, test_vm_msi", action="")
 def poll(call: Call) -> Reply:
-    """Tell the state of an operation; with ``monitor`` the final answer is 200 without a body."""
-    operation = _find(call)
+    """Tell the state of an operation, or give its result: at last 200 without a body."""
+    operation = find(call)
+    manners = style(_namespace(operation))
     running = call.world.now() < operation.ends
-    retry = {"Retry-After": str(_seconds_left(call, operation))} if running else {}
-    if "monitor" in call.query:
-        return Reply(202 if running else 200, None, retry)
-    body = {"startTime": operation.started.isoformat()}
+    extra = {"Retry-After": str(_seconds_left(call, operation))} if running else {}
+    if manners.namespace == "Microsoft.Compute":
+        extra |= rates.POLL
+    if "monitor" in call.query or call.args["kind"] != manners.status.lower():
+        return Reply(202 if running else 200, None, extra)
+    if manners.again:
+        extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
+    shown = _members(operation, manners, running=running)
+    return Reply(200, {name: shown[name] for name in manners.members if name in shown}, extra)
+
+
+def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
+    compute = manners.namespace == "Microsoft.Compute"
+    action = _ACTIONS.get(operation.state, "UPDATE")
+    found: Json = {
+        "id": _path(operation, manners, manners.status),
+        "name": operation.name,
+        "status": (manners.running or operation.state) if running else "Succeeded",
+        "startTime": _time(operation.started, zulu=not compute),
+        "error": None,
+        "properties": {"resourceName": operation.resource, "action": action},
+        "percentComplete": 0.0 if running else 100.0,
+    }
     if not running:
-        body["endTime"] = operation.ends.isoformat()
-    body["status"] = "InProgress" if running else "Succeeded"
-    body["name"] = operation.name
-    return Reply(200, body, retry)
+        found["endTime"] = _time(operation.ends, zulu=not compute)
+    return found
+
+
+def _time(moment: dt.datetime, *, zulu: bool) -> str:
+    text = moment.isoformat()
+    return text.replace("+00:00", "Z") if zulu else text
+
+
+for _rule in (f"{_LOCATION}/{_KINDS}", f"{_RESOURCE}/{_KINDS}"):
+    routes.route(
+        "GET", _rule, Evidence.RECORDED, "facts A2.1, test_vm_msi, test_azconfig", action=""
+    )(poll)
 
 
 @routes.route(
@@ -77,9 +151,17 @@ def poll(call: Call) -> Reply:
 )
 def result(call: Call) -> Reply:
     """Tell whether a group's deletion has ended: 202 with the same location, then 200."""
-    operation = _find(call)
+    operation = find(call)
     if call.world.now() < operation.ends:
         retry = str(_seconds_left(call, operation))
-        url = f"{call.origin}{call.id.text}?api-version={call.query['api-version']}"
-        return Reply(202, None, {"location": url, "Retry-After": retry})
+        return Reply(202, None, {"location": group_url(call, operation), "Retry-After": retry})
     return Reply(200)
+
+
+def group_url(call: Call, operation: Operation) -> str:
+    """Return where the result of a group's deletion is found (facts A2.1, recorded)."""
+    options = "&".join(
+        f"{name}={value}" for name, value in signed(call, operation).items() if name != "p"
+    )
+    path = f"/subscriptions/{call.id.subscription}/operationresults/{operation.name}"
+    return f"{call.origin}{path}?{options}"

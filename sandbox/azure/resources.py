@@ -3,9 +3,9 @@
 import datetime as dt
 from http import HTTPStatus
 
-from sandbox.azure import access, attachment, errors, listing
-from sandbox.azure.kinds import kind
-from sandbox.azure.operations import headers
+from sandbox.azure import access, attachment, errors, ids, listing, operations
+from sandbox.azure.documents import merge
+from sandbox.azure.kinds import Kind, kind
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
 from sandbox.azure.world import World
@@ -119,11 +119,7 @@ def put_group(call: Call) -> Reply:
 def delete_group(call: Call) -> Reply:
     """Delete a group with all in it; it is gone at once, while the operation still runs."""
     call.world.remove_group(_group(call))
-    operation = call.world.start_operation()
-    url = (
-        f"{call.origin}/subscriptions/{call.id.subscription}/operationresults/{operation.name}"
-        f"?api-version={call.query['api-version']}"
-    )
+    url = operations.group_url(call, call.world.start_operation())
     return Reply(202, None, {"location": url, "Retry-After": "1"})
 
 
@@ -177,24 +173,45 @@ routes.route(
 
 
 def _show(world: World, resource: Resource) -> Json:
+    row = kind(resource.type)
     state = {"provisioningState": resource.provisioning_state(world.now())}
     properties = {"properties": {**resource.properties, **state}}
-    return _listed(resource) | attachment.show(world, resource, kind(resource.type)) | properties
+    body = _listed(resource) | attachment.show(world, resource, row) | properties
+    if not (resource.tags or row.shows_tags):
+        del body["tags"]
+    if row.lowers_name and world.now() >= resource.ready_at:
+        body["id"] = f"{resource.id.parent}/{resource.id.name.lower()}"
+    return body
+
+
+def _etag(resource: Resource, row: Kind, *, created: bool = False) -> dict[str, str]:
+    shown = row.etag == "always" or (row.etag == "settled" and not created)
+    return {"etag": f'"{resource.version:08x}-0000-0100-0000-000000000000"'} if shown else {}
 
 
 def _find(call: Call) -> Resource:
     _group(call)
     resource = call.world.resources.get(call.id.key)
     if resource is None:
+        _require_parent(call)
         raise errors.resource_not_found(call.id.type, call.id.name, call.id.group)
     return resource
+
+
+def _require_parent(call: Call) -> None:
+    """Raise ``AzureError`` 404 for a nested resource whose parent is not there."""
+    parent = ids.parse(call.id.parent.rpartition("/")[0])
+    if parent.name and parent.type.count("/") and parent.key not in call.world.resources:
+        names = parent.text.rpartition("/providers/")[2].split("/")[2::2]
+        raise errors.parent_not_found("/".join(names))
 
 
 @routes.route("GET", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
 def get(call: Call) -> Reply:
     """Return a resource, or list a type in a group."""
     if call.id.name:
-        return Reply(200, _show(call.world, _find(call)))
+        resource = _find(call)
+        return Reply(200, _show(call.world, resource), _etag(resource, kind(resource.type)))
     found = listing.select(call, call.id.type)
     return listing.page(call, found, lambda each: _show(call.world, each))
 
@@ -211,15 +228,16 @@ def list_by_subscription(call: Call) -> Reply:
     return listing.page(call, found, lambda each: _show(call.world, each))
 
 
-def _store(call: Call, resource: Resource, status: int, *, runs: bool) -> Reply:
+def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
+    """Store a resource, as an operation when it has a state meanwhile."""
     found: dict[str, str] = {}
     empty = status == HTTPStatus.ACCEPTED
-    if runs:
-        operation = call.world.start_operation()
-        resource.ready_at = operation.ends
-        found = headers(call, operation, resource.location, final=empty)
+    created = resource.id.key not in call.world.resources
+    if state:
+        found = operations.begin(call, resource, state, final=empty)
     call.world.put(resource)
-    return Reply(status, None if empty else _show(call.world, resource), found)
+    body = None if empty else _show(call.world, resource)
+    return Reply(status, body, found | _etag(resource, kind(resource.type), created=created))
 
 
 @routes.route("PUT", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -238,9 +256,10 @@ def put(call: Call) -> Reply:
     resource.tags = dict(call.member("tags") or {})
     resource.properties = dict(call.member("properties") or {})
     resource.extra = {name: body[name] for name in _EXTRA if name in body}
-    resource.busy = "Updating" if known else "Creating"
     row = kind(resource.type)
-    return _store(call, resource, 200 if known else row.created, runs=row.create_runs)
+    state = "Updating" if known else row.creating
+    status = 200 if known else row.created
+    return _store(call, resource, status, state=state if row.create_runs else "")
 
 
 @routes.route("PATCH", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -251,21 +270,24 @@ def patch(call: Call) -> Reply:
     attachment.write(call, resource, call.member("identity"), merge=True)
     if "tags" in body:
         resource.tags = dict(call.member("tags") or {})
-    resource.properties |= call.member("properties") or {}
+    resource.properties = merge(resource.properties, call.member("properties") or {})
     resource.extra |= {name: body[name] for name in _EXTRA if name in body}
-    resource.busy = "Updating"
     row = kind(resource.type)
     users = "userassigned" in str((call.member("identity") or {}).get("type")).lower()
     runs = row.patch_runs == "always" or (row.patch_runs == "users" and users)
-    return _store(call, resource, row.patched if runs else 200, runs=runs)
+    state = "Updating" if runs else ""
+    return _store(call, resource, row.patched if runs else 200, state=state)
 
 
-@routes.route("DELETE", _RESOURCE, Evidence.DOCUMENTED, "REST: Delete of each provider")
+@routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33; others documented")
 def delete(call: Call) -> Reply:
-    """Delete a resource: 200, or 204 when there was none."""
+    """Delete a resource: 200 or, as an operation, 202; 204 when there was none."""
     _group(call)
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         return Reply(204)
+    found: dict[str, str] = {}
+    if kind(resource.type).delete_runs:
+        found = operations.begin(call, resource, "Deleting", final=True)
     call.world.remove(resource)
-    return Reply(200)
+    return Reply(202 if found else 200, None, found)

@@ -64,6 +64,8 @@ class Resource:
     version: int = 1
     """Counts writes; the entity tag of compute resources."""
     power: str = "running"
+    guest: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What a machine's agent last reported; empty: its instance view follows from the model."""
     principal: Principal | None = None
     """The principal that a user-assigned identity is."""
 
@@ -119,13 +121,18 @@ class Lock:
         return ids.parse(self.id).scope
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Operation:
     """An asynchronous operation, which succeeds when its time has come."""
 
     name: str
     started: dt.datetime
     ends: dt.datetime
+    resource: str = ""
+    """The id of the resource that it works on."""
+    location: str = ""
+    state: str = ""
+    """The resource's provisioning state meanwhile."""
 
 
 class Assignments:

@@ -1,0 +1,39 @@
+"""What a write makes of a resource's body, by rules that providers share."""
+
+from typing import Any
+
+from sandbox.azure import errors
+from sandbox.azure.routing import Call
+from sandbox.azure.state import Resource
+
+type Json = dict[str, Any]
+
+
+def merge(old: Json, new: Json) -> Json:
+    """Return an object with another merged into it: null removes, objects merge, others replace."""
+    merged = dict(old)
+    for name, value in new.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict) and isinstance(merged.get(name), dict):
+            merged[name] = merge(merged[name], value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def etag(resource: Resource) -> str:
+    """Return the entity tag of a compute resource, a small counter (facts A2.1, recorded)."""
+    return f'"{resource.version}"'
+
+
+def check_etag(call: Call, resource: Resource | None) -> None:
+    """Raise ``AzureError`` 412 unless the resource is as If-Match wants it."""
+    wanted = call.headers.get("if-match")
+    if wanted is None or (wanted == "*" and resource):
+        return
+    if resource is None or wanted != etag(resource):
+        # Facts A2.6: no recording shows the body of a machine's 412.
+        raise errors.AzureError(
+            412, "PreconditionFailed", "The condition specified in If-Match was not met."
+        )

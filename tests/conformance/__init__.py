@@ -1,0 +1,1 @@
+"""Whether the local Azure behaves as recorded and documented."""

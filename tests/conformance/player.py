@@ -1,0 +1,86 @@
+"""Plays a recording against a fresh local Azure and collects where the answers differ."""
+
+import datetime as dt
+import json
+import re
+import uuid
+
+import requests
+
+from sandbox.azure import tokens
+from tests.conformance.agreement import Agreement
+from tests.conformance.deviations import outside
+from tests.conformance.preconditions import Preconditions
+from tests.conformance.recordings import Exchange, Recording
+from tests.sandbox.arm import Arm
+
+_SUBSCRIPTION = re.compile(r"/subscriptions/([0-9a-f-]{36})", re.IGNORECASE)
+_ENDED = ("Succeeded", "Failed", "Canceled")
+
+
+class Player:
+    """One replay: a world whose clock moves one second with every exchange."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        found = {each[1] for one in recording.exchanges for each in _SUBSCRIPTION.finditer(one.url)}
+        names = sorted(found) or [str(uuid.UUID(int=0))]
+        self.arm = Arm({"subscriptions": [{"id": each} for each in names]})
+        self._skipped: set[str] = set()
+        world = self.arm.world
+        self._agreement = Agreement(made_here=frozenset({world.operator.oid, world.app.oid}))
+        self._preconditions = Preconditions(self.arm)
+
+    def play(self) -> list[tuple[str, str]]:
+        """Return where the answers differ: the exchange's number and place, and what differs."""
+        found: list[tuple[str, str]] = []
+        for index, exchange in enumerate(self._recording.exchanges):
+            if self._outside(exchange):
+                continue
+            self._preconditions.before(exchange)
+            self.arm.world.operation_delay = self._until_done(index)
+            self._agreement.answer(exchange, self.send(exchange))
+            self._preconditions.after(exchange)
+            self.arm.clock.forward(1)
+            found += [(f"#{index} {place}", what) for place, what in self._agreement.differences]
+            self._agreement.differences.clear()
+        return found
+
+    def _outside(self, exchange: Exchange) -> bool:
+        """Tell whether an exchange is not played, or polls what was not played."""
+        request = f"{exchange.method} {exchange.url} {json.dumps(exchange.request)}"
+        if outside(request):
+            self._skipped |= {
+                exchange.headers.get(name, "") for name in ("azure-asyncoperation", "location")
+            }
+        return outside(request) or exchange.url in self._skipped
+
+    def send(self, exchange: Exchange) -> requests.Response:
+        """Send a recorded request."""
+        token = tokens.mint(self.arm.world, self.arm.caller, "https://management.azure.com")
+        body = None
+        if exchange.request is not None:
+            body = self._agreement.ours(json.dumps(exchange.request))
+        headers = {"Authorization": f"Bearer {token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self._agreement.link(exchange.url)
+        return self.arm.session.request(exchange.method, url, data=body, headers=headers)
+
+    def _until_done(self, start: int) -> dt.timedelta:
+        """Return how long an operation started now runs, so that the recorded polls fit.
+
+        It ends half a second before the first exchange that shows it ended.
+        """
+        exchanges = self._recording.exchanges
+        link = exchanges[start].headers.get("azure-asyncoperation")
+        for index in range(start + 1, len(exchanges)):
+            body = exchanges[index].body
+            polled = exchanges[index].url == link and isinstance(body, dict)
+            read = exchanges[start].path.startswith(exchanges[index].path)
+            state = body.get("status") if polled else None
+            if read and isinstance(body, dict):
+                state = (body.get("properties") or {}).get("provisioningState")
+            if state in _ENDED:
+                return dt.timedelta(seconds=index - start - 0.5)
+        return dt.timedelta(seconds=0.5)

@@ -1,0 +1,50 @@
+"""Recorded exchanges of real clients, played again: the answers agree in all that clients read."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.deviations import DEVIATIONS, OUTSIDE
+from tests.conformance.player import Player
+from tests.conformance.recordings import Recording, recordings
+from tests.conftest import ROOT
+
+FOLDER = ROOT.parent / "shared" / "data" / "arm" / "interactions"
+# Without the recordings there is one test, which says why it is skipped.
+RECORDINGS = list(recordings(FOLDER)) or [Recording("none", ())]
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda each: each.name)
+def test_the_answers_are_those_recorded(recording: Recording, shared: Path) -> None:
+    """Status, headers and bodies agree, but for the deviations that are listed with a reason."""
+    assert shared.is_dir()
+    known = [each for each in DEVIATIONS if each.recording == recording.name]
+
+    found = Player(recording).play()
+
+    unknown = [
+        f"{place}: {what}"
+        for place, what in found
+        if not any(each.covers(recording.name, place) for each in known)
+    ]
+    assert not unknown, "\n".join(unknown)
+    gone = [
+        each for each in known if not any(each.covers(recording.name, place) for place, _ in found)
+    ]
+    assert not gone, "these deviations no longer occur"
+
+
+def test_every_deviation_is_of_a_recording(shared: Path) -> None:
+    """The tables name no recording and no request that is not there."""
+    found = list(recordings(shared / "arm" / "interactions"))
+    requests = [
+        f"{each.method} {each.url} {json.dumps(each.request)}"
+        for recording in found
+        for each in recording.exchanges
+    ]
+
+    assert {each.recording for each in DEVIATIONS} <= {each.name for each in found}
+    for each in OUTSIDE:
+        assert any(re.search(each.requests, request) for request in requests), each
