@@ -1,7 +1,6 @@
 """The sweep: what events missed, and what policy no longer asks for, within limits."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,6 @@ from tests.loop.cloud import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 GRAPH = "/microsoft.resourcegraph/"
 OWN = {("Reader", "rg-app")}
@@ -270,59 +268,3 @@ def test_a_scope_is_swept_once_for_a_burst_of_its_events(cloud: Cloud) -> None:
     cloud.app.handle(Request(ResourceId.parse(APPS), since=cloud.clock()))
 
     assert len(cloud.wire.calls) > before
-
-
-FAR = "33333333-3333-3333-3333-333333333333"
-FAR_DATA = f"/subscriptions/{FAR}/resourceGroups/rg-far"
-
-
-@pytest.fixture
-def far(tmp_path: Path) -> Cloud:
-    """Policy grants in a second subscription, which is not watched."""
-    cloud = Cloud(
-        tmp_path,
-        subscriptions=[{"id": SUBSCRIPTION}, {"id": FAR}],
-        groups=[{"id": APPS}, {"id": DATA}, {"id": FAR_DATA}],
-    )
-    grants = [{"scope": SUB, "roles": ["Reader"]}, {"scope": FAR_DATA, "roles": ["Reader"]}]
-    system = {"grants": [{"role": "Reader", "scope": FAR_DATA}]}
-    cloud.deploy(
-        policy(rule(system=system), identities=named(grants=[])), guardrails(grants=grants)
-    )
-    cloud.sweep()
-    cloud.pass_time()
-    return cloud
-
-
-def test_rights_at_the_guardrails_scopes_are_seen_wherever_they_lie(far: Cloud) -> None:
-    """Only resources must lie in watched subscriptions; their rights need not."""
-    assert far.rights(far.principal()) == {("Reader", "rg-far")}
-    assert ids(far.app.sweep()) == {"shared"}
-
-
-def test_rights_in_another_subscription_are_retired_too(far: Cloud) -> None:
-    """Policy no longer names that scope; the marker still tells whose the right was."""
-    old = far.principal()
-    rails = guardrails(
-        grants=[{"scope": SUB, "roles": ["Reader"]}, {"scope": FAR_DATA, "roles": ["Reader"]}]
-    )
-    far.deploy(policy(identities=named(grants=[])), rails)
-    far.delete(VM)
-    far.sweep()
-
-    assert far.rights(old) == set()
-
-
-def test_a_machine_that_moved_out_of_sight_keeps_its_rights(far: Cloud) -> None:
-    """It carries its principal in a subscription that we can read but do not watch."""
-    vm = far.resource()
-    principal = far.principal()
-    moved = machine("vm1", FAR_DATA)
-    far.world.remove(vm)
-    far.build(moved, system=False)
-    assert vm.system is not None
-    vm.system.alive = True
-    far.resource(moved).system = vm.system
-    far.sweep()
-
-    assert far.rights(principal) == {("Reader", "rg-far")}

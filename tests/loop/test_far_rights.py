@@ -1,0 +1,60 @@
+"""Rights in a subscription that is not watched: granted, found and retired like all others."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.loop.cloud import APPS, DATA, VM, Cloud, guardrails, machine, named, policy, rule
+from tests.sandbox.arm import SUB, SUBSCRIPTION
+
+FAR = "33333333-3333-3333-3333-333333333333"
+FAR_DATA = f"/subscriptions/{FAR}/resourceGroups/rg-far"
+RAILS = guardrails(
+    grants=[{"scope": SUB, "roles": ["Reader"]}, {"scope": FAR_DATA, "roles": ["Reader"]}]
+)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Cloud:
+    """Policy grants in a second subscription, which is not watched."""
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[{"id": SUBSCRIPTION}, {"id": FAR}],
+        groups=[{"id": APPS}, {"id": DATA}, {"id": FAR_DATA}],
+    )
+    system = {"grants": [{"role": "Reader", "scope": FAR_DATA}]}
+    cloud.deploy(policy(rule(system=system), identities=named(grants=[])), RAILS)
+    cloud.sweep()
+    cloud.pass_time()
+    return cloud
+
+
+def test_rights_at_the_guardrails_scopes_are_seen_wherever_they_lie(far: Cloud) -> None:
+    """Only resources must lie in watched subscriptions; their rights need not."""
+    assert far.rights(far.principal()) == {("Reader", "rg-far")}
+    assert {one.id.name for one in far.app.sweep().requests} == {"shared"}
+
+
+def test_rights_in_another_subscription_are_retired_too(far: Cloud) -> None:
+    """Policy no longer names that scope; the marker still tells whose the right was."""
+    old = far.principal()
+    far.deploy(policy(identities=named(grants=[])), RAILS)
+    far.delete(VM)
+    far.sweep()
+
+    assert far.rights(old) == set()
+
+
+def test_a_machine_that_moved_out_of_sight_keeps_its_rights(far: Cloud) -> None:
+    """It carries its principal in a subscription that we can read but do not watch."""
+    vm = far.resource()
+    principal = far.principal()
+    moved = machine("vm1", FAR_DATA)
+    far.world.remove(vm)
+    far.build(moved, system=False)
+    assert vm.system is not None
+    vm.system.alive = True
+    far.resource(moved).system = vm.system
+    far.sweep()
+
+    assert far.rights(principal) == {("Reader", "rg-far")}
