@@ -17,6 +17,7 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 from sandbox.azure import (
     access,
+    activity,
     assignments,
     compute,
     dataplane,
@@ -29,11 +30,13 @@ from sandbox.azure import (
     ids,
     locks,
     operations,
+    providers,
     quota,
     resources,
     roledefinitions,
     scalesets,
     signin,
+    tenancy,
     tokens,
 )
 from sandbox.azure.routing import Call, Reply, Route
@@ -41,6 +44,8 @@ from sandbox.azure.state import Principal
 from sandbox.azure.world import Request, World
 
 SERVICES = (
+    tenancy.routes,
+    providers.routes,
     resources.routes,
     compute.routes,
     extensions.routes,
@@ -52,7 +57,9 @@ SERVICES = (
     quota.routes,
     roledefinitions.routes,
     graph.routes,
+    activity.routes,
     operations.routes,
+    providers.open_routes,
     signin.routes,
     dataplane.routes,
 )

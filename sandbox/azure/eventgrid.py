@@ -86,6 +86,8 @@ class Change:
     at: dt.datetime
     update: bool
     """Whether an existing resource was written; events then include the request."""
+    gone: Assignment | None = None
+    """The role assignment that went with its scope."""
 
 
 def resource_event(change: Change, tenant: str) -> Event:

@@ -16,7 +16,6 @@ _LIST = (
     "/userassignedidentities/<identity>/federatedidentitycredentials"
 )
 _ONE = f"{_LIST}/<name>"
-_VERBS = {"GET": "read", "PUT": "write", "DELETE": "delete"}
 _MEMBERS = ("issuer", "subject", "audiences")
 
 
@@ -38,14 +37,7 @@ def _identity(call: Call) -> Resource:
         raise errors.group_not_found(wanted.group)
     identity = call.world.resources.get(wanted.key)
     if identity is None:
-        raise errors.AzureError(
-            404,
-            "ParentResourceNotFound",
-            f"Failed to perform '{_VERBS[call.method]}' on resource(s) of type "
-            "'userAssignedIdentities/federatedIdentityCredentials', because the parent resource "
-            f"'{wanted.text}' could not be found.",
-            gateway=True,
-        )
+        raise errors.parent_not_found(wanted.name)
     return identity
 
 

@@ -89,8 +89,15 @@ class Feed:
         finally:
             self._cascading = False
 
-    def _emit(
-        self, verb: str, resource: ids.ArmId, kind: str, *, action: str = "", update: bool = True
+    def _emit(  # noqa: PLR0913 - the variable parts of a change
+        self,
+        verb: str,
+        resource: ids.ArmId,
+        kind: str,
+        *,
+        action: str = "",
+        update: bool = True,
+        gone: Assignment | None = None,
     ) -> None:
         # Topics are subscriptions: what happens above them reaches nobody.
         if not resource.subscription:
@@ -105,6 +112,7 @@ class Feed:
             context=self._context,
             at=self.now(),
             update=update,
+            gone=gone,
         )
         self.activity.append(change)
         if self._subscribers:

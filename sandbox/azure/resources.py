@@ -1,9 +1,9 @@
-"""Subscriptions, resource groups, and resources of every type without a service of its own."""
+"""Resource groups, and resources of every type without a service of its own."""
 
 import datetime as dt
 from http import HTTPStatus
 
-from sandbox.azure import access, attachment, errors, ids, listing, operations
+from sandbox.azure import attachment, errors, ids, listing, operations
 from sandbox.azure.documents import merge
 from sandbox.azure.kinds import Kind, kind
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
@@ -17,36 +17,6 @@ _GROUP = f"{_SUBSCRIPTION}/resourcegroups/<group>"
 _RESOURCE = f"{_GROUP}/providers/<namespace>/<path:rest>"
 _EXTRA = ("sku", "kind", "zones", "managedBy", "plan", "extendedLocation")
 _LIST = "Microsoft.Resources/subscriptions/resources/read"
-
-
-def _subscription(world: World, subscription: str) -> Json:
-    return {
-        "id": f"/subscriptions/{subscription}",
-        "subscriptionId": subscription,
-        "tenantId": world.tenant,
-        "displayName": world.subscriptions[subscription],
-        "state": "Enabled",
-        "authorizationSource": "RoleBased",
-    }
-
-
-@routes.route("GET", "/subscriptions", Evidence.DOCUMENTED, "REST: Subscriptions - List", action="")
-def list_subscriptions(call: Call) -> Reply:
-    """List the subscriptions that the caller may read."""
-    oid = call.caller.oid if call.caller else ""
-    action = "Microsoft.Resources/subscriptions/read"
-    visible = [
-        _subscription(call.world, each)
-        for each in call.world.subscriptions
-        if access.right(call.world, oid, action, f"/subscriptions/{each}")
-    ]
-    return Reply(200, {"value": visible, "count": {"type": "Total", "value": len(visible)}})
-
-
-@routes.route("GET", _SUBSCRIPTION, Evidence.DOCUMENTED, "REST: Subscriptions - Get")
-def get_subscription(call: Call) -> Reply:
-    """Return one subscription."""
-    return Reply(200, _subscription(call.world, call.args["subscription"]))
 
 
 def _show_group(group: Resource) -> Json:

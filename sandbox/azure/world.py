@@ -255,7 +255,7 @@ class World(Feed):
                 self.assignments.remove(assignment)
                 # A cascade writes the name without dashes (facts A1, recorded).
                 bare = dataclasses.replace(assignment, name=assignment.name.replace("-", ""))
-                self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT)
+                self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
 
     def assignments_of(self, principals: Iterable[str]) -> Iterator[Assignment]:
         """Yield the role assignments that principals hold."""

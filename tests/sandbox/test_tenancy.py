@@ -1,0 +1,82 @@
+"""Tenants, subscriptions, management groups, providers and the endpoints of the cloud."""
+
+from tests.sandbox.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error
+
+CORP = "/providers/Microsoft.Management/managementGroups/corp"
+GROUPS = [{"name": "corp", "subscriptions": [SUBSCRIPTION]}]
+
+
+def corporate() -> Arm:
+    """Return a client of a world with one management group, which the caller may read."""
+    right = {"scope": CORP, "role": "Reader", "principal": "operator"}
+    return Arm({**SEED, "managementGroups": GROUPS, "assignments": [right]})
+
+
+def test_the_tenant_and_its_subscriptions(arm: Arm) -> None:
+    """Those that the caller may read, with what clients need to sign in to."""
+    assert [each["tenantId"] for each in arm.get("/tenants")["value"]] == [arm.world.tenant]
+    (found,) = arm.get("/subscriptions")["value"]
+    assert found == arm.get(SUB)
+    assert (found["displayName"], found["state"]) == ("lab", "Enabled")
+
+    arm.called_by(arm.principal("stranger"))
+    assert arm.get("/subscriptions")["value"] == []
+
+
+def test_management_groups_and_what_is_below() -> None:
+    """A list of those that may be read; members by descendants or by expanding."""
+    arm = corporate()
+    listed = arm.get("/providers/Microsoft.Management/managementGroups")["value"]
+    assert [each["id"] for each in listed] == [CORP]
+    (below,) = arm.get(f"{CORP}/descendants")["value"]
+    assert (below["id"], below["type"]) == (SUB, "/subscriptions")
+    assert below["properties"]["parent"]["id"] == CORP
+    expanded = arm.get(f"{CORP}?$expand=children")["properties"]
+    assert [each["name"] for each in expanded["children"]] == [SUBSCRIPTION]
+
+    assert error(arm.call("GET", f"{CORP}?$expand=path")) == (400, "UnsupportedBySandbox")
+    arm.called_by(arm.principal("stranger"))
+    assert arm.get("/providers/Microsoft.Management/managementGroups")["value"] == []
+    assert error(arm.call("GET", f"{CORP}/descendants")) == (403, "AuthorizationFailed")
+
+
+def test_roles_are_found_at_a_management_group() -> None:
+    """Ids then have no subscription in front."""
+    found = corporate().get(f"{CORP}/providers/Microsoft.Authorization/roleDefinitions/{READER}")
+
+    assert found["id"] == f"/providers/Microsoft.Authorization/roleDefinitions/{READER}"
+
+
+def test_a_management_group_that_is_not_there() -> None:
+    """It is missing even for who may read it."""
+    right = {"scope": "/", "role": "Reader", "principal": "operator"}
+    arm = Arm({**SEED, "managementGroups": GROUPS, "assignments": [right]})
+
+    missing = CORP.replace("corp", "other")
+    assert error(arm.call("GET", missing)) == (404, "NotFound")
+
+
+def test_providers_tell_types_and_versions(arm: Arm) -> None:
+    """Clients that are not told a version look it up there."""
+    listed = [each["namespace"] for each in arm.get(f"{SUB}/providers")["value"]]
+    assert {"Microsoft.Compute", "Microsoft.ManagedIdentity"} <= set(listed)
+    compute = arm.get(f"{SUB}/providers/microsoft.compute")
+    assert compute["registrationState"] == "Registered"
+    types = {each["resourceType"]: each["apiVersions"] for each in compute["resourceTypes"]}
+    assert types["virtualMachines"]
+
+    assert error(arm.call("GET", f"{SUB}/providers/Microsoft.Nothing")) == (
+        404,
+        "InvalidResourceNamespace",
+    )
+
+
+def test_a_cloud_is_registered_from_its_endpoints(arm: Arm) -> None:
+    """Anybody may read them, in the form of the version asked for."""
+    url = "https://management.azure.com/metadata/endpoints?api-version="
+    old = arm.session.get(url + "2015-01-01").json()
+    (new,) = arm.session.get(url + "2022-09-01").json()
+
+    assert old["authentication"]["loginEndpoint"] == "https://management.azure.com"
+    assert new["resourceManager"] == "https://management.azure.com"
+    assert new["authentication"]["audiences"] == old["authentication"]["audiences"]
