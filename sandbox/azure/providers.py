@@ -84,11 +84,15 @@ def get_provider(call: Call) -> Reply:
     "GET", "/metadata/endpoints", Evidence.DOCUMENTED, "az cloud register, go-azure-sdk"
 )
 def endpoints(call: Call) -> Reply:
-    """Tell where everything is: here. Needs no token; version 2015-01-01 has a form of its own."""
+    """Tell where everything is: here. Needs no token.
+
+    Version 2015-01-01 has a form of its own; 2022-09-01 is about this cloud, those between list all.
+    """
+    version = call.query.get("api-version", "")
     here, tenant = call.origin, call.world.tenant
     audiences = ["https://management.core.windows.net/", "https://management.azure.com/"]
     login = {"loginEndpoint": here, "audiences": audiences}
-    if call.query.get("api-version") == "2015-01-01":
+    if version == "2015-01-01":
         body = {
             "galleryEndpoint": here,
             "graphEndpoint": here,
@@ -106,4 +110,4 @@ def endpoints(call: Call) -> Reply:
         "microsoftGraphResourceId": here,
         "suffixes": {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net"},
     }
-    return Reply(200, [cloud])
+    return Reply(200, cloud if version >= "2022-09-01" else [cloud])

@@ -75,8 +75,10 @@ def test_a_cloud_is_registered_from_its_endpoints(arm: Arm) -> None:
     """Anybody may read them, in the form of the version asked for."""
     url = "https://management.azure.com/metadata/endpoints?api-version="
     old = arm.session.get(url + "2015-01-01").json()
-    (new,) = arm.session.get(url + "2022-09-01").json()
+    (listed,) = arm.session.get(url + "2019-05-01").json()
+    new = arm.session.get(url + "2022-09-01").json()
 
     assert old["authentication"]["loginEndpoint"] == "https://management.azure.com"
+    assert new == listed
     assert new["resourceManager"] == "https://management.azure.com"
     assert new["authentication"]["audiences"] == old["authentication"]["audiences"]
