@@ -86,7 +86,7 @@ def get_provider(call: Call) -> Reply:
 def endpoints(call: Call) -> Reply:
     """Tell where everything is: here. Needs no token.
 
-    Version 2015-01-01 has a form of its own; 2022-09-01 is about this cloud, those between list all.
+    Version 2015-01-01 has a form of its own; the next ones list clouds, 2022-09-01 tells one.
     """
     version = call.query.get("api-version", "")
     here, tenant = call.origin, call.world.tenant
