@@ -37,6 +37,13 @@ _COLUMNS = (
 )
 _SCHEMA = (("authorizationresources", _COLUMNS), ("resources", _COLUMNS))
 # Partial scopes matter beyond a number of subscriptions that no sandbox has.
+# What a full quota shows (facts A2.6 and B3, recorded).
+_QUOTA = {
+    "x-ms-ratelimit-remaining-tenant-resource-requests": "14",
+    "x-ms-resource-graph-request-duration": "0:00:00:00.0010000",
+    "x-ms-user-quota-remaining": "14",
+    "x-ms-user-quota-resets-after": "00:00:05",
+}
 _OPTIONS = {
     "$top",
     "$skip",
@@ -200,6 +207,21 @@ def _resumed(world: World, token: object) -> tuple[list[kql.Row] | None, int]:
         ) from None
 
 
+def _table(rows: list[kql.Row]) -> Json:
+    """Return rows in the table format; types are judged by the first row (assumed)."""
+    first = rows[0] if rows else {}
+    columns = [{"name": name, "type": _column_type(value)} for name, value in first.items()]
+    return {"columns": columns, "rows": [list(row.values()) for row in rows]}
+
+
+def _column_type(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    return "string" if isinstance(value, str) else "object"
+
+
 @routes.route(
     "POST",
     "/providers/microsoft.resourcegraph/resources",
@@ -212,11 +234,14 @@ def query(call: Call) -> Reply:
     body = call.object_body()
     options = body.get("options") or {}
     unknown = set(options) - _OPTIONS
+    # The oldest version answers with a table unless told otherwise (facts A2.6, recorded).
+    usual = "table" if call.query["api-version"] < "2020" else "objectArray"
+    form = options.get("resultFormat", usual)
     numbers = [options.get(name) or 0 for name in ("$top", "$skip")]
     if (
         unknown
         or not all(isinstance(each, int) for each in numbers)
-        or options.get("resultFormat", "objectArray") != "objectArray"
+        or form not in ("objectArray", "table")
     ):
         raise errors.unsupported(f"the query options {options}")
     try:
@@ -235,11 +260,10 @@ def query(call: Call) -> Reply:
     reply: Json = {
         "totalRecords": len(rows),
         "count": len(shown),
-        "data": shown,
+        "data": _table(shown) if form == "table" else shown,
         "facets": [],
         "resultTruncated": "true" if more and not paged else "false",
     }
     if paged:
         reply["$skipToken"] = _token(call.world, rows, end)
-    quota = {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
-    return Reply(200, reply, quota)
+    return Reply(200, reply, _QUOTA)

@@ -25,6 +25,8 @@ class Kind:
     """Identity types begin with a lower-case letter."""
     shows_none: bool = True
     """Without identity, whether ``{"type": "None"}`` remains or the block disappears."""
+    nulls_none: bool = False
+    """``{"type": "None"}`` comes with its other members as null."""
     group_literal: str = "resourcegroups"
     """How the keys of the identity map spell their group segment."""
     creating: str = "Creating"
@@ -100,7 +102,27 @@ KINDS = (
         etag="settled",
     ),
     Kind("Microsoft.NetApp/netAppAccounts", create_runs=True, etag="always"),
-    Kind("Microsoft.EventGrid/topics", create_runs=True, patched=201, patch_runs="always"),
+    Kind(
+        "Microsoft.EventGrid/topics",
+        create_runs=True,
+        patched=201,
+        patch_runs="always",
+        nulls_none=True,
+    ),
+    Kind(
+        "Microsoft.DBforMySQL/flexibleServers",
+        create_runs=True,
+        patched=202,
+        patch_runs="always",
+        delete_runs=True,
+    ),
+    Kind(
+        "Microsoft.DBforPostgreSQL/flexibleServers",
+        create_runs=True,
+        patched=202,
+        patch_runs="always",
+        delete_runs=True,
+    ),
     Kind("Microsoft.KeyVault/vaults", created=200, evidence=Evidence.DOCUMENTED),
     Kind("Microsoft.Web/sites", created=200, evidence=Evidence.DOCUMENTED),
 )

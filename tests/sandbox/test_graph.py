@@ -136,7 +136,7 @@ def test_without_an_id_there_is_no_next_page() -> None:
 
 def test_options_that_are_not_known_are_refused(arm: Arm) -> None:
     """Another format, a number that is none, a token of another time."""
-    for options in ({"resultFormat": "table"}, {"$top": "5"}, {"$skipToken": "x"}):
+    for options in ({"resultFormat": "csv"}, {"$top": "5"}, {"$skipToken": "x"}):
         assert arm.query("resources", **options).status_code == 400
 
 
@@ -148,3 +148,26 @@ def test_only_readable_rows_are_shown(arm: Arm) -> None:
 
     assert [row["id"] for row in rows(arm, "resources")] == [STORE]
     assert arm.call("GET", SUB).status_code == 403
+
+
+def test_the_oldest_version_answers_with_a_table(arm: Arm) -> None:
+    """Columns and rows there, and where the format is asked for."""
+    path = "/providers/Microsoft.ResourceGraph/resources"
+    body = {"query": "resources | where name == 'vm' | project name, tags"}
+    old = arm.call("POST", path, body, version="2019-04-01").json()["data"]
+    asked = arm.query(body["query"], resultFormat="table").json()["data"]
+
+    assert old["columns"] == [
+        {"name": "name", "type": "string"},
+        {"name": "tags", "type": "object"},
+    ]
+    assert old["rows"] == [["vm", {}]]
+    assert asked == old
+
+
+def test_a_query_tells_what_is_left_of_the_quota(arm: Arm) -> None:
+    """Clients that pace themselves read it."""
+    headers = arm.query("resources | take 1").headers
+
+    assert headers["x-ms-user-quota-remaining"] == "14"
+    assert headers["x-ms-user-quota-resets-after"] == "00:00:05"
