@@ -16,6 +16,7 @@ ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
 _SYSTEM = "systemassigned"
 _USER = "userassigned"
+_MEMBERS = ("principalId", "tenantId", "userAssignedIdentities")
 _KNOWN = {"none", _SYSTEM, _USER}
 _IDENTITY_TYPE = "microsoft.managedidentity/userassignedidentities"
 
@@ -24,7 +25,8 @@ def show(world: World, resource: Resource, kind: Kind) -> Json:
     """Return ``{"identity": {...}}`` as the type shows it, or an empty dict."""
     if not (resource.system or resource.users):
         shown = kind.shows_none and resource.identity_written
-        return {"identity": {"type": "None"}} if shown else {}
+        nulls = dict.fromkeys(_MEMBERS) if kind.nulls_none else {}
+        return {"identity": {"type": "None", **nulls}} if shown else {}
     name = kind.joint
     if not (resource.system and resource.users):
         name = "SystemAssigned" if resource.system else "UserAssigned"
@@ -115,9 +117,20 @@ def _accepted(value: object) -> bool:
 
 
 def _require_right(call: Call, resource: Resource, text: str) -> None:
+    subscription = ids.parse(text).subscription
+    if subscription.lower() not in call.world.subscriptions:
+        # Of another tenant or of none (recorded, 403_LinkedAuthorizationFailed).
+        raise errors.AzureError(
+            403,
+            "LinkedAuthorizationFailed",
+            f"The client has permission to perform action '{ASSIGN}' on scope "
+            f"'{resource.id.text}', however the current tenant '{call.world.tenant}' is not "
+            f"authorized to access linked subscription '{subscription}'.",
+            gateway=True,
+        )
     if not call.may(ASSIGN, text):
         caller = call.caller
-        name, oid = (caller.app_id, caller.oid) if caller else ("", "")
+        name, oid = (caller.client, caller.oid) if caller else ("", "")
         raise errors.AzureError(
             403,
             "LinkedAuthorizationFailed",

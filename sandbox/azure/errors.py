@@ -95,7 +95,7 @@ def not_authorized(caller: Principal, action: str, scope: str, *, condition: boo
     return AzureError(
         403,
         "AuthorizationFailed",
-        f"The client '{caller.app_id}' with object id '{caller.oid}' does not have {lacks} to "
+        f"The client '{caller.client}' with object id '{caller.oid}' does not have {lacks} to "
         f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was "
         "recently granted, please refresh your credentials.",
         gateway=True,

@@ -22,7 +22,7 @@ def show(world: World, machine: Resource, *, view: bool = False) -> Json:
         "timeCreated": machine.created.isoformat(),
     }
     if view:
-        properties["instanceView"] = _instance_view(machine, state)
+        properties["instanceView"] = instance_view(machine, state)
     children = extensions_of(world, machine)
     return {
         "name": machine.id.name,
@@ -38,7 +38,8 @@ def show(world: World, machine: Resource, *, view: bool = False) -> Json:
     }
 
 
-def _instance_view(machine: Resource, state: str) -> Json:
+def instance_view(machine: Resource, state: str) -> Json:
+    """Return what a machine or a scale set's instance is doing."""
     status = {
         "code": f"ProvisioningState/{state.lower()}",
         "level": "Info",

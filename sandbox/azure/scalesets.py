@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.azure import attachment, errors, ids, listing, rates
 from sandbox.azure.documents import check_etag, etag, merge
 from sandbox.azure.kinds import kind
+from sandbox.azure.machineview import instance_view
 from sandbox.azure.operations import begin
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
@@ -54,7 +55,11 @@ def _show(call: Call, scale_set: Resource) -> Json:
 
 
 def _show_instance(call: Call, instance: Resource) -> Json:
-    number = instance.id.name
+    expand = call.query.get("$expand", "").lower()
+    if expand not in ("", "instanceview"):
+        raise errors.unsupported(f"the option $expand={expand}")
+    number, state = instance.id.name, instance.provisioning_state(call.world.now())
+    view = {"instanceView": instance_view(instance, state)} if expand else {}
     return {
         "name": f"{instance.id.text.split('/')[8]}_{number}",
         "id": ids.respell(instance.id.text, "resourceGroups"),
@@ -66,7 +71,8 @@ def _show_instance(call: Call, instance: Resource) -> Json:
         **attachment.show(call.world, instance, _KIND),
         "properties": {
             **instance.properties,
-            "provisioningState": instance.provisioning_state(call.world.now()),
+            **view,
+            "provisioningState": state,
             "timeCreated": instance.created.isoformat(),
         },
         "etag": etag(instance),

@@ -25,6 +25,11 @@ class Principal:
     """The resource whose identity it is."""
     alive: bool = True
 
+    @property
+    def client(self) -> str:
+        """What refusals call it: users by name, others by application id (recorded)."""
+        return self.name if self.kind == "User" else self.app_id
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Attached:

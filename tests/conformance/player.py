@@ -28,6 +28,7 @@ class Player:
         self.arm = Arm({"subscriptions": [{"id": each} for each in names]})
         self._skipped: set[str] = set()
         world = self.arm.world
+        self._stranger = world.new_principal("aaa@foo.com", kind="User")
         self._agreement = Agreement(made_here=frozenset({world.operator.oid, world.app.oid}))
         self._preconditions = Preconditions(self.arm)
 
@@ -57,7 +58,9 @@ class Player:
 
     def send(self, exchange: Exchange) -> requests.Response:
         """Send a recorded request."""
-        token = tokens.mint(self.arm.world, self.arm.caller, "https://management.azure.com")
+        # Who was refused there is somebody without any right here.
+        caller = self._stranger if exchange.code == "AuthorizationFailed" else self.arm.caller
+        token = tokens.mint(self.arm.world, caller, "https://management.azure.com")
         body = None
         if exchange.request is not None:
             body = self._agreement.ours(json.dumps(exchange.request))

@@ -1,5 +1,6 @@
 """Recorded exchanges with ARM as values; the replay and the error tests read them from here."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -52,11 +53,31 @@ def exchange(record: Json, *, follows: bool = False) -> Exchange:
     """Return one exchange; older files hold the request as text."""
     request = record["request_body"]
     if isinstance(request, str):
-        request = None if request == "None" else json.loads(request)
+        request = None if request == "None" else _mend(request)
     headers = {name.lower(): str(value) for name, value in record["headers"].items()}
     url, status = record["url"], record["status"]
     body = _named(url, record["body"])
     return Exchange(record["method"], url, request, status, headers, body, follows)
+
+
+def _mend(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Parse a request that was perhaps cut: as many of its members as are whole."""
+    ends = [len(text), *(found.start() for found in re.finditer(",", text))]
+    for end in sorted(ends, reverse=True):
+        with contextlib.suppress(ValueError):
+            return json.loads(text[:end] + _closing(text[:end]))
+    return {}
+
+
+def _closing(text: str) -> str:
+    """Return the brackets that are still open, outermost last."""
+    opened: list[str] = []
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+        if mark in "[{":
+            opened.append("]" if mark == "[" else "}")
+        elif mark in "]}" and opened:
+            opened.pop()
+    return "".join(reversed(opened))
 
 
 def _named(url: str, body: Any) -> Any:  # noqa: ANN401 - JSON

@@ -1,0 +1,156 @@
+"""Virtual machine scale sets, their instances and identities."""
+
+from typing import Any
+
+import pytest
+
+from tests.sandbox.arm import GROUP, SUB, Arm, error, identity
+
+SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/vmss"
+SYSTEM = {"type": "SystemAssigned"}
+
+
+def create(arm: Arm, *, mode: str = "Manual", orchestration: str = "Uniform") -> dict[str, Any]:
+    """Create a scale set of two instances and let its operation end."""
+    answer = arm.call(
+        "PUT",
+        SET,
+        {
+            "location": "westus",
+            "sku": {"name": "Standard_D2s_v5", "tier": "Standard", "capacity": 2},
+            "properties": {
+                "orchestrationMode": orchestration,
+                "upgradePolicy": {"mode": mode},
+            },
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    arm.clock.forward(1)
+    found: dict[str, Any] = arm.get(SET)
+    return found
+
+
+def instances(arm: Arm) -> list[dict[str, Any]]:
+    """Return the instances that a list shows."""
+    found: list[dict[str, Any]] = arm.get(f"{SET}/virtualMachines")["value"]
+    return found
+
+
+def test_a_uniform_set_has_as_many_instances_as_its_size_says(arm: Arm) -> None:
+    """They are numbered, come and go with the capacity and carry the latest model."""
+    create(arm)
+
+    assert [each["name"] for each in instances(arm)] == ["vmss_0", "vmss_1"]
+    assert all(each["properties"]["latestModelApplied"] for each in instances(arm))
+    arm.call("PATCH", SET, {"sku": {"capacity": 3}})
+    assert [each["instanceId"] for each in instances(arm)] == ["0", "1", "2"]
+    arm.call("PATCH", SET, {"sku": {"capacity": 1}})
+    assert [each["instanceId"] for each in instances(arm)] == ["0"]
+    assert arm.get(SET)["sku"]["name"] == "Standard_D2s_v5"
+
+
+def test_with_a_manual_policy_instances_wait_for_an_upgrade(arm: Arm) -> None:
+    """A new identity is the model's at once, and the instances' after a manual upgrade."""
+    create(arm)
+    principal = arm.patch(SET, SYSTEM).json()["identity"]["principalId"]
+
+    assert all("identity" not in each for each in instances(arm))
+    assert not any(each["properties"]["latestModelApplied"] for each in instances(arm))
+    answer = arm.call("POST", f"{SET}/manualupgrade", {"instanceIds": ["0"]})
+    first, second = instances(arm)
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert first["identity"]["principalId"] == principal
+    assert "identity" not in second
+    arm.call("POST", f"{SET}/manualupgrade", {"instanceIds": ["*"]})
+    assert {each["identity"]["principalId"] for each in instances(arm)} == {principal}
+
+
+def test_with_an_automatic_policy_instances_follow_the_model(arm: Arm) -> None:
+    """A change of the model reaches the instances by itself."""
+    create(arm, mode="Automatic")
+    block = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}
+    arm.patch(SET, block)
+    arm.clock.forward(1)
+
+    for each in instances(arm):
+        assert list(each["identity"]["userAssignedIdentities"]) == [identity("id1")]
+
+
+def test_removing_an_instance_leaves_the_sets_principal(arm: Arm) -> None:
+    """The principal is the set's; it dies with the set."""
+    create(arm, mode="Automatic")
+    oid = arm.patch(SET, SYSTEM).json()["identity"]["principalId"]
+    arm.call("PATCH", SET, {"sku": {"capacity": 0}})
+
+    assert instances(arm) == []
+    assert arm.world.principals[oid].alive
+    assert arm.call("DELETE", SET).status_code == 202
+    assert not arm.world.principals[oid].alive
+    assert arm.call("DELETE", SET).status_code == 204
+    assert error(arm.call("GET", f"{SET}/virtualMachines")) == (404, "ResourceNotFound")
+
+
+def test_a_flexible_set_takes_no_system_identity(arm: Arm) -> None:
+    """It has no instances of its own, and only user-assigned identities."""
+    create(arm, orchestration="Flexible")
+
+    assert instances(arm) == []
+    assert error(arm.patch(SET, SYSTEM)) == (400, "OperationNotAllowed")
+    assert "identity" not in arm.get(SET)
+    block = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}
+    assert arm.patch(SET, block).status_code == 200
+
+
+def test_sets_are_listed_and_carry_an_entity_tag(arm: Arm) -> None:
+    """Group and subscription list them; an old tag is refused."""
+    made = create(arm)
+
+    for scope in (GROUP, SUB):
+        (listed,) = arm.get(f"{scope}/providers/Microsoft.Compute/virtualMachineScaleSets")["value"]
+        assert listed == made
+    fresh = arm.call("PATCH", SET, {"tags": {"a": "b"}}, headers={"If-Match": made["etag"]})
+    stale = arm.call("PATCH", SET, {"tags": {}}, headers={"If-Match": made["etag"]})
+    assert fresh.headers["etag"] == fresh.json()["etag"] != made["etag"]
+    assert error(stale) == (412, "PreconditionFailed")
+
+
+def test_a_set_written_anew_stays_itself(arm: Arm) -> None:
+    """What was read can be written back: 200, the same unique id, principal and instances."""
+    create(arm)
+    arm.patch(SET, SYSTEM)
+    arm.clock.forward(1)
+    before = arm.get(SET)
+    again = arm.call("PUT", SET, before)
+    after = arm.get(SET)
+
+    assert again.status_code == 200
+    assert after["identity"] == before["identity"]
+    for name in ("uniqueId", "timeCreated"):
+        assert after["properties"][name] == before["properties"][name]
+    assert len(instances(arm)) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"),
+    [("deallocate", "deallocated"), ("powerOff", "stopped"), ("restart", "running")],
+)
+def test_instances_are_stopped_and_started(arm: Arm, verb: str, state: str) -> None:
+    """All of them unless some are named; their view tells."""
+    create(arm)
+
+    assert arm.call("POST", f"{SET}/{verb}", {"instanceIds": ["1"]}).status_code == 202
+    view = arm.get(f"{SET}/virtualMachines/1?$expand=instanceView")["properties"]["instanceView"]
+    assert view["statuses"][1]["code"] == f"PowerState/{state}"
+    other = arm.get(f"{SET}/virtualMachines/0?$expand=instanceView")["properties"]["instanceView"]
+    assert other["statuses"][1]["code"] == "PowerState/running"
+
+
+def test_unknown_instances_and_options_are_named(arm: Arm) -> None:
+    """Instances that are not there, none at all for an upgrade, and options."""
+    create(arm)
+
+    upgrade = f"{SET}/manualupgrade"
+    assert error(arm.call("POST", upgrade, {"instanceIds": ["7"]})) == (400, "InvalidParameter")
+    assert error(arm.call("POST", upgrade)) == (400, "InvalidParameter")
+    unknown = arm.call("GET", f"{SET}/virtualMachines?$expand=everything")
+    assert error(unknown) == (400, "UnsupportedBySandbox")
