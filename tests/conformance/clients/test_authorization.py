@@ -4,11 +4,13 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient
 from azure.mgmt.authorization.v2022_04_01.models import (
+    Permission,
     RoleAssignmentCreateParameters,
+    RoleDefinition,
 )
 
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import BLOB_READER, GROUP, READER, STORE, SUB, identity
+from tests.sandbox.arm import BLOB_READER, GROUP, READER, STORE, SUB, SUBSCRIPTION, identity
 
 NAME = "99999999-9999-4999-8999-999999999999"
 OTHER = "88888888-8888-4888-8888-888888888888"
@@ -113,3 +115,20 @@ def test_a_built_in_role_is_found_in_three_ways(
     assert definitions.get(SUB, READER).role_name == "Reader"
     assert found.id is not None
     assert definitions.get_by_id(found.id).role_type == "BuiltInRole"
+
+
+def test_a_custom_role_lives_and_dies(authorization: AuthorizationManagementClient) -> None:
+    """Create, find and delete one."""
+    definitions = authorization.role_definitions
+    role = RoleDefinition(
+        role_name="Disk Peek",
+        role_type="CustomRole",
+        permissions=[Permission(actions=["Microsoft.Compute/disks/read"], not_actions=[])],
+        assignable_scopes=[f"/subscriptions/{SUBSCRIPTION}"],
+    )
+    made = definitions.create_or_update(SUB, NAME, role)
+
+    assert made.role_name == "Disk Peek"
+    assert [each.name for each in definitions.list(SUB, filter="type eq 'CustomRole'")] == [NAME]
+    definitions.delete(SUB, NAME)
+    assert list(definitions.list(SUB, filter="roleName eq 'Disk Peek'")) == []
