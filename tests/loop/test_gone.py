@@ -4,6 +4,7 @@ import pytest
 
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
+from reconciler.model import Request
 from tests.loop.cloud import APPS, ASSIGNMENTS, DATA, SHARED, VM, Cloud, holds, machine
 
 OWN = {("Reader", "rg-app")}
@@ -220,3 +221,22 @@ def test_a_subscription_that_can_no_longer_be_seen_is_no_second_source(steady: C
     assert steady.wire.writes == []
     assert steady.rights(old) == OWN
     assert results[-1].outcomes[-1].code == "SubscriptionNotFound"
+
+
+def test_a_right_found_after_its_machine_was_read_is_confirmed(steady: Cloud) -> None:
+    """A machine rebuilt in between explains it; the one that was read does not."""
+
+    def rebuilt_and_granted() -> None:
+        principal = steady.build(settle=False).system
+        assert principal is not None
+        steady.operator.called_by(steady.world.app)
+        name = steady.our_name(principal.oid, scope=DATA)
+        steady.grant(principal.oid, scope=DATA, name=name, description=steady.mark())
+        steady.operator.called_by(steady.world.operator)
+
+    steady.wire.before("POST", "/microsoft.resourcegraph/", rebuilt_and_granted)
+    result = steady.look(Request(ResourceId.parse(VM), removals=steady.app.policy.digest))
+
+    assert ("Reader", "rg-data") in steady.rights(steady.principal())
+    assert [one.code for one in result.outcomes] == ["Changed"]
+    assert result.again_after is not None

@@ -43,6 +43,7 @@ def test_another_writer_between_look_and_patch_is_looked_at_again(cloud: Cloud) 
     cloud.wire.before("PATCH", "/virtualmachines/vm1", overtake)
     cloud.look(VM)
 
+    assert [one.status for one in cloud.world.requests if one.method == "PATCH"] == [200, 412, 200]
     assert cloud.resource().tags == {"owner": "somebody"}
     assert cloud.attached() == {"system", "shared"}
     assert cloud.replan().compliant
@@ -69,19 +70,26 @@ def test_a_lasting_conflict_waits_and_is_blocked_in_the_end(cloud: Cloud) -> Non
 
 def test_a_patch_that_met_the_next_machine_ends_the_plan(cloud: Cloud) -> None:
     """Etags begin anew with each machine; what the answer shows decides whether to go on."""
-    cloud.deploy(RECONCILER_SETTLE="0")
+    old = cloud.build().system
 
     def rebuild() -> None:
         cloud.world.remove(cloud.resource())
-        cloud.operator.call("PUT", VM, {"location": "westeurope", "properties": {}})
+        body = {
+            "location": "westeurope",
+            "properties": {},
+            "identity": {"type": "SystemAssigned"},
+        }
+        assert cloud.operator.call("PUT", VM, body).status_code == 201
 
     cloud.wire.before("PATCH", "/virtualmachines/vm1", rebuild)
     cloud.look(VM)
     calls = cloud.wire.calls
     patched = next(place for place, call in enumerate(calls) if call.method == "PATCH")
 
+    assert cloud.attached() == {"system", "shared"}
     assert calls[patched + 1].method == "GET"
-    cloud.drive(VM)
+    assert old is not None
+    assert cloud.rights(old.oid) == set()
     assert cloud.rights(cloud.principal()) == OWN
 
 
