@@ -213,6 +213,13 @@ def _wanted(call: Call) -> Assignment:
     kind = _principal_type(call.world, principal, properties.get("principalType"))
     if properties.get("condition"):
         conditions.check(str(properties["condition"]))
+        if properties.get("conditionVersion") != "2.0":
+            # Status and text are known from issues (azure-docs 119449), the code is assumed.
+            raise errors.AzureError(
+                400,
+                "InvalidRoleAssignmentCondition",
+                "The given role assignment condition is invalid.",
+            )
     now = call.world.now()
     caller = call.caller.oid if call.caller else ""
     return Assignment(

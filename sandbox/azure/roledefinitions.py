@@ -110,7 +110,10 @@ def put(call: Call) -> Reply:
             raise errors.unsupported(f"a change of the built-in role '{known.name}'")
         wanted = dataclasses.replace(wanted, created=known.created, created_by=known.created_by)
     call.world.put_role(wanted, call.id)
-    return Reply(201, _show(wanted, call.id.subscription))
+    shown = _show(wanted, call.id.subscription)
+    # As for role assignments, the answer does not know yet who created it (assumed).
+    shown["properties"]["createdBy"] = None
+    return Reply(201, shown)
 
 
 def _wanted(call: Call) -> Role:

@@ -108,3 +108,15 @@ def test_malformed_conditions_are_refused_when_written(arm: Arm, condition: str)
         conditions.check(condition)
     response = arm.assign(GROUP, arm.principal("stranger").oid, condition=condition)
     assert error(response) == (400, "UnsupportedBySandbox")
+
+
+def test_a_condition_needs_its_version(arm: Arm) -> None:
+    """Only version 2.0 is accepted."""
+    for version in ("1.0", None):
+        response = arm.assign(
+            GROUP,
+            arm.principal("stranger").oid,
+            condition=f"ActionMatches{{'{WRITE}'}}",
+            conditionVersion=version,
+        )
+        assert error(response) == (400, "InvalidRoleAssignmentCondition")

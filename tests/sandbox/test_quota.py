@@ -30,6 +30,20 @@ def test_the_usual_limit(arm: Arm) -> None:
     assert error(arm.call("GET", elsewhere)) == (400, "UnsupportedBySandbox")
 
 
+def test_a_management_group_holds_500() -> None:
+    """It counts for itself, and its subscriptions do not."""
+    corp = "/providers/Microsoft.Management/managementGroups/corp"
+    right = {"scope": "/", "role": "Owner", "principal": "operator"}
+    arm = Arm({**SEED, "managementGroups": [{"name": "corp"}], "assignments": [right]})
+    stranger = arm.principal("stranger").oid
+    *roles, last = list(arm.world.roles)[:501]
+    statuses = {arm.assign(corp, stranger, role).status_code for role in roles}
+
+    assert statuses == {201}
+    assert error(arm.assign(corp, stranger, last)) == (400, "RoleAssignmentLimitExceeded")
+    assert arm.assign(GROUP, stranger, last).status_code == 201
+
+
 def test_the_last_administrator_of_a_subscription_stays(arm: Arm) -> None:
     """One right to assign roles must remain at the subscription itself."""
     administrators = [each for each in arm.world.assignments if each.scope == SUB]
