@@ -40,9 +40,9 @@ Made by `make az`, which runs {version} from its package against the sandbox's H
 registered as a cloud of its own. That the token is a JWT with the claims `tid` and `xms_mirid` was
 checked in the run. GUIDs other than the subscription's and the role's are numbered.
 
-The sandbox has no Microsoft Graph, so `az` must not look up names: principals are given with
-`--assignee-object-id` and `--assignee-principal-type`, and lists of role assignments take
-`--fill-principal-name false`. `--assignee` and `az ad` do not work.
+The sandbox has no Microsoft Graph. `az ad` fails there, and `--assignee` takes an object id only,
+with a warning; `--assignee-object-id` with `--assignee-principal-type`, and
+`--fill-principal-name false` for lists, do without.
 
 ```console
 """
@@ -177,8 +177,9 @@ def endings(az: Az) -> None:
     """Delete machine and identity, and look at what is left by a plain request."""
     az.run("vm delete --resource-group rg --name vm --yes", None)
     az.run("identity delete --resource-group rg --name web", None)
-    url = f"{GROUP}/resources?api-version=2021-04-01"
-    az.run(f"rest --method get --url '{url}'", {"value": []})
+    az.run("resource list --resource-group rg", [])
+    url = f"{GROUP}?api-version=2021-04-01"
+    az.run(f"rest --method get --url '{url}'", {"id": GROUP, "name": "rg"})
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """What lists have in common: OData filters of the supported form, pages and their next link."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,6 +30,38 @@ def equalities(text: str, allowed: tuple[str, ...]) -> dict[str, str]:
             raise errors.unsupported(f'the filter "{part}"')
         found[name] = term[2]
     return found
+
+
+_FIELDS: dict[str, Callable[[Resource], str]] = {
+    "resourceType": lambda each: each.type,
+    "name": lambda each: each.id.name,
+    "location": lambda each: each.location,
+    "resourceGroup": lambda each: each.id.group,
+}
+_TAG = ("tagName", "tagValue")
+
+
+def matching(
+    call: Call, items: Iterable[Resource], fields: tuple[str, ...] = tuple(_FIELDS)
+) -> list[Resource]:
+    """Return what ``$filter`` selects: by fields or by one tag, not both (documented)."""
+    text = call.query.get("$filter", "")
+    wanted = equalities(text, (*fields, *_TAG))
+    tag, value = (wanted.pop(name, None) for name in _TAG)
+    if ((tag or value) and wanted) or (value and not tag):
+        raise errors.unsupported(f'the filter "{text}"')
+    return [
+        each
+        for each in items
+        if all(_FIELDS[name](each).lower() == wanted[name].lower() for name in wanted)
+        and (tag is None or _tagged(each, tag, value))
+    ]
+
+
+def _tagged(resource: Resource, tag: str, value: str | None) -> bool:
+    # Names of tags are compared without regard to case, values with it (documented).
+    found = {name.lower(): each for name, each in resource.tags.items()}
+    return tag.lower() in found and value in {None, found[tag.lower()]}
 
 
 def select(call: Call, resource_type: str) -> list[Resource]:

@@ -47,10 +47,8 @@ def _group(call: Call) -> Resource:
 def list_groups(call: Call) -> Reply:
     """List the groups of a subscription."""
     prefix = f"/subscriptions/{call.id.subscription}/".lower()
-    if call.query.get("$filter"):
-        raise errors.unsupported(f'the filter "{call.query["$filter"]}"')
     groups = [group for key, group in call.world.groups.items() if key.startswith(prefix)]
-    return listing.page(call, groups, _show_group)
+    return listing.page(call, listing.matching(call, groups, ()), _show_group)
 
 
 @routes.route("GET", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Get")
@@ -105,18 +103,12 @@ def _listed(resource: Resource) -> Json:
 
 
 def _list_resources(call: Call) -> Reply:
-    wanted = listing.equalities(call.query.get("$filter", ""), ("resourceType", "name"))
     expand = [each for each in call.query.get("$expand", "").split(",") if each]
     if set(expand) - {"createdTime", "changedTime", "provisioningState"}:
         raise errors.unsupported(f"the option $expand={call.query['$expand']}")
-    found = [
-        each
-        for each in listing.within(call)
-        # Without a location it is a part of another, which only its own list shows (documented).
-        if each.location
-        and each.type.lower() == wanted.get("resourceType", each.type).lower()
-        and each.id.name.lower() == wanted.get("name", each.id.name).lower()
-    ]
+    # Without a location it is a part of another, which only its own list shows (documented).
+    located = (each for each in listing.within(call) if each.location)
+    found = listing.matching(call, located)
 
     def show(resource: Resource) -> Json:
         times = {
