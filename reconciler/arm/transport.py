@@ -45,7 +45,12 @@ class IntendedPathPolicy(SansIOHTTPPolicy[Any, Any]):
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         """Compare the path that would be sent with the one that the caller meant."""
-        intended = quote(request.context.options.pop(INTENDED))
+        options = request.context.options
+        if INTENDED in options:
+            # Kept aside: the transport would not know it, but a call that Azure challenges for
+            # another token passes here twice.
+            request.context[INTENDED] = options.pop(INTENDED)
+        intended = quote(request.context[INTENDED])
         prepared = requests.Request("GET", request.http_request.url).prepare()
         sent = urlsplit(prepared.url or "").path
         # The identities' SDK writes `resourceGroups` itself, an event's id may have it otherwise.

@@ -1,6 +1,7 @@
 """The last look at where a call goes, and who we are by our token."""
 
 import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -135,6 +136,38 @@ def test_an_identity_goes_where_it_says(arm: Arm, recorder: Recorder) -> None:
         arm.user_identity(place)
 
     assert [sent.lower() for sent in recorder.sent] == [f"get {place.key}"]
+
+
+class Challenger(Recorder):
+    """Asks for another token once, as continuous access evaluation does, and then answers."""
+
+    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:  # type: ignore[override]  # only the request matters
+        """Challenge the first call."""
+        first = not self.sent
+        self.sent.append(f"{request.method} {request.path_url.partition('?')[0]}")
+        answer = requests.Response()
+        answer.request, answer.url = request, str(request.url)
+        answer.status_code = 401 if first else 200
+        answer.raw = io.BytesIO(b"{}" if first else json.dumps({"id": VM}).encode())
+        claims = base64.urlsafe_b64encode(b'{"access_token": {}}').decode()
+        if first:
+            challenge = f'Bearer error="insufficient_claims", claims="{claims}"'
+            answer.headers["WWW-Authenticate"] = challenge
+        return answer
+
+
+def test_a_challenged_call_is_sent_again_to_the_same_place() -> None:
+    """Azure may ask for a token with other claims at any time; the call is looked at both times."""
+    session, challenger = requests.Session(), Challenger()
+    session.mount("https://", challenger)
+    transport = RequestsTransport(session=session, session_owner=False)
+    arm = Arm(Token(), "https://management.azure.com", lambda: datetime.now(UTC), transport)
+
+    assert arm.resource(ResourceId.parse(VM)).id == ResourceId.parse(VM)
+    assert challenger.sent == [f"GET {VM}"] * 2
+
+    arm.close()
+    session.close()
 
 
 def test_our_identity_is_read_from_our_token() -> None:
