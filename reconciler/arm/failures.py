@@ -30,7 +30,7 @@ from reconciler.errors import (
 PRINCIPAL_NOT_FOUND: Final = "PrincipalNotFound"
 AUTHORIZATION_FAILED: Final = "AuthorizationFailed"
 SIGN_IN: Final = "SignIn"
-"""Not Azure's: what we call it when no token is to be had."""
+"""Not Azure's: what we call it when no token is to be had, or ours is refused."""
 GROUP_NOT_FOUND: Final = "ResourceGroupNotFound"
 
 _BY_CODE: Final[dict[str, type[ArmError]]] = {
@@ -47,6 +47,7 @@ _BY_CODE: Final[dict[str, type[ArmError]]] = {
 }
 _CONFLICT: Final = frozenset({409, 412})
 TOO_MANY: Final = 429
+_NO_TOKEN: Final = 401
 _PASSING: Final = frozenset({408, TOO_MANY})
 _SERVER_ERROR: Final = 500
 _WAIT_IN_TEXT: Final = re.compile(r"after '?(\d+)'? seconds?", re.IGNORECASE)
@@ -71,7 +72,7 @@ def from_response(what: str, response: Response) -> ArmError:
     error = kind(
         f"{what}: {response.status_code} {code}: {text}".rstrip(": "),
         status=response.status_code,
-        code=code,
+        code=SIGN_IN if response.status_code == _NO_TOKEN else code,
         request_id=response.headers.get("x-ms-request-id", ""),
     )
     if isinstance(error, Again):
@@ -81,10 +82,12 @@ def from_response(what: str, response: Response) -> ArmError:
 
 def from_exception(what: str, error: AzureError) -> ArmError:
     """Return the error that an exception of the SDK comes to."""
+    if isinstance(error, ClientAuthenticationError):
+        # Its answer, if it holds one, may be the identity endpoint's: a 404 there says nothing
+        # about what was asked for.
+        return Blocked(f"{what}: cannot sign in: {_first_line(error)}", code=SIGN_IN)
     if isinstance(error, HttpResponseError) and error.response is not None:
         return from_response(what, cast("Response", error.response))
-    if isinstance(error, ClientAuthenticationError):
-        return Blocked(f"{what}: cannot sign in: {_first_line(error)}", code=SIGN_IN)
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return Again(f"{what}: Azure could not be reached: {_first_line(error)}")
     return Again(f"{what}: {_first_line(error)}")
@@ -97,7 +100,7 @@ def _by_status(status: int) -> type[ArmError]:
         return Conflict
     if status in _PASSING or status >= _SERVER_ERROR:
         return Again
-    return Blocked if status in {401, 403} else Rejected
+    return Blocked if status in {_NO_TOKEN, 403} else Rejected
 
 
 def _error_of(response: Response) -> tuple[str, str]:
