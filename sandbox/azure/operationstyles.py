@@ -1,6 +1,6 @@
 """How providers announce and show their asynchronous operations; one row each.
 
-``operations`` renders by it. The rows are recorded but for the last, which is the commonest form.
+``operations`` renders by it. The first rows are recorded; the last is the commonest form.
 """
 
 import dataclasses
@@ -57,6 +57,15 @@ _TABLE = (
         again=True,
     ),
     Style("Microsoft.RecoveryServices", "operationStatus", "operationResults", beside="resource"),
+    # These are known from the actions of their providers and from issues.
+    Style("Microsoft.DBforMySQL", "azureAsyncOperation", "operationResults"),
+    Style("Microsoft.DBforPostgreSQL", "azureAsyncOperation", "operationResults"),
+    Style(
+        "Microsoft.EventGrid",
+        "operationsStatus",
+        "operationResults",
+        members=("id", "name", "status", "error"),
+    ),
 )
 _COMMONEST = Style("", "operationStatuses", "operationResults")
 

@@ -42,3 +42,25 @@ def test_each_type_has_its_manners(
     arm.patch(path, {"type": "None"})
     arm.clock.forward(1)
     assert arm.get(path)["identity"] == {"type": "None", **none}
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "segment"),
+    [
+        ("Microsoft.DBforMySQL/flexibleServers", "azureAsyncOperation"),
+        ("Microsoft.EventGrid/topics", "operationsStatus"),
+        ("Microsoft.ContainerRegistry/registries", "operationStatuses"),
+    ],
+)
+def test_operations_are_followed_where_they_are_announced(
+    arm: Arm, resource_type: str, segment: str
+) -> None:
+    """Each provider has its own address; its state ends in success."""
+    created = arm.call("PUT", f"{GROUP}/providers/{resource_type}/one", {"location": "westeurope"})
+    url = created.headers["azure-asyncoperation"].removeprefix("https://management.azure.com")
+    path = url.partition("?")[0]
+
+    assert f"/locations/westeurope/{segment}/" in path
+    assert arm.get(path)["status"] == "InProgress"
+    arm.clock.forward(1)
+    assert arm.get(path)["status"] == "Succeeded"
