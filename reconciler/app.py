@@ -102,7 +102,7 @@ class App:
             return Result()
         began = self.now()
         result = Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
-        looks.remember(request, began)
+        looks.remember(request, began, leads_on=bool(result.requests))
         return result
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:

@@ -145,7 +145,8 @@ class Controller:
         result = run.result(self.now(), writes=self.mode is Mode.REPAIR, requests=requests)
         blocked = any(one.status is Status.BLOCKED for one in result.outcomes)
         if result.again_after is None and not blocked:
-            self.looks.remember(run.request, run.plans[-1].at)
+            leads_on = bool(result.requests)
+            self.looks.remember(run.request, run.plans[-1].at, leads_on=leads_on)
         else:
             self.looks.forget(run.request)
         _log_result(result, run, self.mode)

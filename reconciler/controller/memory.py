@@ -16,36 +16,50 @@ _MOST_IN_AN_HOUR: Final = 3
 _HOUR: Final = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a look began, for which request, and whether it asked for others."""
+
+    began: datetime
+    request: Request
+    leads_on: bool
+
+    def answers(self, request: Request) -> bool:
+        """Tell whether it began late enough, and allowed at least the same removals.
+
+        The very request that asked for others comes again only where those may have been lost:
+        its message is completed after they are in the queue.
+        """
+        if request.since is None or (self.leads_on and request == self.request):
+            return False
+        return self.began > request.since and request.removals in {None, self.request.removals}
+
+
 @dataclass(slots=True)
 class Looks:
     """When a look at each id last began that left nothing to do; our own echoes end here."""
 
-    _began: OrderedDict[ResourceId, tuple[datetime, str | None]] = field(
-        default_factory=OrderedDict
-    )
+    _latest: OrderedDict[ResourceId, _Look] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     def answer(self, request: Request) -> bool:
         """Tell whether an earlier look answers the request, so that no call is needed."""
         with self._lock:
-            known = self._began.get(request.id)
-        if known is None or request.since is None:
-            return False
-        began, removals = known
-        return began > request.since and request.removals in {None, removals}
+            known = self._latest.get(request.id)
+        return known is not None and known.answers(request)
 
-    def remember(self, request: Request, began: datetime) -> None:
-        """Remember a look that ended with nothing left to do."""
+    def remember(self, request: Request, began: datetime, *, leads_on: bool = False) -> None:
+        """Remember a look that ended with nothing left to do, except what it `leads_on` to."""
         with self._lock:
-            self._began[request.id] = (began, request.removals)
-            self._began.move_to_end(request.id)
-            while len(self._began) > _ENTRIES:
-                self._began.popitem(last=False)
+            self._latest[request.id] = _Look(began, request, leads_on)
+            self._latest.move_to_end(request.id)
+            while len(self._latest) > _ENTRIES:
+                self._latest.popitem(last=False)
 
     def forget(self, request: Request) -> None:
         """Forget an id that was looked at and is not yet as it should be."""
         with self._lock:
-            self._began.pop(request.id, None)
+            self._latest.pop(request.id, None)
 
 
 @dataclass(slots=True)

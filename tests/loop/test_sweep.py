@@ -268,3 +268,16 @@ def test_a_scope_is_swept_once_for_a_burst_of_its_events(cloud: Cloud) -> None:
     cloud.app.handle(Request(ResourceId.parse(APPS), since=cloud.clock()))
 
     assert len(cloud.wire.calls) > before
+
+
+@pytest.mark.parametrize("place", [APPS, SHARED])
+def test_what_a_message_leads_to_is_not_lost_when_it_comes_again(cloud: Cloud, place: str) -> None:
+    """The process ended after the look and before the queue had its requests."""
+    cloud.drive(SHARED)
+    cloud.build()
+    message = Request(ResourceId.parse(place), since=cloud.clock() - timedelta(seconds=1))
+
+    first = cloud.app.handle(message)
+    again = cloud.app.handle(message)
+
+    assert ids(first) == ids(again) == {"vm1"}

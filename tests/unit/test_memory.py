@@ -63,6 +63,19 @@ def test_a_look_that_left_something_to_do_answers_nothing() -> None:
     assert not looks.answer(Request(VM, since=NOON - SECOND))
 
 
+def test_a_message_that_comes_again_is_looked_at_where_it_led_on() -> None:
+    """What its first look asked for may never have reached the queue."""
+    looks = Looks()
+    request = Request(VM, since=NOON - SECOND)
+    looks.remember(request, NOON, leads_on=True)
+
+    assert not looks.answer(request)
+    assert looks.answer(Request(VM, since=NOON - 2 * SECOND))
+
+    looks.remember(request, NOON)
+    assert looks.answer(request)
+
+
 def test_only_the_latest_ten_thousand_looks_are_remembered() -> None:
     """A process may live for weeks."""
     looks = Looks()
