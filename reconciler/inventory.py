@@ -4,7 +4,8 @@ The index is stale by up to minutes, so it only ever nominates: what it names is
 and what it does not name is not thereby absent. Ids enter queries through `_quoted` alone.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ from reconciler.errors import ResourceIdError, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import SERVICE_PRINCIPAL
 from reconciler.model import USER_ASSIGNED_IDENTITY, Resource, RoleAssignment, UserIdentity
+
+_log = logging.getLogger(__name__)
 
 _COLUMNS: Final = "id, name, type, location, tags, managedBy, identity, properties"
 _ASSIGNMENTS: Final = (
@@ -39,24 +42,13 @@ class Inventory:
             return ()
         listed = ", ".join(_quoted(fold(name)) for name in sorted(types))
         rows = self._rows(f"resources | where type in~ ({listed}) | project {_COLUMNS}")
-        return tuple(answers.resource(row) for row in rows)
+        return tuple(_readable(rows, answers.resource))
 
     def identities(self) -> tuple[UserIdentity, ...]:
         """Return all user-assigned identities."""
         kind = _quoted(fold(USER_ASSIGNED_IDENTITY))
         rows = self._rows(f"resources | where type =~ {kind} | project {_COLUMNS}")
-        return tuple(answers.user_identity(row) for row in rows)
-
-    def bearers(self, identity: ResourceId) -> tuple[ResourceId, ...]:
-        """Return the resources whose identity block names a user-assigned identity."""
-        rows = self._rows(
-            "resources | where isnotnull(identity.userAssignedIdentities)"
-            f" | where tostring(identity.userAssignedIdentities) contains {_quoted(identity.key)}"
-            " | project id, identity"
-        )
-        found = (answers.resource(row) for row in rows)
-        # `contains` also finds names that begin alike.
-        return tuple(resource.id for resource in found if resource.identities.entry(identity))
+        return tuple(_readable(rows, answers.user_identity))
 
     def carriers(self, principals: Iterable[str]) -> tuple[ResourceId, ...]:
         """Return the resources that carry one of some system-assigned principals.
@@ -81,7 +73,7 @@ class Inventory:
         rows = self._assigned(
             f"tostring(properties.principalType) =~ {kind}", "id, name, type, properties"
         )
-        return tuple(answers.role_assignment(row) for row in rows)
+        return tuple(_readable(rows, answers.role_assignment))
 
     def _rows(self, kql: str) -> Iterator[answers.Json]:
         return self.arm.query(kql, self.watched)
@@ -89,6 +81,19 @@ class Inventory:
     def _assigned(self, condition: str, columns: str) -> Iterator[answers.Json]:
         kql = f"{_ASSIGNMENTS} | where {condition} | project {columns}"
         return self.arm.query(kql, tuple(dict.fromkeys([*self.watched, *self.granted])))
+
+
+def _readable[T](rows: Iterable[answers.Json], read: Callable[[answers.Json], T]) -> Iterator[T]:
+    """Leave out what cannot be read: one odd row of anybody must not end every sweep.
+
+    Nothing is decided by what is left out: its id is no nomination, and an assignment of ours can
+    always be read.
+    """
+    for row in rows:
+        try:
+            yield read(row)
+        except Unreadable as error:
+            _log.warning("left out of what the index shows: %s", error)
 
 
 def _ids(rows: Iterable[answers.Json]) -> Iterator[ResourceId]:

@@ -9,6 +9,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import Request
 from tests.loop.cloud import (
     APPS,
+    ASSIGNMENTS,
     DATA,
     SHARED,
     VM,
@@ -202,6 +203,40 @@ def test_what_the_index_could_not_show_is_reported_and_never_absent(
     assert result.requests == ()
     assert [one.status for one in result.outcomes] in ([Status.AGAIN], [Status.BLOCKED])
     assert steady.wire.writes == []
+
+
+@pytest.mark.parametrize(
+    ("position", "table", "odd"),
+    [
+        (
+            0,
+            "authorizationresources",
+            {
+                "id": f"{DATA}/providers/Microsoft.Sql/servers/s/databases/C#{ASSIGNMENTS}/a",
+                "properties": {"scope": f"{DATA}/providers/Microsoft.Sql/servers/s/databases/C#"},
+            },
+        ),
+        (
+            1,
+            "resources | where type =~ 'microsoft.managedidentity/userassignedidentities'",
+            {"id": identity("young"), "properties": {}},
+        ),
+        (
+            2,
+            "resources | where type =~ 'microsoft.compute/virtualmachines'",
+            {"id": machine("odd"), "identity": {"userAssignedIdentities": ["x"]}},
+        ),
+    ],
+    ids=["assignment", "identity", "machine"],
+)
+def test_one_row_that_cannot_be_read_does_not_end_the_sweep(
+    cloud: Cloud, position: int, table: str, odd: Content
+) -> None:
+    """Anybody can make one: a right at a database named `C#`, an identity just being made."""
+    rows = cloud.operator.query(table).json()["data"]
+    cloud.wire.answer("POST", GRAPH, 200, body={"data": [odd, *rows]}, skip=position)
+
+    assert ids(cloud.app.sweep()) == {"vm1", "shared"}
 
 
 def test_a_sweep_of_a_scope_that_failed_comes_again(steady: Cloud) -> None:
