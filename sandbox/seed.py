@@ -20,7 +20,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable
 
-from sandbox.azure import identities, ids
+from sandbox.azure import errors, identities, ids, scalesets, scalesetview
 from sandbox.azure.roles import Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from sandbox.azure.world import World, utc_now
@@ -168,7 +168,14 @@ class _Loader:
         self.world.put(resource)
 
     def _resource(self, record: Record, where: str) -> None:
-        self.world.put(self._make(record, where))
+        made = self._make(record, where)
+        if made.type.lower() == scalesetview.TYPE.lower():
+            made.properties = {**made.properties, "uniqueId": self.world.guid()}
+            try:
+                scalesets.scale(self.world, made)
+            except errors.AzureError as error:
+                raise SeedError(f"{where}: {error.message}") from error
+        self.world.put(made)
 
     def _make(self, record: Record, where: str, kind: str = "") -> Resource:
         found = self._id(record, where, kind)

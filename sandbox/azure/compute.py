@@ -1,7 +1,7 @@
 """Virtual machines (facts A2.1, B5)."""
 
 from sandbox.azure import attachment, errors, ids, listing, rates
-from sandbox.azure.documents import check_etag, etag, merge
+from sandbox.azure.documents import check_etag, merge, tag
 from sandbox.azure.machineview import TYPE, show
 from sandbox.azure.operations import begin
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
@@ -42,15 +42,15 @@ def get(call: Call) -> Reply:
     expand = call.query.get("$expand", "")
     if expand.lower() not in ("", "instanceview"):
         raise errors.unsupported(f"the option $expand={expand}")
-    body = show(call.world, machine, view=bool(expand))
-    return Reply(200, body, rates.READ if expand else {**rates.READ, "etag": etag(machine)})
+    body = show(call, machine, view=bool(expand))
+    return Reply(200, body, rates.READ if expand else {**rates.READ, **tag(call, machine)})
 
 
 @routes.route("GET", _MACHINES, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #11")
 def list_group(call: Call) -> Reply:
     """List the machines of a group."""
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: show(call.world, each), rates.LIST)
+    return listing.page(call, found, lambda each: show(call, each), rates.LIST)
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.1: group in upper case (c7n)")
@@ -58,7 +58,7 @@ def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
 
     def upper(machine: Resource) -> Json:
-        body = show(call.world, machine)
+        body = show(call, machine)
         segments = body["id"].split("/")
         segments[4] = segments[4].upper()
         return body | {"id": "/".join(segments)}
@@ -90,8 +90,8 @@ def put(call: Call) -> Reply:
     machine.properties = {**kept, "vmId": machine_id}
     found = begin(call, machine, "Updating" if known else "Creating", final=False)
     world.put(machine)
-    found |= {"etag": etag(machine), **rates.UPDATE}
-    return Reply(200 if known else 201, show(world, machine), found)
+    found |= {**tag(call, machine), **rates.UPDATE}
+    return Reply(200 if known else 201, show(call, machine), found)
 
 
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts A2.1, test_vm_explicit_msi #7")
@@ -106,8 +106,8 @@ def patch(call: Call) -> Reply:
     machine.properties = merge(machine.properties, call.member("properties") or {})
     found = begin(call, machine, "Updating", final=False)
     call.world.put(machine)
-    found |= {"etag": etag(machine), **rates.UPDATE}
-    return Reply(200, show(call.world, machine), found)
+    found |= {**tag(call, machine), **rates.UPDATE}
+    return Reply(200, show(call, machine), found)
 
 
 @routes.route("DELETE", _MACHINE, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #5 #6")

@@ -8,6 +8,8 @@ from sandbox.azure.state import Resource
 
 type Json = dict[str, Any]
 
+_FIRST_WITH_ETAG = "2024-03-01"
+
 
 def merge(old: Json, new: Json) -> Json:
     """Return an object with another merged into it: null removes, objects merge, others replace."""
@@ -25,6 +27,12 @@ def merge(old: Json, new: Json) -> Json:
 def etag(resource: Resource) -> str:
     """Return the entity tag of a compute resource, a small counter (facts A2.1, recorded)."""
     return f'"{resource.version}"'
+
+
+def tag(call: Call, resource: Resource) -> Json:
+    """Return the tag as a member or header; older api-versions show none (facts A2.1, B5)."""
+    shown = call.query["api-version"] >= _FIRST_WITH_ETAG
+    return {"etag": etag(resource)} if shown else {}
 
 
 def check_etag(call: Call, resource: Resource | None) -> None:

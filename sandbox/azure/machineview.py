@@ -3,9 +3,9 @@
 from typing import Any
 
 from sandbox.azure import attachment, ids
-from sandbox.azure.documents import etag
+from sandbox.azure.documents import tag
 from sandbox.azure.kinds import kind
-from sandbox.azure.routing import Json
+from sandbox.azure.routing import Call, Json
 from sandbox.azure.state import Resource
 from sandbox.azure.world import World
 
@@ -13,8 +13,9 @@ TYPE = "Microsoft.Compute/virtualMachines"
 _KIND = kind(TYPE)
 
 
-def show(world: World, machine: Resource, *, view: bool = False) -> Json:
+def show(call: Call, machine: Resource, *, view: bool = False) -> Json:
     """Return a machine, with its instance view if that was asked for."""
+    world = call.world
     state = machine.provisioning_state(world.now())
     properties: dict[str, Any] = {
         **machine.properties,
@@ -33,7 +34,7 @@ def show(world: World, machine: Resource, *, view: bool = False) -> Json:
         **machine.extra,
         **attachment.show(world, machine, _KIND),
         "properties": properties,
-        "etag": etag(machine),
+        **tag(call, machine),
         **({"resources": children} if children else {}),
     }
 

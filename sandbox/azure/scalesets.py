@@ -7,18 +7,15 @@ they get a change of the model only by a manual upgrade.
 from typing import Any
 
 from sandbox.azure import attachment, errors, ids, listing, rates
-from sandbox.azure.documents import check_etag, etag, merge
-from sandbox.azure.kinds import kind
-from sandbox.azure.machineview import instance_view
+from sandbox.azure.documents import check_etag, etag, merge, tag
 from sandbox.azure.operations import begin
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.scalesetview import INSTANCE, TYPE, show, show_instance
 from sandbox.azure.state import Resource
+from sandbox.azure.world import World
 
 routes = Routes()
 
-TYPE = "Microsoft.Compute/virtualMachineScaleSets"
-INSTANCE = f"{TYPE}/virtualMachines"
-_KIND = kind(TYPE)
 _SUFFIX = "/providers/microsoft.compute/virtualmachinescalesets"
 _LIST = f"/subscriptions/<subscription>{_SUFFIX}"
 _SETS = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
@@ -35,52 +32,8 @@ _POWER = {
 }
 
 
-def _show(call: Call, scale_set: Resource) -> Json:
-    world = call.world
-    return {
-        "name": scale_set.id.name,
-        "id": ids.respell(scale_set.id.text, "resourceGroups"),
-        "type": TYPE,
-        "location": scale_set.location,
-        "tags": scale_set.tags,
-        **scale_set.extra,
-        **attachment.show(world, scale_set, _KIND),
-        "properties": {
-            **scale_set.properties,
-            "provisioningState": scale_set.provisioning_state(world.now()),
-            "timeCreated": scale_set.created.isoformat(),
-        },
-        "etag": etag(scale_set),
-    }
-
-
-def _show_instance(call: Call, instance: Resource) -> Json:
-    expand = call.query.get("$expand", "").lower()
-    if expand not in ("", "instanceview"):
-        raise errors.unsupported(f"the option $expand={expand}")
-    number, state = instance.id.name, instance.provisioning_state(call.world.now())
-    view = {"instanceView": instance_view(instance, state)} if expand else {}
-    return {
-        "name": f"{instance.id.text.split('/')[8]}_{number}",
-        "id": ids.respell(instance.id.text, "resourceGroups"),
-        "type": INSTANCE,
-        "location": instance.location,
-        "tags": instance.tags,
-        "instanceId": number,
-        **instance.extra,
-        **attachment.show(call.world, instance, _KIND),
-        "properties": {
-            **instance.properties,
-            **view,
-            "provisioningState": state,
-            "timeCreated": instance.created.isoformat(),
-        },
-        "etag": etag(instance),
-    }
-
-
 def _find(call: Call, text: str | None = None) -> Resource:
-    """Return the set of the call, or another resource; raises ``AzureError`` 404."""
+    """Return the set of the call, or of another id; raises ``AzureError`` 404."""
     wanted = ids.parse(text) if text else call.id
     if call.world.group_key(call.id) not in call.world.groups:
         raise errors.group_not_found(call.id.group)
@@ -90,30 +43,21 @@ def _find(call: Call, text: str | None = None) -> Resource:
     return found
 
 
-def _instances(call: Call, scale_set: Resource) -> list[Resource]:
-    children = call.world.children.get(scale_set.id.key, {})
-    return [each for each in children.values() if each.type == INSTANCE]
-
-
-def _mode(properties: Json, name: str, default: str) -> str:
-    return str(properties.get(name) or default)
-
-
 def _flexible(properties: Json) -> bool:
-    return _mode(properties, "orchestrationMode", "Uniform").lower() == "flexible"
+    return str(properties.get("orchestrationMode")).lower() == "flexible"
 
 
 @routes.route("GET", _SET, Evidence.RECORDED, "facts A2.2, test_vmss_msi #1")
 def get(call: Call) -> Reply:
     """Return a scale set."""
     found = _find(call)
-    return Reply(200, _show(call, found), {**rates.SET_READ, "etag": etag(found)})
+    return Reply(200, show(call, found), {**rates.SET_READ, **tag(call, found)})
 
 
 def _list(call: Call) -> Reply:
     """List scale sets."""
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: _show(call, each), rates.SET_LIST)
+    return listing.page(call, found, lambda each: show(call, each), rates.SET_LIST)
 
 
 for _rule in (_SETS, _LIST):
@@ -139,13 +83,14 @@ def put(call: Call) -> Reply:
     found = known or Resource(call.id, TYPE, body["location"], now, now)
     wanted = call.member("properties") or {}
     properties = {name: value for name, value in wanted.items() if name not in _READ_ONLY}
-    _check_identity(call, properties)
+    extra = {name: body[name] for name in _EXTRA if name in body}
+    _check(call, properties, extra)
     attachment.write(call, found, call.member("identity"), merge=False)
     properties.setdefault("orchestrationMode", "Uniform")
     properties["uniqueId"] = known.properties["uniqueId"] if known else world.guid()
     found.properties = properties
     found.tags = dict(call.member("tags") or {})
-    found.extra = {name: body[name] for name in _EXTRA if name in body}
+    found.extra = extra
     return _store(call, found, 200 if known else 201)
 
 
@@ -156,19 +101,31 @@ def patch(call: Call) -> Reply:
     body = call.object_body()
     check_etag(call, found)
     properties = merge(found.properties, call.member("properties") or {})
-    _check_identity(call, properties)
+    extra = merge(found.extra, {name: body[name] for name in _EXTRA if name in body})
+    _check(call, properties, extra)
     attachment.write(call, found, call.member("identity"), merge=True)
     if "tags" in body:
         found.tags = dict(call.member("tags") or {})
     found.properties = properties
-    found.extra = merge(found.extra, {name: body[name] for name in _EXTRA if name in body})
+    found.extra = extra
     return _store(call, found, 200)
 
 
-def _check_identity(call: Call, properties: Json) -> None:
-    """Raise ``AzureError`` 400 for a system-assigned identity on a flexible set (facts B5)."""
+def _capacity(extra: Json) -> int:
+    """Return the size; raises ``AzureError`` 400 when it is none."""
+    sku = extra.get("sku") or {}
+    size = sku.get("capacity") or 0 if isinstance(sku, dict) else None
+    if not isinstance(size, int) or size < 0:
+        raise errors.bad_content("a size is required. Path 'sku.capacity'")
+    return size
+
+
+def _check(call: Call, properties: Json, extra: Json) -> None:
+    """Raise ``AzureError`` 400 for a wrong size or an identity that the set cannot have."""
+    _capacity(extra)
     kinds = str((call.member("identity") or {}).get("type", "")).lower()
     if "systemassigned" in kinds and _flexible(properties):
+        # Facts B5; code and text are assumed.
         raise errors.AzureError(
             400,
             "OperationNotAllowed",
@@ -181,33 +138,33 @@ def _store(call: Call, scale_set: Resource, status: int) -> Reply:
     created = scale_set.id.key not in call.world.resources
     found = begin(call, scale_set, "Creating" if created else "Updating", final=False)
     call.world.put(scale_set)
-    if not _flexible(scale_set.properties):
-        _scale(call, scale_set)
-        policy = (scale_set.properties.get("upgradePolicy") or {}).get("mode", "Manual")
-        for instance in _instances(call, scale_set):
-            instance.properties["latestModelApplied"] = created
-            if created or str(policy).lower() != "manual":
-                _upgrade(instance, scale_set)
-    found |= {"etag": etag(scale_set), **rates.SET_WRITE}
-    return Reply(status, _show(call, scale_set), found)
+    policy = str((scale_set.properties.get("upgradePolicy") or {}).get("mode", "Manual"))
+    for instance in scale_set.instances.values():
+        instance.properties["latestModelApplied"] = False
+        if policy.lower() != "manual":
+            _upgrade(instance, scale_set)
+    scale(call.world, scale_set)
+    found |= {**tag(call, scale_set), **rates.SET_WRITE}
+    return Reply(status, show(call, scale_set), found)
 
 
-def _scale(call: Call, scale_set: Resource) -> None:
-    """Create or remove instances until there are as many as the size says."""
-    world = call.world
-    wanted = int((scale_set.extra.get("sku") or {}).get("capacity") or 0)
-    present = sorted(_instances(call, scale_set), key=lambda each: int(each.id.name))
-    for instance in present[wanted:]:
-        # The principal is the set's and lives on.
-        instance.system = None
-        world.remove(instance)
-    number = int(present[-1].id.name) + 1 if present else 0
-    for each in range(number, number + wanted - len(present)):
+def scale(world: World, scale_set: Resource) -> None:
+    """Create or remove instances until there are as many as the size says; the seed calls it too.
+
+    A flexible set's machines would be resources of their own, which are not made here.
+    """
+    if _flexible(scale_set.properties):
+        return
+    wanted = _capacity(scale_set.extra)
+    for number in list(scale_set.instances)[wanted:]:
+        del scale_set.instances[number]
+    first = max(map(int, scale_set.instances), default=-1) + 1
+    for each in range(first, first + wanted - len(scale_set.instances)):
         found = ids.parse(f"{scale_set.id.text}/virtualMachines/{each}")
         made = Resource(found, INSTANCE, scale_set.location, world.now(), scale_set.ready_at)
         made.properties = {"modelDefinitionApplied": "VirtualMachineScaleSet", "vmId": world.guid()}
         _upgrade(made, scale_set)
-        world.put(made)
+        scale_set.instances[found.name] = made
 
 
 def _upgrade(instance: Resource, scale_set: Resource) -> None:
@@ -217,6 +174,7 @@ def _upgrade(instance: Resource, scale_set: Resource) -> None:
     sku = scale_set.extra.get("sku") or {}
     instance.extra = {"sku": {name: sku[name] for name in ("name", "tier") if name in sku}}
     instance.properties["latestModelApplied"] = True
+    instance.version += 1
 
 
 @routes.route("DELETE", _SET, Evidence.RECORDED, "misc_vm_vmss_arg_paging #13")
@@ -235,16 +193,21 @@ def delete(call: Call) -> Reply:
 def list_instances(call: Call) -> Reply:
     """List the instances of a uniform set; of a flexible one they are machines of their own."""
     scale_set = _find(call, call.id.parent)
-    found = _instances(call, scale_set)
-    return listing.page(call, found, lambda each: _show_instance(call, each), rates.INSTANCES)
+    found = list(scale_set.instances.values())
+    return listing.page(call, found, lambda each: show_instance(call, each), rates.INSTANCES)
 
 
 @routes.route("GET", f"{_INSTANCES}/<instance>", Evidence.DOCUMENTED, "REST: VMSS VMs - Get")
 def get_instance(call: Call) -> Reply:
     """Return an instance."""
-    _find(call, call.id.parent.rpartition("/")[0])
-    found = _find(call)
-    return Reply(200, _show_instance(call, found), {**rates.SET_READ, "etag": etag(found)})
+    scale_set = _find(call, call.id.parent.rpartition("/")[0])
+    found = scale_set.instances.get(call.id.name)
+    if found is None:
+        # The code is documented, the text assumed.
+        raise errors.AzureError(
+            404, "InvalidInstanceId", f"The instance '{call.id.name}' is not found."
+        )
+    return Reply(200, show_instance(call, found), {**rates.SET_READ, "etag": etag(found)})
 
 
 @routes.route(
@@ -261,7 +224,6 @@ def act(call: Call) -> Reply:
     for instance in chosen:
         if verb == "manualupgrade":
             _upgrade(instance, scale_set)
-            call.world.put(instance)
         else:
             instance.power = _POWER[verb]
     found = begin(call, scale_set, "Updating", final=True)
@@ -276,15 +238,13 @@ def _chosen(call: Call, scale_set: Resource, *, required: bool) -> list[Resource
         raise errors.AzureError(
             400, "InvalidParameter", "Required parameter 'instanceIds' is missing (null)."
         )
-    instances = _instances(call, scale_set)
     if not wanted or "*" in wanted:
-        return instances
-    named = {each.id.name: each for each in instances}
+        return list(scale_set.instances.values())
     for each in wanted:
-        if each not in named:
+        if each not in scale_set.instances:
             raise errors.AzureError(
                 400,
                 "InvalidParameter",
                 f"The provided instanceId {each} is not an active instance.",
             )
-    return [named[each] for each in wanted]
+    return [scale_set.instances[each] for each in wanted]

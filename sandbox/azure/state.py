@@ -73,6 +73,8 @@ class Resource:
     """What a machine's agent last reported; empty: its instance view follows from the model."""
     principal: Principal | None = None
     """The principal that a user-assigned identity is."""
+    instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)
+    """A uniform scale set's machines by number; nobody's request writes them."""
 
     def provisioning_state(self, now: dt.datetime) -> str:
         """Return the state that a read at this time sees."""

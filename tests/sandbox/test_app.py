@@ -189,3 +189,10 @@ def test_every_route_says_how_well_it_is_known() -> None:
 
     assert all(isinstance(route.evidence, Evidence) and route.source for route in routes)
     assert len({(route.method, route.rule) for route in routes}) == len(routes)
+
+
+def test_a_child_without_its_parent_says_so(arm: Arm) -> None:
+    """Nested resources have a 404 of their own."""
+    path = f"{STORE}x/blobServices/default"
+
+    assert error(arm.call("GET", path)) == (404, "ParentResourceNotFound")

@@ -205,3 +205,44 @@ def test_extensions_are_children_of_their_machine(arm: Arm) -> None:
     arm.call("PUT", path, {"location": "westus"})
     arm.call("DELETE", MACHINE)
     assert path.lower() not in arm.world.resources
+
+
+def test_older_api_versions_know_no_entity_tag(arm: Arm) -> None:
+    """It came with 2024-03-01, in body and header."""
+    old = arm.call("GET", MACHINE, version="2023-09-01")
+    new = arm.call("GET", MACHINE, version="2024-03-01")
+
+    assert ("etag" in old.headers, "etag" in old.json()) == (False, False)
+    assert new.headers["etag"] == new.json()["etag"]
+
+
+def test_a_patch_merges_objects_and_null_removes(arm: Arm) -> None:
+    """What a PATCH does not name stays, at every depth."""
+    profile = {"vmSize": "Standard_D2s_v5", "vmSizeProperties": {"vCPUsAvailable": 2}}
+    arm.call("PATCH", MACHINE, {"properties": {"hardwareProfile": profile, "priority": "Spot"}})
+    change = {"hardwareProfile": {"vmSize": "Standard_D4s_v5"}, "priority": None}
+    arm.call("PATCH", MACHINE, {"properties": change})
+
+    properties = arm.get(MACHINE)["properties"]
+    assert properties["hardwareProfile"] == profile | {"vmSize": "Standard_D4s_v5"}
+    assert "priority" not in properties
+    assert "vmId" in properties
+
+
+def test_a_deallocated_machine_reports_nothing(arm: Arm) -> None:
+    """Its agent is silent; the disks remain."""
+    path = f"{MACHINE}?$expand=instanceView"
+    running = arm.get(path)["properties"]["instanceView"]
+    arm.call("POST", f"{MACHINE}/deallocate")
+    stopped = arm.get(path)["properties"]["instanceView"]
+
+    assert {"computerName", "osName", "osVersion", "vmAgent"} <= set(running)
+    assert set(stopped) == {"disks", "hyperVGeneration", "statuses"}
+
+
+def test_an_identity_of_a_foreign_subscription_is_refused(arm: Arm) -> None:
+    """The tenant is not authorized to reach it."""
+    elsewhere = identity("id1").replace("11111111-1111", "22222222-2222")
+    block = {"type": "UserAssigned", "userAssignedIdentities": {elsewhere: {}}}
+
+    assert error(arm.patch(MACHINE, block)) == (403, "LinkedAuthorizationFailed")

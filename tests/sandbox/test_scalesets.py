@@ -154,3 +154,40 @@ def test_unknown_instances_and_options_are_named(arm: Arm) -> None:
     assert error(arm.call("POST", upgrade)) == (400, "InvalidParameter")
     unknown = arm.call("GET", f"{SET}/virtualMachines?$expand=everything")
     assert error(unknown) == (400, "UnsupportedBySandbox")
+
+
+@pytest.mark.parametrize("capacity", [-1, "two", 1.5])
+def test_a_size_is_a_number(arm: Arm, capacity: object) -> None:
+    """Anything else is refused, and nothing changes."""
+    create(arm)
+
+    answer = arm.call("PATCH", SET, {"sku": {"capacity": capacity}, "identity": SYSTEM})
+    assert error(answer) == (400, "InvalidRequestContent")
+    assert "identity" not in arm.get(SET)
+
+
+def test_instances_are_no_resources_of_their_own(arm: Arm) -> None:
+    """Neither a list of resources nor events tell of them."""
+    events: list[dict[str, Any]] = []
+    arm.world.subscribe(events.append)
+    create(arm)
+    listed = arm.get(f"{GROUP}/resources?$filter=name eq 'vmss'")["value"]
+
+    assert [each["data"]["resourceUri"].rpartition("/")[2] for each in events] == ["vmss"]
+    assert [each["name"] for each in listed] == ["vmss"]
+    types = {each["type"] for each in arm.get(f"{GROUP}/resources")["value"]}
+    assert "Microsoft.Compute/virtualMachineScaleSets/virtualMachines" not in types
+
+
+def test_a_seed_fills_a_set() -> None:
+    """A scale set of the seed has its instances, with its identity."""
+    record = {
+        "id": SET,
+        "system": True,
+        "sku": {"name": "Standard_D2s_v5", "capacity": 2},
+        "properties": {"upgradePolicy": {"mode": "Manual"}},
+    }
+    arm = Arm({"subscriptions": [{"id": SUB.rpartition("/")[2]}], "resources": [record]})
+
+    principal = arm.get(SET)["identity"]["principalId"]
+    assert [each["identity"]["principalId"] for each in instances(arm)] == [principal] * 2

@@ -1,0 +1,199 @@
+"""Puts into the world what a recorded body shows; ``preconditions`` says what and when."""
+
+import datetime as dt
+import re
+
+from sandbox.azure import identities, ids, machineview, scalesetview
+from sandbox.azure.roles import Role
+from sandbox.azure.state import Assignment, Attached, Principal, Resource
+from tests.conformance.recordings import Json
+from tests.sandbox.arm import Arm
+
+_ASSIGNMENT = "microsoft.authorization/roleassignments"
+_LOCK = "microsoft.authorization/locks"
+_ROLE = "microsoft.authorization/roledefinitions"
+_OWN = {"id", "name", "type", "location", "tags", "properties", "identity", "etag"}
+_ELSEWHERE = "westus"
+
+
+class Restorer:
+    """One world, and the ways to put things into it."""
+
+    def __init__(self, arm: Arm) -> None:
+        self._arm = arm
+        self._world = arm.world
+
+    def group(self, text: str) -> None:
+        """Put a resource group, unless it is there."""
+        group = ids.parse(text)
+        if group.key not in self._world.groups:
+            now = self._world.now()
+            self._world.put_group(Resource(group, group.type, _ELSEWHERE, now, now))
+
+    def put(self, body: Json) -> None:
+        """Put what a body shows; its type decides."""
+        found = ids.parse(body["id"])
+        kind = str(body.get("type", found.type)).lower()
+        if kind == _ASSIGNMENT:
+            self._assignment(body)
+        elif kind == _ROLE:
+            self._role(body)
+        elif kind == _LOCK:
+            self._lock(found, body)
+        elif kind == identities.TYPE.lower():
+            self._identity(body)
+        elif found.group:
+            self._resource(found, body)
+
+    def _lock(self, found: ids.ArmId, body: Json) -> None:
+        scope = ids.parse(found.scope)
+        if "/providers/" in scope.key and scope.key not in self._world.resources:
+            self.put({"id": found.scope, "type": scope.type})
+        elif scope.group:
+            self.group(found.scope)
+        answer = self._arm.call("PUT", found.text, {"properties": body["properties"]})
+        assert answer.status_code < 300, answer.text
+
+    def _identity(self, body: Json) -> Resource:
+        world = self._world
+        self.group("/".join(body["id"].split("/")[:5]))
+        location = body.get("location", _ELSEWHERE)
+        made = identities.create(world, ids.parse(body["id"]), location, body.get("tags") or {})
+        if made.principal is not None:
+            self._become(made.principal, body.get("properties") or {})
+        return made
+
+    def _become(self, principal: Principal, shown: Json) -> None:
+        """Give a principal the ids that the recording shows."""
+        if not shown.get("principalId"):
+            return
+        del self._world.principals[principal.oid]
+        principal.oid = shown["principalId"]
+        principal.app_id = shown.get("clientId") or principal.app_id
+        self._world.principals[principal.oid] = principal
+
+    def _resource(self, found: ids.ArmId, body: Json) -> None:
+        world = self._world
+        self.group("/".join(found.text.split("/")[:5]))
+        parent = ids.parse(found.parent.rpartition("/")[0])
+        if parent.name and found.type.count("/") > 1 and parent.key not in world.resources:
+            self.put({"id": parent.text, "type": parent.type})
+        properties = dict(body.get("properties") or {})
+        properties.pop("provisioningState", None)
+        view = properties.pop("instanceView", {})
+        created = _time(properties.pop("timeCreated", None)) or world.now()
+        made = Resource(
+            found,
+            body.get("type", found.type),
+            body.get("location") or _ELSEWHERE,
+            created,
+            world.now(),
+            tags=body.get("tags") or {},
+            properties=properties,
+            extra={name: value for name, value in body.items() if name not in _OWN},
+        )
+        children = made.extra.pop("resources", ()) if made.type == machineview.TYPE else ()
+        self._attach(made, body.get("identity") or {})
+        made.guest = {name: value for name, value in view.items() if name != "statuses"}
+        for status in view.get("statuses", ()):
+            if status["code"].startswith("PowerState/"):
+                made.power = status["code"].removeprefix("PowerState/")
+        tag = str(body.get("etag", "")).strip('"')
+        version = int(tag) if tag.isdecimal() else 1
+        if made.type == scalesetview.INSTANCE:
+            world.resources[parent.key].instances[found.name] = made
+        else:
+            world.put(made)
+        made.version = version
+        for child in children:
+            self._resource(ids.parse(child["id"]), child)
+
+    def _attach(self, resource: Resource, block: Json) -> None:
+        world = self._world
+        resource.identity_written = bool(block)
+        if block.get("principalId"):
+            known = world.principals.get(block["principalId"])
+            resource.system = known or world.new_principal(
+                resource.id.name, resource_id=resource.id.text, oid=block["principalId"]
+            )
+        for text, entry in (block.get("userAssignedIdentities") or {}).items():
+            identity = world.resources.get(text.lower())
+            if identity is None:
+                # Compute writes the group of the id as the identity itself does not.
+                identity = self._identity({"id": text, "properties": entry})
+            if identity.principal is not None:
+                resource.users[text.lower()] = Attached(text, identity.principal)
+
+    def _assignment(self, body: Json) -> None:
+        shown = body["properties"]
+        if body["name"].lower() in self._world.assignments.by_name:
+            return
+        self.principal(shown["principalId"], shown["principalType"])
+        if "/managementGroups/" in shown["scope"]:
+            name = shown["scope"].rpartition("/")[2].lower()
+            self._world.management_groups[name] = frozenset(self._world.subscriptions)
+        self._world.put_assignment(
+            Assignment(
+                name=body["name"],
+                scope=shown["scope"],
+                role=shown["roleDefinitionId"].rpartition("/")[2],
+                principal=shown["principalId"],
+                principal_type=shown["principalType"],
+                created=_time(shown["createdOn"]) or self._world.now(),
+                updated=_time(shown["updatedOn"]) or self._world.now(),
+                created_by=shown["createdBy"],
+                updated_by=shown["updatedBy"],
+                description=shown["description"],
+                condition=shown["condition"],
+                condition_version=shown["conditionVersion"],
+            )
+        )
+
+    def same_assignment(self, path: str, wanted: Json) -> None:
+        """Put what a request wants at a path, under another name."""
+        name, now = self._world.guid(), self._world.now()
+        self._world.put_assignment(
+            Assignment(
+                name=name,
+                scope=ids.parse(path).scope,
+                role=wanted["roleDefinitionId"].rpartition("/")[2],
+                principal=wanted["principalId"],
+                principal_type=wanted.get("principalType", "ServicePrincipal"),
+                created=now,
+                updated=now,
+                created_by="",
+                updated_by="",
+            )
+        )
+
+    def _role(self, body: Json) -> None:
+        """Put a role as it was shown; built-in ones change over the years."""
+        shown = body["properties"]
+        (allowed,) = shown["permissions"]
+        self._world.roles[body["name"]] = Role(
+            body["name"],
+            shown["roleName"],
+            tuple(allowed["actions"]),
+            tuple(allowed["notActions"]),
+            tuple(allowed["dataActions"]),
+            tuple(allowed["notDataActions"]),
+            custom=shown["type"] == "CustomRole",
+            description=shown["description"],
+            assignable=tuple(shown["assignableScopes"]),
+            created=_time(shown["createdOn"]) or self._world.now(),
+            updated=_time(shown["updatedOn"]) or self._world.now(),
+            created_by=shown["createdBy"],
+            updated_by=shown["updatedBy"],
+        )
+
+    def principal(self, oid: str, kind: str) -> Principal:
+        """Put a principal, unless it is there."""
+        known = self._world.principals.get(oid)
+        return known or self._world.new_principal(oid, kind=kind, oid=oid)
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    if text is None:
+        return None
+    # ARM writes seven digits of a second, Python reads six.
+    return dt.datetime.fromisoformat(re.sub(r"(\.\d{6})\d", r"\1", text))
