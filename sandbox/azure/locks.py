@@ -98,7 +98,8 @@ def get(call: Call) -> Reply:
 def put(call: Call) -> Reply:
     """Create one (201) or change it (200)."""
     _check_scope(call)
-    properties = dict(call.member("properties") or {})
+    sent = call.member("properties") or {}
+    properties = {name: value for name, value in sent.items() if value is not None}
     wanted = str(properties.pop("level", ""))
     level = next((each for each in _LEVELS if each.lower() == wanted.lower()), None)
     if level is None:

@@ -80,6 +80,11 @@ def get_provider(call: Call) -> Reply:
     return Reply(200, found)
 
 
+routes.route(
+    "POST", f"{_ONE}/register", Evidence.DOCUMENTED, "REST: Providers - Register; nothing to do"
+)(get_provider)
+
+
 @open_routes.route(
     "GET", "/metadata/endpoints", Evidence.DOCUMENTED, "az cloud register, go-azure-sdk"
 )

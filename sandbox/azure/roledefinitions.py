@@ -14,6 +14,7 @@ routes = Routes()
 
 _LIST = "/~/providers/microsoft.authorization/roledefinitions"
 _ONE = f"{_LIST}/<guid>"
+_READ = "Microsoft.Authorization/roleDefinitions/read"
 _NAME = re.compile(r"roleName\s+eq\s+'((?:[^']|'')*)'", re.IGNORECASE)
 _TYPE = re.compile(r"type\s+eq\s+'(BuiltInRole|CustomRole)'", re.IGNORECASE)
 _AND = re.compile(r"\s+and\s+(?=(?:[^']*'[^']*')*[^']*$)", re.IGNORECASE)
@@ -49,13 +50,22 @@ def _may_be_seen(call: Call, role: Role, *, below: bool) -> bool:
     return any(world.within(scope, key) or (below and world.within(key, scope)) for scope in scopes)
 
 
-@routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.5, test_built_in_role_definition")
+def _require_read(call: Call) -> None:
+    """Refuse who may not read at the scope; at the tenant everybody may (issues: azurerm)."""
+    if call.caller and call.id.scope and not call.may(_READ, call.id.scope):
+        raise errors.not_authorized(call.caller, _READ, call.id.scope, condition=False)
+
+
+@routes.route(
+    "GET", _LIST, Evidence.RECORDED, "facts A2.5, test_built_in_role_definition", action=""
+)
 def list_for_scope(call: Call) -> Reply:
     """List what may be assigned at a scope, by name (in any case) or type.
 
     A custom role just written is missing from filtered lists for a while
     (test_custom_role_definition_scenario #1 #2); ``world.role_filter_delay`` says for how long.
     """
+    _require_read(call)
     text = call.query.get("$filter", "").strip()
     parts = [part.strip() for part in _AND.split(text)] if text else []
     below = any(part.lower() == "atscopeandbelow()" for part in parts)
@@ -77,9 +87,10 @@ def list_for_scope(call: Call) -> Reply:
     return Reply(200, {"value": [_show(role, call.id.subscription) for role in found]})
 
 
-@routes.route("GET", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Get")
+@routes.route("GET", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Get", action="")
 def get(call: Call) -> Reply:
     """Return one by GUID."""
+    _require_read(call)
     role = call.world.roles.get(call.args["guid"])
     if role is None:
         bare = call.args["guid"].replace("-", "")

@@ -89,3 +89,13 @@ def test_role_definitions_are_not_guessed(arm: Arm) -> None:
     broken = arm.call("PUT", f"{SUB}{ROLES}/{GUID}", {"properties": {"roleName": "x"}})
     assert error(broken) == (400, "InvalidRequestContent")
     assert error(arm.call("GET", f"{SUB}{ROLES}?$filter=color eq 'red'"))[0] == 400
+
+
+def test_everybody_reads_the_roles_of_the_tenant(arm: Arm) -> None:
+    """At a scope, only those who may read there."""
+    arm.called_by(arm.principal("stranger"))
+
+    assert names(arm, "", "roleName eq 'Reader'") == ["Reader"]
+    assert arm.get(f"{ROLES}/{READER}")["properties"]["roleName"] == "Reader"
+    assert error(arm.call("GET", f"{SUB}{ROLES}/{READER}")) == (403, "AuthorizationFailed")
+    assert error(arm.call("GET", f"{GROUP}{ROLES}")) == (403, "AuthorizationFailed")

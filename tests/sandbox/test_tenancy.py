@@ -64,6 +64,7 @@ def test_providers_tell_types_and_versions(arm: Arm) -> None:
     assert compute["registrationState"] == "Registered"
     types = {each["resourceType"]: each["apiVersions"] for each in compute["resourceTypes"]}
     assert types["virtualMachines"]
+    assert arm.call("POST", f"{SUB}/providers/Microsoft.Compute/register").json() == compute
 
     assert error(arm.call("GET", f"{SUB}/providers/Microsoft.Nothing")) == (
         404,
