@@ -139,6 +139,9 @@ class Azure:
         try:
             endpoint, args = self._router.match("/~" + folded[at:] if at >= 0 else folded, method)
         except MethodNotAllowed:
+            if method == "POST":
+                # An action of the provider, which may well exist.
+                raise errors.unsupported(f"{method} {path}") from None
             raise errors.AzureError(
                 405,
                 "MethodNotAllowed",

@@ -65,7 +65,11 @@ def _tagged(resource: Resource, tag: str, value: str | None) -> bool:
 
 
 def select(call: Call, resource_type: str) -> list[Resource]:
-    """Return the resources of a type in the group or subscription of the call."""
+    """Return the resources of a type in the group or subscription of the call.
+
+    Raises ``AzureError`` 400 for an option that would choose among them.
+    """
+    refuse_options(call)
     wanted = resource_type.lower()
     # In a group the path names the parent, too.
     prefix = call.id.key + "/" if call.id.group else ""
@@ -74,6 +78,12 @@ def select(call: Call, resource_type: str) -> list[Resource]:
         for each in within(call)
         if each.type.lower() == wanted and each.id.key.startswith(prefix)
     ]
+
+
+def refuse_options(call: Call, *allowed: str) -> None:
+    """Raise ``AzureError`` 400 for options of a list that are not served."""
+    for name in set(call.query) - {"api-version", "$top", "$skiptoken", *allowed}:
+        raise errors.unsupported(f"the option {name}={call.query[name]}")
 
 
 def within(call: Call) -> list[Resource]:

@@ -193,6 +193,7 @@ def delete(call: Call) -> Reply:
 def list_instances(call: Call) -> Reply:
     """List the instances of a uniform set; of a flexible one they are machines of their own."""
     scale_set = _find(call, call.id.parent)
+    listing.refuse_options(call, "$expand")
     found = list(scale_set.instances.values())
     return listing.page(call, found, lambda each: show_instance(call, each), rates.INSTANCES)
 

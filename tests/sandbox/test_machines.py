@@ -246,3 +246,19 @@ def test_an_identity_of_a_foreign_subscription_is_refused(arm: Arm) -> None:
     block = {"type": "UserAssigned", "userAssignedIdentities": {elsewhere: {}}}
 
     assert error(arm.patch(MACHINE, block)) == (403, "LinkedAuthorizationFailed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"{MACHINE}/redeploy"),
+        ("GET", f"{MACHINE}?$expand=userData"),
+        ("GET", f"{GROUP}/providers/Microsoft.Compute/virtualMachines?$filter=x"),
+        ("GET", f"{SUB}/providers/Microsoft.Compute/virtualMachines?statusOnly=true"),
+    ],
+)
+def test_actions_and_options_that_are_not_served_are_named(
+    arm: Arm, method: str, path: str
+) -> None:
+    """They are never guessed or ignored."""
+    assert error(arm.call(method, path)) == (400, "UnsupportedBySandbox")
