@@ -6,7 +6,7 @@ read raises `Unreadable`, because a plan is never made from half a read.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.errors import ResourceIdError, Unreadable
@@ -29,18 +29,17 @@ def resource(body: Json, etag: str | None = None) -> Resource:
     """Read a resource with its identity block; `etag` is the header's, where there is one."""
     with _reading("a resource", body):
         properties = body.get("properties") or {}
-        created = properties.get("timeCreated")
         return Resource(
             id=ResourceId.parse(body["id"]),
-            location=body.get("location") or "",
-            tags={name: value or "" for name, value in (body.get("tags") or {}).items()},
+            location=_text(body.get("location")) or "",
+            tags={name: _text(value) or "" for name, value in (body.get("tags") or {}).items()},
             identities=identity_block(body.get("identity") or {}),
-            state=properties.get("provisioningState") or "Succeeded",
+            state=_text(properties.get("provisioningState")) or "Succeeded",
             deploying=any(_in_flight(child) for child in body.get("resources") or ()),
-            incarnation=properties.get("vmId"),
-            created=datetime.fromisoformat(created) if created else None,
-            etag=etag or body.get("etag"),
-            managed_by=body.get("managedBy") or _set_of(properties),
+            incarnation=_text(properties.get("vmId")),
+            created=_time(_text(properties.get("timeCreated"))),
+            etag=etag or _text(body.get("etag")),
+            managed_by=_text(body.get("managedBy")) or _set_of(properties),
         )
 
 
@@ -68,7 +67,7 @@ def user_identity(body: Json) -> UserIdentity:
             id=ResourceId.parse(body["id"]),
             principal=fold(properties["principalId"]),
             client=fold(properties.get("clientId") or ""),
-            location=body.get("location") or "",
+            location=_text(body.get("location")) or "",
         )
 
 
@@ -79,13 +78,19 @@ def role_assignment(body: Json) -> RoleAssignment:
         return RoleAssignment(
             id=ResourceId.parse(body["id"]),
             principal=fold(properties["principalId"]),
-            principal_type=properties.get("principalType") or "",
+            principal_type=_text(properties.get("principalType")) or "",
             role=fold(properties["roleDefinitionId"].rsplit("/", 1)[-1]),
             scope=ResourceId.parse(properties["scope"]),
-            condition=properties.get("condition") or None,
-            description=properties.get("description") or None,
+            condition=_text(properties.get("condition")),
+            description=_text(properties.get("description")),
             created_by=_guid(properties.get("createdBy")),
         )
+
+
+def id_of(row: Json) -> ResourceId:
+    """Read no more than the id of a listed row."""
+    with _reading("a row with an id", row):
+        return ResourceId.parse(row["id"])
 
 
 @contextmanager
@@ -97,13 +102,27 @@ def _reading(what: str, body: Json) -> Iterator[None]:
         raise Unreadable(f"Azure's answer for {name or what} is not {what}: {error!r}") from error
 
 
-def _guid(text: str | None) -> str | None:
+def _text(value: object) -> str | None:
+    """Return a text, none for an empty one; anything else is not what was asked for."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value or None
+
+
+def _guid(value: object) -> str | None:
+    text = _text(value)
     return fold(text) if text else None
+
+
+def _time(text: str | None) -> datetime | None:
+    """Read a time; one without a zone is UTC, as Azure's own are (assumed)."""
+    time = datetime.fromisoformat(text) if text else None
+    return time.replace(tzinfo=time.tzinfo or UTC) if time else None
 
 
 def _set_of(properties: Json) -> str | None:
     """Return the flexible scale set that a machine is a member of."""
-    return (properties.get("virtualMachineScaleSet") or {}).get("id")
+    return _text((properties.get("virtualMachineScaleSet") or {}).get("id"))
 
 
 def _in_flight(child: Json) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from reconciler import answers
 from reconciler.arm import Arm
-from reconciler.errors import ResourceIdError, Unreadable
+from reconciler.errors import Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import SERVICE_PRINCIPAL
 from reconciler.model import USER_ASSIGNED_IDENTITY, Resource, RoleAssignment, UserIdentity
@@ -59,13 +59,13 @@ class Inventory:
         rows = self.arm.query(
             f"resources | where tostring(identity.principalId) in~ ({listed}) | project id", ()
         )
-        return tuple(_ids(rows))
+        return tuple(answers.id_of(row) for row in rows)
 
     def marked(self, markers: Iterable[str]) -> tuple[ResourceId, ...]:
         """Return the role assignments whose description is one of some marker texts."""
         listed = ", ".join(_quoted(marker) for marker in sorted(markers))
         rows = self._assigned(f"tostring(properties.description) in~ ({listed})", "id")
-        return tuple(_ids(rows))
+        return tuple(answers.id_of(row) for row in rows)
 
     def assignments(self) -> tuple[RoleAssignment, ...]:
         """Return all service principals' role assignments."""
@@ -94,14 +94,6 @@ def _readable[T](rows: Iterable[answers.Json], read: Callable[[answers.Json], T]
             yield read(row)
         except Unreadable as error:
             _log.warning("left out of what the index shows: %s", error)
-
-
-def _ids(rows: Iterable[answers.Json]) -> Iterator[ResourceId]:
-    for row in rows:
-        try:
-            yield ResourceId.parse(row["id"])
-        except (AttributeError, KeyError, TypeError, ResourceIdError) as error:
-            raise Unreadable(f"a Resource Graph row has no id that can be used: {error}") from error
 
 
 def _quoted(text: str) -> str:

@@ -108,7 +108,7 @@ class Arm:
         place = resource.group_id or resource.scope
         try:
             rows = self._pages(place, "/resources", _RESOURCES, wanted)
-            return any(ResourceId.parse(row["id"]) == resource for row in rows)
+            return any(answers.id_of(row) == resource for row in rows)
         except NotFound as error:
             if error.code != failures.GROUP_NOT_FOUND:
                 # A subscription that we can no longer see answers every call alike.

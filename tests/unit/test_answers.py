@@ -1,7 +1,8 @@
 """Azure's JSON: every recorded body is read, and what cannot be read is refused whole."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from reconciler.model import (
     AttachedIdentity,
     IdentityBlock,
 )
-from tests.unit.builders import APP, DATA, NEW, OF_APP, OTHER_VM, READER, SECOND, VM
+from tests.unit.builders import APP, DATA, NEW, OF_APP, OLD, OTHER_VM, READER, SECOND, VM
 
 SCALE_SET = "Microsoft.Compute/virtualMachineScaleSets"
 
@@ -209,3 +210,87 @@ def test_an_identity_without_principal_is_not_there_yet() -> None:
     """It cannot be granted anything, so it is read again later."""
     with pytest.raises(Unreadable, match="is not a user-assigned identity"):
         answers.user_identity({"id": str(APP), "properties": {"principalId": None}})
+
+
+def leaves(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield where a body says something, as the keys that lead there."""
+    if not isinstance(value, dict):
+        yield place
+        return
+    for key, part in value.items():
+        yield from leaves(part, (*place, key))
+
+
+def with_part(body: dict[str, Any], place: tuple[str, ...], part: object) -> dict[str, Any]:
+    """Return a body with something else at one place."""
+    key, *rest = place
+    return {**body, key: with_part(body[key], tuple(rest), part) if rest else part}
+
+
+WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
+    (
+        answers.resource,
+        {
+            "id": str(VM),
+            "location": "westeurope",
+            "tags": {"env": "dev"},
+            "etag": "1",
+            "managedBy": None,
+            "identity": {
+                "type": "UserAssigned",
+                "principalId": OLD,
+                "userAssignedIdentities": {str(APP): {"principalId": OLD}},
+            },
+            "properties": {
+                "vmId": "v",
+                "timeCreated": "2026-01-01T00:00:00+00:00",
+                "provisioningState": "Succeeded",
+                "virtualMachineScaleSet": {"id": "set"},
+            },
+            "resources": [],
+        },
+    ),
+    (
+        answers.user_identity,
+        {
+            "id": str(APP),
+            "location": "westeurope",
+            "properties": {"principalId": OLD, "clientId": OLD},
+        },
+    ),
+    (
+        answers.role_assignment,
+        {
+            "id": f"{VM}/providers/Microsoft.Authorization/roleAssignments/{OLD}",
+            "properties": {
+                "principalId": OLD,
+                "principalType": "ServicePrincipal",
+                "roleDefinitionId": f"/roleDefinitions/{OLD}",
+                "scope": str(VM),
+                "condition": None,
+                "description": "text",
+                "createdBy": OLD,
+            },
+        },
+    ),
+    (answers.id_of, {"id": str(VM)}),
+]
+
+
+@pytest.mark.parametrize(("read", "body"), WHOLE, ids=lambda part: getattr(part, "__name__", ""))
+@pytest.mark.parametrize("odd", [7, True, 1.5, ["x"], [None], {"x": 1}], ids=repr)
+def test_no_part_of_another_kind_is_taken_for_what_was_asked(
+    read: Callable[[Any], object], body: dict[str, Any], odd: object
+) -> None:
+    """A number, list or object in place of a text must not surface later, as a bug of ours."""
+    assert read(body)
+    for place in leaves(body):
+        with pytest.raises(Unreadable):
+            read(with_part(body, place, odd))
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    """Compared with ours it must neither fail nor be off."""
+    body = {"id": str(VM), "properties": {"timeCreated": "2026-01-01T00:00:00"}}
+
+    assert answers.resource(body).created == datetime(2026, 1, 1, tzinfo=UTC)
