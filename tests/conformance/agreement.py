@@ -135,7 +135,7 @@ class Agreement:
 
     def _message(self, place: str, theirs: str, ours: str) -> None:
         """Compare texts for people: newer ones add a sentence."""
-        length = min(len(theirs), len(ours))
+        length = min(len(theirs), len(ours)) or max(len(theirs), len(ours))
         self._text(place, theirs[:length], ours[:length])
 
     def _map(self, place: str, theirs: Json, ours: Json) -> None:
