@@ -123,14 +123,27 @@ def _capacity(extra: Json) -> int:
 def _check(call: Call, properties: Json, extra: Json) -> None:
     """Raise ``AzureError`` 400 for a wrong size or an identity that the set cannot have."""
     _capacity(extra)
-    kinds = str((call.member("identity") or {}).get("type", "")).lower()
-    if "systemassigned" in kinds and _flexible(properties):
-        # Facts B5; code and text are assumed.
+    block = call.member("identity") or {}
+    kinds = str(block.get("type", ""))
+    if not _flexible(properties):
+        return
+    if "systemassigned" in kinds.lower():
+        # Azure-Landing-Zones #3994 and bicep-registry-modules #2671 quote code and text.
         raise errors.AzureError(
             400,
-            "OperationNotAllowed",
-            "System assigned identity is not supported on Virtual Machine Scale Sets with "
-            "flexible orchestration mode.",
+            "InvalidParameter",
+            f"The value '{kinds}' of parameter 'identity' is not allowed. "
+            "Allowed values are: UserAssigned, None.",
+            target="identity",
+        )
+    entries = block.get("userAssignedIdentities")
+    if isinstance(entries, dict) and len({entry is None for entry in entries.values()}) > 1:
+        # Facts A2.3 name the refusal (azurerm #25058); code and text are assumed.
+        raise errors.AzureError(
+            400,
+            "InvalidParameter",
+            "Identities cannot be added and removed by one request.",
+            target="identity",
         )
 
 

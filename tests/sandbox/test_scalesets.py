@@ -95,10 +95,13 @@ def test_a_flexible_set_takes_no_system_identity(arm: Arm) -> None:
     create(arm, orchestration="Flexible")
 
     assert instances(arm) == []
-    assert error(arm.patch(SET, SYSTEM)) == (400, "OperationNotAllowed")
+    assert error(arm.patch(SET, SYSTEM)) == (400, "InvalidParameter")
     assert "identity" not in arm.get(SET)
-    block = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}
+    entries: dict[str, Any] = {identity("id1"): {}}
+    block = {"type": "UserAssigned", "userAssignedIdentities": entries}
     assert arm.patch(SET, block).status_code == 200
+    entries |= {identity("id1"): None, identity("id2"): {}}
+    assert error(arm.patch(SET, block)) == (400, "InvalidParameter")
 
 
 def test_sets_are_listed_and_carry_an_entity_tag(arm: Arm) -> None:
