@@ -147,7 +147,6 @@ class App:
             guardrails=self.policy.guardrails,
             digest=self.policy.digest,
             settle=self.settings.settle,
-            own_principal=ours.principal,
             own_identity=ours.identity,
             home=self.settings.home,
             watched=self.settings.subscriptions,

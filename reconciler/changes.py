@@ -38,7 +38,7 @@ class Hold(StrEnum):
     OWN_IDENTITY = "it is this app's own identity"
     GUARDRAILS = "the guardrails do not allow this role there"
     IDENTITY_PLACE = "the guardrails do not allow identities from there"
-    HOME = "the scope contains this app's own resource group"
+    HOME = "the scope contains this app's own resource group, or lies in it"
     NOT_WATCHED = "it lies in no watched subscription"
     MANAGED = "the resource is managed by another resource"
     DEFAULT_IDENTITY = "it would change the identity that the metadata service picks by default"

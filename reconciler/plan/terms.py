@@ -13,16 +13,15 @@ from reconciler.policy.language import Guardrails
 class Terms:
     """What does not depend on the look: settings, guardrails and our own identity.
 
-    `own_principal` is the `oid` of our token, `own_identity` the user-assigned identity that we
-    sign in with, where the token names one; `digest` is the policy's, which a request must carry
-    for unwanted rights to be removed.
+    Our own principals are the makers of what is ours; `own_identity` is the user-assigned identity
+    that we sign in with, where the token names one. `digest` is the policy's, which a request must
+    carry for unwanted rights to be removed.
     """
 
     ownership: Ownership
     guardrails: Guardrails
     digest: str
     settle: timedelta
-    own_principal: str
     own_identity: ResourceId | None = None
     home: ResourceId | None = None
     watched: tuple[ResourceId, ...] = ()
@@ -37,13 +36,14 @@ class Terms:
 
     def hold_on_grant(self, role: str, scope: ResourceId) -> Hold | None:
         """Return why a role may not be granted at a scope, or none where it may."""
-        if self.home and scope.contains(self.home):
+        if self.home and (scope.contains(self.home) or self.home.contains(scope)):
             return Hold.HOME
         return None if self.guardrails.allows(role, scope) else Hold.GUARDRAILS
 
     def hold_on_identity(self, identity: ResourceId, principal: str | None = None) -> Hold | None:
         """Return why an identity may not be attached, detached or granted to, or none."""
-        if identity == self.own_identity or principal == self.own_principal:
+        # At a desk the token is a person's, and only the makers name the app.
+        if identity == self.own_identity or principal in self.ownership.makers:
             return Hold.OWN_IDENTITY
         if identity in self.guardrails.protected:
             return Hold.PROTECTED

@@ -7,9 +7,10 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
-from reconciler.changes import Status
+from reconciler.changes import Hold, Status
 from sandbox.azure import tokens
-from tests.loop.cloud import APPS, VM, Cloud, as_request
+from tests.loop.cloud import APPS, VM, Cloud, as_request, guardrails, holds, policy, rule
+from tests.sandbox.arm import SUB
 
 
 class Endpoint:
@@ -93,7 +94,7 @@ def test_the_identity_endpoints_status_says_nothing_about_what_was_asked(
     endpoint = Answering(cloud, status)
     endpoint.down = False
     cloud.deploy(credential=endpoint)
-    assert cloud.app.terms.own_principal == cloud.world.app.oid
+    assert cloud.app.arm.caller.principal == cloud.world.app.oid
     endpoint.down = True
 
     result = cloud.look(VM)
@@ -112,3 +113,20 @@ def test_a_token_that_azure_refuses_is_tried_again(cloud: Cloud, part: str) -> N
 
     assert "it has expired" in result.outcomes[0].detail
     assert cloud.attached() == {"system", "shared"}
+
+
+def test_the_apps_own_identity_is_not_attached_from_a_desk(cloud: Cloud) -> None:
+    """The token is a person's there, so only the makers say who the app is."""
+    own = cloud.world.app.resource_id
+    assert own is not None
+    entry = {"app": {"id": own, "mode": "repair", "grants": []}}
+    cloud.deploy(
+        policy(rule(attach=["app"]), identities=entry),
+        guardrails(identities=[SUB]),
+        credential=tokens.credential(cloud.world, cloud.world.operator),
+        RECONCILER_MAKERS=cloud.world.app.oid,
+    )
+    cloud.drive(VM)
+
+    assert cloud.attached() == {"system"}
+    assert holds(cloud.replan()) == {Hold.OWN_IDENTITY}

@@ -79,7 +79,6 @@ TERMS = Terms(
     ),
     digest="digest",
     settle=SETTLE,
-    own_principal=MAKER,
     own_identity=OURSELVES,
     home=HOME,
     watched=(SUB,),

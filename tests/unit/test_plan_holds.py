@@ -80,6 +80,7 @@ def held(
     return Case(desired, found, (), ((change, hold),), request)
 
 
+INSIDE = below(HOME, "providers/Microsoft.Storage/storageAccounts/queues")
 FAR = machine(id=FAR_VM)
 MANAGED = machine(managed_by=str(OTHER_VM))
 PRIVILEGED = granted(CONTRIBUTOR, LAB)
@@ -150,6 +151,9 @@ HOLDS = {
     ),
     "home: the subscription around it": held(
         create(scope=SUB), Hold.HOME, granted(scope=SUB), observed(machine())
+    ),
+    "home: what lies in it": held(
+        create(scope=INSIDE), Hold.HOME, granted(scope=INSIDE), observed(machine())
     ),
     "guardrails: a group whose name begins alike": held(
         create(scope=below(SUB, "resourceGroups/rg-data2")),
