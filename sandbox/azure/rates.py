@@ -1,7 +1,8 @@
 """What full buckets of the Compute provider show in ``x-ms-ratelimit-remaining-resource``.
 
 Names and sizes are recorded (facts A2.1, test_vm_msi, test_vmss_msi, test_invoke_action,
-misc_vm_vmss_arg_paging); that a PUT shows what a PATCH shows, and the list of scale sets, is assumed.
+misc_vm_vmss_arg_paging). That a PUT shows what a PATCH does, and the list of scale sets, is
+assumed.
 """
 
 
