@@ -16,6 +16,9 @@ _FORBIDDEN = re.compile(r"[%?#\\\"'`]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
+_LONGEST = 2048
+"""Characters; nobody's id comes near, and going through the levels of one costs their square."""
+
 _ONE_PAIR = 3
 """Length of the shortest block: namespace, type, name."""
 
@@ -56,7 +59,8 @@ class ResourceId:
         """Parse an id, or raise `ResourceIdError` naming what is wrong with it.
 
         `/` is the tenant. Refused: empty segments and those of dots only, percent and question
-        mark, hash, backslash, quotes, control and invisible characters, a type without a name.
+        mark, hash, backslash, quotes, control and invisible characters, a type without a name,
+        more than 2048 characters.
         """
         segments = _segments(text)
         rest = list(segments)
@@ -124,6 +128,8 @@ class ResourceId:
 def _segments(text: str) -> tuple[str, ...]:
     if text == "/":
         return ()
+    if len(text) > _LONGEST:
+        raise ResourceIdError(f"{text[:80]!r}... is not an ARM id: it is longer than {_LONGEST}")
     if not text.startswith("/"):
         raise ResourceIdError(f"{text!r} is not an ARM id: it must start with '/'")
     segments = tuple(text[1:].split("/"))

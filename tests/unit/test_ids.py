@@ -270,3 +270,12 @@ def test_a_guid_is_hexadecimal_with_dashes(text: str, *, is_one: bool) -> None:
 def test_a_guid_loses_its_dashes_and_its_case_for_comparison() -> None:
     """Evidence in events spells principals without dashes (facts A1, recorded)."""
     assert dashless("381E8404-e4ac-559b-8e15-3ffb111980b4") == "381e8404e4ac559b8e153ffb111980b4"
+
+
+def test_an_id_that_no_resource_can_have_is_refused_for_its_length() -> None:
+    """An event may hold a megabyte; the levels of such an id would be gone through for minutes."""
+    longest = "/subscriptions/" + "s" * (2048 - len("/subscriptions/"))
+
+    assert str(ResourceId.parse(longest)) == longest
+    with pytest.raises(ResourceIdError, match="longer than 2048"):
+        ResourceId.parse(longest + "s")
