@@ -16,17 +16,18 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.identity import DefaultAzureCredential
 
 from reconciler import messages, settings
-from reconciler.arm import API_VERSIONS, Arm
+from reconciler.arm import Arm
 from reconciler.changes import Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
 from reconciler.controller.run import Run
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.inventory import Inventory
 from reconciler.marker import Ownership
-from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Mode, Request
+from reconciler.model import ROLE_ASSIGNMENT, Mode, Request
+from reconciler.observe import is_reconciled
 from reconciler.plan import Terms
 from reconciler.policy import load
 from reconciler.policy.language import Policy
@@ -187,11 +188,6 @@ def create(
     credential = credential or sign_in(told)
     arm = Arm(credential, told.arm_endpoint, now, http)
     return App(told, policy, arm, credential, now)
-
-
-def is_reconciled(place: ResourceId) -> bool:
-    """Tell whether an id is a resource or identity that can be brought to what policy asks."""
-    return fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY)
 
 
 def sign_in(told: Settings) -> DefaultAzureCredential:

@@ -146,6 +146,15 @@ class Observer:
         return carriers
 
 
+def is_reconciled(place: ResourceId) -> bool:
+    """Tell whether an id is a resource or identity that can be brought to what policy asks.
+
+    Both lie in a resource group; what a message names below another resource is neither.
+    """
+    alone = place.group is not None and len(place.blocks) == 1
+    return alone and (fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY))
+
+
 def desired_of(policy: Policy, subject: Subject | None) -> Desired:
     """Return what policy wants of a subject; nothing of one that is gone."""
     match subject:

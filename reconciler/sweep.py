@@ -16,14 +16,13 @@ from reconciler.changes import DeleteAssignment, Plan, Reason, Result
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.model import (
-    USER_ASSIGNED_IDENTITY,
     Observed,
     Request,
     Resource,
     RoleAssignment,
     UserIdentity,
 )
-from reconciler.observe import desired_of
+from reconciler.observe import desired_of, is_reconciled
 from reconciler.plan import Terms, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
@@ -109,7 +108,7 @@ class Sweep:
         not counted against the limit.
         """
         for named in index.ours:
-            if named not in known and _is_readable(named) and self.terms.watches(named):
+            if named not in known and is_reconciled(named) and self.terms.watches(named):
                 yield named
 
     def _about(self, one: ResourceId, scope: ResourceId) -> bool:
@@ -146,10 +145,6 @@ class _Index:
         for assignment in self.ours.get(subject.id, ()):
             if assignment.principal != principal:
                 yield assignment
-
-
-def _is_readable(one: ResourceId) -> bool:
-    return fold(one.type) in API_VERSIONS or one.is_type(USER_ASSIGNED_IDENTITY)
 
 
 def _needs_a_look(one: Plan) -> bool:

@@ -14,7 +14,7 @@ from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Request, Resource
-from reconciler.observe import desired_of
+from reconciler.observe import desired_of, is_reconciled
 from reconciler.report import Finding
 from reconciler.settings import Settings
 
@@ -87,7 +87,7 @@ def parse(app: App, texts: Sequence[str]) -> Look:
         refusal = app.refusal(subject)
         if refusal:
             raise ReconcilerError(refusal)
-        if not application.is_reconciled(subject):
+        if not is_reconciled(subject):
             raise ReconcilerError(
                 f"{subject} is no virtual machine or user-assigned identity; give the ids of those"
             )

@@ -25,7 +25,7 @@ from tests.loop.cloud import (
     rule,
     void,
 )
-from tests.sandbox.arm import SUBSCRIPTION
+from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 OWN = {("Reader", "rg-app")}
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
@@ -281,6 +281,21 @@ def test_an_id_that_is_not_watched_is_refused_without_a_call(cloud: Cloud, place
         content=policy(rule(system={"grants": []})),
     )
     result = cloud.look(place)
+
+    assert cloud.wire.calls == []
+    assert [one.code for one in result.outcomes] == ["NotWatched"]
+
+
+@pytest.mark.parametrize("kind", ["virtualMachines", "userAssignedIdentities"])
+@pytest.mark.parametrize("place", [SUB, f"{APPS}/providers/A.B/c/d"])
+def test_a_machine_or_identity_outside_a_group_is_refused(
+    cloud: Cloud, place: str, kind: str
+) -> None:
+    """There is none; such an id must not end in the poison queue as a bug of ours."""
+    namespace = "Microsoft.Compute" if kind == "virtualMachines" else "Microsoft.ManagedIdentity"
+    rails = guardrails(grants=[{"scope": DATA, "roles": ["Storage Blob Data Reader"]}])
+    cloud.deploy(policy(rule(system={"grants": []})), rails)
+    result = cloud.look(f"{place}/providers/{namespace}/{kind}/x")
 
     assert cloud.wire.calls == []
     assert [one.code for one in result.outcomes] == ["NotWatched"]
