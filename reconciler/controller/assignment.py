@@ -4,6 +4,7 @@ An assignment of ours is named by its triple, so a deleted one can be recognised
 name of everything that policy could have granted at its scope, without having stored anything.
 """
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,8 +16,8 @@ from reconciler.controller.run import Run
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId, dashless
 from reconciler.marker import assignment_name, parse
-from reconciler.model import Request, Resource, UserIdentity
-from reconciler.observe import desired_of
+from reconciler.model import Request, Resource, RoleAssignment, UserIdentity
+from reconciler.observe import desired_of, is_reconciled
 from reconciler.policy import desired as wanted
 
 SECOND_SEARCH: Final = timedelta(minutes=5)
@@ -31,41 +32,49 @@ class AssignmentSearch:
     controller: Controller
 
     def reconcile(self, request: Request) -> Result:
-        """Request whose it was; not found: search once more in five minutes, then sweep its scope.
+        """Request whose it is or was.
 
-        The index may not know a young machine yet, hence the second search.
+        Of a deleted one that was nobody's: search once more in five minutes, since the index may
+        not know a young machine yet, then sweep its scope.
         """
         run = Run(request, self.controller.now())
         try:
-            owner = self._owner(request.id)
+            found = self._read(_dashed(request.id))
+            owner = self._marked(found) or self._owner(request.id, found)
         except (Again, Blocked) as error:
             run.failed(error)
             return run.result(self.controller.now())
         if owner:
             return Result(requests=(Request(owner, since=request.since),))
+        if found:
+            return Result()
         if MISSED not in request.seen:
             copy = replace(request, seen=(*request.seen, MISSED))
             return Result(again_after=SECOND_SEARCH, again=copy)
         return Result(requests=(Request(request.id.scope, since=request.since),))
 
-    def _owner(self, assignment: ResourceId) -> ResourceId | None:
+    def _read(self, assignment: ResourceId) -> RoleAssignment | None:
         try:
-            found = self.controller.arm.assignment(assignment)
+            return self.controller.arm.assignment(assignment)
         except NotFound:
-            name, principal = dashless(assignment.name), None
-        else:
-            marker = parse(found.description)
-            if marker and self.controller.terms.watches(marker.resource):
-                return marker.resource
-            name, principal = "", found.principal
-        scope = assignment.scope
+            return None
+
+    def _marked(self, found: RoleAssignment | None) -> ResourceId | None:
+        """Return what a marker names, be it forged or not: it is only looked at."""
+        marker = parse(found.description) if found else None
+        if not marker or not is_reconciled(marker.resource):
+            return None
+        return marker.resource if self.controller.terms.watches(marker.resource) else None
+
+    def _owner(self, assignment: ResourceId, found: RoleAssignment | None) -> ResourceId | None:
+        """Find whom it grants something to or, of a deleted one, whose its name tells it was."""
+        scope, name = assignment.scope, dashless(assignment.name)
         for subject in self._subjects():
             for grant in desired_of(self.controller.policy, subject).grants:
-                what = grant.what
-                ours = assignment_name(scope, what.role, subject.principal or "")
-                if what.scope == scope and (
-                    dashless(ours) == name or principal == subject.principal
-                ):
+                if grant.what.scope != scope:
+                    continue
+                ours = assignment_name(scope, grant.what.role, subject.principal or "")
+                if found.principal == subject.principal if found else dashless(ours) == name:
                     return subject.id
         return None
 
@@ -84,3 +93,12 @@ class AssignmentSearch:
             for resource in self.controller.inventory.resources(types):
                 if resource.principal and any(wanted.matches(rule, resource) for rule in rules):
                     yield resource
+
+
+def _dashed(assignment: ResourceId) -> ResourceId:
+    """Return the id as ARM spells it; a cascaded delete names it without dashes (facts A1)."""
+    try:
+        name = uuid.UUID(assignment.name)
+    except ValueError:
+        return assignment
+    return ResourceId.parse(f"{str(assignment).removesuffix(assignment.name)}{name}")

@@ -120,9 +120,11 @@ def test_a_name_without_dashes_is_recognised(steady: Cloud) -> None:
     """A cascaded delete spells the assignment's name without them."""
     request = deletion(steady)
     bare = f"{APPS}{ASSIGNMENTS}/{request.id.name.replace('-', '')}"
+    steady.wire.calls.clear()
     result = steady.look(bare)
 
     assert [str(found.id) for found in result.requests] == [VM]
+    assert steady.wire.calls[0].path == request.id.key
 
 
 def test_a_right_that_nobody_claims_is_sought_again_and_then_its_scope_swept(
@@ -170,6 +172,29 @@ def test_a_marked_right_written_by_another_leads_to_its_machine(steady: Cloud) -
     right = steady.right(steady.principal())
     steady.events.clear()
     steady.grant(right.principal, name=right.name, description="edited by hand")
+    steady.drive(*steady.hear())
+
+    assert steady.right(right.principal).description == steady.mark(VM)
+
+
+def test_a_right_of_others_that_was_written_asks_for_nothing(steady: Cloud) -> None:
+    """Whoever may grant at a scope must not thereby have it swept, with leave to remove."""
+    steady.events.clear()
+    steady.grant(steady.world.new_principal("app").oid)
+    (request,) = steady.hear()
+
+    result = steady.look(request)
+
+    assert (result.requests, result.again_after) == ((), None)
+
+
+def test_a_marker_that_names_nothing_of_ours_hides_no_owner(steady: Cloud) -> None:
+    """The description says something else, but the principal still tells whose it is."""
+    right = steady.right(steady.principal())
+    steady.events.clear()
+    steady.grant(
+        right.principal, name=right.name, description=steady.mark(f"{APPS}/providers/A.B/c/d")
+    )
     steady.drive(*steady.hear())
 
     assert steady.right(right.principal).description == steady.mark(VM)
