@@ -1,6 +1,6 @@
 """The activity log of a subscription: who wrote what, as the recorded log of assignments shows it.
 
-Only what succeeded is kept, and each write has one entry, at its end.
+Refused requests are not kept, and each write has one entry, at its end.
 """
 
 import datetime as dt
@@ -68,7 +68,7 @@ def _show(world: World, change: Change) -> Json:
         "operationId": context.correlation_id,
         "operationName": _pair(change.operation, _TITLES.get(change.operation)),
         "properties": _properties(world, change),
-        "status": _pair("Succeeded"),
+        "status": _pair(change.status),
         "subStatus": _sub_status(change),
         "eventTimestamp": stamp(change.at),
         "submissionTimestamp": f"{change.at:%Y-%m-%dT%H:%M:%SZ}",

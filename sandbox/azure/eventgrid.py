@@ -9,7 +9,7 @@ import datetime as dt
 from typing import Any
 
 from sandbox.azure import ids
-from sandbox.azure.state import Assignment, Principal
+from sandbox.azure.state import Assignment, Operation, Principal
 
 type Event = dict[str, Any]
 
@@ -27,6 +27,8 @@ class Context:
     right: Assignment | None = None
     """The role assignment that allowed it."""
     role_name: str = "Owner"
+    operation: Operation | None = None
+    """The operation that the request started: what it wrote is told when that has ended."""
 
 
 def stamp(moment: dt.datetime) -> str:
@@ -73,7 +75,7 @@ def _evidence(context: Context) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One write that succeeded: what events and the activity log tell about it."""
+    """One write: what events and the activity log tell about it."""
 
     id: str
     verb: str
@@ -88,15 +90,23 @@ class Change:
     """Whether an existing resource was written; events then include the request."""
     gone: Assignment | None = None
     """The role assignment that went with its scope."""
+    failed: bool = False
+    """Whether its operation ended as failed."""
+
+    @property
+    def status(self) -> str:
+        """How it ended, as events and the log spell it (facts A1)."""
+        return "Failed" if self.failed else "Succeeded"
 
 
 def resource_event(change: Change, tenant: str) -> Event:
-    """Return one ``Microsoft.Resources.Resource{verb}Success`` event in Event Grid's schema.
+    """Return one ``Microsoft.Resources.Resource{verb}{outcome}`` event in Event Grid's schema.
 
     Writes spell the group ``resourcegroups``, deletes and actions ``resourceGroups`` (facts A1,
     documented samples); a POST's subject ends in its action (facts A1, third-party samples).
     """
     verb, resource, context = change.verb, change.resource, change.context
+    outcome = "Failure" if change.failed else "Success"
     uri = ids.respell(resource.text, "resourcegroups" if verb == "Write" else "resourceGroups")
     subject = f"{uri}/{change.operation.split('/')[-2]}" if verb == "Action" else uri
     data: dict[str, Any] = {
@@ -106,7 +116,7 @@ def resource_event(change: Change, tenant: str) -> Event:
         "resourceProvider": resource.type.partition("/")[0],
         "resourceUri": uri,
         "operationName": change.operation,
-        "status": "Succeeded",
+        "status": change.status,
         "subscriptionId": resource.subscription,
         "tenantId": tenant,
     }
@@ -120,7 +130,7 @@ def resource_event(change: Change, tenant: str) -> Event:
         }
     return {
         "subject": subject,
-        "eventType": f"Microsoft.Resources.Resource{verb}Success",
+        "eventType": f"Microsoft.Resources.Resource{verb}{outcome}",
         "eventTime": stamp(change.at),
         "id": change.id,
         "data": data,

@@ -1,13 +1,15 @@
 """What every write passes: one lock, one clock, one source of chance, and the news of it.
 
-The world builds on it. Events reach the subscribers after the write is done; the activity log
-keeps the same changes for those who ask.
+The world builds on it. Events reach the subscribers after the write is done, those of an
+asynchronous operation once it has ended; the activity log keeps the same changes for those who ask.
 """
 
 import collections
 import contextlib
 import dataclasses
 import datetime as dt
+import heapq
+import itertools
 import random
 import threading
 import uuid
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 
 from sandbox.azure import eventgrid, ids
 from sandbox.azure.eventgrid import Change, Context, Event
+from sandbox.azure.eventweather import EventWeather
 from sandbox.azure.state import Assignment
 
 _GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
@@ -37,6 +40,17 @@ class Feed:
         self._lock = threading.RLock()
         self._depth = 0
         self._cascading = False
+        self.tells_at_end = True
+        """A switch: whether an operation's writes are told at its end or when it is accepted.
+
+        At the end is assumed; only then the activity log knows whether it succeeded."""
+        self.event_weather = EventWeather(random.Random(seed))
+        """Switches: what may happen to events on their way."""
+        self._later: list[tuple[dt.datetime, int, Change]] = []
+        """A heap of what running operations wrote, by the time of their end."""
+        self._ready: list[tuple[dt.datetime, int, Event]] = []
+        """A heap of events that are not sent yet, by the time that they are."""
+        self._number = itertools.count()
         self._outbox: collections.deque[Event] = collections.deque()
         self._subscribers: list[Callable[[Event], None]] = []
 
@@ -58,14 +72,45 @@ class Feed:
             outer = self._context
             self._context = context or outer
             self._depth += 1
+            self._release()
             try:
                 yield
             finally:
                 self._depth -= 1
                 self._context = outer
                 outermost = self._depth == 0
+                self._release()
         if outermost:
             self._deliver()
+
+    def announce(self) -> dt.datetime | None:
+        """Tell of operations that have ended by now; return when there will be more to tell.
+
+        Every transaction does it as well, so only who waits for events need call it.
+        """
+        with self.transaction():
+            waiting = [heap[0][0] for heap in (self._later, self._ready) if heap]
+            return min(waiting, default=None)
+
+    def _release(self) -> None:
+        now = self.now()
+        while self._later and self._later[0][0] <= now:
+            _, number, change = heapq.heappop(self._later)
+            operation = change.context.operation
+            if operation and operation.ends > now:
+                heapq.heappush(self._later, (operation.ends, number, change))
+                continue
+            failed = operation is not None and operation.error is not None
+            self._tell(dataclasses.replace(change, failed=failed))
+        while self._ready and self._ready[0][0] <= now:
+            self._outbox.append(heapq.heappop(self._ready)[2])
+
+    def _tell(self, change: Change) -> None:
+        self.activity.append(change)
+        if self._subscribers:
+            event = eventgrid.resource_event(change, self.tenant)
+            for delay in self.event_weather.delays():
+                heapq.heappush(self._ready, (self.now() + delay, next(self._number), event))
 
     def _deliver(self) -> None:
         while self._outbox:
@@ -103,6 +148,7 @@ class Feed:
         if not resource.subscription:
             return
         operation = f"{kind}/{action or verb.lower()}"
+        running = self._context.operation if self.tells_at_end else None
         change = Change(
             id=self.guid(),
             verb=verb,
@@ -110,10 +156,11 @@ class Feed:
             operation=operation,
             action=_GROUP_DELETE if self._cascading else operation,
             context=self._context,
-            at=self.now(),
+            at=running.ends if running else self.now(),
             update=update,
             gone=gone,
         )
-        self.activity.append(change)
-        if self._subscribers:
-            self._outbox.append(eventgrid.resource_event(change, self.tenant))
+        if change.at > self.now():
+            heapq.heappush(self._later, (change.at, next(self._number), change))
+        else:
+            self._tell(change)

@@ -111,18 +111,21 @@ def poll(call: Call) -> Reply:
     if manners.again:
         extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
     shown = _members(operation, manners, running=running)
-    return Reply(200, {name: shown[name] for name in manners.members if name in shown}, extra)
+    # Who shows no error while all is well shows one all the same (documented).
+    names = (*manners.members, *(["error"] if shown["error"] else []))
+    return Reply(200, {name: shown[name] for name in names if name in shown}, extra)
 
 
 def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
     compute = manners.namespace == "Microsoft.Compute"
     action = _ACTIONS.get(operation.state, "UPDATE")
+    ended = "Failed" if operation.error else "Succeeded"
     found: Json = {
         "id": _path(operation, manners, manners.status),
         "name": operation.name,
-        "status": (manners.running or operation.state) if running else "Succeeded",
+        "status": (manners.running or operation.state) if running else ended,
         "startTime": _time(operation.started, zulu=not compute),
-        "error": None,
+        "error": None if running else operation.error,
         "properties": {"resourceName": operation.resource, "action": action},
         "percentComplete": 0.0 if running else 100.0,
     }

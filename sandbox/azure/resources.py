@@ -86,8 +86,9 @@ def put_group(call: Call) -> Reply:
 @routes.route("DELETE", _GROUP, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #4")
 def delete_group(call: Call) -> Reply:
     """Delete a group with all in it; it is gone at once, while the operation still runs."""
-    call.world.remove_group(_group(call))
+    group = _group(call)
     url = operations.group_url(call, call.world.start_operation())
+    call.world.remove_group(group)
     return Reply(202, None, {"location": url, "Retry-After": "1"})
 
 

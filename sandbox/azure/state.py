@@ -130,7 +130,7 @@ class Lock:
 
 @dataclasses.dataclass(slots=True)
 class Operation:
-    """An asynchronous operation, which succeeds when its time has come."""
+    """An asynchronous operation, which ends when its time has come."""
 
     name: str
     started: dt.datetime
@@ -140,6 +140,8 @@ class Operation:
     location: str = ""
     state: str = ""
     """The resource's provisioning state meanwhile."""
+    error: dict[str, Any] | None = None
+    """Code and message, where it ends as failed."""
 
 
 class Assignments:

@@ -146,10 +146,15 @@ class World(Feed):
     # Resources.
 
     def start_operation(self) -> Operation:
-        """Start an operation that succeeds after the operation delay."""
+        """Start an operation that succeeds after the operation delay.
+
+        What the running transaction writes from now on is told when it has ended.
+        """
         now = self.now()
         operation = Operation(self.guid(), now, now + self.operation_delay)
         self.operations[operation.name] = operation
+        if self._depth:
+            self._context = dataclasses.replace(self._context, operation=operation)
         return operation
 
     def put_group(self, group: Resource) -> None:

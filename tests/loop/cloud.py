@@ -140,8 +140,9 @@ class Cloud:
     # What the app is asked.
 
     def pass_time(self, seconds: float = SETTLED) -> None:
-        """Let time pass."""
+        """Let time pass, and what has ended meanwhile be told."""
         self.clock.forward(seconds)
+        self.world.announce()
 
     def look(self, place: str | Request) -> Result:
         """Answer one request once."""
@@ -171,7 +172,9 @@ class Cloud:
         return [swept, *self.drive(*swept.requests)]
 
     def hear(self, start: int = 0) -> list[Request]:
-        """Return what the events from a place in the feed on ask for."""
+        """Return what the events from a place in the feed on ask for, once all are told."""
+        while due := self.world.announce():
+            self.clock.moment = due
         found: list[Request] = []
         for event in self.events[start:]:
             decoded = events.decode(event)

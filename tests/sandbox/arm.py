@@ -71,6 +71,11 @@ class Arm:
         self.caller = caller
         return self
 
+    def settle(self, seconds: float = 1) -> None:
+        """Let running operations end, and what they wrote be told."""
+        self.clock.forward(seconds)
+        self.world.announce()
+
     def call(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,

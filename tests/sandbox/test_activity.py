@@ -42,6 +42,7 @@ def test_filters_narrow_it(arm: Arm) -> None:
     arm.attach("id1")
     arm.clock.forward(60)
     arm.call("POST", f"{MACHINE}/restart")
+    arm.settle()
     arm.call("PUT", f"{SUB}/resourceGroups/other", {"location": "westeurope"})
 
     assert operations(log(arm, f"resourceUri eq '{MACHINE}'"))[:2] == [
@@ -61,6 +62,7 @@ def test_it_is_paged(arm: Arm) -> None:
     """More than a page goes on behind a link."""
     for _ in range(210):
         arm.call("POST", f"{MACHINE}/restart")
+    arm.settle()
     first = arm.get(f"{LOG}?$filter={SINCE}")
 
     assert len(first["value"]) == 200
@@ -91,6 +93,7 @@ def test_entries_have_the_recorded_members(arm: Arm, shared: Path) -> None:
     }
     arm.assign(STORE, arm.principal("stranger").oid)
     arm.call("DELETE", GROUP)
+    arm.settle()
     for entry in log(arm, "resourceProvider eq 'Microsoft.Authorization'")[:2]:
         expected = theirs[entry["operationName"]["value"]]
         assert set(entry) == set(expected)

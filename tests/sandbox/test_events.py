@@ -22,6 +22,7 @@ def test_a_write_names_the_resource_in_the_casing_of_writes(
 ) -> None:
     """Subject and resourceUri have a lower-case resourcegroups; an update has its request."""
     arm.patch(MACHINE, {"type": "SystemAssigned"})
+    arm.settle()
     (event,) = events
     data = event["data"]
 
@@ -46,6 +47,7 @@ def test_a_creation_carries_no_request(arm: Arm, events: list[dict[str, Any]]) -
 def test_a_deletion_is_spelled_otherwise(arm: Arm, events: list[dict[str, Any]]) -> None:
     """Deletes spell resourceGroups."""
     arm.call("DELETE", MACHINE)
+    arm.settle()
 
     assert events[0]["eventType"] == "Microsoft.Resources.ResourceDeleteSuccess"
     assert events[0]["subject"] == MACHINE
@@ -54,6 +56,7 @@ def test_a_deletion_is_spelled_otherwise(arm: Arm, events: list[dict[str, Any]])
 def test_an_actions_subject_ends_in_the_action(arm: Arm, events: list[dict[str, Any]]) -> None:
     """The resourceUri is the machine's."""
     arm.call("POST", f"{MACHINE}/powerOff")
+    arm.settle()
 
     assert events[0]["subject"] == f"{MACHINE}/powerOff"
     assert events[0]["data"]["resourceUri"] == MACHINE
@@ -66,6 +69,7 @@ def test_a_groups_deletion_cascades(arm: Arm, events: list[dict[str, Any]]) -> N
     name = arm.assign(STORE, arm.principal("stranger").oid).json()["name"]
     events.clear()
     arm.call("DELETE", GROUP)
+    arm.settle()
     by_operation = {event["data"]["operationName"]: event for event in events}
     gone = by_operation["Microsoft.Authorization/roleAssignments/delete"]
 
@@ -91,5 +95,64 @@ def test_a_subscriber_may_call_back(arm: Arm) -> None:
     seen: list[str] = []
     arm.world.subscribe(lambda _: seen.append(arm.get(MACHINE)["identity"]["type"]))
     arm.patch(MACHINE, {"type": "SystemAssigned"})
+    arm.settle()
 
     assert seen == ["SystemAssigned"]
+
+
+def test_an_operations_event_comes_at_its_end(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Accepted is not done: the event bears the time of the end."""
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+    before = list(events)
+    arm.settle()
+
+    assert before == []
+    assert [event["eventTime"] for event in events] == ["2026-03-01T12:00:00.2000000Z"]
+
+
+def test_a_switch_tells_at_once(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Where the end is not awaited, acceptance is told."""
+    arm.world.tells_at_end = False
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+
+    assert [event["eventTime"] for event in events] == ["2026-03-01T12:00:00.0000000Z"]
+
+
+def test_a_failed_operation_is_told_as_failed(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """The write was accepted, and then did not succeed."""
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+    (operation,) = arm.world.operations.values()
+    operation.error = {"code": "AllocationFailed", "message": "no room"}
+    arm.settle()
+
+    assert events[0]["eventType"] == "Microsoft.Resources.ResourceWriteFailure"
+    assert events[0]["data"]["status"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("switch", "at_once", "in_the_end"),
+    [("lost", 0, 0), ("duplicate", 2, 2), ("late", 0, 1), ("reordered", 0, 1)],
+)
+def test_events_may_go_astray(
+    arm: Arm, events: list[dict[str, Any]], switch: str, at_once: int, in_the_end: int
+) -> None:
+    """Each switch is a probability; a late event comes five minutes later."""
+    setattr(arm.world.event_weather, switch, 1.0)
+    arm.call("PUT", identity("new"), {"location": "westus"})
+    first = len(events)
+    arm.settle(300)
+
+    assert (first, len(events)) == (at_once, in_the_end)
+
+
+def test_reordered_events_overtake_each_other(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """All come, in another order than they were written."""
+    arm.world.event_weather.reordered = 1.0
+    names = [identity(f"id{number}") for number in range(10, 20)]
+    for name in names:
+        arm.call("PUT", name, {"location": "westus"})
+    arm.settle(10)
+    heard = [event["subject"].replace(LOWER, GROUP) for event in events]
+
+    assert sorted(heard) == names
+    assert heard != names
