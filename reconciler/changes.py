@@ -6,6 +6,7 @@ The plan is the only hand-over between deciding and writing: `reconciler.plan` m
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,7 +54,7 @@ class Hold(StrEnum):
     REMOVALS = "unwanted rights are only removed by a sweep or by apply"
     DEAD_ENTRY = "another's dead identity entry makes every attach fail"
     CARRIED = "another resource still carries the principal"
-    # The passing ones: time alone may lift them, so they are no part of the fingerprint.
+    # The passing ones: time alone may lift them, so a fingerprint counts the change, not the hold.
     SETTLING = "the resource is still being built"
     BUSY = "the resource is being changed"
     UNCONFIRMED = "the resource may have moved; it is looked at once more"
@@ -141,15 +142,30 @@ class Plan:
         """Nothing to change and nothing withheld."""
         return not self.changes and not self.withheld
 
+    @property
+    def waiting(self) -> tuple[Withheld, ...]:
+        """What will be changed once time has lifted its hold."""
+        return tuple(held for held in self.withheld if held.hold.passing)
+
+    @property
+    def lasting(self) -> tuple[Withheld, ...]:
+        """What stays withheld until somebody decides otherwise."""
+        return tuple(held for held in self.withheld if not held.hold.passing)
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over changes, lasting holds and the incarnation; no times, no etags."""
-        lasting = [held for held in self.withheld if not held.hold.passing]
+        """SHA-256 over changes, lasting holds and the incarnation; no times, no etags.
+
+        What only waits counts as a change: the plan is the same once its hold has run out.
+        """
+        changes = (*self.changes, *(held.change for held in self.waiting))
         content = {
             "id": self.id.key,
             "incarnation": self.incarnation,
-            "changes": [_folded(change) for change in self.changes],
-            "withheld": [{**_folded(held.change), "hold": held.hold.name} for held in lasting],
+            "changes": _sorted(_folded(change) for change in changes),
+            "withheld": _sorted(
+                {**_folded(held.change), "hold": held.hold.name} for held in self.lasting
+            ),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -197,6 +213,10 @@ def _folded(change: Change) -> dict[str, str | None]:
         key: text if text is None or key == "condition" else fold(text)
         for key, text in content.items()
     }
+
+
+def _sorted(described: Iterable[dict[str, str | None]]) -> list[dict[str, str | None]]:
+    return sorted(described, key=lambda each: json.dumps(each, sort_keys=True))
 
 
 def _grant(grant: Grant) -> dict[str, str | None]:

@@ -147,10 +147,19 @@ def test_what_passes_does_not_change_a_fingerprint(later: Plan) -> None:
 
 @pytest.mark.parametrize("hold", Hold)
 def test_only_a_lasting_hold_changes_a_fingerprint(hold: Hold) -> None:
-    """What time alone lifts is no part of what is approved; everything else is."""
-    held = replace(PLAN, withheld=(*PLAN.withheld, Withheld(PLAN.changes[0], hold)))
+    """The change that waits for a passing one is approved with all others."""
+    first, *rest = PLAN.changes
+    held = replace(PLAN, changes=tuple(rest), withheld=(*PLAN.withheld, Withheld(first, hold)))
 
     assert (held.fingerprint == PLAN.fingerprint) is hold.passing
+
+
+def test_what_will_be_removed_later_is_never_an_empty_plan() -> None:
+    """Who approves an empty plan has approved no removal, whenever it comes."""
+    empty = Plan(PLAN.id, NOON)
+    later = replace(empty, withheld=(Withheld(PLAN.changes[0], Hold.UNCONFIRMED),))
+
+    assert later.fingerprint != empty.fingerprint
 
 
 def test_the_passing_holds_are_few_and_known() -> None:
