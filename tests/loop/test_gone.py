@@ -1,11 +1,13 @@
 """What is gone, and how sure one must be before its rights are taken away."""
 
+from pathlib import Path
+
 import pytest
 
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import APPS, ASSIGNMENTS, DATA, SHARED, VM, Cloud, holds, machine
+from tests.loop.cloud import APPS, ASSIGNMENTS, DATA, SEED, SHARED, VM, Cloud, holds, machine
 
 OWN = {("Reader", "rg-app")}
 MISSING = "/virtualmachines/vm1"
@@ -44,20 +46,42 @@ def test_a_second_look_that_comes_early_takes_nothing_away(steady: Cloud) -> Non
     assert steady.rights(old) == OWN
 
 
-def test_a_moved_machine_keeps_its_rights(steady: Cloud) -> None:
-    """A machine in another group carries the principal, so nothing of it is retired."""
-    vm = steady.resource()
-    principal = steady.principal()
-    moved = machine("vm1", DATA)
-    steady.world.remove(vm)
-    steady.build(moved, system=False)
+def move(cloud: Cloud, group: str) -> str:
+    """Move the machine to another group; returns the principal that it keeps."""
+    vm, principal, moved = cloud.resource(), cloud.principal(), machine("vm1", group)
+    cloud.world.remove(vm)
+    cloud.build(moved, system=False)
     assert vm.system is not None
     vm.system.alive = True
-    steady.resource(moved).system = vm.system
+    cloud.resource(moved).system = vm.system
+    return principal
+
+
+def test_a_moved_machine_keeps_its_rights(steady: Cloud) -> None:
+    """A machine in another group carries the principal, so nothing of it is retired."""
+    principal = move(steady, DATA)
 
     results = steady.drive(VM)
 
     assert steady.rights(principal) == OWN
+    assert holds(results[-1].plans[-1]) == {Hold.CARRIED}
+
+
+def test_a_machine_moved_out_of_sight_of_policy_keeps_its_rights(tmp_path: Path) -> None:
+    """The subscription that it moved to need not be watched, only readable."""
+    elsewhere = "22222222-2222-2222-2222-222222222222"
+    group = f"/subscriptions/{elsewhere}/resourceGroups/rg-new"
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[*SEED["subscriptions"], {"id": elsewhere, "name": "other"}],
+        groups=[*SEED["groups"], {"id": group}],
+    )
+    cloud.sweep()
+    principal = move(cloud, group)
+
+    results = cloud.drive(VM)
+
+    assert cloud.rights(principal) == OWN
     assert holds(results[-1].plans[-1]) == {Hold.CARRIED}
 
 
