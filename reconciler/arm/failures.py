@@ -115,7 +115,7 @@ def _error_of(response: Response) -> tuple[str, str]:
     error = inner if isinstance(inner, dict) else body
     code = error.get("code") or error.get("Code") or (inner if isinstance(inner, str) else "")
     text = error.get("message") or error.get("Message") or error.get("error_description") or ""
-    return str(code), str(text)[:_TEXT_LIMIT]
+    return _in_one_line(str(code)), _in_one_line(str(text))
 
 
 def _retry_after(response: Response, text: str) -> timedelta | None:
@@ -128,4 +128,10 @@ def _retry_after(response: Response, text: str) -> timedelta | None:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:_TEXT_LIMIT]
+    return _in_one_line(next(iter(str(error).splitlines()), type(error).__name__))
+
+
+def _in_one_line(text: str) -> str:
+    """Cut a text, and make one line of it: it quotes others' names, and ends in the log."""
+    shown = (sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return "".join(shown)[:_TEXT_LIMIT]

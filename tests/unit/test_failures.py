@@ -219,6 +219,13 @@ def test_the_request_id_is_kept_for_support() -> None:
     assert meaning(500, {}, **{"x-ms-request-id": "abc"}).request_id == "abc"
 
 
+def test_a_text_cannot_forge_a_line_of_the_log() -> None:
+    """It quotes names that others chose; control and bidirectional characters are replaced."""
+    body = {"error": {"code": "No\x1b", "message": "no\r\nall is well\u202e"}}
+
+    assert str(meaning(403, body)) == "asking: 403 No\ufffd: no\ufffd\ufffdall is well\ufffd"
+
+
 def test_a_long_text_is_cut() -> None:
     """Logs and reports are no place for a page."""
     body = {"error": {"code": "Long", "message": "x" * 10_000}}
