@@ -40,6 +40,7 @@ def resource(body: Json, etag: str | None = None) -> Resource:
             created=_time(_text(properties.get("timeCreated"))),
             etag=etag or _text(body.get("etag")),
             managed_by=_text(body.get("managedBy")) or _set_of(properties),
+            kind=_text(body.get("kind")) or "",
         )
 
 

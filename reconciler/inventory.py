@@ -18,7 +18,7 @@ from reconciler.model import USER_ASSIGNED_IDENTITY, Resource, RoleAssignment, U
 
 _log = logging.getLogger(__name__)
 
-_COLUMNS: Final = "id, name, type, location, tags, managedBy, identity, properties"
+_COLUMNS: Final = "id, name, type, kind, location, tags, managedBy, identity, properties"
 _ASSIGNMENTS: Final = (
     "authorizationresources | where type =~ 'microsoft.authorization/roleassignments'"
 )

@@ -98,6 +98,7 @@ class Resource:
     created: datetime | None = None
     etag: str | None = None
     managed_by: str | None = None
+    kind: str = ""
 
     @property
     def principal(self) -> str | None:

@@ -18,7 +18,7 @@ from reconciler.ids import ResourceId, dashless
 from reconciler.marker import assignment_name, parse
 from reconciler.model import Request, Resource, RoleAssignment, UserIdentity
 from reconciler.observe import desired_of, is_reconciled
-from reconciler.policy import desired as wanted
+from reconciler.policy.language import Matcher
 
 SECOND_SEARCH: Final = timedelta(minutes=5)
 MISSED: Final = "missed"
@@ -89,9 +89,10 @@ class AssignmentSearch:
                     continue
         rules = [rule for rule in policy.rules if rule.system and rule.system.grants]
         if rules:
+            matcher = Matcher(rules)
             types = {name for rule in rules for name in rule.match.type}
             for resource in self.controller.inventory.resources(types):
-                if resource.principal and any(wanted.matches(rule, resource) for rule in rules):
+                if resource.principal and matcher.about(resource):
                     yield resource
 
 

@@ -4,50 +4,55 @@ The same code serves a fresh read and a Resource Graph row. `scopes_from` says w
 before the subject has been read, because role assignments must be read before what explains them.
 """
 
-import re
+import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
-from typing import Protocol
 
 from reconciler.errors import ResourceIdError
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Resource, UserIdentity, Wanted
 from reconciler.policy import language
+from reconciler.policy.language import templates
+from reconciler.policy.language.templates import Place
 
-_LOCATION = re.compile(r"[^a-z0-9]")
-"""Azure's location names hold nothing else; "West Europe" and westeurope are the same."""
-
-
-class Located(Protocol):
-    """What a placeholder can speak of."""
-
-    @property
-    def id(self) -> ResourceId: ...  # noqa: D102 (as in the model)
-    @property
-    def location(self) -> str: ...  # noqa: D102 (as in the model)
+_ALL = 100
+"""Percent."""
 
 
 def for_resource(policy: language.Policy, resource: Resource) -> Desired:
     """Return what every rule that matches the resource wants of it, added up."""
-    rules = [rule for rule in policy.rules if matches(rule, resource)]
+    rules = [(rule, mode_for(rule, resource.id)) for rule in policy.matcher.about(resource)]
     attach = [
-        Wanted(policy.identities[name].id, rule.mode, _by(rule), rule.allow_default_change)
-        for rule in rules
+        Wanted(policy.identities[name].id, mode, _by(rule), rule.allow_default_change)
+        for rule, mode in rules
         for name in rule.attach
     ]
     systems = [
-        Wanted(None, rule.mode, _by(rule), rule.allow_default_change)
-        for rule in rules
+        Wanted(None, mode, _by(rule), rule.allow_default_change)
+        for rule, mode in rules
         if rule.system
     ]
     grants = [
-        (grant, rule.mode, _by(rule))
-        for rule in rules
+        (grant, mode, _by(rule))
+        for rule, mode in rules
         if rule.system
         for grant in rule.system.grants
     ]
     system = next(iter(_added_up(systems)), None)
-    return _with_grants(resource, grants, attach=tuple(_added_up(attach)), system=system)
+    place = Place(resource.id, resource.location, resource.tags)
+    return _with_grants(policy, place, grants, attach=tuple(_added_up(attach)), system=system)
+
+
+def mode_for(rule: language.Rule, resource: ResourceId) -> Mode:
+    """Return a rule's mode for one of its matches: beyond its rollout it only audits.
+
+    The draw hangs on the id, so a machine that is rebuilt keeps it, and on the rule's name, so that
+    rules do not all try themselves on the same machines.
+    """
+    if rule.rollout == _ALL:
+        return rule.mode
+    drawn = hashlib.sha256(f"{rule.name}\0{resource.key}".encode()).digest()
+    return rule.mode if int.from_bytes(drawn) % _ALL < rule.rollout else Mode.AUDIT
 
 
 def for_identity(policy: language.Policy, identity: UserIdentity) -> Desired:
@@ -58,43 +63,25 @@ def for_identity(policy: language.Policy, identity: UserIdentity) -> Desired:
         if entry.id == identity.id
         for grant in entry.grants
     ]
-    return _with_grants(identity, grants)
-
-
-def matches(rule: language.Rule, resource: Resource) -> bool:
-    """Tell whether a rule speaks of the resource."""
-    if not could_match(rule, resource.id):
-        return False
-    tags = {fold(name): value for name, value in resource.tags.items()}
-    return all(
-        fold(name) in tags and fnmatchcase(tags[fold(name)], pattern)
-        for name, pattern in rule.match.tags.items()
-    )
-
-
-def could_match(rule: language.Rule, resource: ResourceId) -> bool:
-    """Tell whether a rule may speak of the resource, judged by its id alone."""
-    return (
-        any(scope.contains(resource) for scope in rule.within)
-        and any(resource.is_type(type_name) for type_name in rule.match.type)
-        and _globbed(rule.match.resource_group, resource.group or "")
-        and _globbed(rule.match.name, resource.name)
-    )
+    return _with_grants(policy, Place(identity.id, identity.location), grants)
 
 
 def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
     """Return the scopes at which policy may grant the subject something, as far as its id tells."""
-    grants = [
+    grants: list[language.Grant] = [
         grant
-        for rule in policy.rules
-        if rule.system and could_match(rule, subject)
+        for rule in policy.matcher.near(subject)
+        if rule.system
         for grant in rule.system.grants
     ]
     for identity in policy.identities.values():
         if identity.id == subject:
             grants += identity.grants
-    found = (_scope(grant.scope, subject, None) for grant in grants)
-    return tuple(sorted({scope for scope in found if scope}, key=lambda scope: scope.key))
+    found: set[ResourceId] = set()
+    for grant in grants:
+        with contextlib.suppress(ResourceIdError):
+            found.add(templates.fill(grant.scope, Place(subject), policy.maps))
+    return tuple(sorted(found, key=lambda scope: scope.key))
 
 
 def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rule, ...]:
@@ -108,10 +95,6 @@ def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rul
 
 def _by(rule: language.Rule) -> tuple[str, ...]:
     return (f"rule {rule.name}",)
-
-
-def _globbed(patterns: tuple[str, ...], text: str) -> bool:
-    return not patterns or any(fnmatchcase(fold(text), fold(pattern)) for pattern in patterns)
 
 
 def _added_up[T](wanted: Iterable[Wanted[T]]) -> Iterator[Wanted[T]]:
@@ -131,7 +114,8 @@ def _both[T](one: Wanted[T], other: Wanted[T]) -> Wanted[T]:
 
 
 def _with_grants(
-    subject: Located,
+    policy: language.Policy,
+    place: Place,
     grants: Sequence[tuple[language.Grant, Mode, tuple[str, ...]]],
     *,
     attach: tuple[Wanted[ResourceId], ...] = (),
@@ -140,24 +124,11 @@ def _with_grants(
     resolved: list[Wanted[Grant]] = []
     unresolved: list[tuple[Wanted[str], str]] = []
     for grant, mode, by in grants:
-        scope = _scope(grant.scope, subject.id, subject.location)
-        if scope:
-            wanted = Grant(grant.role.guid, scope, grant.condition)
-            resolved.append(Wanted(wanted, mode, by))
+        try:
+            scope = templates.fill(grant.scope, place, policy.maps)
+        except ResourceIdError as error:
+            lost = Wanted(grant.role.guid, mode, by)
+            unresolved.append((lost, f"{grant.scope}: {error}"))
         else:
-            unresolved.append((Wanted(grant.role.guid, mode, by), grant.scope))
+            resolved.append(Wanted(Grant(grant.role.guid, scope, grant.condition), mode, by))
     return Desired(attach, system, tuple(_added_up(resolved)), tuple(unresolved))
-
-
-def _scope(template: str, subject: ResourceId, location: str | None) -> ResourceId | None:
-    """Fill a scope's placeholders; none where one has no value or the outcome is no id."""
-    values = {
-        "id": str(subject),
-        "resourceGroup": str(subject.group_id or ""),
-        "subscription": str(subject.subscription_id or ""),
-        "location": _LOCATION.sub("", fold(location or "")),
-    }
-    try:
-        return language.fill(template, values)
-    except ResourceIdError:
-        return None

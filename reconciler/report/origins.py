@@ -3,7 +3,7 @@
 Everything is named as in `Policy.origins`: "rule <name>", "identity <name>".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciler.policy import language
 from reconciler.policy.language import Policy
@@ -19,14 +19,12 @@ def rights(name: str, policy: Policy) -> list[str]:
     """Return what a rule or an identity of policy hands out, as policy writes it."""
     rule = _rule(name, policy)
     if rule is None:
-        grants = policy.identities[name.removeprefix("identity ")].grants
-        return [f"{grant.role.name} at {grant.scope}" for grant in grants]
-    grants = rule.system.grants if rule.system else ()
+        return _grants(policy.identities[name.removeprefix("identity ")].grants)
     system = ["system-assigned identity"] if rule.system else []
     return [
         *(f"identity {attached}" for attached in rule.attach),
         *system,
-        *(f"{grant.role.name} at {grant.scope}" for grant in grants),
+        *_grants(rule.system.grants if rule.system else ()),
     ]
 
 
@@ -48,11 +46,17 @@ def _rule(name: str, policy: Policy) -> language.Rule | None:
     return next((rule for rule in policy.rules if name == f"rule {rule.name}"), None)
 
 
+def _grants(grants: Iterable[language.Grant]) -> list[str]:
+    return [f"{grant.role.name} at {grant.scope}" for grant in grants]
+
+
 def _matched(match: language.Match) -> str:
     tags = ", ".join(f"{key}={value}" for key, value in sorted(match.tags.items()))
     narrowed = (
         ("named", ", ".join(match.name)),
         ("in groups", ", ".join(match.resource_group)),
+        ("located in", ", ".join(match.location)),
+        ("of kind", ", ".join(match.kind)),
         ("tagged", tags),
     )
     parts = [f" {how} {what}" for how, what in narrowed if what]

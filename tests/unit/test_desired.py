@@ -1,12 +1,15 @@
 """What policy wants: which rules match, how they add up, and what placeholders come to."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler import roles
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Wanted
 from reconciler.policy import desired
-from reconciler.policy.language import Guardrails, Identity, Policy, Rule
+from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
+from reconciler.policy.language.templates import Maps
 from tests.unit.builders import (
     APP,
     BLOB_READER,
@@ -24,6 +27,8 @@ from tests.unit.builders import (
 )
 
 MACHINES = "Microsoft.Compute/virtualMachines"
+GROUP = "resourceGroups/rg-vm"
+VAULTS = "providers/Microsoft.KeyVault/vaults"
 ON_DATA = {"role": "Reader", "scope": str(DATA)}
 
 
@@ -39,10 +44,10 @@ def rule(name: str = "r", **keys: object) -> Rule:
     return Rule.model_validate(content | keys)
 
 
-def policy(*rules: Rule, **identities: dict[str, object]) -> Policy:
+def policy(*rules: Rule, maps: Maps | None = None, **identities: dict[str, object]) -> Policy:
     """Return a policy of some rules and identities."""
     named = {name: Identity.model_validate(entry) for name, entry in identities.items()}
-    return Policy(named, rules, Guardrails(version=1), "digest")
+    return Policy(named, rules, Guardrails(version=1), "digest", maps=maps or {})
 
 
 def wants(*rules: Rule, **changes: object) -> Desired:
@@ -53,7 +58,7 @@ def wants(*rules: Rule, **changes: object) -> Desired:
 
 def matched(match: dict[str, object], **changes: object) -> bool:
     """Tell whether a rule with such a match speaks of the machine."""
-    return desired.matches(rule(match={"type": MACHINES} | match), machine(**changes))
+    return bool(Matcher([rule(match={"type": MACHINES} | match)]).about(machine(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def matched(match: dict[str, object], **changes: object) -> bool:
 )
 def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
     """`within` is the trust boundary: exact, segment by segment."""
-    assert desired.matches(rule(within=[str(within)]), machine()) is inside
+    assert bool(Matcher([rule(within=[str(within)])]).about(machine())) is inside
 
 
 @pytest.mark.parametrize(
@@ -87,11 +92,24 @@ def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
         ({"name": "VM-*"}, True),
         ({"name": "*-2"}, False),
         ({"resourceGroup": "rg-*", "name": "*-2"}, False),
+        ({"location": "West Europe"}, True),
+        ({"location": ["north*", "*EUROPE"]}, True),
+        ({"location": "west"}, False),
+        ({"kind": "functionapp*"}, True),
+        ({"kind": ["app", "FunctionApp,linux"]}, True),
+        ({"kind": "app"}, False),
+        ({"location": "westeurope", "kind": "app"}, False),
     ],
 )
 def test_globs_narrow_a_rule_whatever_the_case(match: dict[str, object], fits: object) -> None:
     """All that is given must hold, any of a list is enough."""
-    assert matched(match) is fits
+    assert matched(match, kind="functionapp,linux") is fits
+
+
+@pytest.mark.parametrize("key", ["location", "kind"])
+def test_what_a_resource_does_not_tell_fits_no_glob(key: str) -> None:
+    """A rule for some kinds or locations does not speak of a resource that has none."""
+    assert not matched({key: "?*"}, location="", kind="")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +141,35 @@ def test_what_is_not_matched_wants_nothing() -> None:
     """No rule, no wish; also where the match fails by a tag alone."""
     assert wants() == Desired()
     assert wants(rule(match={"type": MACHINES, "tags": {"a": "b"}})) == Desired()
+
+
+def test_a_rollout_repairs_its_share_and_audits_the_rest() -> None:
+    """Which matches are in hangs on their ids alone, and none leaves as the share grows."""
+    machines = [below(SUB, f"{GROUP}/providers/{MACHINES}/vm-{n}") for n in range(1000)]
+
+    def chosen(percent: int, name: str = "r") -> set[ResourceId]:
+        held = rule(name, rollout=percent)
+        return {one for one in machines if desired.mode_for(held, one) is Mode.REPAIR}
+
+    assert not chosen(0)
+    assert 50 < len(chosen(10)) < 150
+    assert chosen(10) < chosen(60) < chosen(100) == set(machines)
+    assert chosen(50) != chosen(50, "another")
+    assert chosen(50) == {ResourceId.parse(one.text.upper()) for one in chosen(50)}
+
+
+def test_beyond_its_rollout_a_rule_only_tells() -> None:
+    """What a rule wants of the rest is audited, be it identities or rights."""
+    found = wants(rule(rollout=0, attach=["app"], system={"grants": [ON_DATA]}))
+
+    assert {one.mode for one in (*found.attach, *found.grants)} == {Mode.AUDIT}
+    assert found.system
+    assert found.system.mode is Mode.AUDIT
+
+
+def test_a_rollout_never_makes_an_audit_rule_repair() -> None:
+    """It narrows the mode that the rule has."""
+    assert desired.mode_for(rule(mode="audit", rollout=99), VM) is Mode.AUDIT
 
 
 def test_all_matching_rules_add_up() -> None:
@@ -223,8 +270,67 @@ def test_a_scope_that_has_no_name_is_told_and_not_guessed(location: str) -> None
     found = wants(rule(system={"grants": grants}), location=location)
 
     lost = Wanted(READER, Mode.REPAIR, ("rule r",))
+    why = "{subscription}/resourceGroups/{location}: nothing is known for '{location}'"
     assert found.grants == ()
-    assert found.unresolved == ((lost, "{subscription}/resourceGroups/{location}"),)
+    assert found.unresolved == ((lost, why),)
+
+
+MAPS = {
+    "vault": {"dev": below(DATA, f"{VAULTS}/kv-dev"), "prod": below(DATA, f"{VAULTS}/kv-prod")},
+    "images": {"West Europe": DATA, "northeurope": IDS},
+}
+
+
+def picked(scope: str, **changes: object) -> Desired:
+    """Return what a rule wants that grants at such a scope."""
+    held = policy(rule(system={"grants": [{"role": "Reader", "scope": scope}]}), maps=MAPS)
+    return desired.for_resource(held, machine(**changes))
+
+
+@pytest.mark.parametrize(
+    ("scope", "tags", "outcome"),
+    [
+        ("{maps.images[location]}", {}, DATA),
+        ("{maps.vault[tags.env]}", {"ENV": "dev"}, MAPS["vault"]["dev"]),
+        (
+            "{maps.vault[tags.env]}/secrets/{location}",
+            {"env": "prod"},
+            below(MAPS["vault"]["prod"], "secrets/westeurope"),
+        ),
+    ],
+)
+def test_a_tag_or_location_picks_a_reviewed_id(
+    scope: str, tags: dict[str, str], outcome: ResourceId
+) -> None:
+    """What stands in the scope was reviewed; a resource only chooses among it."""
+    assert [one.what.scope for one in picked(scope, tags=tags).grants] == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ({}, "it picks from maps.vault, but no tag 'env' is known"),
+        ({"env": ""}, "it picks from maps.vault, but no tag 'env' is known"),
+        ({"env": "Dev"}, "maps.vault has no key 'Dev'"),
+        ({"env": str(DATA)}, f"maps.vault has no key '{DATA}'"),
+    ],
+)
+def test_a_missing_key_withholds_the_grant(tags: dict[str, str], why: str) -> None:
+    """A tag's value is never a scope by itself, and the plan names the key that is missing."""
+    found = picked("{maps.vault[tags.env]}", tags=tags)
+
+    lost = Wanted(READER, Mode.REPAIR, ("rule r",))
+    assert found.grants == ()
+    assert found.unresolved == ((lost, f"{{maps.vault[tags.env]}}: {why}"),)
+
+
+def test_an_identity_picks_by_its_own_location() -> None:
+    """Its grants are about itself, wherever the machines are that carry it."""
+    grants = [{"role": "Reader", "scope": "{maps.images[location]}"}]
+    held = policy(app={"id": str(APP), "grants": grants}, maps=MAPS)
+
+    found = desired.for_identity(held, replace(user_identity(), location="North Europe"))
+    assert [one.what.scope for one in found.grants] == [IDS]
 
 
 def test_an_identity_s_grants_are_its_own() -> None:

@@ -9,6 +9,7 @@ from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.policy import language
+from reconciler.policy.language.templates import Place, fill
 from reconciler.policy.load import load
 from reconciler.roles import Role
 from tests.unit.policy_files import GOOD, SUB, UAI, written
@@ -29,7 +30,13 @@ rules:
       {{type: [Microsoft.Compute/virtualMachines], name: [a-*, b-*], tags: {{env: Prod, x: y}}}}
     attach: [host, other]
     system: {{grants: [{{role: Reader, scope: "{{resourceGroup}}", condition: "A"}}]}}
-  - {{name: two, within: [{SUB}], match: {{type: A.B/c}}, attach: [host]}}
+  - name: two
+    within: [{SUB}]
+    match: {{type: A.B/c, location: [West Europe, north*], kind: App}}
+    rollout: 100
+    attach: [host]
+maps:
+  vault: {{dev: {SUB}/resourceGroups/a, Prod: {SUB}/resourceGroups/b}}
 """
 
 
@@ -49,9 +56,15 @@ def digest(folder: Path, text: str, guardrails: str = "version: 1\n") -> str:
         ("{env: Prod, x: y}", "{x: y, ENV: Prod}"),
         ("role: Reader, scope: /", f"role: {READER}, scope: /"),
         ("userAssignedIdentities/host,", "USERASSIGNEDIDENTITIES/HOST,"),
-        ("attach: [host]}", "attach: [host], mode: audit, allowDefaultChange: false}"),
+        ("rollout: 100", "mode: audit\n    allowDefaultChange: false"),
+        ("[West Europe, north*]", "[NORTH*, westeurope]"),
+        ("kind: App", "kind: [app]"),
+        (f"{{dev: {SUB}/resourceGroups/a,", f"{{dev: {SUB}/RESOURCEGROUPS/A,"),
     ],
-    ids=["layout", "list", "globs", "flow", "one type", "tags", "role", "casing", "defaults"],
+    ids=[
+        *("layout", "list", "globs", "flow", "one type", "tags", "role", "casing", "defaults"),
+        *("locations", "kind", "maps"),
+    ],
 )
 def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, new: str) -> None:
     """Layout, order, casing, repetition and spelled-out defaults mean nothing."""
@@ -67,9 +80,15 @@ def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, 
         ("a-*", "aa-*"),
         ("env: Prod", "env: prod"),
         ("role: Reader, scope: /", "role: Contributor, scope: /"),
-        ("attach: [host]", "mode: repair, attach: [host]"),
-        ("attach: [host]", "allowDefaultChange: true, attach: [host]"),
-        ("attach: [host]", "system: {}, attach: [host]"),
+        ("attach: [host]", "mode: repair\n    attach: [host]"),
+        ("attach: [host]", "allowDefaultChange: true\n    attach: [host]"),
+        ("attach: [host]", "system: {}\n    attach: [host]"),
+        ("rollout: 100", "rollout: 99"),
+        ("north*", "northeurope"),
+        ("kind: App", "kind: App2"),
+        ("Prod: /", "prod: /"),
+        ("  vault:", "  vaults:"),
+        ("resourceGroups/a, Prod", "resourceGroups/c, Prod"),
         ('condition: "A"', 'condition: "a"'),
         ("attach: [host, other]", "attach: [host]"),
     ],
@@ -167,11 +186,11 @@ def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
 
 def test_a_scope_is_filled_in() -> None:
     """Placeholders stand for ids, and a missing value is an error."""
-    values = {"resourceGroup": f"{SUB}/resourceGroups/rg", "location": ""}
-    vault = language.fill("{resourceGroup}/providers/A.B/c/d", values)
+    place = Place(ResourceId.parse(f"{SUB}/resourceGroups/rg"))
+    vault = fill("{resourceGroup}/providers/A.B/c/d", place, {})
 
     assert vault == ResourceId.parse(f"{SUB}/resourceGroups/rg/providers/A.B/c/d")
     with pytest.raises(ResourceIdError, match=r"nothing is known for .*location"):
-        language.fill("{resourceGroup}/providers/A.B/c/{location}", values)
-    with pytest.raises(ResourceIdError, match=r"nothing is known for .*id"):
-        language.fill("{id}", values)
+        fill("{resourceGroup}/providers/A.B/c/{location}", place, {})
+    with pytest.raises(ResourceIdError, match=r"nothing is known for .*resourceGroup"):
+        fill("{resourceGroup}", Place(ResourceId.parse(SUB)), {})

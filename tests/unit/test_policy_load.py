@@ -35,6 +35,25 @@ def test_names_are_unique_over_all_files(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in found] == ["b.yaml:3:3", "b.yaml:4:9", "b.yaml:6:11"]
 
 
+def test_a_map_is_defined_once_and_for_all_files(tmp_path: Path) -> None:
+    """Maps of two files never mix: which value counts must not hang on the order of files."""
+    maps = f"maps:\n  m: {{dev: {SUB}}}\n"
+    found = mistakes(written(tmp_path, a=GOOD + maps, b="version: 1\n" + maps))
+
+    assert found == [
+        f"b.yaml:3:3: map 'm' is already defined in {tmp_path}/a.yaml:11; keep one of them"
+    ]
+
+
+def test_a_map_may_be_named_from_another_file(tmp_path: Path) -> None:
+    """All files are one policy, and guardrails see through its maps."""
+    granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{maps.m[tags.env]}'}]}")
+    maps = f"version: 1\nmaps: {{m: {{dev: {SUB}/resourceGroups/rg-data}}}}\n"
+    policy = load(written(tmp_path, a=granting, b=maps, guardrails=GUARDRAILS))
+
+    assert [str(value) for value in policy.maps["m"].values()] == [f"{SUB}/resourceGroups/rg-data"]
+
+
 def test_identities_may_be_named_from_another_file(tmp_path: Path) -> None:
     """All files are one policy."""
     identities, rules = GOOD.split("rules:")

@@ -20,6 +20,8 @@ from tests.unit.policy_files import (
     written,
 )
 
+MAPS = f"maps:\n  vault: {{dev: {SUB}/resourceGroups/rg-data}}\n"
+
 MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     # YAML that cannot be read, or that YAML 1.1 and 1.2 read differently.
     "not UTF-8": (b"version: 1\n# caf\xe9\n", "2:6", "not UTF-8"),
@@ -47,7 +49,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "unknown version": ("version: 2\n", "1:10", "version must be 1"),
     "a quoted version": ("version: '1'\n", "1:10", "version must be 1"),
     "version true": ("version: true\n", "1:10", "version must be 1"),
-    "unknown key": ("version: 1\nmaps: {}\n", "2:1", "unknown key 'maps'; there are version,"),
+    "unknown key": ("version: 1\nxyzzy: {}\n", "2:1", "unknown key 'xyzzy'; there are version,"),
     "a near miss of a key": (rule(resourcegroup="x"), "7:5", "unknown key 'resourcegroup'"),
     "a key in snake case": (
         rule(allow_default_change="true"),
@@ -120,8 +122,73 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "unknown placeholder": (
         grant(scope="'{resourcegroup}'"),
         "7:16",
+        "did you mean 'resourceGroup'?",
+    ),
+    "unknown placeholder without a near one": (
+        grant(scope="'{vmss}'"),
+        "7:16",
         "there are {id}, {resourceGroup}, {subscription}, {location}",
     ),
+    "a name as a placeholder": (grant(scope="'{name}'"), "7:16", "unknown placeholder '{name}'"),
+    "a tag as a placeholder": (
+        rule(system="{grants: [{role: Reader, scope: '{tags.env}'}]}"),
+        "6:45",
+        "pick from a reviewed map: {maps.<map>[tags.env]}",
+    ),
+    "a map without a key": (
+        grant(scope="'{maps.vault}'") + MAPS,
+        "7:16",
+        "write {maps.<map>[location]} or {maps.<map>[tags.<tag>]}",
+    ),
+    "a map picked by a name": (grant(scope="'{maps.vault[name]}'") + MAPS, "7:16", "write {maps."),
+    "unknown map": (
+        grant(scope="'{maps.vualt[location]}'") + MAPS,
+        "7:16",
+        "unknown map 'vualt'; did you mean 'vault'?",
+    ),
+    "unknown map without a near one": (
+        grant(scope="'{maps.vault[location]}'"),
+        "7:16",
+        "unknown map 'vault'; define it under 'maps'",
+    ),
+    "a tag in an identity's grant": (
+        grant(scope="'{maps.vault[tags.env]}'") + MAPS,
+        "7:16",
+        "and its tags are not read",
+    ),
+    "an entry of a map in the middle": (
+        grant(scope=f"'{SUB}/resourceGroups/{{maps.vault[location]}}'") + MAPS,
+        "7:16",
+        "may only begin a scope",
+    ),
+    "an entry of a map that runs on": (
+        grant(scope="'{maps.vault[location]}2'") + MAPS,
+        "7:16",
+        "may only begin a scope",
+    ),
+    "an entry of a map that comes to no id": (
+        grant(scope="'{maps.vault[location]}/providers'") + MAPS,
+        "7:16",
+        "is not an ARM id",
+    ),
+    "a map's value is no id": (
+        "version: 1\nmaps: {vault: {dev: kv}}\n",
+        "2:21",
+        "is not an ARM id",
+    ),
+    "a map's value with a placeholder": (
+        "version: 1\nmaps: {vault: {dev: '{resourceGroup}'}}\n",
+        "2:21",
+        "must start with '/'",
+    ),
+    "an empty map": ("version: 1\nmaps: {vault: {}}\n", "2:15", "name at least one key"),
+    "a nameless key of a map": (
+        f"version: 1\nmaps: {{vault: {{'': {SUB}}}}}\n",
+        "2:15",
+        "can never be picked",
+    ),
+    "a wrong map name": (f"version: 1\nmaps: {{a b: {{x: {SUB}}}}}\n", "2:8", "cannot be a name"),
+    "a map as a list": ("version: 1\nmaps: {vault: []}\n", "2:15", "'vault' must be a mapping"),
     "a placeholder for a whole id in the middle": (
         grant(scope=f"'{SUB}/resourceGroups/{{id}}'"),
         "7:16",
@@ -145,6 +212,16 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "an empty glob": (rule(match="{type: A.B/c, name: ['']}"), "5:33", "can never match"),
     "a glob with a slash": (rule(match="{type: A.B/c, name: [a/*]}"), "5:33", "no name holds '/'"),
     "a glob of no character": (rule(match="{type: A.B/c, name: ['[z-a]']}"), "5:33", "brackets"),
+    "a location that holds a sign": (
+        rule(match="{type: A.B/c, location: west_europe}"),
+        "5:36",
+        "letters and digits only",
+    ),
+    "an empty location": (rule(match="{type: A.B/c, location: [' ']}"), "5:37", "can never match"),
+    "an empty kind": (rule(match="{type: A.B/c, kind: ['']}"), "5:33", "can never match"),
+    "half a rollout": (rule(rollout="0.5"), "7:14", "a whole number, not 0.5"),
+    "a rollout in percent": (rule(rollout="10%"), "7:14", "a whole number, not '10%'"),
+    "a rollout of more than all": (rule(rollout="101"), "7:14", "must be at most 100"),
     "one tag twice": (
         rule(match="{type: A.B/c, tags: {Env: a, env: b}}"),
         "5:32",
@@ -173,6 +250,12 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         "rule 'r' is already defined in",
     ),
     # Guardrails.
+    "an entry of a map that nothing allows": (
+        rule(mode="repair", system="{grants: [{role: Reader, scope: '{maps.vault[tags.a]}'}]}")
+        + MAPS.replace("}", f", prod: {SUB}/resourceGroups/rg-x}}"),
+        "6:23",
+        f"does not allow 'Reader' at '{SUB}/resourceGroups/rg-x'",
+    ),
     "a grant that nothing allows": (
         grant("Storage Blob Data Reader") + "    mode: repair\n",
         "6:9",
@@ -273,17 +356,26 @@ def test_guardrails_are_checked_like_policy(
 
 WORDS = [
     *("version", "rules", "identities", "name", "within", "match", "type", "attach", "system"),
+    *("maps", "location", "kind", "rollout", "{maps.m[location]}", "{maps.m[tags.a]}", "m", "a"),
     *("grants", "role", "scope", "mode", "repair", "tags", "1", "host", "Reader", "{id}", SUB),
     *(": ", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ",", "'", '"', "&a ", "*a", "!", "|"),
     *("? ", "<<", "---\n", "%", "#", "\t", "~", "\ufeff", "\x85", "\u2028", "\x00", "😀"),
 ]
+FULL = (
+    rule(
+        rollout="10",
+        match="{type: A.B/c, location: west*, kind: app, tags: {a: b}}",
+        system="{grants: [{role: Reader, scope: '{maps.vault[tags.env]}/x/y'}]}",
+    )
+    + MAPS
+)
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map("".join))
 
 
 @st.composite
 def changed(draw: st.DrawFn) -> str:
     """Return a good file in which one piece is replaced."""
-    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule()]))
+    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule(), FULL]))
     start = draw(st.integers(0, len(text)))
     return text[:start] + draw(TEXTS) + text[start + draw(st.integers(0, 30)) :]
 

@@ -1,31 +1,24 @@
 """The policy language: what may be written in `policies/*.yaml` and in `guardrails.yaml`.
 
 `reconciler.policy.load` makes these values out of files; `reconciler.policy.desired` and the plan
-read them. YAML spells keys in camelCase, Python in snake_case. What a single text must be is in
-`texts`.
+read them. What a policy file may hold is in `rules`, what the guardrails may in `guardrails`, what
+a single text must be in `texts`; `scopes` fills in placeholders, `matching` tells which rules speak
+of a resource.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from functools import cached_property
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import TypeAdapter
 
-from reconciler.ids import ResourceId, fold
-from reconciler.model import Mode
-from reconciler.policy.language import texts
-from reconciler.policy.language.texts import fill
+from reconciler.ids import ResourceId
+from reconciler.policy.language.guardrails import GuardrailGrant, Guardrails, MaxRemovals
+from reconciler.policy.language.matching import Matcher
+from reconciler.policy.language.rules import Grant, Identity, Match, PolicyFile, Rule, System
+from reconciler.policy.language.texts import Map, Names
 
 __all__ = [
     "GUARDRAILS_FILE",
@@ -34,138 +27,24 @@ __all__ = [
     "Guardrails",
     "Identity",
     "Match",
+    "Matcher",
     "MaxRemovals",
+    "Names",
     "Policy",
     "PolicyFile",
     "Rule",
     "System",
     "digest",
-    "fill",
+    "map_ids",
 ]
 
 GUARDRAILS_FILE = "guardrails.yaml"
 
-
-class _Entry(BaseModel):
-    """What all parts of the language share."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        arbitrary_types_allowed=True,
-    )
+map_ids = TypeAdapter[Mapping[str, ResourceId]](Map).validate_python
+"""Check one map of a policy file; raises pydantic's `ValidationError`."""
 
 
-class Grant(_Entry):
-    """A wanted right: a role at a scope, which may hold placeholders."""
-
-    role: texts.Role
-    scope: texts.Scope
-    condition: texts.Condition | None = None
-
-
-def _one_condition(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
-    first: dict[tuple[str, str], Grant] = {}
-    for grant in grants:
-        same = first.setdefault((grant.role.guid, fold(grant.scope)), grant)
-        if same.condition != grant.condition:
-            raise ValueError(
-                f"'{grant.role.name}' at '{grant.scope}' is granted with two conditions; "
-                "Azure keeps one assignment of a role, so choose one"
-            )
-    return grants
-
-
-_Grants = Annotated[tuple[Grant, ...], AfterValidator(_one_condition)]
-
-
-class Identity(_Entry):
-    """A user-assigned identity and the rights that it shall hold."""
-
-    id: texts.IdentityId
-    mode: Mode = Mode.AUDIT
-    grants: _Grants = ()
-
-
-class Match(_Entry):
-    """Which of the resources within a rule's scopes it is about; all that is given must hold."""
-
-    type: Annotated[tuple[texts.Type, ...], texts.OneOrMany, texts.Some]
-    resource_group: Annotated[tuple[texts.Glob, ...], texts.OneOrMany] = ()
-    name: Annotated[tuple[texts.Glob, ...], texts.OneOrMany] = ()
-    tags: texts.Tags = Field(default_factory=dict)
-
-
-class System(_Entry):
-    """The system-assigned identity: present means switched on, with these rights."""
-
-    grants: _Grants = ()
-
-
-class Rule(_Entry):
-    """Which resources carry which identities; a system-assigned one with which rights."""
-
-    name: texts.Name
-    mode: Mode = Mode.AUDIT
-    within: Annotated[tuple[texts.Within, ...], texts.Some]
-    match: Match
-    attach: tuple[texts.Attached, ...] = ()
-    allow_default_change: StrictBool = False
-    system: System | None = None
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> Self:
-        if not self.attach and self.system is None:
-            raise ValueError(f"rule '{self.name}' asks for nothing: add 'attach' or 'system'")
-        return self
-
-
-class PolicyFile(_Entry):
-    """One file of policy."""
-
-    version: texts.Version
-    identities: Mapping[texts.Name, Identity] = Field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
-
-
-class GuardrailGrant(_Entry):
-    """Roles that may be granted at or below a scope; privileged ones only where it says so."""
-
-    scope: texts.Id
-    roles: Annotated[tuple[texts.Role, ...], texts.Some]
-    privileged: StrictBool = False
-
-    def allows(self, guid: str, scope: ResourceId) -> bool:
-        """Tell whether this entry lets that role be granted at that scope."""
-        return self.scope.contains(scope) and any(
-            role.guid == guid and (self.privileged or not role.privileged) for role in self.roles
-        )
-
-
-class MaxRemovals(_Entry):
-    """How many unwanted rights one sweep may remove: the larger of both."""
-
-    count: Annotated[StrictInt, Field(ge=0)] = 10
-    percent: Annotated[StrictInt, Field(ge=0, le=100)] = 10
-
-
-class Guardrails(_Entry):
-    """The ceiling over policy; without grants nothing may be granted."""
-
-    version: texts.Version
-    grants: tuple[GuardrailGrant, ...] = ()
-    identities: tuple[texts.Id, ...] = ()
-    protected: tuple[texts.IdentityId, ...] = ()
-    max_removals: MaxRemovals = MaxRemovals()
-
-    def allows(self, guid: str, scope: ResourceId) -> bool:
-        """Tell whether that role (GUID, lower case) may be granted at that scope."""
-        return any(grant.allows(guid, scope) for grant in self.grants)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """All policy files, loaded and checked as one; rules are sorted by name.
 
@@ -178,17 +57,23 @@ class Policy:
     guardrails: Guardrails
     digest: str
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
+    maps: Mapping[str, Mapping[str, ResourceId]] = field(
+        default_factory=dict[str, Mapping[str, ResourceId]]
+    )
+
+    @cached_property
+    def matcher(self) -> Matcher:
+        """Tells which of the rules speak of a resource."""
+        return Matcher(self.rules)
 
 
-def digest(
-    identities: Mapping[str, Identity], rules: tuple[Rule, ...], guardrails: Guardrails
-) -> str:
-    """Return the SHA-256 (hex) of what policy means, whatever its layout, order and casing."""
-    meaning = {
-        "identities": {name: entry.model_dump(mode="json") for name, entry in identities.items()},
-        "rules": [rule.model_dump(mode="json") for rule in rules],
-        "guardrails": guardrails.model_dump(mode="json"),
-    }
+def digest(file: PolicyFile, guardrails: Guardrails) -> str:
+    """Return the SHA-256 (hex) of what policy means, whatever its layout, order and casing.
+
+    `file` is all of policy as if it had been written in one file.
+    """
+    parts = {"policy": file, "guardrails": guardrails}
+    meaning = {name: part.model_dump(mode="json") for name, part in parts.items()}
     text = json.dumps(_as_sets(meaning), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

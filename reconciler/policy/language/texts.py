@@ -7,7 +7,8 @@ The models of `reconciler.policy.language` are put together from these types. A 
 import fnmatch
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -22,42 +23,36 @@ from reconciler import roles
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import USER_ASSIGNED_IDENTITY
+from reconciler.policy.language import templates
+from reconciler.policy.language.templates import MapEntry, Place
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
+UNKNOWN_MAP = "unknown_map"
 UNKNOWN_PLACEHOLDER = "unknown_placeholder"
 """Kinds of mistake for which `load` looks for what was probably meant."""
 
 _SAMPLE = "/subscriptions/00000000-0000-0000-0000-000000000000"
-PLACEHOLDERS: Mapping[str, str] = {
-    "id": f"{_SAMPLE}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm",
-    "resourceGroup": f"{_SAMPLE}/resourceGroups/rg",
-    "subscription": _SAMPLE,
-    "location": "westeurope",
-}
-"""What a grant's scope may hold in braces, each with a sample of what it stands for."""
+_SAMPLES = tuple(
+    Place(ResourceId.parse(f"{_SAMPLE}{path}"), "westeurope")
+    for path in ("/resourceGroups/rg/providers/A.B/c/d", "/resourceGroups/rg", "")
+)
+"""Places for which a template is tried out: a resource, and what a map may name besides."""
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TYPE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+")
 _LONGEST_NAME = 260
 _NEVER_IN_NAMES = re.compile(r"[/\\%#<>\"'\x00-\x1f\x7f]")
+_LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
 
 
-def fill(template: str, values: Mapping[str, str]) -> ResourceId:
-    """Put values in for a scope's placeholders, or raise `ResourceIdError`, also for a missing one.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The identities and maps that a policy defines; none where a file could not be read."""
 
-    `{id}`, `{resourceGroup}` and `{subscription}` stand for whole ids, `{location}` for a word.
-    """
-
-    def value(found: re.Match[str]) -> str:
-        name = found.group(1)
-        if not values.get(name):
-            raise ResourceIdError(f"{template!r}: nothing is known for '{{{name}}}'")
-        return values[name]
-
-    return ResourceId.parse(_PLACEHOLDER.sub(value, template))
+    identities: frozenset[str] | None = None
+    maps: frozenset[str] | None = None
 
 
 def _id(value: object) -> ResourceId:
@@ -116,19 +111,64 @@ def _role_by_definition(definition: ResourceId) -> roles.Role:
     return roles.table().lookup(guid) or roles.Role(str(definition), guid, privileged=True)
 
 
-def _scope_template(text: str) -> str:
-    for name in _PLACEHOLDER.findall(text):
-        if name not in PLACEHOLDERS:
-            raise PydanticCustomError(
-                UNKNOWN_PLACEHOLDER, "unknown placeholder '{{{name}}}'", {"name": name}
-            )
-    if "{" in (bare := _PLACEHOLDER.sub("", text)) or "}" in bare:
+def _scope_template(text: str, info: ValidationInfo) -> str:
+    for name in templates.names(text):
+        if entry := MapEntry.parse(name):
+            _check_map(entry, info)
+        elif name not in templates.PLACEHOLDERS:
+            _unknown_placeholder(name, templates.PLACEHOLDERS)
+    if templates.has_lone_brace(text):
         raise ValueError(f"'{text}' has a brace without its partner")
-    for found in _PLACEHOLDER.finditer(text):
-        alone = found.start() == 0 and text[found.end() :][:1] in {"", "/"}
-        if found.group(1) != "location" and not alone:
-            raise ValueError(f"'{found.group()}' stands for a whole id: it may only begin a scope")
-    fill(text, PLACEHOLDERS)
+    if found := templates.runs_on(text):
+        raise ValueError(f"'{found}' stands for a whole id: it may only begin a scope")
+    _check_outcome(text)
+    return text
+
+
+def _unknown_placeholder(name: str, known: tuple[str, ...]) -> NoReturn:
+    if name.startswith("tags."):
+        raise ValueError(
+            f"'{{{name}}}' would let whoever tags a resource choose the scope; "
+            f"pick from a reviewed map: {{maps.<map>[{name}]}}"
+        )
+    if name.startswith("maps"):
+        raise ValueError(
+            f"'{{{name}}}' does not pick from a map: write {{maps.<map>[location]}} "
+            "or {maps.<map>[tags.<tag>]}"
+        )
+    context = {"name": name, "shown": f"{{{name}}}", "known": known}
+    raise PydanticCustomError(UNKNOWN_PLACEHOLDER, "unknown placeholder '{shown}'", context)
+
+
+def _check_map(entry: MapEntry, info: ValidationInfo) -> None:
+    known = info.context.maps if isinstance(info.context, Names) else None
+    if known is not None and entry.map not in known:
+        raise PydanticCustomError(UNKNOWN_MAP, "unknown map '{name}'", {"name": entry.map})
+
+
+def _check_outcome(template: str) -> None:
+    """Try a template out: it must come to an id, whichever kind of id a map may hold."""
+    entries = [entry for name in templates.names(template) if (entry := MapEntry.parse(name))]
+    samples = _SAMPLES if entries else _SAMPLES[:1]
+    for number, sample in enumerate(samples, start=1):
+        tags = {entry.tag: "key" for entry in entries if entry.tag}
+        maps = {entry.map: {"key": sample.id, sample.location: sample.id} for entry in entries}
+        try:
+            templates.fill(template, replace(_SAMPLES[0], tags=tags), maps)
+        except ResourceIdError:
+            if number == len(samples):
+                raise
+        else:
+            return
+
+
+def _own_scope(text: str) -> str:
+    tags = [name for name in templates.names(text) if (entry := MapEntry.parse(name)) and entry.tag]
+    if tags:
+        raise ValueError(
+            f"'{{{tags[0]}}}': placeholders in an identity's grants mean the identity itself, "
+            "and its tags are not read; pick by location, or name an identity for each"
+        )
     return text
 
 
@@ -142,7 +182,8 @@ def _name(text: str) -> str:
 
 
 def _known_identity(name: str, info: ValidationInfo) -> str:
-    if info.context is not None and name not in info.context:
+    known = info.context.identities if isinstance(info.context, Names) else None
+    if known is not None and name not in known:
         raise PydanticCustomError(UNKNOWN_IDENTITY, "unknown identity '{name}'", {"name": name})
     return name
 
@@ -164,6 +205,21 @@ def _glob(text: str) -> str:
     if "(?!)" in fnmatch.translate(text):
         raise ValueError(f"'{text}' can never match: its brackets allow no character")
     return text
+
+
+def _location(text: str) -> str:
+    glob = _glob(fold(text).replace(" ", ""))
+    if not _LOCATION_GLOB.fullmatch(glob):
+        raise ValueError(f"'{text}' can never match: a location holds letters and digits only")
+    return glob
+
+
+def _map(entries: Mapping[str, ResourceId]) -> Mapping[str, ResourceId]:
+    if not entries:
+        raise ValueError("the map is empty; name at least one key")
+    if not all(key.strip() for key in entries):
+        raise ValueError("a key without a name can never be picked")
+    return entries
 
 
 def _condition(text: str) -> str:
@@ -210,11 +266,14 @@ Role = Annotated[
 ]
 _CaseBlind = PlainSerializer(fold, return_type=str)
 Scope = Annotated[str, AfterValidator(_scope_template), _CaseBlind]
+OwnScope = Annotated[Scope, AfterValidator(_own_scope)]
 Name = Annotated[str, AfterValidator(_name)]
 Attached = Annotated[str, AfterValidator(_known_identity)]
 Condition = Annotated[str, AfterValidator(_condition)]
 Type = Annotated[str, AfterValidator(_type_name), _CaseBlind]
 Glob = Annotated[str, AfterValidator(_glob), _CaseBlind]
+Location = Annotated[str, AfterValidator(_location)]
+Map = Annotated[Mapping[str, Id], AfterValidator(_map)]
 Tags = Annotated[
     Mapping[str, str],
     AfterValidator(_tags),

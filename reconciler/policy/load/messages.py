@@ -42,9 +42,9 @@ def report(
     document: Document,
     model: type[BaseModel],
     error: ValidationError,
-    identities: Collection[str],
+    names: language.Names,
 ) -> None:
-    """Add to the document's problems what pydantic found; `identities` are the names in policy."""
+    """Add to the document's problems what pydantic found; `names` are what policy defines."""
     found = [
         (_position(document, detail), detail)
         for detail in error.errors(include_url=False)
@@ -56,7 +56,7 @@ def report(
     meant = {_meant(model, detail["loc"]) for _, detail in shown if detail["type"] == _UNKNOWN_KEY}
     for position, detail in shown:
         if detail["type"] != "missing" or detail["loc"] not in meant:
-            document.report(position, _message(model, detail, identities))
+            document.report(position, _message(model, detail, names))
     if rest:
         document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
 
@@ -85,7 +85,7 @@ def _position(document: Document, detail: ErrorDetails) -> Position:
     return document.position(path)
 
 
-def _message(model: type[BaseModel], detail: ErrorDetails, identities: Collection[str]) -> str:
+def _message(model: type[BaseModel], detail: ErrorDetails, names: language.Names) -> str:
     path, value, kind = detail["loc"], detail["input"], detail["type"]
     match kind:
         case "extra_forbidden":
@@ -100,11 +100,16 @@ def _message(model: type[BaseModel], detail: ErrorDetails, identities: Collectio
             meant = f"did you mean '{near}'?" if near else "write a built-in role's name or GUID"
             message = f"{detail['msg']}; {meant}"
         case texts.UNKNOWN_IDENTITY:
-            near = _did_you_mean(value, identities) or "; define it under 'identities'"
+            near = _did_you_mean(value, names.identities or ()) or "; define it under 'identities'"
             message = detail["msg"] + near
+        case texts.UNKNOWN_MAP:
+            near = _did_you_mean(detail["ctx"]["name"], names.maps or ())
+            message = detail["msg"] + (near or "; define it under 'maps'")
         case texts.UNKNOWN_PLACEHOLDER:
-            known = ", ".join(f"{{{name}}}" for name in texts.PLACEHOLDERS)
-            message = f"{detail['msg']}; there are {known}"
+            known = detail["ctx"]["known"]
+            near = _did_you_mean(detail["ctx"]["name"], known)
+            listed = ", ".join(f"{{{name}}}" for name in known)
+            message = detail["msg"] + (near or f"; there are {listed}")
         case _:
             message = f"{_subject(path)} {_must_be(kind, value, detail)}"
     return message

@@ -1,0 +1,258 @@
+"""What may be written in a policy file: identities, maps, rules.
+
+YAML spells keys in camelCase, Python in snake_case.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
+
+from reconciler.ids import fold
+from reconciler.model import Mode
+from reconciler.policy.language import texts
+from reconciler.policy.language.entry import Entry
+
+_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
+_IDENTITY = (
+    f"{_SUBSCRIPTION}/resourceGroups/rg-id"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+)
+_VAULT = f"{_SUBSCRIPTION}/resourceGroups/rg-data/providers/Microsoft.KeyVault/vaults"
+
+_Globs = Annotated[tuple[texts.Glob, ...], texts.OneOrMany]
+
+
+class Grant(Entry):
+    """A wanted right: a role at a scope, which may hold placeholders."""
+
+    role: texts.Role = Field(
+        title="Role",
+        description="A built-in role by its name or GUID; a custom role by its full definition id.",
+        examples=["Key Vault Secrets User", "acdd72a7-3385-48ef-bd42-f606fba81ae7"],
+    )
+    scope: texts.Scope = Field(
+        title="Scope",
+        description=(
+            "Where the role applies. {id}, {resourceGroup} and {subscription} stand for the id of "
+            "what receives the right and of where it lies, {location} for its location; "
+            "{maps.<map>[location]} and {maps.<map>[tags.<tag>]} for an entry of a map. Without "
+            "such an entry nothing is granted."
+        ),
+        examples=["{resourceGroup}", f"{_VAULT}/kv-app", "{maps.vault[tags.env]}"],
+    )
+    condition: texts.Condition | None = Field(
+        default=None,
+        title="Condition",
+        description="An ABAC condition, version 2.0, that narrows the right further.",
+        examples=["@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'images'"],
+    )
+
+
+class OwnGrant(Grant):
+    """A right of a user-assigned identity, whose placeholders mean the identity's own place."""
+
+    scope: texts.OwnScope = Field(
+        title="Scope",
+        description=(
+            "Where the role applies. {id}, {resourceGroup}, {subscription} and {location} mean the "
+            "identity's own; {maps.<map>[location]} is an entry of a map. Without such an entry "
+            "nothing is granted."
+        ),
+        examples=["{resourceGroup}", f"{_VAULT}/kv-app", "{maps.images[location]}"],
+    )
+
+
+def _one_condition[T: Grant](grants: tuple[T, ...]) -> tuple[T, ...]:
+    first: dict[tuple[str, str], T] = {}
+    for grant in grants:
+        same = first.setdefault((grant.role.guid, fold(grant.scope)), grant)
+        if same.condition != grant.condition:
+            raise ValueError(
+                f"'{grant.role.name}' at '{grant.scope}' is granted with two conditions; "
+                "Azure keeps one assignment of a role, so choose one"
+            )
+    return grants
+
+
+_Grants = Annotated[tuple[Grant, ...], AfterValidator(_one_condition)]
+_OwnGrants = Annotated[tuple[OwnGrant, ...], AfterValidator(_one_condition)]
+
+
+class Identity(Entry):
+    """A user-assigned identity and the rights that it shall hold."""
+
+    id: texts.IdentityId = Field(
+        title="Id",
+        description="The ARM id of the user-assigned identity.",
+        examples=[f"{_IDENTITY}/app"],
+    )
+    mode: Mode = Field(
+        default=Mode.AUDIT,
+        title="Mode",
+        description="Whether a difference in its grants is only told (audit) or mended (repair).",
+        examples=["repair"],
+    )
+    grants: _OwnGrants = Field(
+        default=(),
+        title="Grants",
+        description=(
+            "The rights that the identity shall hold. Placeholders mean its own place and location."
+        ),
+        examples=[[{"role": "Storage Blob Data Reader", "scope": "{resourceGroup}"}]],
+    )
+
+
+class Match(Entry):
+    """Which of the resources within a rule's scopes it is about; all that is given must hold."""
+
+    type: Annotated[tuple[texts.Type, ...], texts.OneOrMany, texts.Some] = Field(
+        title="Type",
+        description="Full resource types, without globs; one of them must be the resource's.",
+        examples=["Microsoft.Compute/virtualMachines"],
+    )
+    resource_group: _Globs = Field(
+        default=(),
+        title="Resource group",
+        description="Globs, one of which the group's name must fit, whatever the case.",
+        examples=[["rg-avd-*"]],
+    )
+    name: _Globs = Field(
+        default=(),
+        title="Name",
+        description="Globs, one of which the resource's name must fit, whatever the case.",
+        examples=[["sh-*"]],
+    )
+    location: Annotated[tuple[texts.Location, ...], texts.OneOrMany] = Field(
+        default=(),
+        title="Location",
+        description="Globs, one of which the resource's location must fit.",
+        examples=[["westeurope", "north*"]],
+    )
+    kind: _Globs = Field(
+        default=(),
+        title="Kind",
+        description="Globs, one of which the resource's kind must fit, whatever the case.",
+        examples=[["functionapp*"]],
+    )
+    tags: texts.Tags = Field(
+        default_factory=dict,
+        title="Tags",
+        description=(
+            "For each tag a glob that its value must fit, in this case; '*' takes any value. The "
+            "case of a tag's name does not matter."
+        ),
+        examples=[{"workload": "avd", "env": "*"}],
+    )
+
+
+class System(Entry):
+    """The system-assigned identity: present means switched on, with these rights."""
+
+    grants: _Grants = Field(
+        default=(),
+        title="Grants",
+        description="The rights that the resource's system-assigned identity shall hold.",
+        examples=[[{"role": "Reader", "scope": "{resourceGroup}"}]],
+    )
+
+
+class Rule(Entry):
+    """Which resources carry which identities; a system-assigned one with which rights."""
+
+    name: texts.Name = Field(
+        title="Name", description="A name of its own among all rules.", examples=["session-hosts"]
+    )
+    mode: Mode = Field(
+        default=Mode.AUDIT,
+        title="Mode",
+        description="Whether a difference is only told (audit) or mended (repair).",
+        examples=["repair"],
+    )
+    rollout: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        default=100,
+        title="Rollout",
+        description=(
+            "The percentage of the matches that the mode is for; the others are audited. Which "
+            "ones is decided by their ids, so a resource stays in when the percentage grows."
+        ),
+        examples=[10],
+    )
+    within: Annotated[tuple[texts.Within, ...], texts.Some] = Field(
+        title="Within",
+        description=(
+            "Subscriptions, resource groups or resources, exactly and without globs, outside of "
+            "which the rule has no say. Whoever may write there may fit the match."
+        ),
+        examples=[[f"{_SUBSCRIPTION}/resourceGroups/rg-avd"]],
+    )
+    match: Match = Field(
+        title="Match",
+        description="Which of the resources within the scopes the rule is about.",
+        examples=[{"type": "Microsoft.Compute/virtualMachines", "name": ["sh-*"]}],
+    )
+    attach: tuple[texts.Attached, ...] = Field(
+        default=(),
+        title="Attach",
+        description="Names of identities that every match must carry.",
+        examples=[["avd-host"]],
+    )
+    allow_default_change: StrictBool = Field(
+        default=False,
+        title="Allow default change",
+        description=(
+            "Whether the identity may change that the metadata service picks for callers who name "
+            "none."
+        ),
+        examples=[True],
+    )
+    system: System | None = Field(
+        default=None,
+        title="System",
+        description="If present, the system-assigned identity is switched on, with these rights.",
+        examples=[{"grants": [{"role": "Reader", "scope": "{resourceGroup}"}]}],
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.attach and self.system is None:
+            raise ValueError(f"rule '{self.name}' asks for nothing: add 'attach' or 'system'")
+        return self
+
+
+class PolicyFile(Entry):
+    """One file of policy."""
+
+    version: texts.Version = Field(
+        title="Version", description="The version of the policy language.", examples=[1]
+    )
+    identities: Mapping[texts.Name, Identity] = Field(
+        default_factory=dict,
+        title="Identities",
+        description="User-assigned identities under the names by which rules attach them.",
+        examples=[{"avd-host": {"id": f"{_IDENTITY}/avd-host"}}],
+    )
+    maps: Mapping[texts.Name, texts.Map] = Field(
+        default_factory=dict,
+        title="Maps",
+        description=(
+            "Reviewed ids by key. A resource's location or tag picks a key in a grant's scope, and "
+            "can never be a part of it."
+        ),
+        examples=[{"vault": {"dev": f"{_VAULT}/kv-dev", "prod": f"{_VAULT}/kv-prod"}}],
+    )
+    rules: tuple[Rule, ...] = Field(
+        default=(),
+        title="Rules",
+        description="Which resources carry which identities and rights.",
+        examples=[
+            [
+                {
+                    "name": "session-hosts",
+                    "within": [_SUBSCRIPTION],
+                    "match": {"type": "Microsoft.Compute/virtualMachines"},
+                    "attach": ["avd-host"],
+                }
+            ]
+        ],
+    )

@@ -1,0 +1,110 @@
+"""Placeholders: what may stand in braces, and what comes of it for one resource or identity.
+
+Nothing that a person may choose freely, such as a name or a tag's value, ever becomes part of an
+id: a tag only picks a key of a reviewed map.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler.errors import ResourceIdError
+from reconciler.ids import ResourceId, fold
+
+PLACEHOLDERS: Final = ("id", "resourceGroup", "subscription", "location")
+"""What a grant's scope may hold in braces, besides entries of maps."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_MAP_ENTRY = re.compile(r"maps\.(?P<map>[^\[\]]+)\[(?:location|tags\.(?P<tag>[^\[\]]+))\]")
+_NOT_IN_LOCATIONS = re.compile(r"[^a-z0-9]")
+
+type Maps = Mapping[str, Mapping[str, ResourceId]]
+
+
+def location_name(text: str) -> str:
+    """Return a location as Azure names it: "West Europe" and westeurope are the same."""
+    return _NOT_IN_LOCATIONS.sub("", fold(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What placeholders speak of: a resource or identity, with what is known of it so far."""
+
+    id: ResourceId
+    location: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def value(self, name: str) -> str:
+        """Return what `{name}` stands for; empty where nothing is known."""
+        match name:
+            case "id":
+                return str(self.id)
+            case "resourceGroup":
+                return str(self.id.group_id or "")
+            case "subscription":
+                return str(self.id.subscription_id or "")
+            case _:
+                return location_name(self.location)
+
+    def tag(self, name: str) -> str | None:
+        """Return a tag's value; the case of its name does not matter in Azure."""
+        return next((self.tags[one] for one in self.tags if fold(one) == fold(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class MapEntry:
+    """`maps.<map>[location]` or, with a tag, `maps.<map>[tags.<tag>]`."""
+
+    map: str
+    tag: str | None
+
+    @classmethod
+    def parse(cls, name: str) -> "MapEntry | None":
+        """Read what stands in braces; none where it is no entry of a map."""
+        found = _MAP_ENTRY.fullmatch(name)
+        return cls(found["map"], found["tag"]) if found else None
+
+    def pick(self, place: Place, maps: Maps) -> ResourceId:
+        """Return the entry that the place picks; raises `ResourceIdError` where there is none."""
+        key = place.tag(self.tag) if self.tag else location_name(place.location)
+        if not key:
+            wanted = f"tag '{self.tag}'" if self.tag else "location"
+            raise ResourceIdError(f"it picks from maps.{self.map}, but no {wanted} is known")
+        for known, value in maps.get(self.map, {}).items():
+            if key == (known if self.tag else location_name(known)):
+                return value
+        raise ResourceIdError(f"maps.{self.map} has no key '{key}'")
+
+
+def names(template: str) -> list[str]:
+    """Return what stands in braces, in order."""
+    return _PLACEHOLDER.findall(template)
+
+
+def has_lone_brace(template: str) -> bool:
+    """Tell whether a brace opens or closes nothing."""
+    return bool(re.search(r"[{}]", _PLACEHOLDER.sub("", template)))
+
+
+def runs_on(template: str) -> str | None:
+    """Return a placeholder for a whole id that does not begin the template as one, or none."""
+    for found in _PLACEHOLDER.finditer(template):
+        alone = found.start() == 0 and template[found.end() :][:1] in {"", "/"}
+        if found.group(1) != "location" and not alone:
+            return found.group()
+    return None
+
+
+def fill(template: str, place: Place, maps: Maps) -> ResourceId:
+    """Put values in for placeholders, or raise `ResourceIdError`, also for a missing one."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found.group(1)
+        entry = MapEntry.parse(name)
+        known = str(entry.pick(place, maps)) if entry else place.value(name)
+        if not known:
+            raise ResourceIdError(f"nothing is known for '{{{name}}}'")
+        return known
+
+    return ResourceId.parse(_PLACEHOLDER.sub(value, template))
