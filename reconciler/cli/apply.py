@@ -55,7 +55,8 @@ def apply(
         todo = [finding for finding in before if _may_change(finding)]
         if todo:
             if not yes:
-                typer.confirm("Carry this out?", abort=True, err=True)
+                what = report.todo([finding.plan for finding in todo])
+                typer.confirm(f"{what}?", abort=True, err=True)
             work.do([subjects.request(finding.plan.id) for finding in _rights_first(todo)])
         after = subjects.findings() if todo else before
         _conclude(app, before, after, work, output)
@@ -88,7 +89,7 @@ def _check(findings: Sequence[Finding], expect: str) -> None:
 def _may_change(finding: Finding) -> bool:
     """Tell whether a look may write: a lasting hold alone stays as it is."""
     plan = finding.plan
-    return bool(plan.changes) or any(held.hold.passing for held in plan.withheld)
+    return bool(plan.changes or plan.waiting)
 
 
 def _rights_first(findings: Sequence[Finding]) -> list[Finding]:
@@ -113,8 +114,8 @@ def _conclude(
         )
     elif after is not before:
         left = [finding for finding in after if not finding.plan.compliant]
-        terminal.answer(["", *report.subject_lines(left)])
-        terminal.answer([f"now: {report.summary(finding.plan for finding in after)}"])
+        terminal.answer(["", *report.subject_lines(left, app.policy)])
+        terminal.answer([f"now: {report.summary([finding.plan for finding in after])}"])
 
 
 def _tell_of_others(work: Work, findings: Sequence[Finding]) -> None:

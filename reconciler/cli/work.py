@@ -62,7 +62,7 @@ class Work:
             if outcome.status not in _PASSING and self._outcomes.get(key) != outcome:
                 self._outcomes[key] = outcome
                 if self.told_at_once:
-                    terminal.answer([report.outcome_line(outcome)])
+                    terminal.answer([report.outcome_line(outcome, subject)])
 
 
 def _wait(due: float, why: str) -> None:
@@ -88,4 +88,4 @@ def _why(result: Result) -> str:
 def _holds(result: Result) -> list[str]:
     """Return the passing holds of the last look."""
     withheld = result.plans[-1].withheld if result.plans else ()
-    return [report.withheld_because(held) for held in withheld if held.hold.passing]
+    return [f"goes on once {report.once(held)}" for held in withheld if held.hold.passing]

@@ -48,7 +48,7 @@ def _subject(finding: Finding) -> Json:
         "exists": finding.observed.subject is not None,
         "fingerprint": plan.fingerprint,
         "changes": [_change(change) for change in plan.changes],
-        "withheld": [_withheld(held) for held in plan.withheld],
+        "withheld": [_withheld(held, finding) for held in plan.withheld],
         "wantedBy": sorted(finding.wanted_by),
     }
 
@@ -59,9 +59,10 @@ def _change(change: Change) -> Json:
     return {**content, "roleName": role_name(role)} if role else dict(content)
 
 
-def _withheld(held: Withheld) -> Json:
+def _withheld(held: Withheld, finding: Finding) -> Json:
     return {
         "change": _change(held.change),
+        "askedBy": sorted(finding.asked_by(held.change)),
         "hold": held.hold.name,
         "because": str(held.hold),
         "detail": held.detail,

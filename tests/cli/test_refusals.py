@@ -110,7 +110,7 @@ def test_an_interrupt_in_the_wait_is_130(cloud: Desk) -> None:
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
 
-    assert "the resource is still being built" in waiting
+    assert "once the resource is built" in waiting
     assert process.returncode == 130
     # Interrupted in the middle of a line, rich may write that line again.
     assert told.splitlines()[-1] == "interrupted; what was done so far stays"

@@ -1,0 +1,155 @@
+"""The words for one change, one hold and one outcome; `reconciler.report` puts lines together."""
+
+import math
+from typing import assert_never
+
+from reconciler import roles
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Hold,
+    Outcome,
+    Plan,
+    Reason,
+    UpdateAssignment,
+    Withheld,
+)
+from reconciler.ids import ResourceId
+from reconciler.model import Grant
+
+type Details = list[tuple[str, str]]
+
+VERBS = ("attach", "detach", "reattach", "grant", "update", "remove")
+"""All that is done to a subject, as summaries count it."""
+
+SIGNS = {"attach": "+", "detach": "-", "reattach": "~", "grant": "+", "update": "~", "remove": "-"}
+
+_ONCE = {
+    Hold.SETTLING: "the resource is built",
+    Hold.BUSY: "nobody else changes the resource",
+    Hold.UNCONFIRMED: "it is certain that the machine is gone",
+}
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def role_name(guid: str) -> str:
+    """Return a built-in role's name, and the GUID of any other."""
+    role = roles.table().lookup(guid)
+    return role.name if role else f"role {guid}"
+
+
+def verb(change: Change) -> str:
+    """Return what is done, as one of `VERBS`."""
+    match change:
+        case AttachIdentity():
+            return "attach"
+        case DetachIdentity(reason=Reason.IDENTITY_RECREATED):
+            return "reattach"
+        case DetachIdentity():
+            return "detach"
+        case CreateAssignment():
+            return "grant"
+        case UpdateAssignment():
+            return "update"
+        case DeleteAssignment():
+            return "remove"
+        case _:
+            assert_never(change)
+
+
+def headline(change: Change) -> str:
+    """Return what a plan does; a healed identity comes back in the same run."""
+    if isinstance(change, DetachIdentity) and verb(change) == "reattach":
+        return f"detach and attach again identity {change.identity.name}"
+    return _done(change)
+
+
+def _done(change: Change) -> str:
+    match change:
+        case AttachIdentity(_, None):
+            return "switch on the system-assigned identity"
+        case AttachIdentity(_, identity) | DetachIdentity(_, identity):
+            doing = "attach" if isinstance(change, AttachIdentity) else "detach"
+            return f"{doing} identity {identity.name if identity else ''}"
+        case CreateAssignment(grant) | UpdateAssignment(_, grant):
+            return f"{verb(change)} {role_name(grant.role)}"
+        case DeleteAssignment(assignment):
+            return f"remove {role_name(assignment.role)}"
+        case _:
+            assert_never(change)
+
+
+def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
+    """Return what became of one change, in one line; the plan above it has the whole ids."""
+    parts = [outcome.detail] if outcome.detail else []
+    if outcome.change:
+        parts.insert(0, f"{_done(outcome.change)} {_where(outcome.change, subject)}")
+    return ": ".join([str(outcome.status), *parts])
+
+
+def _where(change: Change, subject: ResourceId) -> str:
+    match change:
+        case AttachIdentity(resource, None):
+            return f"of {resource.name}"
+        case AttachIdentity(resource):
+            return f"to {resource.name}"
+        case DetachIdentity(resource):
+            return f"from {resource.name}"
+        case CreateAssignment(grant) | UpdateAssignment(_, grant):
+            return f"at {_short(grant.scope)} to {subject.name}"
+        case DeleteAssignment(assignment):
+            return f"at {_short(assignment.scope)} from {assignment.principal}"
+        case _:
+            assert_never(change)
+
+
+def _short(scope: ResourceId) -> str:
+    return scope.name or str(scope)
+
+
+def details(change: Change) -> Details:
+    """Return the whole ids and names of a change, each with the word before it."""
+    match change:
+        case AttachIdentity(resource, None):
+            return [("of", str(resource))]
+        case AttachIdentity(resource, identity) | DetachIdentity(resource, identity):
+            preposition = "to" if isinstance(change, AttachIdentity) else "from"
+            return [("id", str(identity)), (preposition, str(resource))]
+        case CreateAssignment(grant, principal):
+            return _grant(grant, principal or "its identity, once that is there")
+        case UpdateAssignment(assignment, grant):
+            return [*_grant(grant, assignment.principal), ("id", str(assignment.id))]
+        case DeleteAssignment(assignment):
+            return [
+                ("at", str(assignment.scope)),
+                ("from", assignment.principal),
+                ("id", str(assignment.id)),
+            ]
+        case _:
+            assert_never(change)
+
+
+def _grant(grant: Grant, principal: str) -> Details:
+    condition = [("if", grant.condition)] if grant.condition else []
+    return [("at", str(grant.scope)), ("to", principal), *condition]
+
+
+def when(held: Withheld, plan: Plan) -> str:
+    """Return how long after the look a passing hold may lift."""
+    if held.until is None:
+        return "later"
+    return f"in {max(0, math.ceil((held.until - plan.at).total_seconds()))} s"
+
+
+def once(held: Withheld) -> str:
+    """Return what has to be so before a passing hold lifts."""
+    if held.change.reason is Reason.IDENTITY_RECREATED:
+        return "a second look finds the entry as dead"
+    return _ONCE[held.hold] + (f" ({held.detail})" if held.detail else "")
