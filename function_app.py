@@ -12,6 +12,7 @@ import azure.functions as func
 
 from reconciler import messages
 from reconciler.app import QUEUE, create
+from reconciler.changes import Result
 from reconciler.events import Event, decode
 from reconciler.model import Request
 
@@ -36,17 +37,14 @@ def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) ->
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
     """Answer one request; what it leads to goes back into the queue, now or after a delay."""
-    result = deployment.handle(messages.decode(message.get_body().decode()))
-    if result.again and result.again_after:
-        deployment.later(result.again, result.again_after)
-    _enqueue(result.requests, requests)
+    _pass_on(deployment.handle(messages.decode(message.get_body().decode())), requests)
 
 
 @app.timer_trigger(arg_name="timer", schedule=deployment.settings.sweep_schedule)
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:  # noqa: ARG001 (the binding asks for it)
     """Find what events missed, and what policy no longer asks for."""
-    _enqueue(deployment.sweep().requests, requests)
+    _pass_on(deployment.sweep(), requests)
 
 
 def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:
@@ -63,6 +61,13 @@ def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:
             "data": event.get_json(),
         }
     )
+
+
+def _pass_on(result: Result, requests: func.Out[Texts]) -> None:
+    """Put what an answer leads to into the queue: a copy for later, and what is due now."""
+    if result.again and result.again_after:
+        deployment.later(result.again, result.again_after)
+    _enqueue(result.requests, requests)
 
 
 def _enqueue(found: tuple[Request, ...], requests: func.Out[Texts]) -> None:

@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 QUEUE = "reconcile-requests"
 """The storage queue that carries requests."""
 
+EVERYTHING = ResourceId.parse("/")
+"""What a request for a sweep of all that is watched names."""
+
 
 def utc_now() -> datetime:
     """Return the time now; the one clock of the deployed app."""
@@ -79,6 +82,8 @@ class App:
 
     def refusal(self, place: ResourceId) -> str | None:
         """Return why an id is not for us to look at, or none; an id may come from anybody."""
+        if place == EVERYTHING:
+            return None
         if self.settings.watches(place) and (is_reconciled(place) or not place.blocks):
             return None
         # A scope at which policy may grant is swept, wherever it lies.
@@ -91,7 +96,7 @@ class App:
 
     def sweep(self, scope: ResourceId | None = None) -> Result:
         """Nominate what is not as it should be, everywhere or about one scope."""
-        request = Request(scope or ResourceId.parse("/"))
+        request = Request(scope or EVERYTHING)
         try:
             return self._sweep(request)
         except (Again, Blocked) as error:

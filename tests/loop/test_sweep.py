@@ -316,3 +316,14 @@ def test_what_a_message_leads_to_is_not_lost_when_it_comes_again(cloud: Cloud, p
     again = cloud.app.handle(message)
 
     assert ids(first) == ids(again) == {"vm1"}
+
+
+def test_a_sweep_that_failed_is_asked_again(cloud: Cloud) -> None:
+    """The timer may be half an hour away, and the index was only busy."""
+    cloud.wire.answer("POST", GRAPH, 429, "RateLimiting", times=1)
+
+    failed = cloud.app.sweep()
+    assert failed.again is not None
+    cloud.drive(failed.again)
+
+    assert cloud.attached() == {"system", "shared"}
