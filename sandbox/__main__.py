@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import math
 import signal
 import sys
 import threading
@@ -30,6 +31,16 @@ def _port(text: str) -> int:
 _port.__name__ = "port"  # What argparse calls a wrong one.
 
 
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 <= speed < math.inf:
+        raise ValueError(text)
+    return speed
+
+
+_speed.__name__ = "speed"
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -37,6 +48,7 @@ def _parser() -> _Parser:
     serve.add_argument("--port", type=_port, default=0, help="0 is any")
     serve.add_argument("--dir", type=Path, required=True, help="folder for ca.pem and env.sh")
     serve.add_argument("--seed", type=Path, required=True, help="YAML file of the first state")
+    serve.add_argument("--speed", type=_speed, default=1.0, help="seconds that pass in one")
     commands.add_parser("host", help="run the function app in a local Functions host")
     commands.add_parser("demo", help="play the demo")
     return parser
@@ -45,10 +57,11 @@ def _parser() -> _Parser:
 def _serve(options: argparse.Namespace) -> int:
     # Imported late, as the other commands are, so that Ctrl-C in that second is met below.
     from sandbox import seed  # noqa: PLC0415 - see above
+    from sandbox.azure.clock import wall_clock  # noqa: PLC0415 - see above
     from sandbox.server import Server  # noqa: PLC0415 - see above
 
     try:
-        world = seed.load(seed.read(options.seed))
+        world = seed.load(seed.read(options.seed), clock=wall_clock(options.speed))
         server = Server(world, options.dir, options.port)
     except seed.SeedError as error:
         return _refuse(f"{options.seed}: {error}")

@@ -10,6 +10,7 @@
     virtualMachines: [{id: ..., location: ..., tags: {}, system: true, identities: [<id>]}]
     resources: [{id: ..., location: ..., tags: {}, kind: ..., properties: {}, system: false}]
     assignments: [{scope: ..., role: Reader, principal: alice}]
+    weather: {replicationDelay: 30}     # docs/weather.md
 
 Groups that a record lies in are made with it. A principal is named by its name, its GUID, or the
 id of the resource whose identity it is. Every subscription gets the operator and the application's
@@ -17,14 +18,15 @@ identity as Owners, and the first one the application's own group ``rg-reconcile
 """
 
 import dataclasses
-import datetime as dt
 from collections.abc import Callable
 
 from sandbox.azure import errors, identities, ids, scalesets, scalesetview
+from sandbox.azure.clock import Clock
 from sandbox.azure.roles import Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
-from sandbox.azure.world import World, utc_now
-from sandbox.seedfile import Record, SeedError, check, guid, parse, read, records
+from sandbox.azure.weather import Weather, WeatherError
+from sandbox.azure.world import World
+from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 
 __all__ = ["SeedError", "load", "read"]
 
@@ -38,28 +40,27 @@ _KINDS = ("ServicePrincipal", "User", "Group")
 def load(
     source: str | Record,
     *,
-    clock: Callable[[], dt.datetime] = utc_now,
+    clock: Clock | None = None,
     seed: int = 0,
-    operation_delay: float = 0.2,
-    replication_delay: float = 0.0,
+    **weather: float,
 ) -> World:
     """Return a world that holds what a seed says; raises ``SeedError``.
 
     Args:
         source: the seed, as YAML text or already parsed.
-        clock: the time that the world goes by.
-        seed: for the world's random GUIDs.
-        operation_delay: seconds that an operation takes.
-        replication_delay: seconds until role assignments know a new principal.
+        clock: the time that the world goes by; the wall's if none is given.
+        seed: for the world's random GUIDs and its weather's chances.
+        weather: switches that the seed's own go before, by the names of ``Weather``'s fields.
     """
-    world = World(
-        clock=clock,
-        seed=seed,
-        operation_delay=operation_delay,
-        replication_delay=replication_delay,
-    )
+    record = parse(source) if isinstance(source, str) else source
+    world = World(clock=clock, seed=seed)
     with world.transaction():
-        _Loader(world, parse(source) if isinstance(source, str) else source).run()
+        _Loader(world, record).run()
+    try:
+        switches = mapping(record.get("weather") or {}, "weather")
+        world.weather = Weather().changed(weather).changed(switches)
+    except WeatherError as error:
+        raise SeedError(f"weather: {error}") from error
     return world
 
 

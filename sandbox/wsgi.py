@@ -85,7 +85,12 @@ class WsgiAdapter(BaseAdapter):
         body = request.body or b""
         data = body.encode() if isinstance(body, str) else body
         made = environ(request.method or "GET", target, url.netloc, request.headers.items(), data)
-        status, headers, content = run(self._app, made)
+        try:
+            status, headers, content = run(self._app, made)
+        except ConnectionError as error:
+            # As when the server hangs up after it has read the request.
+            lost = urllib3.exceptions.ProtocolError("Connection aborted.", error)
+            raise requests.ConnectionError(lost, request=request) from error
         code, _, reason = status.partition(" ")
         response = requests.Response()
         response.status_code = int(code)

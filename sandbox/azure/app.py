@@ -3,7 +3,10 @@
 ``sandbox.wsgi`` puts it in process behind ``requests``; ``sandbox.server`` serves it over HTTPS.
 """
 
+import contextlib
+import functools
 import json
+import math
 import random
 import re
 import uuid
@@ -20,14 +23,17 @@ from sandbox.azure import (
     activity,
     assignments,
     compute,
+    control,
     dataplane,
     errors,
     eventgrid,
     extensions,
+    faults,
     federated,
     graph,
     identities,
     ids,
+    limits,
     locks,
     operations,
     providers,
@@ -65,7 +71,7 @@ SERVICES = (
 )
 
 _EXTENSION = "/providers/microsoft.authorization/"
-_OUTSIDE_ARM = ("/imds/", "/dataplane/", "/msi/")
+_OUTSIDE_ARM = ("/imds/", "/dataplane/", "/msi/", "/sandbox/")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.IGNORECASE)
 _VERBS = {
     "GET": "read",
@@ -74,12 +80,6 @@ _VERBS = {
     "PATCH": "write",
     "POST": "action",
     "DELETE": "delete",
-}
-# What a full token bucket shows (facts A2.6 and B3; reads are stripped from the recordings).
-_REMAINING = {
-    "read": {"subscription-reads": "249", "subscription-global-reads": "3749"},
-    "write": {"subscription-writes": "199", "subscription-global-writes": "2999"},
-    "delete": {"subscription-deletes": "199", "subscription-global-deletes": "2999"},
 }
 
 type StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -93,51 +93,71 @@ class Azure:
         self.world = world
         # Apart from the world's own, so that reading does not change what is created later.
         self._random = random.Random(0)
-        self.routes: tuple[Route, ...] = tuple(route for each in SERVICES for route in each)
-        rules = [_rule(route) for route in self.routes]
-        self._router: MapAdapter = Map(rules, strict_slashes=False, merge_slashes=False).bind("")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         request = _Incoming(environ, str(uuid.UUID(int=self._random.getrandbits(128), version=4)))
-        caller: Principal | None = None
-        arm = True
         try:
-            route, args = self._match(request.method, request.path)
-            arm = route.arm
-            if arm:
-                authorization = request.headers.get("authorization", "")
-                caller = tokens.check(self.world, authorization, None, request.origin)
-                _check_version(request.query)
-            reply = self._answer(request, route, args, caller)
+            reply = self._serve(request)
         except errors.AzureError as error:
             reply = Reply(error.status, error.body(), error.headers)
-        now = self.world.now()
-        if arm:
-            app_id = caller.app_id if caller else ""
-            line = Request(request.method, request.path, reply.status, app_id, now)
-            self.world.requests.append(line)
+        except faults.DroppedError:
+            self._note(request, 0)
+            raise
+        self._note(request, reply.status)
         body = b"" if reply.body is None else json.dumps(reply.body).encode()
         headers = {
             "Content-Length": str(len(body)),
-            "Date": werkzeug.http.http_date(now),
+            "Date": werkzeug.http.http_date(self.world.now()),
             "x-ms-request-id": request.id,
             "x-ms-correlation-request-id": request.id,
-            **(_remaining(request) if arm else {}),
+            **request.remaining,
             **reply.headers,
         }
+        if self.world.clock.speed > 1 and "Retry-After" in headers:
+            # Who waits does so by the wall.
+            wait = int(headers["Retry-After"]) / self.world.clock.speed
+            headers["Retry-After"] = str(max(1, math.ceil(wait)))
         if body:
             headers.setdefault("Content-Type", "application/json; charset=utf-8")
         reason = werkzeug.http.HTTP_STATUS_CODES.get(reply.status, "Unknown")
         start_response(f"{reply.status} {reason}", list(headers.items()))
         return [b"" if request.method == "HEAD" else body]
 
+    def _note(self, request: "_Incoming", status: int) -> None:
+        if request.arm:
+            app_id = request.caller.app_id if request.caller else ""
+            line = Request(request.method, request.path, status, app_id, self.world.now())
+            self.world.requests.append(line)
+
+    def _serve(self, request: "_Incoming") -> Reply:
+        world = self.world
+        request.remaining = limits.full(request.method, request.path)
+        route, args = self._match(request.method, request.path)
+        request.arm = route.arm
+        if not route.arm:
+            request.remaining = {}
+        else:
+            authorization = request.headers.get("authorization", "")
+            request.caller = tokens.check(world, authorization, None, request.origin)
+            _check_version(request.query)
+            if world.weather.throttling:
+                request.remaining = limits.take(world, request.caller, request.method, request.path)
+        fault = None if route in control.routes else world.faults.next(request.method, request.path)
+        if fault is None or fault.late:
+            late = faults.error(fault) if fault else None
+            return self._answer(request, route, args, late)
+        if fault.done:
+            with contextlib.suppress(errors.AzureError):
+                self._answer(request, route, args)
+        raise faults.DroppedError if fault.drop else faults.error(fault)
+
     def _match(self, method: str, path: str) -> tuple[Route, dict[str, Any]]:
         """Find the route. An extension resource hangs on any scope, which the rules call ``~``."""
         folded = path.lower()
         at = -1 if folded.startswith(_OUTSIDE_ARM) else folded.rfind(_EXTENSION)
         try:
-            endpoint, args = self._router.match("/~" + folded[at:] if at >= 0 else folded, method)
+            endpoint, args = _router().match("/~" + folded[at:] if at >= 0 else folded, method)
         except MethodNotAllowed:
             if method == "POST":
                 # An action of the provider, which may well exist.
@@ -154,8 +174,14 @@ class Azure:
         return route, dict(args)
 
     def _answer(
-        self, request: "_Incoming", route: Route, args: dict[str, Any], caller: Principal | None
+        self,
+        request: "_Incoming",
+        route: Route,
+        args: dict[str, Any],
+        late: errors.AzureError | None = None,
     ) -> Reply:
+        caller = request.caller
+
         def may(action: str, scope: str) -> bool:
             oid = caller.oid if caller else ""
             return access.right(self.world, oid, action, scope) is not None
@@ -171,6 +197,7 @@ class Azure:
             origin=request.origin,
             caller=caller,
             may=may,
+            late=late,
         )
         context = None
         if caller is not None:
@@ -204,6 +231,10 @@ class _Incoming:
     def __init__(self, environ: Environ, request_id: str) -> None:
         self._environ = environ
         self.id = request_id
+        # What is found out about it on the way.
+        self.arm = True
+        self.caller: Principal | None = None
+        self.remaining: dict[str, str] = {}
         self.method: str = environ["REQUEST_METHOD"]
         # WSGI hands paths over as latin-1; ids are UTF-8.
         self.path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
@@ -229,6 +260,13 @@ class _Incoming:
             return json.loads(raw)
         except ValueError:
             raise errors.bad_content("the body is not JSON") from None
+
+
+@functools.cache
+def _router() -> MapAdapter:
+    """Compile the routes once: that takes longer than many a test, and no world has others."""
+    rules = [_rule(route) for each in (*SERVICES, control.routes) for route in each]
+    return Map(rules, strict_slashes=False, merge_slashes=False).bind("")
 
 
 def _rule(route: Route) -> Rule:
@@ -263,11 +301,3 @@ def _check_version(query: dict[str, str]) -> None:
             f"The api-version '{version}' is invalid.",
             gateway=True,
         )
-
-
-def _remaining(request: _Incoming) -> dict[str, str]:
-    kind = _VERBS.get(request.method, "write").replace("action", "write")
-    shown = _REMAINING[kind]
-    if not request.path.lower().startswith("/subscriptions/"):
-        shown = {f"tenant-{kind}s": "249" if kind == "read" else "199"}
-    return {f"x-ms-ratelimit-remaining-{name}": value for name, value in shown.items()}

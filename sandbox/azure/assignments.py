@@ -70,8 +70,14 @@ def _select(world: World, key: str, text: str) -> Iterable[Assignment]:
         else:
             raise errors.unsupported(f'the filter "{text}"')
     above = set(world.scopes(key))
-    if principal is not None:
-        candidates: Iterable[Assignment] = world.assignments_of([principal])
+    lag = world.weather.assignment_lag
+    if lag:
+        seen = world.past_assignments.at(world.now() - dt.timedelta(seconds=lag))
+        candidates: Iterable[Assignment] = [
+            each for each in seen if principal in {None, each.principal}
+        ]
+    elif principal is not None:
+        candidates = world.assignments_of([principal])
     elif at_scope:
         table = world.assignments.by_scope
         return [each for scope in above for each in table.get(scope, {}).values()]
@@ -240,13 +246,16 @@ def _wanted(call: Call) -> Assignment:
 
 
 def _principal_type(world: World, oid: str, asked: str | None) -> str:
-    """Return the type to store; one not replicated yet is only known to those who name it."""
+    """Return the type to store; one not replicated yet is usually known to those who name it."""
     principal = world.principals.get(oid)
     bare = oid.replace("-", "")
     message = f"Principal {bare} does not exist in the directory {world.tenant}."
     if principal is None or not principal.alive:
         raise errors.AzureError(400, "PrincipalNotFound", message)
-    if asked is None and world.now() < principal.visible_at:
+    known = (
+        world.weather.replication_delay if asked is None else world.weather.typed_replication_delay
+    )
+    if world.now() < principal.created + dt.timedelta(seconds=known):
         hint = (
             " Check that you have the correct principal ID. If you are creating this principal and "
             "then immediately assigning a role, this error might be related to a replication "

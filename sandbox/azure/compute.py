@@ -38,24 +38,27 @@ def _find(call: Call, text: str | None = None) -> Resource:
 @routes.route("GET", _MACHINE, Evidence.RECORDED, "facts A2.1, test_vm_msi #6")
 def get(call: Call) -> Reply:
     """Return a machine; the entity tag is a header too, except with an instance view."""
+    budget = rates.take(call, rates.READ)
     machine = _find(call)
     expand = call.query.get("$expand", "")
     if expand.lower() not in ("", "instanceview"):
         raise errors.unsupported(f"the option $expand={expand}")
     body = show(call, machine, view=bool(expand))
-    return Reply(200, body, rates.READ if expand else {**rates.READ, **tag(call, machine)})
+    return Reply(200, body, budget if expand else {**budget, **tag(call, machine)})
 
 
 @routes.route("GET", _MACHINES, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #11")
 def list_group(call: Call) -> Reply:
     """List the machines of a group."""
+    budget = rates.take(call, rates.LIST)
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: show(call, each), rates.LIST)
+    return listing.page(call, found, lambda each: show(call, each), budget)
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.1: group in upper case (c7n)")
 def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
+    budget = rates.take(call, rates.LIST)
 
     def upper(machine: Resource) -> Json:
         body = show(call, machine)
@@ -63,12 +66,13 @@ def list_subscription(call: Call) -> Reply:
         segments[4] = segments[4].upper()
         return body | {"id": "/".join(segments)}
 
-    return listing.page(call, listing.select(call, TYPE), upper, rates.LIST)
+    return listing.page(call, listing.select(call, TYPE), upper, budget)
 
 
 @routes.route("PUT", _MACHINE, Evidence.DOCUMENTED, "REST: Virtual Machines - Create Or Update")
 def put(call: Call) -> Reply:
     """Create a machine (201) or write it anew (200); both run as an operation."""
+    budget = rates.take(call, rates.UPDATE)
     world = call.world
     if world.group_key(call.id) not in world.groups:
         raise errors.group_not_found(call.id.group)
@@ -90,13 +94,14 @@ def put(call: Call) -> Reply:
     machine.properties = {**kept, "vmId": machine_id}
     found = begin(call, machine, "Updating" if known else "Creating", final=False)
     world.put(machine)
-    found |= {**tag(call, machine), **rates.UPDATE}
+    found |= {**tag(call, machine), **budget}
     return Reply(200 if known else 201, show(call, machine), found)
 
 
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts A2.1, test_vm_explicit_msi #7")
 def patch(call: Call) -> Reply:
     """Merge identity, tags and properties: 200 with the new body, while the operation runs."""
+    budget = rates.take(call, rates.UPDATE)
     machine = _find(call)
     body = call.object_body()
     check_etag(call, machine)
@@ -106,20 +111,22 @@ def patch(call: Call) -> Reply:
     machine.properties = merge(machine.properties, call.member("properties") or {})
     found = begin(call, machine, "Updating", final=False)
     call.world.put(machine)
-    found |= {**tag(call, machine), **rates.UPDATE}
+    found |= {**tag(call, machine), **budget}
     return Reply(200, show(call, machine), found)
 
 
 @routes.route("DELETE", _MACHINE, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #5 #6")
 def delete(call: Call) -> Reply:
     """Delete a machine: 202, or 204 when there was none. It is gone at once (assumed)."""
+    budget = rates.take(call, rates.DELETE)
     machine = call.world.resources.get(call.id.key)
     if machine is None:
         return Reply(204)
     check_etag(call, machine)
     found = begin(call, machine, "Deleting", final=True)
-    call.world.remove(machine)
-    return Reply(202, None, {**rates.DELETE, **found})
+    if not call.late:
+        call.world.remove(machine)
+    return Reply(202, None, {**budget, **found})
 
 
 @routes.route(
@@ -130,17 +137,19 @@ def delete(call: Call) -> Reply:
 )
 def power(call: Call) -> Reply:
     """Start, restart, power off or deallocate: 202, an operation with a final location."""
+    verb, power_state, cost = _POWER[call.args["verb"]]
+    budget = rates.take(call, cost)
     machine = _find(call, call.id.parent)
-    verb, machine.power, buckets = _POWER[call.args["verb"]]
+    machine.power = power_state
     machine.version += 1
     found = begin(call, machine, "Updating", final=True)
     call.world.act(machine, verb)
-    return Reply(202, None, {**buckets, **found})
+    return Reply(202, None, {**budget, **found})
 
 
 @routes.route("POST", f"{_MACHINE}/generalize", Evidence.RECORDED, "test_invoke_action #4")
 def generalize(call: Call) -> Reply:
     """Mark a machine as an image's source: 200 without a body."""
-    machine = _find(call, call.id.parent)
-    call.world.act(machine, "generalize")
-    return Reply(200, None, rates.UPDATE)
+    budget = rates.take(call, rates.UPDATE)
+    call.world.act(_find(call, call.id.parent), "generalize")
+    return Reply(200, None, budget)

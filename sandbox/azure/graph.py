@@ -1,11 +1,13 @@
 """Azure Resource Graph: resources and role assignments as tables (facts A2.6, B3)."""
 
 import base64
+import datetime as dt
 import functools
 from collections.abc import Iterator
 from typing import Any
 
 from sandbox.azure import access, attachment, errors, ids, kql
+from sandbox.azure.buckets import Bucket
 from sandbox.azure.eventgrid import stamp
 from sandbox.azure.kinds import kind
 from sandbox.azure.kqltokens import QueryError
@@ -37,13 +39,8 @@ _COLUMNS = (
 )
 _SCHEMA = (("authorizationresources", _COLUMNS), ("resources", _COLUMNS))
 # Partial scopes matter beyond a number of subscriptions that no sandbox has.
-# What a full quota shows (facts A2.6 and B3, recorded).
-_QUOTA = {
-    "x-ms-ratelimit-remaining-tenant-resource-requests": "14",
-    "x-ms-resource-graph-request-duration": "0:00:00:00.0010000",
-    "x-ms-user-quota-remaining": "14",
-    "x-ms-user-quota-resets-after": "00:00:05",
-}
+# Fifteen queries in five seconds (facts B3, documented).
+_QUOTA, _SECONDS = 15, 5
 _OPTIONS = {
     "$top",
     "$skip",
@@ -54,10 +51,44 @@ _OPTIONS = {
 }
 
 
+def _quota(call: Call) -> dict[str, str]:
+    """Charge a query and return the headers that say so; raises ``AzureError`` 429.
+
+    Names are recorded, code and text of the refusal documented (facts A2.6, B3; guidance for
+    throttled requests).
+    """
+    world = call.world
+    left, lacking, wait = _QUOTA - 1, None, 0
+    if world.weather.throttling:
+        oid = call.caller.oid if call.caller else ""
+        quota = Bucket(("graph", oid), _QUOTA, _QUOTA / _SECONDS)
+        (left,), lacking, wait = world.buckets.take([quota])
+    headers = {
+        "x-ms-ratelimit-remaining-tenant-resource-requests": str(left),
+        "x-ms-resource-graph-request-duration": "0:00:00:00.0010000",
+        "x-ms-user-quota-remaining": str(left),
+        "x-ms-user-quota-resets-after": f"00:00:{_SECONDS:02}",
+    }
+    if lacking is None:
+        return headers
+    if world.weather.retry_after:
+        headers["Retry-After"] = str(wait)
+    message = "Client application has been throttled and should not attempt to repeat the request."
+    detail = {"code": "RateLimiting", "message": message}
+    raise errors.AzureError(
+        429, "RateLimiting", "Too many queries.", details=[detail], headers=headers
+    )
+
+
+def _seen(world: World) -> dt.datetime:
+    """Return the time as of which the index knows things."""
+    return world.now() - dt.timedelta(seconds=world.weather.graph_delay)
+
+
 def _resource_row(world: World, resource: Resource) -> kql.Row:
     # Types and groups are in lower case (facts A2.6, recorded).
     extra = resource.extra
-    state = {"provisioningState": resource.provisioning_state(world.now())}
+    state = {"provisioningState": resource.provisioning_state(_seen(world))}
     own: Json = {}
     if resource.principal:
         own = {"principalId": resource.principal.oid, "clientId": resource.principal.app_id}
@@ -138,31 +169,35 @@ def _subscriptions(call: Call, body: Json) -> set[str]:
 
 
 def _resources(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
-    found = [
-        each
-        for each in call.world.resources.values()
-        if each.location and each.id.subscription.lower() in wanted
-    ]
+    world = call.world
+    stale = world.weather.graph_delay > 0
+    known = world.past_resources.at(_seen(world)) if stale else world.resources.values()
+    found = [each for each in known if each.location and each.id.subscription.lower() in wanted]
     readable = _readable(call, "*/read", [each.id.text for each in found])
     for resource, visible in zip(found, readable, strict=True):
         if visible:
-            yield _resource_row(call.world, resource)
+            yield _resource_row(world, resource)
 
 
 def _assignments(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
-    found = [
-        each
-        for each in call.world.assignments
-        if ids.parse(each.scope).subscription.lower() in wanted
-    ]
+    world = call.world
+    stale = world.weather.graph_delay > 0
+    known = world.past_assignments.at(_seen(world)) if stale else world.assignments
+    found = [each for each in known if ids.parse(each.scope).subscription.lower() in wanted]
     action = "Microsoft.Authorization/roleAssignments/read"
     readable = _readable(call, action, [each.scope for each in found])
     for assignment, visible in zip(found, readable, strict=True):
         if visible:
-            yield _assignment_row(call.world, assignment)
+            yield _assignment_row(world, assignment)
 
 
 _TABLES = {"resources": _resources, "authorizationresources": _assignments}
+
+
+def _shown(world: World, rows: Iterator[kql.Row]) -> Iterator[kql.Row]:
+    """Leave out what the index lacks today."""
+    chance = world.weather.graph_missing
+    return (row for row in rows if not world.happens(chance)) if chance else rows
 
 
 def _invalid(error: QueryError) -> errors.AzureError:
@@ -231,6 +266,7 @@ def _column_type(value: object) -> str:
 )
 def query(call: Call) -> Reply:
     """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
+    quota = _quota(call)
     body = call.object_body()
     options = body.get("options") or {}
     unknown = set(options) - _OPTIONS
@@ -250,7 +286,8 @@ def query(call: Call) -> Reply:
         raise _invalid(error) from None
     rows, start = _resumed(call.world, options.get("$skipToken"))
     if rows is None:
-        rows = compiled.run(_TABLES[compiled.table](call, _subscriptions(call, body)))
+        found = _TABLES[compiled.table](call, _subscriptions(call, body))
+        rows = compiled.run(_shown(call.world, found))
         start = int(options.get("$skip") or 0)
     shown = rows[start : start + min(int(options.get("$top") or _PAGE), _PAGE)]
     end = start + len(shown)
@@ -266,4 +303,10 @@ def query(call: Call) -> Reply:
     }
     if paged:
         reply["$skipToken"] = _token(call.world, rows, end)
-    return Reply(200, reply, _QUOTA)
+    if rows and call.world.happens(call.world.weather.graph_truncated):
+        # It says so and gives no token to go on with (documented).
+        shown = shown[: len(shown) // 2]
+        reply |= {"count": len(shown), "resultTruncated": "true"}
+        reply["data"] = _table(shown) if form == "table" else shown
+        reply.pop("$skipToken", None)
+    return Reply(200, reply, quota)

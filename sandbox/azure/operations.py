@@ -20,6 +20,8 @@ _RESOURCE = "/subscriptions/<subscription>/resourcegroups/<group>/providers/<nam
 def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[str, str]:
     """Start an operation on a resource and return the headers that announce it.
 
+    One that fails late leaves the resource as it was written, in the state ``Failed`` (assumed).
+
     Args:
         call: the request that starts it.
         resource: the resource, which is in the state until the operation has ended.
@@ -28,6 +30,9 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
     """
     operation = call.world.start_operation()
     resource.busy, resource.ready_at = state, operation.ends
+    resource.outcome = "Failed" if call.late else "Succeeded"
+    if call.late:
+        operation.error = {"code": call.late.code, "message": call.late.message}
     operation.resource, operation.state = resource.id.text, state
     operation.location = resource.location
     return headers(call, operation, final=final)
@@ -105,8 +110,11 @@ def poll(call: Call) -> Reply:
     running = call.world.now() < operation.ends
     extra = {"Retry-After": str(_seconds_left(call, operation))} if running else {}
     if manners.namespace == "Microsoft.Compute":
-        extra |= rates.POLL
+        extra |= rates.take(call, rates.POLL)
     if "monitor" in call.query or call.args["kind"] != manners.status.lower():
+        if operation.error and not running:
+            # The status is assumed.
+            raise errors.AzureError(409, operation.error["code"], operation.error["message"])
         return Reply(202 if running else 200, None, extra)
     if manners.again:
         extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)

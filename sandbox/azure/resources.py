@@ -252,5 +252,6 @@ def delete(call: Call) -> Reply:
     found: dict[str, str] = {}
     if kind(resource.type).delete_runs:
         found = operations.begin(call, resource, "Deleting", final=True)
-    call.world.remove(resource)
+    if not (found and call.late):
+        call.world.remove(resource)
     return Reply(202 if found else 200, None, found)

@@ -1,6 +1,7 @@
 """Role definitions: the built-in ones, those of the seed, and custom ones (facts A2.5)."""
 
 import dataclasses
+import datetime as dt
 import re
 import uuid
 from typing import Any
@@ -63,7 +64,7 @@ def list_for_scope(call: Call) -> Reply:
     """List what may be assigned at a scope, by name (in any case) or type.
 
     A custom role just written is missing from filtered lists for a while
-    (test_custom_role_definition_scenario #1 #2); ``world.role_filter_delay`` says for how long.
+    (test_custom_role_definition_scenario #1 #2); the weather says for how long.
     """
     _require_read(call)
     text = call.query.get("$filter", "").strip()
@@ -82,7 +83,7 @@ def list_for_scope(call: Call) -> Reply:
         else:
             raise errors.unsupported(f'the filter "{text}"')
     if text:
-        settled = call.world.now() - call.world.role_filter_delay
+        settled = call.world.now() - dt.timedelta(seconds=call.world.weather.role_filter_delay)
         found = [role for role in found if not role.custom or role.updated <= settled]
     return Reply(200, {"value": [_show(role, call.id.subscription) for role in found]})
 

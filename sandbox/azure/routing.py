@@ -56,6 +56,8 @@ class Call:
     caller: "Principal | None"
     may: Callable[[str, str], bool]
     """May the caller perform an action at a scope?"""
+    late: "errors.AzureError | None" = None
+    """How the operation that it starts is to end, if not well."""
 
     def object_body(self) -> Json:
         """Return the body, which must be a JSON object; raises ``AzureError`` 400."""

@@ -50,14 +50,16 @@ def _flexible(properties: Json) -> bool:
 @routes.route("GET", _SET, Evidence.RECORDED, "facts A2.2, test_vmss_msi #1")
 def get(call: Call) -> Reply:
     """Return a scale set."""
+    budget = rates.take(call, rates.SET_READ)
     found = _find(call)
-    return Reply(200, show(call, found), {**rates.SET_READ, **tag(call, found)})
+    return Reply(200, show(call, found), {**budget, **tag(call, found)})
 
 
 def _list(call: Call) -> Reply:
     """List scale sets."""
+    budget = rates.take(call, rates.SET_LIST)
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: show(call, each), rates.SET_LIST)
+    return listing.page(call, found, lambda each: show(call, each), budget)
 
 
 for _rule in (_SETS, _LIST):
@@ -69,6 +71,7 @@ for _rule in (_SETS, _LIST):
 @routes.route("PUT", _SET, Evidence.DOCUMENTED, "REST: Virtual Machine Scale Sets - Create")
 def put(call: Call) -> Reply:
     """Create a scale set with its instances (201) or write it anew (200), as an operation."""
+    budget = rates.take(call, rates.SET_WRITE)
     world = call.world
     if world.group_key(call.id) not in world.groups:
         raise errors.group_not_found(call.id.group)
@@ -91,12 +94,13 @@ def put(call: Call) -> Reply:
     found.properties = properties
     found.tags = dict(call.member("tags") or {})
     found.extra = extra
-    return _store(call, found, 200 if known else 201)
+    return _store(call, found, 200 if known else 201, budget)
 
 
 @routes.route("PATCH", _SET, Evidence.RECORDED, "facts A2.2, test_vmss_msi #6")
 def patch(call: Call) -> Reply:
     """Merge identity, tags, size and properties: 200, while the operation runs."""
+    budget = rates.take(call, rates.SET_WRITE)
     found = _find(call)
     body = call.object_body()
     check_etag(call, found)
@@ -108,7 +112,7 @@ def patch(call: Call) -> Reply:
         found.tags = dict(call.member("tags") or {})
     found.properties = properties
     found.extra = extra
-    return _store(call, found, 200)
+    return _store(call, found, 200, budget)
 
 
 def _capacity(extra: Json) -> int:
@@ -147,7 +151,7 @@ def _check(call: Call, properties: Json, extra: Json) -> None:
         )
 
 
-def _store(call: Call, scale_set: Resource, status: int) -> Reply:
+def _store(call: Call, scale_set: Resource, status: int, budget: dict[str, str]) -> Reply:
     created = scale_set.id.key not in call.world.resources
     found = begin(call, scale_set, "Creating" if created else "Updating", final=False)
     call.world.put(scale_set)
@@ -157,7 +161,7 @@ def _store(call: Call, scale_set: Resource, status: int) -> Reply:
         if policy.lower() != "manual":
             _upgrade(instance, scale_set)
     scale(call.world, scale_set)
-    found |= {**tag(call, scale_set), **rates.SET_WRITE}
+    found |= {**tag(call, scale_set), **budget}
     return Reply(status, show(call, scale_set), found)
 
 
@@ -193,27 +197,31 @@ def _upgrade(instance: Resource, scale_set: Resource) -> None:
 @routes.route("DELETE", _SET, Evidence.RECORDED, "misc_vm_vmss_arg_paging #13")
 def delete(call: Call) -> Reply:
     """Delete a scale set with its instances: 202, or 204 (documented) when there was none."""
+    budget = rates.take(call, rates.SET_DELETE)
     scale_set = call.world.resources.get(call.id.key)
     if scale_set is None:
         return Reply(204)
     check_etag(call, scale_set)
     found = begin(call, scale_set, "Deleting", final=True)
-    call.world.remove(scale_set)
-    return Reply(202, None, {**rates.SET_DELETE, **found})
+    if not call.late:
+        call.world.remove(scale_set)
+    return Reply(202, None, {**budget, **found})
 
 
 @routes.route("GET", _INSTANCES, Evidence.RECORDED, "facts A2.2, misc_vm_vmss_arg_paging #10")
 def list_instances(call: Call) -> Reply:
     """List the instances of a uniform set; of a flexible one they are machines of their own."""
+    budget = rates.take(call, rates.INSTANCES)
     scale_set = _find(call, call.id.parent)
     listing.refuse_options(call, "$expand")
     found = list(scale_set.instances.values())
-    return listing.page(call, found, lambda each: show_instance(call, each), rates.INSTANCES)
+    return listing.page(call, found, lambda each: show_instance(call, each), budget)
 
 
 @routes.route("GET", f"{_INSTANCES}/<instance>", Evidence.DOCUMENTED, "REST: VMSS VMs - Get")
 def get_instance(call: Call) -> Reply:
     """Return an instance."""
+    budget = rates.take(call, rates.SET_READ)
     scale_set = _find(call, call.id.parent.rpartition("/")[0])
     found = scale_set.instances.get(call.id.name)
     if found is None:
@@ -221,7 +229,7 @@ def get_instance(call: Call) -> Reply:
         raise errors.AzureError(
             404, "InvalidInstanceId", f"The instance '{call.id.name}' is not found."
         )
-    return Reply(200, show_instance(call, found), {**rates.SET_READ, "etag": etag(found)})
+    return Reply(200, show_instance(call, found), {**budget, "etag": etag(found)})
 
 
 @routes.route(
@@ -232,6 +240,7 @@ def get_instance(call: Call) -> Reply:
 )
 def act(call: Call) -> Reply:
     """Upgrade instances to the model, or start and stop them: 202, an operation."""
+    budget = rates.take(call, rates.SET_WRITE)
     scale_set = _find(call, call.id.parent)
     verb = call.args["verb"]
     chosen = _chosen(call, scale_set, required=verb == "manualupgrade")
@@ -242,7 +251,7 @@ def act(call: Call) -> Reply:
             instance.power = _POWER[verb]
     found = begin(call, scale_set, "Updating", final=True)
     call.world.act(scale_set, "powerOff" if verb == "poweroff" else verb)
-    return Reply(202, None, {**rates.SET_WRITE, **found})
+    return Reply(202, None, {**budget, **found})
 
 
 def _chosen(call: Call, scale_set: Resource, *, required: bool) -> list[Resource]:

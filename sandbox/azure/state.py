@@ -18,8 +18,8 @@ class Principal:
     name: str
     kind: str
     """``ServicePrincipal`` or ``User``, as role assignments spell it."""
-    visible_at: dt.datetime
-    """From when role assignments know it without being told its type (facts A2.5)."""
+    created: dt.datetime
+    """Role assignments may know it only some time later (facts A2.5)."""
     secret: str | None = None
     resource_id: str | None = None
     """The resource whose identity it is."""
@@ -66,6 +66,8 @@ class Resource:
     """Whether a request ever carried an identity block; some types then show ``None``."""
     busy: str = "Creating"
     """The provisioning state until ``ready_at``."""
+    outcome: str = "Succeeded"
+    """The provisioning state from then on."""
     version: int = 1
     """Counts writes; the entity tag of compute resources."""
     power: str = "running"
@@ -78,7 +80,11 @@ class Resource:
 
     def provisioning_state(self, now: dt.datetime) -> str:
         """Return the state that a read at this time sees."""
-        return self.busy if now < self.ready_at else "Succeeded"
+        return self.busy if now < self.ready_at else self.outcome
+
+    def snapshot(self) -> "Resource":
+        """Return it as it is now; writes replace its other members and never change them."""
+        return dataclasses.replace(self, extra=dict(self.extra))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

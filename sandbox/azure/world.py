@@ -7,24 +7,25 @@ all of it: handlers are short and never sleep, so nothing is gained by a finer o
 import collections
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+import random
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.azure import errors, ids
+from sandbox.azure.buckets import Buckets
+from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
+from sandbox.azure.faults import Script
 from sandbox.azure.feed import Feed
+from sandbox.azure.past import Past
 from sandbox.azure.roles import BUILT_IN, Role
 from sandbox.azure.state import Assignment, Assignments, Lock, Operation, Principal, Resource
+from sandbox.azure.weather import Weather
 
 _DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _LOCK = "Microsoft.Authorization/locks"
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _LOG_LENGTH = 1_000_000
-
-
-def utc_now() -> dt.datetime:
-    """Return the time of the machine, in UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,22 +45,25 @@ class World(Feed):
     def __init__(
         self,
         *,
-        clock: Callable[[], dt.datetime] = utc_now,
+        clock: Clock | None = None,
         seed: int = 0,
-        operation_delay: float = 0.2,
-        replication_delay: float = 0.0,
+        weather: Weather | None = None,
     ) -> None:
         """Create an empty tenant.
 
         Args:
-            clock: gives the time in UTC; everything is computed from it, nothing waits.
-            seed: for every random GUID, so that a run repeats.
-            operation_delay: seconds until an asynchronous operation has succeeded.
-            replication_delay: seconds until role assignments know a new principal.
+            clock: gives the time; everything is computed from it, nothing waits. The wall's if
+                none is given.
+            seed: for every random GUID and for the weather's chances, so that a run repeats.
+            weather: its weaknesses; fair if none is given.
         """
-        super().__init__(clock, seed)
-        self.operation_delay = dt.timedelta(seconds=operation_delay)
-        self.replication_delay = dt.timedelta(seconds=replication_delay)
+        self.clock = clock or wall_clock()
+        super().__init__(self.clock, seed)
+        self.chance = random.Random(seed)
+        """The weather's source, so that bad luck does not change the GUIDs."""
+        self.weather = weather or Weather()
+        self.past_assignments: Past[Assignment] = Past()
+        self.past_resources: Past[Resource] = Past()
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
@@ -76,10 +80,6 @@ class World(Feed):
         self.roles: dict[str, Role] = {role.guid: role for role in BUILT_IN}
         self.locks: dict[str, Lock] = {}
         """Management locks by lower-case id."""
-        self.role_filter_delay = dt.timedelta()
-        """A switch: how long a custom role just written is missing from filtered lists."""
-        self.credential_write_time = dt.timedelta()
-        """A switch: how long a federated credential's write keeps others from its identity."""
         self.operations: dict[str, Operation] = {}
         self.snapshots: dict[str, list[dict[str, Any]]] = {}
         """Results of Resource Graph that are being paged."""
@@ -88,6 +88,21 @@ class World(Feed):
         self.app = self.operator
         """The principal that the application signs in as; the seed gives it an identity."""
         self._context = Context(self.operator)
+
+    @property
+    def weather(self) -> Weather:
+        """The switches as they are; a change fills all buckets and begins all faults anew."""
+        return self._weather
+
+    @weather.setter
+    def weather(self, weather: Weather) -> None:
+        self._weather = weather
+        self.buckets = Buckets(self.clock)
+        self.faults = Script(weather.faults, self.chance)
+
+    def happens(self, probability: float) -> bool:
+        """Tell by the weather's chance whether something happens; certain things draw nothing."""
+        return probability > 0 and (probability >= 1 or self.chance.random() < probability)
 
     # Directory.
 
@@ -100,13 +115,13 @@ class World(Feed):
         kind: str = "ServicePrincipal",
         oid: str | None = None,
     ) -> Principal:
-        """Create a principal; role assignments know it after the replication delay."""
+        """Create a principal; how soon role assignments know it is up to the weather."""
         principal = Principal(
             oid=oid or self.guid(),
             app_id=self.guid(),
             name=name,
             kind=kind,
-            visible_at=self.now() + self.replication_delay,
+            created=self.now(),
             secret=secret,
             resource_id=resource_id,
         )
@@ -151,7 +166,9 @@ class World(Feed):
         What the running transaction writes from now on is told when it has ended.
         """
         now = self.now()
-        operation = Operation(self.guid(), now, now + self.operation_delay)
+        jitter = self.weather.operation_jitter
+        seconds = self.weather.operation_delay + (self.chance.uniform(0, jitter) if jitter else 0)
+        operation = Operation(self.guid(), now, now + dt.timedelta(seconds=seconds))
         self.operations[operation.name] = operation
         if self._depth:
             self._context = dataclasses.replace(self._context, operation=operation)
@@ -172,6 +189,7 @@ class World(Feed):
             resource.version += 1
         self.resources[key] = resource
         self.members[self.group_key(resource.id)][key] = resource
+        self._note_resource(key, resource.snapshot())
         parent = key.rpartition("/")[0].rpartition("/")[0]
         if parent in self.resources:
             self.children.setdefault(parent, {})[key] = resource
@@ -198,6 +216,7 @@ class World(Feed):
             if principal is not None:
                 principal.alive = False
         del self.resources[key], self.members[self.group_key(resource.id)][key]
+        self._note_resource(key, None)
         parent = key.rpartition("/")[0].rpartition("/")[0]
         self.children.get(parent, {}).pop(key, None)
 
@@ -246,11 +265,13 @@ class World(Feed):
         """Create or update a role assignment."""
         update = assignment.name.lower() in self.assignments.by_name
         self.assignments.put(assignment)
+        self._note_assignment(assignment.name, assignment)
         self._emit("Write", ids.parse(assignment.id), _ASSIGNMENT, update=update)
 
     def remove_assignment(self, assignment: Assignment) -> None:
         """Delete a role assignment."""
         self.assignments.remove(assignment)
+        self._note_assignment(assignment.name, None)
         self._emit("Delete", ids.parse(assignment.id), _ASSIGNMENT)
 
     def _remove_assignments_below(self, key: str) -> None:
@@ -258,9 +279,21 @@ class World(Feed):
         for scope in scopes:
             for assignment in list(self.assignments.by_scope[scope].values()):
                 self.assignments.remove(assignment)
+                self._note_assignment(assignment.name, None)
                 # A cascade writes the name without dashes (facts A1, recorded).
                 bare = dataclasses.replace(assignment, name=assignment.name.replace("-", ""))
                 self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
+
+    # For what lags behind.
+
+    def _note_resource(self, key: str, resource: Resource | None) -> None:
+        keep = dt.timedelta(seconds=self.weather.graph_delay)
+        self.past_resources.note(key, resource, self.now(), keep)
+
+    def _note_assignment(self, name: str, assignment: Assignment | None) -> None:
+        seconds = max(self.weather.assignment_lag, self.weather.graph_delay)
+        keep = dt.timedelta(seconds=seconds)
+        self.past_assignments.note(name.lower(), assignment, self.now(), keep)
 
     def assignments_of(self, principals: Iterable[str]) -> Iterator[Assignment]:
         """Yield the role assignments that principals hold."""

@@ -1,6 +1,5 @@
 """Plays a recording against a fresh local Azure and collects where the answers differ."""
 
-import datetime as dt
 import json
 import re
 import uuid
@@ -39,7 +38,8 @@ class Player:
             if self._outside(exchange):
                 continue
             self._preconditions.before(exchange)
-            self.arm.world.operation_delay = self._until_done(index)
+            delay = {"operation_delay": self._until_done(index)}
+            self.arm.world.weather = self.arm.world.weather.changed(delay)
             self._agreement.answer(exchange, self.send(exchange))
             self._preconditions.after(exchange)
             self.arm.clock.forward(1)
@@ -70,8 +70,8 @@ class Player:
         url = self._agreement.link(exchange.url)
         return self.arm.session.request(exchange.method, url, data=body, headers=headers)
 
-    def _until_done(self, start: int) -> dt.timedelta:
-        """Return how long an operation started now runs, so that the recorded polls fit.
+    def _until_done(self, start: int) -> float:
+        """Return how many seconds an operation started now runs, so that the recorded polls fit.
 
         It ends half a second before the first exchange that shows it ended.
         """
@@ -85,5 +85,5 @@ class Player:
             if read and isinstance(body, dict):
                 state = (body.get("properties") or {}).get("provisioningState")
             if state in _ENDED:
-                return dt.timedelta(seconds=index - start - 0.5)
-        return dt.timedelta(seconds=0.5)
+                return index - start - 0.5
+        return 0.5

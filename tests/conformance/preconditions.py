@@ -77,7 +77,7 @@ class Preconditions:
         listed = exchange.path.lower().endswith(_ROLES) and exchange.status == 200
         if not listed or exchange.follows or exchange.body["value"]:
             return
-        world.role_filter_delay = dt.timedelta(days=1)
+        world.weather = world.weather.changed({"role_filter_delay": 86400})
         for role in [each for each in world.roles.values() if each.custom]:
             world.roles[role.guid] = dataclasses.replace(role, updated=world.now())
 
@@ -89,7 +89,7 @@ class Preconditions:
         if exchange.code == "PrincipalNotFound":
             if "replication" in exchange.body["error"]["message"]:
                 made = self._restorer.principal(wanted["principalId"], "ServicePrincipal")
-                made.visible_at = self._world.now() + dt.timedelta(microseconds=1)
+                made.created = self._world.now() + dt.timedelta(microseconds=1)
             return
         answer = (exchange.body or {}).get("properties") or {}
         kind = answer.get("principalType") or wanted.get("principalType") or "ServicePrincipal"

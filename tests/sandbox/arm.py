@@ -1,6 +1,5 @@
 """A small ARM client over a seeded world, with a clock that the test turns."""
 
-import datetime as dt
 from typing import Any, Self
 
 import requests
@@ -8,6 +7,7 @@ import requests
 from sandbox import seed, wsgi
 from sandbox.azure import tokens
 from sandbox.azure.app import Azure
+from sandbox.azure.clock import Clock
 from sandbox.azure.state import Principal
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
@@ -35,21 +35,6 @@ SEED: dict[str, Any] = {
 def identity(name: str) -> str:
     """Return the id of one of the seed's identities."""
     return f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
-
-
-class Clock:
-    """A clock that stands still until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.moment = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-
-    def __call__(self) -> dt.datetime:
-        """Return the time."""
-        return self.moment
-
-    def forward(self, seconds: float) -> None:
-        """Let time pass."""
-        self.moment += dt.timedelta(seconds=seconds)
 
 
 class Arm:

@@ -1,8 +1,8 @@
 """Role definitions: built-in ones by name, custom ones written, listed and deleted."""
 
-import datetime as dt
 from typing import Any
 
+from sandbox.azure.weather import Weather
 from tests.sandbox.arm import GROUP, READER, STORE, SUB, Arm, error
 
 GUID = "0a0a0a0a-1111-2222-3333-444444444444"
@@ -71,7 +71,7 @@ def test_a_custom_role_is_listed_where_it_may_be_assigned(arm: Arm) -> None:
 
 def test_filtered_lists_lag_behind_with_the_switch(arm: Arm) -> None:
     """A role just changed is missing from them for a while, but not under its id."""
-    arm.world.role_filter_delay = dt.timedelta(seconds=10)
+    arm.world.weather = Weather(role_filter_delay=10)
     put(arm)
 
     assert names(arm, SUB, "roleName eq 'Restarter'") == []

@@ -1,7 +1,5 @@
 """azure-mgmt-compute: machines, their extensions and entity tags, each call polled to its end."""
 
-import datetime as dt
-
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
@@ -15,6 +13,7 @@ from azure.mgmt.compute.models import (
     VirtualMachineUpdate,
 )
 
+from sandbox.azure.weather import Weather
 from tests.conformance.clients.azure import Azure
 from tests.sandbox.arm import identity
 
@@ -66,7 +65,7 @@ def test_identities_are_merged(compute: ComputeManagementClient) -> None:
 
 def test_a_poller_waits_for_the_end(azure: Azure, compute: ComputeManagementClient) -> None:
     """While the operation runs the poller says so; its result is the machine as it then is."""
-    azure.world.operation_delay = dt.timedelta(seconds=0.5)
+    azure.world.weather = Weather(operation_delay=0.5)
     poller = compute.virtual_machines.begin_update("rg", "vm", update("id1"))
 
     assert poller.status() == "InProgress"

@@ -1,0 +1,130 @@
+"""The switches for Azure's weaknesses; fair weather is the default of each.
+
+A seed's ``weather:`` and the control routes set them, the world holds them, and the services ask
+it. ``docs/weather.md`` explains them with an example.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+type Seconds = Annotated[float, Field(ge=0)]
+type Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+class WeatherError(Exception):
+    """A switch that does not exist or cannot be set so; the message names it."""
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+class _Switches(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Fault(_Switches):
+    """What happens to some requests: refused, cut off, or accepted and failing late."""
+
+    method: Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "*"] = "*"
+    path: Annotated[str, AfterValidator(_pattern)] = ""
+    """A regular expression that is found somewhere in the path, without regard to case."""
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
+    """The status to answer; also that of the error of an operation that fails late."""
+    code: str = ""
+    """The error's code; empty: the usual one of the status."""
+    retry_after: Annotated[int, Field(ge=0)] | None = None
+    """Seconds for the header ``Retry-After``; none: no such header."""
+    drop: bool = False
+    """Close the connection instead of answering."""
+    done: bool = False
+    """Do what the request asks for all the same; only its answer is another, or lost."""
+    late: bool = False
+    """Accept the request, and let the operation that it starts end as failed."""
+    times: Annotated[int, Field(ge=1)] | None = None
+    """How often it happens; none: as long as the weather lasts."""
+    after: Annotated[int, Field(ge=0)] = 0
+    """How many of these requests pass first."""
+    probability: Chance = 1.0
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if self.drop == (self.status is not None) and not self.late:
+            raise ValueError("one of 'status', 'drop' and 'late' is needed")
+        if self.late and (self.drop or self.done):
+            raise ValueError("'late' goes with neither 'drop' nor 'done'")
+        return self
+
+
+class Weather(_Switches):
+    """All switches. Times are in seconds, chances from 0 to 1."""
+
+    operation_delay: Seconds = 0.2
+    """Until an asynchronous operation has ended."""
+    operation_jitter: Seconds = 0.0
+    """At most so much longer it takes, by chance."""
+    replication_delay: Seconds = 0.0
+    """Until role assignments know a new principal (facts A2.5, recorded: 6 to 61 s)."""
+    typed_replication_delay: Seconds = 0.0
+    """The same for those who name its type, which avoids most of it only (facts B4)."""
+    assignment_lag: Seconds = 0.0
+    """Until lists of role assignments show a write; a GET by id shows it at once."""
+    role_filter_delay: Seconds = 0.0
+    """How long a custom role just written is missing from filtered lists (facts A2.5, recorded)."""
+    credential_write_time: Seconds = 0.0
+    """How long a federated credential's write keeps others from its identity."""
+    graph_delay: Seconds = 0.0
+    """How old Resource Graph's rows are; no bound is promised (facts B3)."""
+    graph_missing: Chance = 0.0
+    """For each row of Resource Graph: that an answer lacks it and does not say so."""
+    graph_truncated: Chance = 0.0
+    """For each answer of Resource Graph: that it is cut off, and says so."""
+    throttling: bool = False
+    """Whether ARM, Compute and Resource Graph count requests and answer 429 (facts B3)."""
+    retry_after: bool = True
+    """Whether these 429 carry ``Retry-After``; some real ones do not (facts A2.6)."""
+    faults: list[Fault] = Field(default_factory=list)
+    """What happens to some requests; of several that apply, the first one decides."""
+
+    def changed(self, switches: dict[str, Any]) -> "Weather":
+        """Return the weather with some switches set; raises ``WeatherError``."""
+        return read({**self.model_dump(), **_named(switches)})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all switches as a seed spells them."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _named(switches: dict[str, Any]) -> dict[str, Any]:
+    """Return switches by the names of the fields, so that no switch is there twice."""
+    names = {to_camel(name): name for name in Weather.model_fields}
+    return {names.get(key, key): value for key, value in switches.items()}
+
+
+def read(switches: dict[str, Any]) -> Weather:
+    """Return fair weather but for some switches; raises ``WeatherError``."""
+    try:
+        return Weather.model_validate(switches)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "there is no such switch"
+        raise WeatherError(f"{where}: {message}") from None
