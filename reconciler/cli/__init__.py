@@ -21,4 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "install identity-reconciler with the extra `cli`\n"
         )
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
     return run(sys.argv[1:] if arguments is None else arguments)

@@ -10,6 +10,8 @@ from reconciler import changes, report, settings
 from reconciler.app import App
 from reconciler.changes import Status
 from reconciler.cli import look, terminal
+from reconciler.cli.interrupt import Interrupted
+from reconciler.cli.look import Look
 from reconciler.cli.plan import exit_code, warn_of_others
 from reconciler.cli.terminal import Format
 from reconciler.cli.work import Work
@@ -53,13 +55,14 @@ def apply(
         _check(before, expect)
         work = Work(app, timeout, told_at_once=output is Format.TEXT)
         todo = [finding for finding in before if _may_change(finding)]
-        if todo:
-            if not yes:
-                what = report.todo([finding.plan for finding in todo])
-                typer.confirm(f"{what}?", abort=True, err=True)
-            work.do([subjects.request(finding.plan.id) for finding in _rights_first(todo)])
-        after = subjects.findings() if todo else before
-        _conclude(app, before, after, work, output)
+        if todo and not yes:
+            _ask(todo)
+        after = None
+        try:
+            after = _carried_out(subjects, work, todo) if todo else before
+        finally:
+            # What was done is told, however it ended.
+            _conclude(app, before, after, work, output)
         _tell_of_others(work, after)
     blocked = any(outcome.status is Status.BLOCKED for outcome in work.outcomes)
     return 1 if blocked else exit_code(after)
@@ -92,6 +95,21 @@ def _may_change(finding: Finding) -> bool:
     return bool(plan.changes or plan.waiting)
 
 
+def _ask(todo: Sequence[Finding]) -> None:
+    if not terminal.confirmed(f"{report.todo([finding.plan for finding in todo])}?"):
+        raise ReconcilerError("not confirmed; nothing was written")
+
+
+def _carried_out(subjects: Look, work: Work, todo: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Do the work, and return what a look at the subjects finds after it."""
+    try:
+        work.do([subjects.request(finding.plan.id) for finding in _rights_first(todo)])
+        return subjects.findings()
+    except Interrupted as interrupted:
+        interrupted.add_note("what was done so far stays")
+        raise
+
+
 def _rights_first(findings: Sequence[Finding]) -> list[Finding]:
     """Put identities before the resources that carry them.
 
@@ -102,17 +120,21 @@ def _rights_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _conclude(
-    app: App, before: Sequence[Finding], after: Sequence[Finding], work: Work, output: Format
+    app: App,
+    before: Sequence[Finding],
+    after: Sequence[Finding] | None,
+    work: Work,
+    output: Format,
 ) -> None:
     if output is Format.JSON:
         terminal.answer_json(
             {
                 "before": values.plan(before, app.policy),
                 "outcomes": [values.outcome(outcome) for outcome in work.outcomes],
-                "after": values.plan(after, app.policy),
+                "after": None if after is None else values.plan(after, app.policy),
             }
         )
-    elif after is not before:
+    elif after is not None and after is not before:
         left = [finding for finding in after if not finding.plan.compliant]
         terminal.answer(["", *report.subject_lines(left, app.policy)])
         terminal.answer([f"now: {report.summary([finding.plan for finding in after])}"])

@@ -9,13 +9,13 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import terminal
+from reconciler.cli import interrupt, terminal
 from reconciler.cli.apply import apply
+from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.plan import plan
 from reconciler.cli.validate import validate
 from reconciler.errors import ArmError, PolicyError, ReconcilerError, Rejected
 
-INTERRUPTED: Final = 130
 _DEBUG: Final = "--debug"
 _NEXT_STEPS: Final = {
     "SignIn": "sign in with `az login`, or set the variables of another sign-in",
@@ -66,20 +66,17 @@ def run(arguments: Sequence[str]) -> int:
     _log(debug=debug)
     try:
         chosen = [argument for argument in arguments if argument != _DEBUG]
-        code: int | None = app(chosen, prog_name="reconciler", standalone_mode=False)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except typer.Abort:
-        terminal.fail("not confirmed; nothing was written")
-        code = 1
+        with interrupt.listening():
+            code: int | None = app(chosen, prog_name="reconciler", standalone_mode=False)
+    except Interrupted as interrupted:
+        terminal.tell(str(interrupted))
+        code = interrupted.code
     except Exception as error:  # noqa: BLE001 (the last frame of the program: say it and end)
         if debug:
             sys.stderr.write(traceback.format_exc())
         for line in _said(error):
             terminal.fail(line)
         code = 1
-    if code == INTERRUPTED:
-        terminal.tell("interrupted; what was done so far stays")
     return code or 0
 
 

@@ -65,6 +65,18 @@ def fail(message: str) -> None:
     _ERR.print(f"error: {printable(message)}", style="red")
 
 
+def confirmed(question: str) -> bool:
+    """Ask on stderr; only a yes is one, and no answer at all (Ctrl-D) is a no."""
+    _ERR.print(f"{question} [y/N] ", end="")
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):
+            tell("")
+    return answer.strip().lower() in {"y", "yes"}
+
+
 def busy(what: str) -> AbstractContextManager[object]:
     """Show that something goes on, on terminals only."""
     return _ERR.status(printable(what))

@@ -1,6 +1,7 @@
 """A desk: the real command in a process of its own, and a hand that works on Azure itself."""
 
 import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -100,6 +101,23 @@ class Desk:
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run the command against the sandbox."""
         return reconciler(*arguments, **{**self.settings, **settings})
+
+    def at_a_terminal(self, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+        """Run the command as its terminal's own, without colours; return it and the other end."""
+        mine, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env=environment({**self.settings, "NO_COLOR": "1", "TERM": "xterm"}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            # The first terminal that a new session opens is the one whose Ctrl-C it gets.
+            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # noqa: PLW1509 (it takes no lock)
+        )
+        os.close(theirs)
+        return process, mine
 
     def call(self, method: str, place: str, body: object = None) -> Any:  # noqa: ANN401 (JSON)
         """Call ARM itself with the token of the identity endpoint."""

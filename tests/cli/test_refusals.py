@@ -1,8 +1,8 @@
 """What ends a command before anything is written: one clear line, exit code 1."""
 
+import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -93,12 +93,13 @@ def test_another_plan_than_expected_is_not_applied(cloud: Desk) -> None:
     assert "identity" not in cloud.call("GET", subject)
 
 
-def test_an_interrupt_in_the_wait_is_130(cloud: Desk) -> None:
-    """The last line says so."""
-    subject = cloud.create("vm-interrupted")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_in_the_wait_is_told(cloud: Desk, number: int, code: int) -> None:
+    """The last line says so, and what was done is in the answer, in JSON too."""
+    subject = cloud.create(f"vm-interrupted-{code}", identity={"type": "SystemAssigned"})
     settings = desk.environment({**cloud.settings, "RECONCILER_SETTLE": "600"})
     with subprocess.Popen(
-        [*COMMAND, "apply", subject, "--yes"],
+        [*COMMAND, "apply", subject, "--yes", "--format", "json"],
         cwd=ROOT,
         env=settings,
         stdout=subprocess.PIPE,
@@ -107,11 +108,14 @@ def test_an_interrupt_in_the_wait_is_130(cloud: Desk) -> None:
     ) as process:
         assert process.stderr
         waiting = next(line for line in process.stderr if line.startswith("waiting "))
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        process.send_signal(number)
+        answer, told = process.communicate(timeout=30)
 
     assert "once the resource is built" in waiting
-    assert process.returncode == 130
+    assert process.returncode == code
+    done = json.loads(answer)
+    assert "CreateAssignment" in {each["change"]["kind"] for each in done["outcomes"]}
+    assert done["after"] is None
     # Interrupted in the middle of a line, rich may write that line again.
     assert told.splitlines()[-1] == "interrupted; what was done so far stays"
 
@@ -130,17 +134,18 @@ def test_wrong_usage_is_1(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert len(told.splitlines()) == 1
 
 
+def test_an_interrupt_at_the_start_is_one_line(tmp_path: Path) -> None:
+    """Importing takes a second, in which people change their minds."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n", "utf-8")
+    ended = desk.reconciler("validate", PYTHONPATH=str(tmp_path))
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
+
+
 def test_without_its_extra_the_command_names_it(tmp_path: Path) -> None:
     """The function package does not ship the command line's dependencies."""
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')\n", "utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-m", "reconciler", "validate"],
-        cwd=ROOT,
-        env=desk.environment({"PYTHONPATH": str(tmp_path)}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = desk.reconciler("validate", PYTHONPATH=str(tmp_path))
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "install identity-reconciler with the extra `cli`" in ended.stderr

@@ -2,9 +2,8 @@
 
 import json
 import os
-import pty
 import re
-import subprocess
+from io import RawIOBase
 
 import pytest
 
@@ -14,14 +13,12 @@ from tests.cli import desk
 from tests.cli.desk import (
     APP_GROUP,
     BLOB_READER,
-    COMMAND,
     DATA_GROUP,
     READER,
     SHARED,
     STRANGER,
     Desk,
 )
-from tests.conftest import ROOT
 
 
 def test_a_new_machine_is_planned_applied_and_then_left_alone(cloud: Desk) -> None:
@@ -177,40 +174,41 @@ def test_an_answer_that_is_piped_is_plain(cloud: Desk) -> None:
     assert "Warning" not in ended.stderr
 
 
-@pytest.mark.parametrize(("word", "code"), [("n", 1), ("y", 0)])
-def test_at_a_terminal_apply_asks(cloud: Desk, word: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("typed", "code", "last"),
+    [
+        ("n\n", 1, "error: not confirmed; nothing was written"),
+        ("\x04", 1, "error: not confirmed; nothing was written"),
+        ("\x03", 130, "interrupted; nothing was written"),
+        ("y\n", 0, ""),
+    ],
+    ids=["no", "Ctrl-D", "Ctrl-C", "yes"],
+)
+def test_at_a_terminal_apply_asks(cloud: Desk, typed: str, code: int, last: str) -> None:
     """Only a yes writes; NO_COLOR leaves colours out there too."""
-    subject = cloud.create(f"vm-asked-{word}")
-    mine, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, "apply", subject],
-        cwd=ROOT,
-        env=desk.environment({**cloud.settings, "NO_COLOR": "1", "TERM": "xterm"}),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        os.close(theirs)
-        os.write(mine, f"{word}\n".encode())
-        shown = _read(mine)
-        _, told = process.communicate(timeout=60)
+    subject = cloud.create(f"vm-asked-{ord(typed[0])}")
+    process, mine = cloud.at_a_terminal("apply", subject)
+    with process, os.fdopen(mine, "rb", buffering=0) as screen:
+        shown = _read(screen, until="[y/N] ")
+        os.write(mine, typed.encode())
+        shown += _read(screen)
 
     assert process.returncode == code
-    assert re.search(r"^Attach 2.*\? \[y/N\]", told, re.MULTILINE)
+    assert re.search(r"^Attach 2.*\? \[y/N\]", shown, re.MULTILINE)
+    assert shown.rstrip().endswith(last)
     assert "\x1b[3" not in shown
-    assert ("identity" in cloud.call("GET", subject)) is (word == "y")
+    assert ("identity" in cloud.call("GET", subject)) is (code == 0)
 
 
-def _read(terminal: int) -> str:
-    """Read all that a process writes to its terminal until it ends."""
-    read = b""
-    with os.fdopen(terminal, "rb", buffering=0) as stream:
-        while True:
-            try:
-                part = stream.read(4096)
-            except OSError:  # Linux says so at the end of a terminal.
-                part = b""
-            if not part:
-                return read.decode()
-            read += part
+def _read(screen: RawIOBase, until: str = "") -> str:
+    """Read what a process writes to its terminal, until a text comes or it ends."""
+    read = ""
+    while not until or until not in read:
+        try:
+            part = screen.read(4096)
+        except OSError:  # Linux says so at the end of a terminal.
+            part = b""
+        if not part:
+            break
+        read += part.decode()
+    return read
