@@ -143,6 +143,11 @@ class Plan:
         return not self.changes and not self.withheld
 
     @property
+    def todo(self) -> tuple[Change, ...]:
+        """What will be changed, now or once time has lifted its hold."""
+        return (*self.changes, *(held.change for held in self.waiting))
+
+    @property
     def waiting(self) -> tuple[Withheld, ...]:
         """What will be changed once time has lifted its hold."""
         return tuple(held for held in self.withheld if held.hold.passing)
@@ -158,11 +163,10 @@ class Plan:
 
         What only waits counts as a change: the plan is the same once its hold has run out.
         """
-        changes = (*self.changes, *(held.change for held in self.waiting))
         content = {
             "id": self.id.key,
             "incarnation": self.incarnation,
-            "changes": _sorted(_folded(change) for change in changes),
+            "changes": _sorted(_folded(change) for change in self.todo),
             "withheld": _sorted(
                 {**_folded(held.change), "hold": held.hold.name} for held in self.lasting
             ),

@@ -39,10 +39,11 @@ def apply(
         Format, typer.Option("--format", help="How to write the answer.")
     ] = Format.TEXT,
 ) -> int:
-    """Show the plan, ask, and carry it out until nothing is left to do.
+    """Show the plan, ask, and carry it out.
 
-    Waits for what needs time, such as a machine that is still being built. Exit code, by the plan
-    after it: 0 nothing left, 2 something is left or withheld; 1 error, refused or blocked.
+    Goes on until nothing is left to do, and waits for what needs time, such as a machine that is
+    still being built. Exit code, by the plan after it: 0 nothing left, 2 something is left or
+    withheld; 1 error, refused or blocked.
     """
     told = settings.from_environment()
     _refuse(told, yes=yes, output=output)
@@ -54,7 +55,7 @@ def apply(
             warn_of_others(app, before)
         _check(before, expect)
         work = Work(app, timeout, told_at_once=output is Format.TEXT)
-        todo = [finding for finding in before if _may_change(finding)]
+        todo = [finding for finding in before if finding.plan.todo]
         if todo and not yes:
             _ask(todo)
         after = None
@@ -87,12 +88,6 @@ def _check(findings: Sequence[Finding], expect: str) -> None:
             f"the plan's fingerprint is {fingerprint}, not {expect}; nothing was written, "
             "look at the new plan"
         )
-
-
-def _may_change(finding: Finding) -> bool:
-    """Tell whether a look may write: a lasting hold alone stays as it is."""
-    plan = finding.plan
-    return bool(plan.changes or plan.waiting)
 
 
 def _ask(todo: Sequence[Finding]) -> None:

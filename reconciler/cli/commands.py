@@ -28,9 +28,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-app.command()(validate)
-app.command()(plan)
-app.command()(apply)
+for _command in (validate, plan, apply):
+    app.command(epilog=f"Anywhere: {_DEBUG} logs, and shows where an error comes from.")(_command)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
@@ -92,7 +91,9 @@ def _said(error: Exception) -> list[str]:
     """Return an error as lines that name the thing and the next step."""
     match error:
         case typer.TyperException():
-            return [f"{error.format_message().rstrip('.')}; see reconciler --help"]
+            # "Value error" is pydantic's word, which typer passes on for a wrong choice.
+            said = error.format_message().replace("Value error, ", "")
+            return [f"{said.rstrip('.')}; see reconciler --help"]
         case PolicyError():
             return [str(problem) for problem in error.problems]
         case Rejected():

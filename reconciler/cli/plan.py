@@ -30,6 +30,8 @@ def plan(
         else:
             terminal.answer(report.plan_lines(findings, app.policy))
         warn_of_others(app, findings)
+        if not app.settings.repair and any(finding.plan.todo for finding in findings):
+            terminal.tell("note: RECONCILER_MODE is audit, so apply would refuse")
     return exit_code(findings)
 
 

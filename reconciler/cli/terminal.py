@@ -7,6 +7,7 @@ nothing is wrapped or cut, so that ids can be copied.
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -17,8 +18,23 @@ from rich.console import Console
 
 from reconciler.report import printable
 
-_OUT: Final = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
-_ERR: Final = Console(soft_wrap=True, markup=False, emoji=False, highlight=False, stderr=True)
+_PIPE_CLOSED: Final = 141
+"""As shells count SIGPIPE, by which most commands end then."""
+
+
+class _Console(Console):
+    """A console whose reader may go away, as `head` does."""
+
+    def on_broken_pipe(self) -> None:
+        """End without a word: nobody reads it."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        raise SystemExit(_PIPE_CLOSED)
+
+
+_OUT: Final = _Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+_ERR: Final = _Console(soft_wrap=True, markup=False, emoji=False, highlight=False, stderr=True)
 
 _STYLES: Final = {
     "+": "green",
@@ -52,7 +68,7 @@ def answer(lines: Iterable[str]) -> None:
 
 def answer_json(value: dict[str, Any]) -> None:
     """Write the answer as JSON; everything outside ASCII is escaped in it."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    _OUT.print(json.dumps(value, indent=2))
 
 
 def tell(line: str) -> None:

@@ -31,6 +31,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         with Stage() as stage:
             return _play(stage)
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` has; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (DemoError, SeedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

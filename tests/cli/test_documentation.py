@@ -31,6 +31,7 @@ def test_the_commands_are_those_of_the_documentation(capsys: pytest.CaptureFixtu
     """Each has a section, a line in the summary and a help text."""
     listed = shown(capsys).partition("Commands:")[2]
 
+    assert "..." not in listed
     assert set(re.findall(r"^  (\w+) ", listed, re.MULTILINE)) == COMMANDS
     assert set(re.findall(r"^reconciler (\w+) ", PAGE, re.MULTILINE)) == COMMANDS
     assert set(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)) == COMMANDS | {"Options"}
@@ -44,6 +45,7 @@ def test_the_options_are_those_of_the_documentation(
     text = shown(capsys, *([] if command == "reconciler" else [command]))
 
     options = set(re.findall(r"^  (--\w+)", text, re.MULTILINE))
+    assert "--debug" in text
     assert options | {"--help"} == documented()[command] | {"--help"}
 
 

@@ -56,6 +56,34 @@ def test_what_is_not_set_up_is_named(cloud: Desk, settings: dict[str, str], mess
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_a_wrong_format_names_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """In plain words."""
+    assert main(["plan", "x", "--format", "yaml"]) == 1
+    assert capsys.readouterr().err == (
+        "error: Invalid value for '--format': 'yaml' is not one of 'text', 'json'; "
+        "see reconciler --help\n"
+    )
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_reader_that_went_away_is_no_error(cloud: Desk, form: str) -> None:
+    """`plan | head` says nothing on stderr."""
+    with subprocess.Popen(
+        [*COMMAND, "plan", desk.machine("vm-unread"), "--format", form],
+        cwd=ROOT,
+        env=desk.environment(cloud.settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        told = process.stderr.read()
+
+    assert (process.returncode, told) == (141, "")
+
+
 def test_debug_shows_where_an_error_comes_from(cloud: Desk) -> None:
     """It may stand anywhere, such as at the end of the line that failed."""
     ended = cloud.run("plan", desk.machine("vm-1"), "--debug", RECONCILER_OWNER="")
@@ -71,6 +99,14 @@ def test_audit_by_setting_refuses_to_apply(cloud: Desk) -> None:
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "RECONCILER_MODE" in ended.stderr
+
+
+def test_a_plan_says_that_audit_would_refuse(cloud: Desk) -> None:
+    """Or the next command is in vain."""
+    ended = cloud.run("plan", cloud.create("vm-audited"), RECONCILER_MODE="audit")
+
+    assert ended.returncode == 2
+    assert "note: RECONCILER_MODE is audit, so apply would refuse\n" in ended.stderr
 
 
 @pytest.mark.parametrize("more", [[], ["--format", "json"]])
