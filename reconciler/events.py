@@ -60,7 +60,7 @@ class Watch:
         if not self._watches(place):
             return
         if place.is_type(USER_ASSIGNED_IDENTITY):
-            if any(identity.id == place for identity in self.policy.identities.values()):
+            if any(identity.id.may_be(place) for identity in self.policy.identities.values()):
                 yield place
         else:
             yield from self._governed(place)

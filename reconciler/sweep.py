@@ -51,7 +51,7 @@ class Sweep:
             self.inventory.assignments(),
             {identity.id: identity for identity in self.inventory.identities()},
         )
-        wanted_ids = [identity.id for identity in self.policy.identities.values()]
+        wanted_ids = list(self._wanted(index))
         named = {*wanted_ids, *index.ours}
         subjects: list[Resource | UserIdentity] = [
             *self.inventory.resources(self._types(index)),
@@ -68,6 +68,14 @@ class Sweep:
         ]
         _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
         return Result(requests=tuple(chosen))
+
+    def _wanted(self, index: "_Index") -> Iterator[ResourceId]:
+        """Yield the identities in policy; of those with placeholders the ones that are there."""
+        for entry in self.policy.identities.values():
+            if entry.id.exact:
+                yield entry.id.exact
+            else:
+                yield from filter(entry.id.may_be, index.identities)
 
     def _types(self, index: "_Index") -> set[str]:
         """Return the types of what policy speaks of, and of what still holds a right of ours."""

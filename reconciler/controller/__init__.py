@@ -29,7 +29,7 @@ from reconciler.model import USER_ASSIGNED_IDENTITY, Mode, Observed, Request, Re
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import Terms, plan
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Matcher, Policy
+from reconciler.policy.language import Policy
 
 _log = logging.getLogger(__name__)
 
@@ -131,11 +131,11 @@ class Controller:
         if not identity.is_type(USER_ASSIGNED_IDENTITY) or not rules:
             return ()
         principal = run.plans[-1].incarnation
-        matcher = Matcher(rules)
         types = {name for rule in rules for name in rule.match.type}
         found: dict[ResourceId, Request] = {}
         for resource in self.inventory.resources(types):
-            if matcher.about(resource):
+            attach = wanted.for_resource(self.policy, resource).attach
+            if any(one.what == identity for one in attach):
                 entry = resource.identities.entry(identity)
                 dead = entry is not None and (not principal or entry.principal != principal)
                 if dead or (principal and entry is None):

@@ -4,6 +4,7 @@ An assignment of ours is named by its triple, so a deleted one can be recognised
 name of everything that policy could have granted at its scope, without having stored anything.
 """
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -81,12 +82,16 @@ class AssignmentSearch:
     def _subjects(self) -> Iterator[Resource | UserIdentity]:
         """Yield what policy may grant something to: identities first, they are few."""
         policy = self.controller.policy
-        for identity in policy.identities.values():
-            if identity.grants:
-                try:
-                    yield self.controller.arm.user_identity(identity.id)
-                except NotFound:
-                    continue
+        granted = [identity.id for identity in policy.identities.values() if identity.grants]
+        for one in granted:
+            if one.exact:
+                with contextlib.suppress(NotFound):
+                    yield self.controller.arm.user_identity(one.exact)
+        many = [one for one in granted if not one.exact]
+        if many:
+            for identity in self.controller.inventory.identities():
+                if any(one.may_be(identity.id) for one in many):
+                    yield identity
         rules = [rule for rule in policy.rules if rule.system and rule.system.grants]
         if rules:
             matcher = Matcher(rules)

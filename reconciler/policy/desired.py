@@ -21,11 +21,12 @@ _ALL = 100
 
 def for_resource(policy: language.Policy, resource: Resource) -> Desired:
     """Return what every rule that matches the resource wants of it, added up."""
+    place = Place(resource.id, resource.location, resource.tags)
     rules = [(rule, mode_for(rule, resource.id)) for rule in policy.matcher.about(resource)]
     attach = [
-        Wanted(policy.identities[name].id, mode, _by(rule), rule.allow_default_change)
+        Wanted(identity, mode, _by(rule), rule.allow_default_change)
         for rule, mode in rules
-        for name in rule.attach
+        for identity in _attached(policy, rule, place)
     ]
     systems = [
         Wanted(None, mode, _by(rule), rule.allow_default_change)
@@ -39,7 +40,6 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
         for grant in rule.system.grants
     ]
     system = next(iter(_added_up(systems)), None)
-    place = Place(resource.id, resource.location, resource.tags)
     return _with_grants(policy, place, grants, attach=tuple(_added_up(attach)), system=system)
 
 
@@ -57,13 +57,14 @@ def mode_for(rule: language.Rule, resource: ResourceId) -> Mode:
 
 def for_identity(policy: language.Policy, identity: UserIdentity) -> Desired:
     """Return the grants that policy hangs on a user-assigned identity."""
+    place = Place(identity.id, identity.location)
     grants = [
         (grant, entry.mode, (f"identity {name}",))
         for name, entry in policy.identities.items()
-        if entry.id == identity.id
+        if entry.id.is_of(place)
         for grant in entry.grants
     ]
-    return _with_grants(policy, Place(identity.id, identity.location), grants)
+    return _with_grants(policy, place, grants)
 
 
 def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
@@ -75,7 +76,7 @@ def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceI
         for grant in rule.system.grants
     ]
     for identity in policy.identities.values():
-        if identity.id == subject:
+        if identity.id.may_be(subject):
             grants += identity.grants
     found: set[ResourceId] = set()
     for grant in grants:
@@ -85,12 +86,19 @@ def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceI
 
 
 def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rule, ...]:
-    """Return the rules whose matches must carry the identity."""
+    """Return the rules whose matches may have to carry the identity, judged by its id alone."""
     return tuple(
         rule
         for rule in policy.rules
-        if any(policy.identities[name].id == identity for name in rule.attach)
+        if any(policy.identities[name].id.may_be(identity) for name in rule.attach)
     )
+
+
+def _attached(policy: language.Policy, rule: language.Rule, place: Place) -> Iterator[ResourceId]:
+    for name in rule.attach:
+        # Only a resource without a location, of which Azure has none that carries identities.
+        with contextlib.suppress(ResourceIdError):
+            yield policy.identities[name].id.of(place)
 
 
 def _by(rule: language.Rule) -> tuple[str, ...]:

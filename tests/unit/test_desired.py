@@ -28,6 +28,7 @@ from tests.unit.builders import (
 
 MACHINES = "Microsoft.Compute/virtualMachines"
 GROUP = "resourceGroups/rg-vm"
+IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 VAULTS = "providers/Microsoft.KeyVault/vaults"
 ON_DATA = {"role": "Reader", "scope": str(DATA)}
 
@@ -379,6 +380,84 @@ def test_the_bearers_of_an_identity_are_the_rules_that_attach_it() -> None:
 
     assert desired.bearers(held, ResourceId.parse(APP.text.upper())) == (one,)
     assert desired.bearers(held, VM) == ()
+
+
+PLACED = f"{{subscription}}/resourceGroups/rg-id/{IDENTITIES}/app-{{location}}"
+IN_WEST = below(SUB, f"resourceGroups/rg-id/{IDENTITIES}/app-westeurope")
+
+
+def test_a_template_is_one_identity_for_each_subscription_and_location() -> None:
+    """It is resolved against the resource that shall carry it."""
+    held = policy(rule(attach=["app"]), app={"id": PLACED})
+    west, north = machine(), machine(location="North Europe")
+
+    assert [one.what for one in desired.for_resource(held, west).attach] == [IN_WEST]
+    assert [one.what.name for one in desired.for_resource(held, north).attach] == [
+        "app-northeurope"
+    ]
+    assert desired.for_resource(held, machine(location="")).attach == ()
+
+
+def test_the_same_identity_by_template_and_by_id_is_one() -> None:
+    """What rules want adds up by the id that comes of it."""
+    held = policy(
+        rule("one", attach=["app"]),
+        rule("two", attach=["west"]),
+        app={"id": PLACED},
+        west={"id": IN_WEST.text.upper().replace("/SUBSCRIPTIONS", "/subscriptions")},
+    )
+
+    (found,) = desired.for_resource(held, machine()).attach
+    assert found == Wanted(IN_WEST, Mode.REPAIR, ("rule one", "rule two"))
+
+
+@pytest.mark.parametrize("location", ["westeurope", "West Europe"])
+def test_a_template_s_grants_are_about_each_identity_itself(location: str) -> None:
+    """Placeholders mean the identity's own subscription, group and location."""
+    scopes = ["{resourceGroup}", "{subscription}/resourceGroups/data-{location}"]
+    grants = [{"role": "Reader", "scope": scope} for scope in scopes]
+    held = policy(app={"id": PLACED, "mode": "repair", "grants": grants})
+    found = desired.for_identity(held, replace(user_identity(IN_WEST), location=location))
+
+    assert [one.what.scope for one in found.grants] == [
+        below(SUB, "resourceGroups/rg-id"),
+        below(SUB, "resourceGroups/data-westeurope"),
+    ]
+    assert desired.scopes_from(held, IN_WEST) == (below(SUB, "resourceGroups/rg-id"),)
+
+
+def test_an_identity_that_lies_elsewhere_than_its_id_says_gets_nothing() -> None:
+    """Its own GET confirms the location; else a name would choose what it is granted."""
+    held = policy(app={"id": PLACED, "grants": [ON_DATA]})
+    posing = below(SUB, f"resourceGroups/rg-id/{IDENTITIES}/app-admin")
+
+    assert desired.for_identity(held, user_identity(posing)) == Desired()
+    assert desired.for_identity(held, replace(user_identity(IN_WEST), location="x")) == Desired()
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [
+        (f"resourceGroups/RG-ID/{IDENTITIES}/APP-westeurope", True),
+        (f"resourceGroups/rg-id/{IDENTITIES}/app-west-europe", False),
+        (f"resourceGroups/rg-id/{IDENTITIES}/app-", False),
+        (f"resourceGroups/rg-id2/{IDENTITIES}/app-westeurope", False),
+    ],
+)
+def test_a_template_knows_its_identities_by_their_ids(path: str, fits: object) -> None:
+    """Events and searches ask before anything was read."""
+    entry = Identity.model_validate({"id": PLACED})
+
+    assert entry.id.may_be(below(UNWATCHED, path)) is fits
+
+
+def test_a_location_that_stands_twice_is_the_same_twice() -> None:
+    """The group and the name of one identity speak of one location."""
+    template = PLACED.replace("rg-id", "rg-{location}")
+    entry = Identity.model_validate({"id": template})
+
+    assert entry.id.may_be(below(SUB, f"resourceGroups/rg-north/{IDENTITIES}/app-north"))
+    assert not entry.id.may_be(below(SUB, f"resourceGroups/rg-north/{IDENTITIES}/app-west"))
 
 
 def test_the_roles_of_these_tests_are_the_built_in_ones() -> None:

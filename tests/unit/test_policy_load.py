@@ -5,10 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.policy import language
 from reconciler.policy.load import load
-from tests.unit.policy_files import GOOD, GUARDRAILS, SUB, grant, mistakes, rule, written
+from tests.unit.policy_files import (
+    GOOD,
+    GUARDRAILS,
+    SUB,
+    UAI,
+    grant,
+    identity,
+    mistakes,
+    rule,
+    written,
+)
 
 SHIPPED = Path(__file__).parents[2] / "policies"
 
@@ -132,6 +143,18 @@ def test_a_scope_that_guardrails_may_cover_is_left_to_the_plan(tmp_path: Path, s
     text = rule(mode="repair", system=f"{{grants: [{{role: Reader, scope: {scope}}}]}}")
 
     assert load(written(tmp_path, a=text, guardrails=GUARDRAILS)).rules[0].mode is Mode.REPAIR
+
+
+def test_identities_that_guardrails_may_cover_are_left_to_the_plan(tmp_path: Path) -> None:
+    """A template is held against each place by what is known of it."""
+    id_ = f"'{UAI.replace(SUB, '{subscription}')}/a-{{location}}'"
+    grants = f"[{{role: Reader, scope: '{SUB}/resourceGroups/rg-data'}}]"
+    policy = load(
+        written(tmp_path, a=identity(id=id_, mode="repair", grants=grants), guardrails=GUARDRAILS)
+    )
+
+    assert policy.identities["a"].id.exact is None
+    assert policy.identities["a"].id.may_be(ResourceId.parse(f"{UAI}/A-westeurope"))
 
 
 def test_an_audit_rule_may_want_more_than_guardrails_allow(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.unit.policy_files import (
     written,
 )
 
+PLACED = identity(id=f"'{UAI.replace(SUB, '{subscription}')}/a-{{location}}'")
 MAPS = f"maps:\n  vault: {{dev: {SUB}/resourceGroups/rg-data}}\n"
 
 MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
@@ -119,6 +120,41 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         "name a custom role by its full id",
     ),
     "a role id of the wrong type": (grant(f"{UAI}/a"), "6:15", "not the id of a role definition"),
+    "unknown placeholder of an identity": (
+        identity(id=f"'{UAI}/a-{{resourceGroup}}'"),
+        "4:9",
+        "unknown placeholder '{resourceGroup}'; there are {subscription}, {location}",
+    ),
+    "a tag in an identity's id": (
+        identity(id=f"'{UAI}/a-{{tags.env}}'"),
+        "4:9",
+        "unknown placeholder '{tags.env}'; there are {subscription}, {location}",
+    ),
+    "a near miss of an identity's placeholder": (
+        identity(id=f"'{UAI}/a-{{locations}}'"),
+        "4:9",
+        "did you mean 'location'?",
+    ),
+    "an identity's template that is no identity": (
+        identity(id="'{subscription}/resourceGroups/rg-{location}'"),
+        "4:9",
+        "not the id of a user-assigned identity",
+    ),
+    "an identity's template with a lone brace": (
+        identity(id=f"'{UAI}/a-{{location'"),
+        "4:9",
+        "a brace without its partner",
+    ),
+    "an identity's subscription in the middle": (
+        identity(id=f"'{UAI}/a-{{subscription}}'"),
+        "4:9",
+        "may only begin an id",
+    ),
+    "two identities with one template": (
+        f"{PLACED}  b:\n{PLACED.partition('a:\n')[2]}",
+        "6:9",
+        "already defined in",
+    ),
     "unknown placeholder": (
         grant(scope="'{resourcegroup}'"),
         "7:16",
@@ -159,12 +195,12 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "an entry of a map in the middle": (
         grant(scope=f"'{SUB}/resourceGroups/{{maps.vault[location]}}'") + MAPS,
         "7:16",
-        "may only begin a scope",
+        "may only begin an id",
     ),
     "an entry of a map that runs on": (
         grant(scope="'{maps.vault[location]}2'") + MAPS,
         "7:16",
-        "may only begin a scope",
+        "may only begin an id",
     ),
     "an entry of a map that comes to no id": (
         grant(scope="'{maps.vault[location]}/providers'") + MAPS,
@@ -192,7 +228,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "a placeholder for a whole id in the middle": (
         grant(scope=f"'{SUB}/resourceGroups/{{id}}'"),
         "7:16",
-        "may only begin a scope",
+        "may only begin an id",
     ),
     "a placeholder that runs on": (grant(scope="'{resourceGroup}2'"), "7:16", "may only begin"),
     "a lone brace": (grant(scope=f"'{SUB}{{'"), "7:16", "a brace without its partner"),
@@ -302,6 +338,16 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         identity(id=f"{UAI}/a".replace("rg-id", "rg-x"), mode="repair"),
         "4:9",
         "under 'identities'",
+    ),
+    "identities at wrong places": (
+        PLACED.replace("rg-id", "rg-x") + "    mode: repair\n",
+        "4:9",
+        "under 'identities'",
+    ),
+    "identities whose rights nothing allows": (
+        f"{PLACED}    mode: repair\n    grants: [{{role: Reader, scope: '{{resourceGroup}}'}}]\n",
+        "6:14",
+        "does not allow 'Reader' at '{subscription}/resourceGroups/rg-id'",
     ),
     "a protected identity": (identity(id=f"{UAI}/CROWN"), "4:9", "protects this identity"),
 }

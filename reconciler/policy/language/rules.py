@@ -82,10 +82,16 @@ _OwnGrants = Annotated[tuple[OwnGrant, ...], AfterValidator(_one_condition)]
 class Identity(Entry):
     """A user-assigned identity and the rights that it shall hold."""
 
-    id: texts.IdentityId = Field(
+    id: texts.Identities = Field(
         title="Id",
-        description="The ARM id of the user-assigned identity.",
-        examples=[f"{_IDENTITY}/app"],
+        description=(
+            "The ARM id of the user-assigned identity. With {subscription} or {location} it is one "
+            "identity for each subscription and location of the resources that carry it."
+        ),
+        examples=[
+            f"{_IDENTITY}/app",
+            _IDENTITY.replace(_SUBSCRIPTION, "{subscription}") + "/avd-{location}",
+        ],
     )
     mode: Mode = Field(
         default=Mode.AUDIT,

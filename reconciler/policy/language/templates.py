@@ -15,6 +15,9 @@ from reconciler.ids import ResourceId, fold
 PLACEHOLDERS: Final = ("id", "resourceGroup", "subscription", "location")
 """What a grant's scope may hold in braces, besides entries of maps."""
 
+OF_IDENTITIES: Final = ("subscription", "location")
+"""What an identity's id may hold."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MAP_ENTRY = re.compile(r"maps\.(?P<map>[^\[\]]+)\[(?:location|tags\.(?P<tag>[^\[\]]+))\]")
 _NOT_IN_LOCATIONS = re.compile(r"[^a-z0-9]")
@@ -108,3 +111,63 @@ def fill(template: str, place: Place, maps: Maps) -> ResourceId:
         return known
 
     return ResourceId.parse(_PLACEHOLDER.sub(value, template))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityTemplate:
+    """The id of a user-assigned identity, or of one for each subscription and location.
+
+    `exact` is the id of the one that it is without placeholders.
+    """
+
+    text: str
+    exact: ResourceId | None = field(compare=False)
+    _pattern: re.Pattern[str] = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "IdentityTemplate":
+        """Read an id that may hold `{subscription}` and `{location}`; both are checked already."""
+        return cls(text, None if names(text) else ResourceId.parse(text), _pattern(text))
+
+    @property
+    def subscription(self) -> str:
+        """What comes before `/resourceGroups/`."""
+        return "/".join(self.text.split("/")[: self._subscription_ends])
+
+    @property
+    def group(self) -> str:
+        """What comes before `/providers/`."""
+        return "/".join(self.text.split("/")[: self._subscription_ends + 2])
+
+    @property
+    def _subscription_ends(self) -> int:
+        return 1 if self.text.startswith("{") else 3
+
+    def of(self, place: Place) -> ResourceId:
+        """Return the identity that is meant for a place, or raise `ResourceIdError`."""
+        return self.exact or fill(self.text, place, {})
+
+    def is_of(self, identity: Place) -> bool:
+        """Tell whether an identity is meant here; it must lie where its id says."""
+        try:
+            return self.of(identity) == identity.id
+        except ResourceIdError:
+            return False
+
+    def may_be(self, identity: ResourceId) -> bool:
+        """Tell whether an identity may be meant here, judged by its id alone."""
+        return bool(self._pattern.fullmatch(identity.key))
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return what the keys of a template's identities look like."""
+    parts: list[str] = []
+    for number, part in enumerate(_PLACEHOLDER.split(template)):
+        if number % 2 == 0:
+            parts.append(re.escape(fold(part)))
+        elif part == "subscription":
+            parts.append("/subscriptions/[^/]+")
+        else:
+            again = any("?P<location>" in known for known in parts)
+            parts.append("(?P=location)" if again else "(?P<location>[a-z0-9]+)")
+    return re.compile("".join(parts))

@@ -24,7 +24,7 @@ from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import USER_ASSIGNED_IDENTITY
 from reconciler.policy.language import templates
-from reconciler.policy.language.templates import MapEntry, Place
+from reconciler.policy.language.templates import IdentityTemplate, MapEntry, Place
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
@@ -76,6 +76,18 @@ def _identity_id(value: ResourceId) -> ResourceId:
     return value
 
 
+def _identity_template(value: object) -> IdentityTemplate:
+    if isinstance(value, IdentityTemplate):
+        return value
+    text = str(value) if isinstance(value, ResourceId) else _text(value)
+    for name in templates.names(text):
+        if name not in templates.OF_IDENTITIES:
+            _unknown_placeholder(name, templates.OF_IDENTITIES)
+    _check_braces(text)
+    _identity_id(templates.fill(text, _SAMPLES[0], {}))
+    return IdentityTemplate.parse(text)
+
+
 def _inside_subscription(value: ResourceId) -> ResourceId:
     if not value.subscription:
         raise ValueError(
@@ -117,21 +129,25 @@ def _scope_template(text: str, info: ValidationInfo) -> str:
             _check_map(entry, info)
         elif name not in templates.PLACEHOLDERS:
             _unknown_placeholder(name, templates.PLACEHOLDERS)
-    if templates.has_lone_brace(text):
-        raise ValueError(f"'{text}' has a brace without its partner")
-    if found := templates.runs_on(text):
-        raise ValueError(f"'{found}' stands for a whole id: it may only begin a scope")
+    _check_braces(text)
     _check_outcome(text)
     return text
 
 
+def _check_braces(template: str) -> None:
+    if templates.has_lone_brace(template):
+        raise ValueError(f"'{template}' has a brace without its partner")
+    if found := templates.runs_on(template):
+        raise ValueError(f"'{found}' stands for a whole id: it may only begin an id")
+
+
 def _unknown_placeholder(name: str, known: tuple[str, ...]) -> NoReturn:
-    if name.startswith("tags."):
+    if name.startswith("tags.") and known == templates.PLACEHOLDERS:
         raise ValueError(
             f"'{{{name}}}' would let whoever tags a resource choose the scope; "
             f"pick from a reviewed map: {{maps.<map>[{name}]}}"
         )
-    if name.startswith("maps"):
+    if name.startswith("maps") and known == templates.PLACEHOLDERS:
         raise ValueError(
             f"'{{{name}}}' does not pick from a map: write {{maps.<map>[location]}} "
             "or {maps.<map>[tags.<tag>]}"
@@ -260,6 +276,11 @@ Id = Annotated[
     ResourceId, PlainValidator(_id), PlainSerializer(lambda value: value.key, return_type=str)
 ]
 IdentityId = Annotated[Id, AfterValidator(_identity_id)]
+Identities = Annotated[
+    IdentityTemplate,
+    PlainValidator(_identity_template),
+    PlainSerializer(lambda value: fold(value.text), return_type=str),
+]
 Within = Annotated[Id, AfterValidator(_inside_subscription)]
 Role = Annotated[
     roles.Role, PlainValidator(_role), PlainSerializer(lambda value: value.guid, return_type=str)

@@ -5,6 +5,7 @@ the resource, so the plan decides again, exactly; what a map may give is known, 
 entries is held against the guardrails here.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from reconciler.policy.language import (
     Identity,
     Rule,
 )
-from reconciler.policy.language.templates import MapEntry, Maps, names
+from reconciler.policy.language.templates import IdentityTemplate, MapEntry, Maps, names
 from reconciler.roles import Role
 
 type Mistake = tuple[tuple[str | int, ...], str]
@@ -35,11 +36,11 @@ class Ceiling:
 
     def of_identity(self, identity: Identity) -> Iterable[Mistake]:
         """Find what guardrails forbid about an identity."""
-        if identity.id in self.guardrails.protected:
+        if identity.id.exact in self.guardrails.protected:
             yield ("id",), f"{GUARDRAILS_FILE} protects this identity, so policy may not name it"
         if identity.mode is not Mode.REPAIR:
             return
-        if not any(scope.contains(identity.id) for scope in self.guardrails.identities):
+        if not any(_may_lie(identity.id.text, one, ()) for one in self.guardrails.identities):
             message = (
                 f"{GUARDRAILS_FILE} lets no identity of policy live here; "
                 "add its scope there under 'identities', or choose mode: audit"
@@ -68,19 +69,13 @@ class Ceiling:
 
     def _forbidden(self, role: Role, scope: str, within: tuple[ResourceId, ...]) -> str | None:
         try:
-            anchors = _anchors(scope, within)
+            covering = [
+                entry
+                for entry in self.guardrails.grants
+                if _names(entry, role) and _may_lie(scope, entry.scope, within)
+            ]
         except ResourceIdError as error:
             return str(error)
-        exact = "{" not in scope
-        covering = [
-            entry
-            for entry in self.guardrails.grants
-            if _names(entry, role)
-            and any(
-                entry.scope.contains(anchor) or (not exact and anchor.contains(entry.scope))
-                for anchor in anchors
-            )
-        ]
         if any(entry.privileged or not role.privileged for entry in covering):
             return None
         if covering:
@@ -108,28 +103,51 @@ def _with_entries(scope: str, maps: Maps) -> Iterator[str]:
     yield scope
 
 
-def _at_home(scope: str, identity: ResourceId) -> str:
+def _at_home(scope: str, identity: IdentityTemplate) -> str:
     """Fill in what an identity's id says about its own place; its location is not in it."""
     for name, place in (
-        ("{id}", identity),
-        ("{resourceGroup}", identity.group_id),
-        ("{subscription}", identity.subscription_id),
+        ("{id}", identity.text),
+        ("{resourceGroup}", identity.group),
+        ("{subscription}", identity.subscription),
     ):
-        scope = scope.replace(name, str(place))
+        scope = scope.replace(name, place)
     return scope
 
 
-def _anchors(scope: str, within: tuple[ResourceId, ...]) -> tuple[ResourceId, ...]:
-    """Return what is known about where a scope will lie: it or a place around it."""
-    if scope.startswith("{"):
-        return within
-    known, brace, _ = scope.partition("{")
+def _may_lie(template: str, place: ResourceId, within: tuple[ResourceId, ...]) -> bool:
+    """Tell whether a template may come to lie at or below a place.
+
+    `within` is where the resources lie that its placeholders speak of; none where they may lie
+    anywhere.
+    """
+    return any(
+        place.contains(anchor) or (not exact and anchor.contains(place))
+        for anchor, exact in _anchors(template, place, within)
+    )
+
+
+def _anchors(
+    template: str, place: ResourceId, within: tuple[ResourceId, ...]
+) -> Iterator[tuple[ResourceId, bool]]:
+    """Yield what is known about where a template will lie, and whether just there or below."""
+    if template.startswith("{subscription}"):
+        subscriptions = {one.subscription_id or one for one in within or (place,)}
+        for one in subscriptions:
+            filled = template.replace("{subscription}", str(one)) if one.subscription else str(one)
+            yield from _known(filled)
+    elif template.startswith("{"):
+        yield from ((one, False) for one in within)
+    else:
+        yield from _known(template)
+
+
+def _known(template: str) -> Iterator[tuple[ResourceId, bool]]:
+    """Yield the longest id that a template begins with, and whether that is all of it."""
+    known, brace, _ = template.partition("{")
     if not brace:
-        return (ResourceId.parse(known),)
-    while "/" in known:
+        yield ResourceId.parse(known), True
+    while brace and "/" in known:
         known = known.rpartition("/")[0]
-        try:
-            return (ResourceId.parse(known),)
-        except ResourceIdError:
-            continue
-    return ()
+        with contextlib.suppress(ResourceIdError):
+            yield ResourceId.parse(known), False
+            return

@@ -1,0 +1,100 @@
+"""Identities with placeholders: one for each subscription and location, through the whole loop."""
+
+from reconciler.changes import Hold
+from reconciler.ids import ResourceId
+from tests.loop.cloud import (
+    ASSIGNMENTS,
+    DATA,
+    VM,
+    Cloud,
+    Content,
+    holds,
+    identity,
+    policy,
+    rule,
+)
+from tests.sandbox.arm import SUB
+
+TEMPLATE = identity("avd-{location}").replace(SUB, "{subscription}")
+WEST = identity("avd-westeurope")
+ADMIN = identity("avd-admin")
+READS = {("Storage Blob Data Reader", "rg-data")}
+
+
+def placed(**keys: object) -> Content:
+    """Return policy whose machines carry the identity of their place."""
+    grants = [{"role": "Storage Blob Data Reader", "scope": DATA}]
+    entry = {"id": TEMPLATE, "mode": "repair", "grants": grants, **keys}
+    return policy(rule(attach=["avd"]), identities={"avd": entry})
+
+
+def test_a_machine_carries_the_identity_of_its_place(cloud: Cloud) -> None:
+    """The template is resolved against the machine, the identity's rights against itself."""
+    cloud.recreate_identity(WEST)
+    cloud.deploy(placed())
+    cloud.drive(VM, WEST)
+
+    assert cloud.attached() == {"system", "avd-westeurope"}
+    assert cloud.rights(cloud.principal(WEST)) == READS
+    assert cloud.replan(VM).compliant
+    assert cloud.replan(WEST).compliant
+
+
+def test_an_event_on_such_an_identity_heals_its_machines(cloud: Cloud) -> None:
+    """It is recognised by its id, and the machines that should carry it are looked at."""
+    cloud.recreate_identity(WEST)
+    cloud.deploy(placed())
+    cloud.drive(VM, WEST)
+    cloud.pass_time()
+    start = len(cloud.events)
+    cloud.recreate_identity(WEST)
+    cloud.pass_time()
+    heard = [one for one in cloud.hear(start) if one.id == ResourceId.parse(WEST)]
+    assert heard
+    cloud.drive(*heard)
+
+    assert cloud.attached() == {"system", "avd-westeurope"}
+    assert cloud.rights(cloud.principal(WEST)) == READS
+
+
+def test_a_sweep_finds_such_identities(cloud: Cloud) -> None:
+    """Those that are there are looked at, as the other identities in policy are."""
+    cloud.recreate_identity(WEST)
+    cloud.deploy(placed())
+    cloud.sweep()
+
+    assert cloud.attached() == {"system", "avd-westeurope"}
+    assert cloud.rights(cloud.principal(WEST)) == READS
+
+
+def test_a_name_that_only_fits_the_template_gains_nothing(cloud: Cloud) -> None:
+    """The identity's own GET tells where it lies."""
+    cloud.recreate_identity(ADMIN)
+    cloud.deploy(placed())
+    cloud.sweep()
+    cloud.drive(ADMIN)
+
+    assert cloud.rights(cloud.principal(ADMIN)) == set()
+
+
+def test_a_deleted_right_of_such_an_identity_comes_back(cloud: Cloud) -> None:
+    """Whose it was is found among the identities that are there."""
+    cloud.recreate_identity(WEST)
+    cloud.deploy(placed())
+    cloud.drive(VM, WEST)
+    cloud.pass_time()
+    right = cloud.right(cloud.principal(WEST))
+    cloud.world.remove_assignment(right)
+    cloud.pass_time()
+    cloud.drive(f"{DATA}{ASSIGNMENTS}/{right.name}")
+
+    assert cloud.rights(cloud.principal(WEST)) == READS
+
+
+def test_a_missing_identity_is_told(cloud: Cloud) -> None:
+    """Without `ensure` it must exist."""
+    cloud.deploy(placed())
+    cloud.drive(VM)
+
+    assert holds(cloud.replan(VM)) == {Hold.IDENTITY_ABSENT}
+    assert cloud.attached() == {"system"}
