@@ -50,7 +50,7 @@ class Buckets:
             left = {bucket: self._tokens(bucket, now) for bucket in wanted}
             lacking = next((each for each, tokens in left.items() if tokens < _ONE), None)
             if lacking:
-                wait = math.ceil((1 - left[lacking]) / lacking.refill)
+                wait = math.ceil((_ONE - left[lacking]) / lacking.refill)
                 return [int(tokens) for tokens in left.values()], lacking, max(1, wait)
             for bucket, tokens in left.items():
                 self._left[bucket] = (tokens - 1, now)

@@ -104,16 +104,16 @@ class Weather(_Switches):
 
     def changed(self, switches: dict[str, Any]) -> "Weather":
         """Return the weather with some switches set; raises ``WeatherError``."""
-        return read({**self.model_dump(), **_named(switches)})
+        return read({**self.to_json(), **_spelled(switches)})
 
     def to_json(self) -> dict[str, Any]:
         """Return all switches as a seed spells them."""
         return self.model_dump(mode="json", by_alias=True)
 
 
-def _named(switches: dict[str, Any]) -> dict[str, Any]:
-    """Return switches by the names of the fields, so that no switch is there twice."""
-    names = {to_camel(name): name for name in Weather.model_fields}
+def _spelled(switches: dict[str, Any]) -> dict[str, Any]:
+    """Return switches as a seed spells them, so that no switch is there twice."""
+    names = {name: to_camel(name) for name in Weather.model_fields}
     return {names.get(key, key): value for key, value in switches.items()}
 
 

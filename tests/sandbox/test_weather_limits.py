@@ -1,0 +1,153 @@
+"""Token buckets: ARM's, Compute's and Resource Graph's, with the headers that show them."""
+
+import pytest
+import requests
+
+from sandbox.azure.weather import Weather
+from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, error
+
+LEFT = "x-ms-ratelimit-remaining-"
+BUDGET = f"{LEFT}resource"
+OTHER = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/other"
+
+
+@pytest.fixture
+def busy(arm: Arm) -> Arm:
+    """A client of an Azure that counts."""
+    arm.world.weather = Weather(throttling=True, operation_delay=0)
+    return arm
+
+
+def until_refused(arm: Arm, method: str, path: str, most: int) -> tuple[int, requests.Response]:
+    """Call until the answer is 429; returns how many calls were not refused, and that answer."""
+    for count in range(most):
+        answer = arm.call(method, path)
+        if answer.status_code == 429:
+            return count, answer
+    raise AssertionError(f"{most} times {method} {path} were not refused")
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "size", "refill"),
+    [("GET", "read", 250, 25), ("PUT", "write", 200, 10), ("DELETE", "delete", 200, 10)],
+)
+def test_arm_counts_each_kind_of_call(
+    busy: Arm, method: str, kind: str, size: int, refill: int
+) -> None:
+    """A bucket a principal and kind, refilled by the second (facts B3); the others stay full."""
+    first = busy.call(method, f"{STORE}1")
+    count, refused = until_refused(busy, method, f"{STORE}1", size)
+
+    assert first.headers[f"{LEFT}subscription-{kind}s"] == str(size - 1)
+    assert first.headers[f"{LEFT}subscription-global-{kind}s"] == str(15 * size - 1)
+    assert count == size - 1
+    assert error(refused) == (429, "SubscriptionRequestsThrottled")
+    assert f"Number of '{kind}' requests for subscription actor" in refused.text
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["x-ms-failure-cause"] == "gateway"
+    assert refused.headers[f"{LEFT}subscription-{kind}s"] == "0"
+
+    busy.clock.forward(1)
+    assert until_refused(busy, method, f"{STORE}1", size)[0] == refill
+    other = "GET" if method == "DELETE" else "DELETE"
+    assert busy.call(other, f"{STORE}2").status_code != 429
+
+
+def test_each_principal_has_a_bucket_and_all_share_one(busy: Arm) -> None:
+    """One who asks too much harms no other, until all together do."""
+    until_refused(busy, "GET", STORE, 251)
+    path = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/store"
+    strangers = [busy.world.new_principal(f"s{number}") for number in range(15)]
+    answers = [
+        busy.called_by(stranger).call("GET", path).status_code
+        for stranger in strangers
+        for _ in range(250)
+    ]
+
+    assert answers[0] == 403
+    assert answers.count(403) == 3750 - 250
+    assert answers[-1] == 429
+
+
+def test_calls_to_the_tenant_are_counted_apart(busy: Arm) -> None:
+    """They have a bucket of their own size (facts B3), and codes of their own (assumed)."""
+    until_refused(busy, "GET", STORE, 251)
+    count, refused = until_refused(busy, "GET", "/subscriptions", 300)
+
+    assert count == 250
+    assert refused.headers[f"{LEFT}tenant-reads"] == "0"
+    assert error(refused) == (429, "TenantRequestsThrottled")
+
+
+def test_a_machine_can_be_updated_twelve_times_at_once(busy: Arm) -> None:
+    """Four more a minute, each machine for itself; the refusal is Compute's (facts B3, A2.6)."""
+    busy.call("PUT", OTHER, {"location": "westus"})
+    answers = [busy.attach("id1") for _ in range(13)]
+    refused = answers[-1]
+
+    assert [each.status_code for each in answers[:-1]] == [200] * 12
+    assert answers[0].headers[BUDGET] == (
+        "Microsoft.Compute/UpdateVMSubscriptionMaximum;1498,Microsoft.Compute/UpdateVMResource;11"
+    )
+    assert error(refused) == (429, "OperationNotAllowed")
+    (detail,) = refused.json()["error"]["details"]
+    assert (detail["code"], detail["target"]) == ("TooManyRequests", "UpdateVMResource")
+    assert refused.headers["Retry-After"] == "15"
+    assert busy.call("PATCH", OTHER, {}).status_code == 200
+    busy.clock.forward(15)
+    assert [busy.attach("id1").status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_refused_request_does_nothing(busy: Arm) -> None:
+    """Neither does it take from the buckets that had something left."""
+    for _ in range(12):
+        busy.attach("id1")
+    version = busy.world.resources[MACHINE.lower()].version
+    assert busy.attach("id2").status_code == 429
+    assert busy.world.resources[MACHINE.lower()].version == version
+    assert set(busy.world.resources[MACHINE.lower()].users) == {
+        key for key in busy.world.resources if key.endswith("/id1")
+    }
+
+
+@pytest.mark.parametrize(("path", "size"), [(MACHINE, 36), (f"{GROUP}/x", 0)])
+def test_reads_of_a_machine_are_counted(busy: Arm, path: str, size: int) -> None:
+    """Thirty-six at once (facts B3); what is no machine has no such budget."""
+    if size:
+        assert until_refused(busy, "GET", path, size + 1)[0] == size
+    else:
+        assert BUDGET not in busy.call("GET", path).headers
+
+
+def test_resource_graph_answers_fifteen_queries_in_five_seconds(busy: Arm) -> None:
+    """It has its own quota, its own headers and its own code (facts A2.6, B3)."""
+    text = "resources | project id"
+    answers = [busy.query(text) for _ in range(16)]
+
+    remaining = [int(each.headers["x-ms-user-quota-remaining"]) for each in answers]
+    assert remaining == [*range(14, -1, -1), 0]
+    assert error(answers[-1]) == (429, "RateLimiting")
+    assert answers[-1].headers["Retry-After"] == "1"
+    busy.clock.forward(5)
+    assert busy.query(text).headers["x-ms-user-quota-remaining"] == "14"
+
+
+def test_retry_after_may_be_missing(busy: Arm) -> None:
+    """As on some real 429, which name the seconds in the text only (facts A2.6)."""
+    busy.world.weather = Weather(throttling=True, retry_after=False)
+    _, refused = until_refused(busy, "GET", STORE, 251)
+    machine = [busy.attach("id1") for _ in range(13)][-1]
+    graph = [busy.query("resources") for _ in range(16)][-1]
+
+    for answer in (refused, machine, graph):
+        assert answer.status_code == 429
+        assert "Retry-After" not in answer.headers
+    assert "after '1' seconds" in refused.text
+
+
+def test_in_fair_weather_nobody_is_refused(arm: Arm) -> None:
+    """Every bucket looks full, however much was asked."""
+    answers = [arm.call("GET", MACHINE) for _ in range(300)]
+
+    assert {each.status_code for each in answers} == {200}
+    assert {each.headers[f"{LEFT}subscription-reads"] for each in answers} == {"249"}

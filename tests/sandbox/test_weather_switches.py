@@ -1,0 +1,148 @@
+"""Setting the weather: by seed, over HTTPS, and never by mistake."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from sandbox import seed
+from sandbox.azure import tokens
+from sandbox.azure.state import Principal
+from sandbox.azure.weather import Fault, Weather, WeatherError, read
+from tests.sandbox.arm import SEED, STORE, Arm
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "weather.md"
+WEATHER = "/sandbox/weather"
+CLOCK = "/sandbox/clock"
+
+
+def ask(arm: Arm, method: str, path: str, body: Any = None) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+    """Call a control route, which wants no api-version; returns status and body."""
+    token = tokens.mint(arm.world, arm.caller, "https://management.azure.com")
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"https://management.azure.com{path}"
+    answer = arm.session.request(method, url, json=body, headers=headers)
+    return answer.status_code, answer.json()
+
+
+def test_the_documented_example_is_a_seed_with_every_switch() -> None:
+    """The page names each switch in its table and sets it in its example."""
+    text = PAGE.read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    world = seed.load(example)
+    switches = Weather().to_json()
+
+    assert world.weather != Weather()
+    assert set(yaml.safe_load(example)["weather"]) == set(switches)
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == {
+        *switches,
+        *Fault(drop=True).model_dump(by_alias=True),
+    }
+
+
+def test_a_seed_sets_switches_and_the_others_are_fair() -> None:
+    """They are spelled as everything else in a seed."""
+    switches = {"replicationDelay": 30, "faults": [{"status": 503, "retryAfter": 5}]}
+    world = seed.load({**SEED, "weather": switches}, operation_delay=3, replication_delay=9)
+
+    assert world.weather == Weather(
+        replication_delay=30, operation_delay=3, faults=[Fault(status=503, retry_after=5)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("switches", "message"),
+    [
+        ({"replicationDelays": 3}, "replicationDelays: there is no such switch"),
+        ({"graphMissing": 1.5}, "graphMissing: Input should be less than or equal to 1"),
+        ({"graphDelay": -1}, "graphDelay: Input should be greater than or equal to 0"),
+        ({"graphDelay": "1"}, "graphDelay: Input should be a valid number"),
+        ({"throttling": 1}, "throttling: Input should be a valid boolean"),
+        ({"faults": [{"statsu": 503}]}, r"faults.0.statsu: there is no such switch"),
+        ({"faults": [{"status": 200}]}, "faults.0.status: Input should be greater than"),
+        ({"faults": [{"drop": True, "path": "("}]}, "faults.0.path: not a regular expression"),
+        ({"faults": [{}]}, "faults.0: one of 'status', 'drop' and 'late' is needed"),
+        ({"faults": [{"drop": True, "status": 503}]}, "faults.0: one of"),
+        ({"faults": [{"late": True, "done": True}]}, "faults.0: 'late' goes with neither"),
+    ],
+)
+def test_a_wrong_switch_is_named(switches: dict[str, Any], message: str) -> None:
+    """In a seed and wherever else weather is read."""
+    with pytest.raises(WeatherError, match=message):
+        read(switches)
+    with pytest.raises(seed.SeedError, match=f"weather: {message}"):
+        seed.load({**SEED, "weather": switches})
+
+
+def test_weather_in_a_seed_must_be_a_mapping() -> None:
+    """A list of switches is none."""
+    with pytest.raises(seed.SeedError, match="weather: must be a mapping"):
+        seed.load({**SEED, "weather": ["fair"]})
+
+
+def test_the_operator_changes_the_weather(arm: Arm) -> None:
+    """PATCH sets some switches, PUT all; GET shows them as a seed spells them."""
+    assert ask(arm, "GET", WEATHER) == (200, Weather().to_json())
+    ask(arm, "PATCH", WEATHER, {"graphDelay": 60})
+    status, shown = ask(arm, "PATCH", WEATHER, {"throttling": True})
+
+    assert status == 200
+    assert arm.world.weather == Weather(graph_delay=60, throttling=True)
+    assert read(shown) == arm.world.weather
+    assert ask(arm, "PUT", WEATHER, {"graphMissing": 0.5})[0] == 200
+    assert arm.world.weather == Weather(graph_missing=0.5)
+
+
+def test_a_wrong_switch_changes_nothing(arm: Arm) -> None:
+    """It is refused by name."""
+    status, body = ask(arm, "PUT", WEATHER, {"graphDelay": 1, "wind": 3})
+
+    assert (status, body["error"]["code"]) == (400, "InvalidWeather")
+    assert body["error"]["message"] == "wind: there is no such switch"
+    assert arm.world.weather == Weather()
+
+
+def test_the_operator_turns_the_clock(arm: Arm) -> None:
+    """It jumps, or changes its speed."""
+    before = arm.clock()
+    status, shown = ask(arm, "PATCH", CLOCK, {"forward": 600})
+
+    assert (status, shown["speed"]) == (200, 0)
+    assert (arm.clock() - before).total_seconds() == 600
+    assert ask(arm, "PATCH", CLOCK, {"speed": 60})[1]["speed"] == 60
+    assert ask(arm, "GET", CLOCK)[1]["now"] > shown["now"]
+
+
+@pytest.mark.parametrize("body", [{"back": 1}, {"speed": -1}, {"forward": "1"}, {"speed": True}])
+def test_a_clock_cannot_be_turned_otherwise(arm: Arm, body: dict[str, Any]) -> None:
+    """What it has not is refused by name."""
+    status, shown = ask(arm, "PATCH", CLOCK, body)
+
+    assert (status, shown["error"]["code"]) == (400, "InvalidClock")
+    assert next(iter(body)) in shown["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(m, p) for m in ("GET", "PATCH") for p in (WEATHER, CLOCK)] + [("PUT", WEATHER)],
+)
+def test_nobody_else_changes_anything(arm: Arm, method: str, path: str) -> None:
+    """The application is no operator, and who has no token is nobody."""
+    who: Principal = arm.world.app
+    assert ask(arm.called_by(who), method, path, {})[0] == 403
+    url = f"https://management.azure.com{path}"
+    anonymous: requests.Response = arm.session.request(method, url, json={})
+    assert anonymous.status_code == 401
+    assert arm.world.weather == Weather()
+
+
+def test_the_operator_is_always_heard(arm: Arm) -> None:
+    """Faults and limits do not concern the control routes, and the request log omits them."""
+    arm.world.weather = Weather(throttling=True, faults=[Fault(drop=True)])
+
+    assert ask(arm, "PUT", WEATHER, {})[0] == 200
+    assert arm.call("GET", STORE).status_code == 200
+    assert [each.path for each in arm.world.requests] == [STORE]
