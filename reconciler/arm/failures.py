@@ -17,6 +17,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from reconciler.arm import signin
 from reconciler.errors import (
     Again,
     AlreadyExists,
@@ -85,12 +86,12 @@ def from_exception(what: str, error: AzureError) -> ArmError:
     if isinstance(error, ClientAuthenticationError):
         # Its answer, if it holds one, may be the identity endpoint's: a 404 there says nothing
         # about what was asked for.
-        return Blocked(f"{what}: cannot sign in: {_first_line(error)}", code=SIGN_IN)
+        return Blocked(f"{what}: cannot sign in: {_said(error)}", code=SIGN_IN)
     if isinstance(error, HttpResponseError) and error.response is not None:
         return from_response(what, cast("Response", error.response))
     if isinstance(error, ServiceRequestError | ServiceResponseError):
-        return Again(f"{what}: Azure could not be reached: {_first_line(error)}")
-    return Again(f"{what}: {_first_line(error)}")
+        return Again(f"{what}: Azure could not be reached: {_said(error)}")
+    return Again(f"{what}: {_said(error)}")
 
 
 def _by_status(status: int) -> type[ArmError]:
@@ -127,8 +128,11 @@ def _retry_after(response: Response, text: str) -> timedelta | None:
     return timedelta(seconds=int(found[1])) if found else None
 
 
-def _first_line(error: Exception) -> str:
-    return _in_one_line(next(iter(str(error).splitlines()), type(error).__name__))
+def _said(error: AzureError) -> str:
+    """Return why no token was to be had, or the first line of any other error."""
+    first_line = next(iter(str(error).splitlines()), type(error).__name__)
+    said = signin.reason(str(error)) or first_line
+    return _in_one_line(said) + signin.advice(said)
 
 
 def _in_one_line(text: str) -> str:

@@ -17,10 +17,6 @@ from reconciler.cli.validate import validate
 from reconciler.errors import ArmError, PolicyError, ReconcilerError, Rejected
 
 _DEBUG: Final = "--debug"
-_NEXT_STEPS: Final = {
-    "SignIn": "sign in with `az login`, or set the variables of another sign-in",
-    "AuthorizationFailed": "give whoever is signed in that right",
-}
 
 app = typer.Typer(
     name="reconciler",
@@ -98,8 +94,8 @@ def _said(error: Exception) -> list[str]:
             return [str(problem) for problem in error.problems]
         case Rejected():
             return [f"{error}; this is a bug of identity-reconciler, please report it"]
-        case ArmError(code=code) if code in _NEXT_STEPS:
-            return [f"{str(error).rstrip('.')}; {_NEXT_STEPS[code]}"]
+        case ArmError(code="AuthorizationFailed"):
+            return [f"{str(error).rstrip('.')}; give whoever is signed in that right"]
         case ReconcilerError():
             return [str(error)]
         case _:
