@@ -173,6 +173,10 @@ class RoleTable:
         """Return the role of that name or GUID, if it is built in."""
         return self._roles.get(_key(name_or_guid))
 
+    def names(self) -> list[str]:
+        """Return the built-in names in order."""
+        return sorted({role.name.strip() for role in self._roles.values()})
+
     def suggest(self, name: str) -> str | None:
         """Return the built-in name that `name` was probably meant to be."""
         near = difflib.get_close_matches(_key(name), self._roles, n=1, cutoff=0.7)

@@ -1,0 +1,136 @@
+r"""What JSON Schema can say of a single text of policy, so that editors check and complete it.
+
+The types of `texts` carry these shapes, and `schema` puts them together. A shape refuses nothing
+that the loader takes, with one exception: it knows role names only as Azure spells them. Patterns
+keep to what Python and JavaScript both understand.
+"""
+
+from typing import Final
+
+from pydantic import GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from reconciler import roles
+
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+TYPE: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+"
+NEVER_IN_NAMES: Final = r"/\\%#<>\"'\x00-\x1f\x7f"
+LONGEST_NAME: Final = 260
+
+_NEVER_IN_IDS = r"/%?#\\\"'`\x00-\x1f\x7f"
+_GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+
+def _any_case(text: str) -> str:
+    """Return a pattern for a text in whatever case, for which JSON Schema has no flag."""
+    letters = (f"[{one.upper()}{one.lower()}]" if one.isalpha() else one for one in text)
+    return "".join(letters).replace(".", r"\.")
+
+
+def _without(excluded: str) -> str:
+    """Return a pattern for a text without certain characters, and no blanks at its edges."""
+    return rf"[^\s{excluded}]([^{excluded}]*[^\s{excluded}])?"
+
+
+def _text(pattern: str, wanted: str, **more: object) -> WithJsonSchema:
+    """Return a text's shape; `wanted` is what the YAML language server says of a wrong one."""
+    shape = {"type": "string", "pattern": f"^({pattern})$", "patternErrorMessage": wanted}
+    return WithJsonSchema(shape | more)
+
+
+_SEGMENT = rf"(?!\.+(/|$)){_without(_NEVER_IN_IDS)}"
+_SUBSCRIPTIONS = _any_case("/subscriptions/")
+_GROUPS = _any_case("/resourceGroups/")
+_PROVIDERS = _any_case("/providers/")
+_USER_ASSIGNED = _any_case("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/")
+_DEFINITION = _any_case("/providers/Microsoft.Authorization/roleDefinitions/")
+
+# A placeholder for a whole id can only begin one; a location may stand anywhere.
+_PART = rf"([^{{}}{_NEVER_IN_IDS}]|\{{location\}})+"
+
+
+def _scope(key: str) -> str:
+    """Return a pattern for scopes with placeholders; `key` is for what picks from a map."""
+    whole = rf"id|resourceGroup|subscription|maps\.[^\[\]{{}}]+\[({key})\]"
+    return rf"/|(\{{({whole})\}}|/{_PART})(/{_PART})*"
+
+
+ID: Final = _text(
+    f"/|({_SUBSCRIPTIONS}|{_PROVIDERS}){_SEGMENT}(/{_SEGMENT})*",
+    "This must be an ARM id, such as /subscriptions/<id>/resourceGroups/<group>.",
+)
+WITHIN: Final = _text(
+    f"{_SUBSCRIPTIONS}{_SEGMENT}(/{_SEGMENT})*",
+    "This must be the id of a subscription, a resource group or a resource.",
+)
+IDENTITY_ID: Final = _text(
+    f"{_SUBSCRIPTIONS}{_SEGMENT}{_GROUPS}{_SEGMENT}{_USER_ASSIGNED}{_SEGMENT}",
+    "This must be the id of a user-assigned identity: /subscriptions/<id>/resourceGroups/<group>"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>.",
+)
+IDENTITIES: Final = _text(
+    rf"(\{{subscription\}}|{_SUBSCRIPTIONS}{_PART}){_GROUPS}{_PART}{_USER_ASSIGNED}{_PART}",
+    "This must be the id of a user-assigned identity: /subscriptions/<id>/resourceGroups/<group>"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>. It may begin with "
+    "{subscription}, and {location} may stand in it.",
+)
+SCOPE: Final = _text(
+    _scope(r"location|tags\.[^\[\]{}]+"),
+    "This must be an ARM id, or begin with {id}, {resourceGroup}, {subscription}, "
+    "{maps.<map>[location]} or {maps.<map>[tags.<tag>]}; only {location} may stand further on.",
+)
+OWN_SCOPE: Final = _text(
+    _scope("location"),
+    "This must be an ARM id, or begin with {id}, {resourceGroup}, {subscription} or "
+    "{maps.<map>[location]}; only {location} may stand further on.",
+)
+OF_TYPE: Final = _text(
+    TYPE, "This must be a whole resource type, such as Microsoft.Compute/virtualMachines."
+)
+OF_NAME: Final = _text(
+    NAME, "A name has up to 64 letters, digits, '-', '_' and '.', a letter or digit first."
+)
+GLOB: Final = _text(
+    _without(NEVER_IN_NAMES),
+    "No name can match this.",
+    maxLength=LONGEST_NAME,
+)
+LOCATION: Final = _text(r"(?=.*[^ ])[A-Za-z0-9*?\[\]! -]+", "No location can match this.")
+CONDITION: Final = _text(r"[\s\S]*\S[\s\S]*", "The condition is empty.")
+
+
+class _Also:
+    """Keywords that are added to what a type's shape is otherwise."""
+
+    def __init__(self, **keywords: object) -> None:
+        self._keywords = keywords
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | self._keywords
+
+
+KEYED: Final = _Also(minProperties=1, propertyNames={"pattern": r"\S"})
+TAGS: Final = _Also(propertyNames={"pattern": r"\S"})
+
+
+class _Role:
+    """A role's shape, made only when it is asked for: its names are many."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        del schema, handler
+        return {
+            "type": "string",
+            "anyOf": [
+                {"enum": roles.table().names()},
+                {"pattern": f"^({_GUID})$"},
+                {"pattern": f"^(/.+)?{_DEFINITION}{_GUID}$"},
+            ],
+        }
+
+
+ROLE: Final = _Role()
