@@ -27,6 +27,8 @@ from sandbox.azure import (
     dataplane,
     errors,
     eventgrid,
+    eventsubscriptions,
+    eventtopics,
     extensions,
     faults,
     federated,
@@ -63,15 +65,18 @@ SERVICES = (
     quota.routes,
     roledefinitions.routes,
     graph.routes,
+    eventsubscriptions.routes,
+    eventtopics.routes,
     activity.routes,
     operations.routes,
     providers.open_routes,
     signin.routes,
     dataplane.routes,
+    eventtopics.publishing,
 )
 
-_EXTENSION = "/providers/microsoft.authorization/"
-_OUTSIDE_ARM = ("/imds/", "/dataplane/", "/msi/", "/sandbox/")
+_EXTENSIONS = ("/providers/microsoft.authorization/", "/providers/microsoft.eventgrid/eventsub")
+_OUTSIDE_ARM = ("/imds/", "/dataplane/", "/eventgrid/", "/msi/", "/sandbox/")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.IGNORECASE)
 _VERBS = {
     "GET": "read",
@@ -155,7 +160,9 @@ class Azure:
     def _match(self, method: str, path: str) -> tuple[Route, dict[str, Any]]:
         """Find the route. An extension resource hangs on any scope, which the rules call ``~``."""
         folded = path.lower()
-        at = -1 if folded.startswith(_OUTSIDE_ARM) else folded.rfind(_EXTENSION)
+        at = -1
+        if not folded.startswith(_OUTSIDE_ARM):
+            at = max(folded.rfind(each) for each in _EXTENSIONS)
         try:
             endpoint, args = _router().match("/~" + folded[at:] if at >= 0 else folded, method)
         except MethodNotAllowed:

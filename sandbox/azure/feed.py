@@ -15,10 +15,10 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 
-from sandbox.azure import eventgrid, ids
+from sandbox.azure import eventgrid, eventweather, ids
 from sandbox.azure.eventgrid import Change, Context, Event
-from sandbox.azure.eventweather import EventWeather
-from sandbox.azure.state import Assignment
+from sandbox.azure.state import Assignment, EventSubscription, Operation
+from sandbox.azure.weather import Weather
 
 _GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
 _LOG_LENGTH = 100_000
@@ -29,30 +29,35 @@ class Feed:
 
     _context: Context
     """Who writes; the world sets it as soon as it has an operator."""
+    weather: Weather
+    """The switches, which the world keeps."""
 
     def __init__(self, clock: Callable[[], dt.datetime], seed: int) -> None:
         """Start with nothing told, at the clock's time and with the seed's chance."""
         self.now = clock
         self.random = random.Random(seed)
+        self.chance = random.Random(seed)
+        """The weather's source, so that bad luck does not change the GUIDs."""
         self.tenant = self.guid()
         self.activity: collections.deque[Change] = collections.deque(maxlen=_LOG_LENGTH)
         """The last writes below a subscription, oldest first."""
         self._lock = threading.RLock()
         self._depth = 0
         self._cascading = False
-        self.tells_at_end = True
-        """A switch: whether an operation's writes are told at its end or when it is accepted.
-
-        At the end is assumed; only then the activity log knows whether it succeeded."""
-        self.event_weather = EventWeather(random.Random(seed))
-        """Switches: what may happen to events on their way."""
         self._later: list[tuple[dt.datetime, int, Change]] = []
         """A heap of what running operations wrote, by the time of their end."""
         self._ready: list[tuple[dt.datetime, int, Event]] = []
         """A heap of events that are not sent yet, by the time that they are."""
         self._number = itertools.count()
-        self._outbox: collections.deque[Event] = collections.deque()
+        self.event_subscriptions: dict[str, EventSubscription] = {}
+        """Event subscriptions by lower-case id."""
+        self.asks_webhooks = False
+        """Whether webhooks must consent to an event subscription; who delivers sets it."""
+        self.published: dict[str, list[Event]] = {}
+        """What clients published, by the lower-case id of their topic."""
+        self._outbox: collections.deque[tuple[str, Event]] = collections.deque()
         self._subscribers: list[Callable[[Event], None]] = []
+        self._listeners: list[Callable[[str, Event], None]] = []
 
     def guid(self) -> str:
         """Return a new GUID from the seeded source."""
@@ -64,6 +69,36 @@ class Feed:
         The writer's answer waits for it, so a callback should only take the event and return.
         """
         self._subscribers.append(callback)
+
+    def listen(self, callback: Callable[[str, Event], None]) -> None:
+        """Call back as ``subscribe`` does, with what is published to topics: id and event."""
+        self._listeners.append(callback)
+
+    def publish(self, topic: str, events: list[Event]) -> None:
+        """Take what a client publishes to the topic of a lower-case id."""
+        self.published.setdefault(topic, []).extend(events)
+        self._outbox.extend((topic, event) for event in events)
+
+    def put_event_subscription(self, subscription: EventSubscription) -> None:
+        """Create or change an event subscription."""
+        key = subscription.id.key
+        update = key in self.event_subscriptions
+        self.event_subscriptions[key] = subscription
+        self._emit("Write", subscription.id, subscription.id.type, update=update)
+
+    def remove_event_subscription(self, subscription: EventSubscription) -> None:
+        """Delete an event subscription."""
+        del self.event_subscriptions[subscription.id.key]
+        self._emit("Delete", subscription.id, subscription.id.type)
+
+    def end(self, operation: Operation, error: dict[str, str] | None = None) -> None:
+        """End an operation now, with an error or well; what it wrote is told at once."""
+        operation.ends, operation.error = self.now(), error
+        self._later = [
+            (operation.ends if each.context.operation is operation else at, number, each)
+            for at, number, each in self._later
+        ]
+        heapq.heapify(self._later)
 
     @contextlib.contextmanager
     def transaction(self, context: Context | None = None) -> Iterator[None]:
@@ -103,23 +138,27 @@ class Feed:
             failed = operation is not None and operation.error is not None
             self._tell(dataclasses.replace(change, failed=failed))
         while self._ready and self._ready[0][0] <= now:
-            self._outbox.append(heapq.heappop(self._ready)[2])
+            self._outbox.append(("", heapq.heappop(self._ready)[2]))
 
     def _tell(self, change: Change) -> None:
         self.activity.append(change)
         if self._subscribers:
             event = eventgrid.resource_event(change, self.tenant)
-            for delay in self.event_weather.delays():
+            for delay in eventweather.delays(self.weather, self.chance):
                 heapq.heappush(self._ready, (self.now() + delay, next(self._number), event))
 
     def _deliver(self) -> None:
         while self._outbox:
             try:
-                event = self._outbox.popleft()
+                topic, event = self._outbox.popleft()
             except IndexError:  # Another thread was faster.
                 return
-            for callback in self._subscribers:
-                callback(event)
+            if topic:
+                for listener in self._listeners:
+                    listener(topic, event)
+            else:
+                for callback in self._subscribers:
+                    callback(event)
 
     def authorize(self, right: Assignment, role_name: str) -> None:
         """Note in the running transaction which assignment allowed it; events show it."""
@@ -148,7 +187,7 @@ class Feed:
         if not resource.subscription:
             return
         operation = f"{kind}/{action or verb.lower()}"
-        running = self._context.operation if self.tells_at_end else None
+        running = self._context.operation if self.weather.events_at_end else None
         change = Change(
             id=self.guid(),
             verb=verb,

@@ -123,6 +123,7 @@ KINDS = (
         patch_runs="always",
         delete_runs=True,
     ),
+    Kind("Microsoft.EventGrid/systemTopics", evidence=Evidence.DOCUMENTED),
     Kind("Microsoft.KeyVault/vaults", created=200, evidence=Evidence.DOCUMENTED),
     Kind("Microsoft.Web/sites", created=200, evidence=Evidence.DOCUMENTED),
 )

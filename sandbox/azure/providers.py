@@ -17,6 +17,7 @@ _SERVICES = (
     "Microsoft.Authorization/locks",
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.Authorization/roleDefinitions",
+    "Microsoft.EventGrid/eventSubscriptions",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
     "Microsoft.ResourceGraph/resources",

@@ -125,6 +125,12 @@ _REVIEWED: tuple[Role, ...] = (
         ("Microsoft.Storage/storageAccounts/*", *_COMMON),
     ),
     Role(
+        "d5a91429-5739-47e2-a06b-3470a27159e7",
+        "EventGrid Data Sender",
+        ("Microsoft.EventGrid/topics/read", *_COMMON),
+        data_actions=("Microsoft.EventGrid/events/send/action",),
+    ),
+    Role(
         "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
         "Storage Blob Data Reader",
         (f"{_BLOB}/read",),

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.azure import ids
 
@@ -148,6 +148,21 @@ class Operation:
     """The resource's provisioning state meanwhile."""
     error: dict[str, Any] | None = None
     """Code and message, where it ends as failed."""
+
+
+@dataclasses.dataclass(slots=True)
+class EventSubscription:
+    """Who wants which events of a source, and where they are to be delivered."""
+
+    id: ids.ArmId
+    source: str
+    """The lower-case id of the subscription, the group or the topic whose events it gets."""
+    properties: dict[str, Any]
+    """As they were sent and checked, with their defaults."""
+    operation: Operation
+    """Its last write."""
+    consent: Literal["pending", "given", "refused"] = "given"
+    """Whether its endpoint wants the events; only webhooks are asked."""
 
 
 class Assignments:

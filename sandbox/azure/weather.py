@@ -99,6 +99,22 @@ class Weather(_Switches):
     """Whether ARM, Compute and Resource Graph count requests and answer 429 (facts B3)."""
     retry_after: bool = True
     """Whether these 429 carry ``Retry-After``; some real ones do not (facts A2.6)."""
+    events_at_end: bool = True
+    """Whether an operation's writes are told at its end or when it is accepted.
+
+    At the end is assumed; only then the activity log knows whether it succeeded."""
+    events_lost: Chance = 0.0
+    """For each resource event: that nobody gets it."""
+    events_duplicate: Chance = 0.0
+    """That it comes twice."""
+    events_late: Chance = 0.0
+    """That it comes late."""
+    events_late_by: Seconds = 300.0
+    """How late such an event is."""
+    events_reordered: Chance = 0.0
+    """That it waits a moment, so that others overtake it."""
+    events_reordered_by: Seconds = 5.0
+    """How long such an event waits at most."""
     faults: list[Fault] = Field(default_factory=list)
     """What happens to some requests; of several that apply, the first one decides."""
 

@@ -7,7 +7,6 @@ all of it: handlers are short and never sleep, so nothing is gained by a finer o
 import collections
 import dataclasses
 import datetime as dt
-import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -59,8 +58,6 @@ class World(Feed):
         """
         self.clock = clock or wall_clock()
         super().__init__(self.clock, seed)
-        self.chance = random.Random(seed)
-        """The weather's source, so that bad luck does not change the GUIDs."""
         self.weather = weather or Weather()
         self.past_assignments: Past[Assignment] = Past()
         self.past_resources: Past[Resource] = Past()
@@ -205,7 +202,7 @@ class World(Feed):
         Assignments that its identity holds elsewhere stay behind (facts A2.5, documented).
         """
         self._forget(resource)
-        self._remove_assignments_below(resource.id.key)
+        self._remove_extensions_below(resource.id.key)
         self._emit("Delete", resource.id, resource.type)
 
     def _forget(self, resource: Resource) -> None:
@@ -226,7 +223,7 @@ class World(Feed):
             for resource in list(self.members[group.id.key].values()):
                 if resource.id.key in self.resources:
                     self.remove(resource)
-            self._remove_assignments_below(group.id.key)
+            self._remove_extensions_below(group.id.key)
             del self.groups[group.id.key], self.members[group.id.key]
             self._emit("Delete", group.id, group.type)
 
@@ -274,7 +271,9 @@ class World(Feed):
         self._note_assignment(assignment.name, None)
         self._emit("Delete", ids.parse(assignment.id), _ASSIGNMENT)
 
-    def _remove_assignments_below(self, key: str) -> None:
+    def _remove_extensions_below(self, key: str) -> None:
+        for each in [each for each in self.event_subscriptions if ids.contains(key, each)]:
+            del self.event_subscriptions[each]
         scopes = [scope for scope in self.assignments.by_scope if ids.contains(key, scope)]
         for scope in scopes:
             for assignment in list(self.assignments.by_scope[scope].values()):

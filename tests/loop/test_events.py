@@ -80,7 +80,7 @@ def test_our_own_echoes_make_no_call(cloud: Cloud) -> None:
 
     That holds where a PATCH is told when it is accepted; told at its end, it costs another look.
     """
-    cloud.world.tells_at_end = False
+    cloud.world.weather = cloud.world.weather.changed({"events_at_end": False})
     cloud.events.clear()
     cloud.drive(*cloud.app.sweep().requests)
     heard = cloud.hear()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.azure.weather import Weather
 from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, identity
 
 LOWER = GROUP.replace("resourceGroups", "resourcegroups")
@@ -112,7 +113,7 @@ def test_an_operations_event_comes_at_its_end(arm: Arm, events: list[dict[str, A
 
 def test_a_switch_tells_at_once(arm: Arm, events: list[dict[str, Any]]) -> None:
     """Where the end is not awaited, acceptance is told."""
-    arm.world.tells_at_end = False
+    arm.world.weather = Weather(events_at_end=False)
     arm.patch(MACHINE, {"type": "SystemAssigned"})
 
     assert [event["eventTime"] for event in events] == ["2026-03-01T12:00:00.0000000Z"]
@@ -131,13 +132,18 @@ def test_a_failed_operation_is_told_as_failed(arm: Arm, events: list[dict[str, A
 
 @pytest.mark.parametrize(
     ("switch", "at_once", "in_the_end"),
-    [("lost", 0, 0), ("duplicate", 2, 2), ("late", 0, 1), ("reordered", 0, 1)],
+    [
+        ("events_lost", 0, 0),
+        ("events_duplicate", 2, 2),
+        ("events_late", 0, 1),
+        ("events_reordered", 0, 1),
+    ],
 )
 def test_events_may_go_astray(
     arm: Arm, events: list[dict[str, Any]], switch: str, at_once: int, in_the_end: int
 ) -> None:
     """Each switch is a probability; a late event comes five minutes later."""
-    setattr(arm.world.event_weather, switch, 1.0)
+    arm.world.weather = arm.world.weather.changed({switch: 1.0})
     arm.call("PUT", identity("new"), {"location": "westus"})
     first = len(events)
     arm.settle(300)
@@ -147,7 +153,7 @@ def test_events_may_go_astray(
 
 def test_reordered_events_overtake_each_other(arm: Arm, events: list[dict[str, Any]]) -> None:
     """All come, in another order than they were written."""
-    arm.world.event_weather.reordered = 1.0
+    arm.world.weather = Weather(events_reordered=1.0)
     names = [identity(f"id{number}") for number in range(10, 20)]
     for name in names:
         arm.call("PUT", name, {"location": "westus"})

@@ -1,0 +1,150 @@
+"""How events leave: what a webhook, a function and a queue get to see (facts A1, documented).
+
+``eventdelivery`` decides when; here is one attempt, and the question for a webhook's consent.
+"""
+
+import base64
+import json
+from urllib.parse import urlsplit
+
+from sandbox.azure import eventretry, ids
+from sandbox.azure.eventgrid import Event
+from sandbox.azure.eventschemas import is_cloud, validation
+from sandbox.azure.eventsettings import EVENT_GRID, Json
+from sandbox.azure.outlets import Answer, Attempt, Outlets
+from sandbox.azure.state import EventSubscription
+from sandbox.azure.world import World
+
+_ORIGIN = "eventgrid.azure.net"
+_CLOUD = "application/cloudevents+json; charset=utf-8"
+_CLOUD_BATCH = "application/cloudevents-batch+json; charset=utf-8"
+_JSON = "application/json; charset=utf-8"
+_OK = 200
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def send(
+    world: World,
+    outlets: Outlets,
+    subscription: EventSubscription,
+    events: list[Event],
+    attempts: int,
+) -> Attempt:
+    """Try to deliver events in one go.
+
+    Args:
+        world: where an Azure function's app is found.
+        outlets: the ways out.
+        subscription: says where to.
+        events: more than one only where it allows batches.
+        attempts: how many there were before.
+    """
+    destination = subscription.properties["destination"]
+    properties = destination["properties"]
+    try:
+        if destination["endpointType"] == "StorageQueue":
+            # One object, as base64 (facts A1, recorded).
+            text = base64.b64encode(json.dumps(events[0]).encode()).decode()
+            return Attempt(
+                outlets.enqueue(properties["resourceId"].lower(), properties["queueName"], text)
+            )
+        url = properties.get("endpointUrl") or _function(world, properties["resourceId"])
+        if not url:
+            return Attempt(eventretry.UNKNOWN_FUNCTION)
+        headers, body = _request(
+            subscription, events, attempts, batch="maxEventsPerBatch" in properties
+        )
+        return Attempt(outlets.call("POST", url, headers, body).status)
+    except TimeoutError:
+        return Attempt(408, eventretry.TIMEOUT)
+    except OSError:
+        return Attempt(eventretry.UNREACHABLE)
+
+
+def _function(world: World, resource_id: str) -> str:
+    """Return where a function takes events: its app's host name with the webhook's path."""
+    home = "/".join(resource_id.split("/")[:9]).lower()
+    site = world.resources.get(home)
+    host = site.properties.get("defaultHostName") if site else None
+    if not host:
+        return ""
+    # A local Functions host speaks plain HTTP.
+    scheme = "http" if urlsplit(f"//{host}").hostname in _LOOPBACK else "https"
+    name = ids.parse(resource_id).name
+    return f"{scheme}://{host}/runtime/webhooks/eventgrid?functionName={name}"
+
+
+def _request(
+    subscription: EventSubscription, events: list[Event], attempts: int, *, batch: bool
+) -> tuple[dict[str, str], bytes]:
+    headers = {
+        "aeg-event-type": "Notification",
+        "aeg-subscription-name": subscription.id.name.upper(),
+        "aeg-delivery-count": str(attempts),
+    }
+    if is_cloud(events[0]):
+        content: Json | list[Event] = events if batch else events[0]
+        headers["Content-Type"] = _CLOUD_BATCH if batch else _CLOUD
+    else:
+        content = events
+        headers |= {
+            "Content-Type": _JSON,
+            "aeg-data-version": str(events[0].get("dataVersion", "")),
+            "aeg-metadata-version": str(events[0].get("metadataVersion", "1")),
+        }
+    return headers, json.dumps(content).encode()
+
+
+def consent(world: World, outlets: Outlets, subscription: EventSubscription) -> str:
+    """Ask a webhook whether it wants the events; return why not, or an empty text."""
+    url = subscription.properties["destination"]["properties"]["endpointUrl"]
+    schema = subscription.properties["eventDeliverySchema"]
+    method = "POST" if schema == EVENT_GRID else "OPTIONS"
+    try:
+        agreed, answer = (_post if method == "POST" else _options)(
+            world, outlets, subscription, url
+        )
+    except TimeoutError:
+        agreed, found = False, "no answer within 30 seconds"
+    except OSError:
+        agreed, found = False, "response code Unknown"
+    else:
+        found = f"response code {eventretry.outcome(answer.status)}"
+    if agreed:
+        return ""
+    help_page = "esvalidation" if method == "POST" else "esvalidationcloudevent"
+    # The first sentence is known from issues; the base address alone is told.
+    return (
+        f"Webhook validation handshake failed for {url.partition('?')[0]}. Http {method} request "
+        f"failed with {found}. For troubleshooting, visit https://aka.ms/{help_page}."
+    )
+
+
+def _post(
+    world: World, outlets: Outlets, subscription: EventSubscription, url: str
+) -> tuple[bool, Answer]:
+    """Send the validation event; 200 with its code is consent, 202 is not (facts A1)."""
+    code = world.guid()
+    event = validation(subscription.source, code, world.guid(), world.now())
+    headers = {
+        "aeg-event-type": "SubscriptionValidation",
+        "aeg-subscription-name": subscription.id.name.upper(),
+        "aeg-delivery-count": "0",
+        "Content-Type": _JSON,
+    }
+    answer = outlets.call("POST", url, headers, json.dumps([event]).encode())
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        found = None
+    agreed = isinstance(found, dict) and found.get("validationResponse") == code
+    return answer.status == _OK and agreed, answer
+
+
+def _options(
+    _world: World, outlets: Outlets, _subscription: EventSubscription, url: str
+) -> tuple[bool, Answer]:
+    """Ask as CloudEvents' webhooks do: the answer must allow the origin."""
+    answer = outlets.call("OPTIONS", url, {"WebHook-Request-Origin": _ORIGIN}, b"")
+    allowed = answer.headers.get("webhook-allowed-origin")
+    return answer.status == _OK and allowed in {"*", _ORIGIN}, answer

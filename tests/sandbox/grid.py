@@ -1,0 +1,131 @@
+"""Event Grid over a small world, with endpoints that answer as the test says."""
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from sandbox.azure.eventdelivery import Delivery
+from sandbox.azure.outlets import Answer, Outlets
+from tests.sandbox.arm import STORE, SUB, Arm, identity
+
+HOOK = "https://hook.example/events?code=secret"
+SUBSCRIPTIONS = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions"
+
+type Content = dict[str, Any]
+
+
+class Grid:
+    """The world, its deliveries, and what the endpoints got; one answer for every delivery."""
+
+    def __init__(self) -> None:
+        self.arm = Arm()
+        self.world = self.arm.world
+        self.status = 200
+        self.fault: OSError | None = None
+        """Raised in place of an answer."""
+        self.consents = True
+        self.container = 201
+        self.calls: list[tuple[str, str, Mapping[str, str], Any]] = []
+        self.attempts: list[float] = []
+        """Seconds after the start at which deliveries were tried."""
+        self.queued: list[tuple[str, str, str]] = []
+        self.blobs: dict[str, Any] = {}
+        self.delivery = Delivery(self.world, Outlets(self._call, self._enqueue, self._store))
+        self._start = self.world.now()
+
+    def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        content: Any = json.loads(body) if body else None
+        self.calls.append((method, url, headers, content))
+        if method == "OPTIONS":
+            allowed = {"webhook-allowed-origin": "*"} if self.consents else {}
+            return Answer(200, headers=allowed)
+        if headers["aeg-event-type"] == "SubscriptionValidation":
+            code = content[0]["data"]["validationCode"] if self.consents else "?"
+            return Answer(200, json.dumps({"validationResponse": code}).encode())
+        return Answer(self._tried())
+
+    def _tried(self) -> int:
+        self.attempts.append((self.world.now() - self._start).total_seconds())
+        if self.fault:
+            raise self.fault
+        return self.status
+
+    def _enqueue(self, account: str, queue: str, text: str) -> int:
+        self.queued.append((account, queue, text))
+        return self._tried()
+
+    def _store(self, account: str, container: str, name: str, body: bytes) -> int:
+        if self.container < 300:
+            self.blobs[f"{account.rpartition('/')[2]}/{container}/{name}"] = json.loads(body)
+        return self.container
+
+    # What the test does.
+
+    def put(
+        self,
+        name: str = "hook",
+        *,
+        at: str = SUBSCRIPTIONS,
+        **properties: Any,  # noqa: ANN401 - JSON
+    ) -> requests.Response:
+        """Send an event subscription, to the webhook unless told otherwise."""
+        body = {"properties": {"destination": hook(), **properties}}
+        return self.arm.call("PUT", f"{at}/{name}", body, version="2022-06-15")
+
+    def subscribe(self, name: str = "hook", **properties: Any) -> str:  # noqa: ANN401 - JSON
+        """Create an event subscription that has all it needs; returns its id."""
+        answer = self.put(name, **properties)
+        assert answer.status_code == 201, answer.text
+        self.turn(1)
+        self.calls.clear()
+        self._start = self.world.now()
+        return str(answer.json()["id"])
+
+    def write(self, name: str = "new") -> None:
+        """Let the operator create an identity; that is one event."""
+        assert self.arm.call("PUT", identity(name), {"location": "westus"}).status_code in {
+            200,
+            201,
+        }
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass, stopping wherever something is due."""
+        clock = self.arm.clock
+        end = clock.moment + dt.timedelta(seconds=seconds)
+        while (due := self.delivery.due()) and due <= end:
+            clock.moment = max(clock.moment, due)
+            self.delivery.run_until(clock.moment)
+        clock.moment = end
+
+    # What is there.
+
+    def state(self, name: str = "hook") -> str:
+        """Return the provisioning state of an event subscription."""
+        found = self.arm.get(f"{SUBSCRIPTIONS}/{name}")
+        return str(found["properties"]["provisioningState"])
+
+    def delivered(self) -> list[Any]:
+        """Return the bodies that endpoints got."""
+        return [call[3] for call in self.calls]
+
+    def messages(self) -> list[Any]:
+        """Return what the queue got, decoded."""
+        return [json.loads(base64.b64decode(text)) for _, _, text in self.queued]
+
+
+def to(kind: str, **properties: Any) -> Content:  # noqa: ANN401 - JSON
+    """Return a destination."""
+    return {"endpointType": kind, "properties": properties}
+
+
+def hook(**properties: int) -> Content:
+    """Return the webhook as a destination with some settings."""
+    return to("WebHook", endpointUrl=HOOK, **properties)
+
+
+QUEUE = to("StorageQueue", resourceId=STORE, queueName="events")
+DEAD_LETTERS = to("StorageBlob", resourceId=STORE, blobContainerName="dead")
