@@ -13,7 +13,7 @@ from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport
-from azure.identity import DefaultAzureCredential
+from azure.identity import AzureAuthorityHosts, DefaultAzureCredential
 
 from reconciler import messages, settings
 from reconciler.arm import Arm
@@ -35,6 +35,14 @@ from reconciler.settings import Settings
 from reconciler.sweep import Sweep
 
 _log = logging.getLogger(__name__)
+
+_AUTHORITIES = frozenset(
+    {
+        AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
+        AzureAuthorityHosts.AZURE_GOVERNMENT,
+        AzureAuthorityHosts.AZURE_CHINA,
+    }
+)
 
 QUEUE = "reconcile-requests"
 """The storage queue that carries requests."""
@@ -196,5 +204,12 @@ def create(
 
 
 def sign_in(told: Settings) -> DefaultAzureCredential:
-    """Return the credential that finds whoever we are: an identity in Azure, a person at a desk."""
-    return DefaultAzureCredential(managed_identity_client_id=told.client_id)
+    """Return the credential that finds whoever we are: an identity in Azure, a person at a desk.
+
+    Only Microsoft's own authorities are known to its instance discovery, which would ask the public
+    cloud about any other.
+    """
+    return DefaultAzureCredential(
+        managed_identity_client_id=told.client_id,
+        disable_instance_discovery=told.authority.removeprefix("https://") not in _AUTHORITIES,
+    )

@@ -16,10 +16,14 @@ from reconciler.errors import ResourceIdError, SettingsError
 from reconciler.ids import ResourceId, is_guid
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
+PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
 _OWNER = re.compile(r"[a-z0-9-]{1,40}")
 _RESOURCE_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _NCRONTAB = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){5}[0-9A-Za-z*/,-]+")
+_CONNECTION = re.compile(
+    r"(?:^|;)(?:AccountName=|QueueEndpoint=|UseDevelopmentStorage=true)", re.IGNORECASE
+)
 _MAX_SETTLE = 3600
 
 
@@ -37,6 +41,7 @@ class Settings:
     former_owners: frozenset[str] = frozenset()
     settle: timedelta = timedelta(seconds=60)
     arm_endpoint: str = PUBLIC_CLOUD
+    authority: str = PUBLIC_AUTHORITY
     sweep_schedule: str = "0 */30 * * * *"
     queue_connection: str | None = None
     queue_service: str | None = None
@@ -76,8 +81,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         ),
         settle=_seconds(values, "RECONCILER_SETTLE", 60),
         arm_endpoint=_host(values, "RECONCILER_ARM_ENDPOINT", PUBLIC_CLOUD),
+        authority=_authority(values, "AZURE_AUTHORITY_HOST"),
         sweep_schedule=_schedule(values, "RECONCILER_SWEEP_SCHEDULE", "0 */30 * * * *"),
-        queue_connection=values.get("AzureWebJobsStorage"),
+        queue_connection=_connection(values, "AzureWebJobsStorage"),
         queue_service=values.get("AzureWebJobsStorage__queueServiceUri"),
     )
 
@@ -160,6 +166,23 @@ def _schedule(values: Mapping[str, str], name: str, default: str) -> str:
     if not _NCRONTAB.fullmatch(text):
         raise SettingsError(
             f"{name} is {text!r}; it must be six NCRONTAB fields, such as {default!r}"
+        )
+    return text
+
+
+def _authority(values: Mapping[str, str], name: str) -> str:
+    """Return where to sign in; the Azure libraries take it without its scheme too."""
+    text = values.get(name, PUBLIC_AUTHORITY)
+    return _host({name: text if "://" in text else f"https://{text}"}, name, PUBLIC_AUTHORITY)
+
+
+def _connection(values: Mapping[str, str], name: str) -> str | None:
+    """Return a connection string; its secrets are in no message."""
+    text = values.get(name)
+    if text and not _CONNECTION.search(text):
+        raise SettingsError(
+            f"{name} is no connection string: it must hold AccountName=... or QueueEndpoint=..., "
+            "or be UseDevelopmentStorage=true"
         )
     return text
 

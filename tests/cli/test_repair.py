@@ -130,6 +130,26 @@ def test_what_another_made_is_untouched_and_told(cloud: Desk) -> None:
     assert STRANGER in cloud.holders(APP_GROUP)
 
 
+def test_another_sign_in_is_told_to_name_the_app(cloud: Desk) -> None:
+    """A service principal of an authority that is not Microsoft's; nothing else is asked."""
+    subject = cloud.create("vm-of-the-app")
+    cloud.run("apply", subject, "--yes")
+    person = {
+        "AZURE_TENANT_ID": cloud.settings["SANDBOX_TENANT"],
+        "AZURE_CLIENT_ID": cloud.settings["SANDBOX_OPERATOR_CLIENT_ID"],
+        "AZURE_CLIENT_SECRET": cloud.settings["SANDBOX_OPERATOR_SECRET"],
+        "IDENTITY_ENDPOINT": "",
+        "IDENTITY_HEADER": "",
+    }
+
+    alone = cloud.run("plan", subject, **person)
+    told = re.search(r"made by (\S+); .* name it in RECONCILER_MAKERS", alone.stderr)
+    assert told, alone.stderr
+    named = cloud.run("plan", subject, **person, RECONCILER_MAKERS=told[1])
+
+    assert (alone.returncode, named.returncode, named.stderr) == (0, 0, "")
+
+
 def test_what_needs_a_person_is_blocked_and_the_rest_is_done(cloud: Desk) -> None:
     """Another's assignment sits on the name that ours would bear."""
     subject = cloud.create("vm-blocked", identity={"type": "SystemAssigned"})

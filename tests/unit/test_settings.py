@@ -27,7 +27,7 @@ def settings_read() -> set[str]:
     """Return the names of settings that the source mentions as whole strings."""
     tree = ast.parse(Path(settings.__file__).read_text(encoding="utf-8"))
     texts = {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    return {text for text in texts if re.fullmatch(r"(RECONCILER_|AzureWebJobs)\w+", text)}
+    return {text for text in texts if re.fullmatch(r"(RECONCILER_|AZURE_|AzureWebJobs)\w+", text)}
 
 
 def test_owner_and_subscription_are_enough() -> None:
@@ -55,6 +55,7 @@ def test_every_setting_is_read() -> None:
             "RECONCILER_SETTLE": "0",
             "RECONCILER_SWEEP_SCHEDULE": "0 0 * * * *",
             "RECONCILER_ARM_ENDPOINT": "https://localhost:8443/",
+            "AZURE_AUTHORITY_HOST": "https://localhost:8444/",
             "AzureWebJobsStorage": "UseDevelopmentStorage=true",
             "AzureWebJobsStorage__queueServiceUri": "https://store.example",
             "PATH": "/bin",
@@ -73,6 +74,7 @@ def test_every_setting_is_read() -> None:
         settle=timedelta(0),
         sweep_schedule="0 0 * * * *",
         arm_endpoint="https://localhost:8443",
+        authority="https://localhost:8444",
         queue_connection="UseDevelopmentStorage=true",
         queue_service="https://store.example",
     )
@@ -125,6 +127,10 @@ def test_every_setting_is_read() -> None:
         ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com#x"),
         ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com:port"),
         ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com@elsewhere.example"),
+        ("AZURE_AUTHORITY_HOST", "http://login.example"),
+        ("AZURE_AUTHORITY_HOST", "login.example/tenant"),
+        ("AzureWebJobsStorage", "nonsense"),
+        ("AzureWebJobsStorage", "UseDevelopmentStorage=false"),
     ],
 )
 def test_a_wrong_value_fails_with_the_name_of_its_setting(name: str, text: str) -> None:
@@ -148,6 +154,23 @@ def test_repair_needs_the_app_s_own_group() -> None:
         settings.read(LEAST | {"RECONCILER_MODE": "repair"})
 
     assert settings.read(LEAST | {"RECONCILER_MODE": "Repair", "RECONCILER_HOME": HOME}).repair
+
+
+def test_a_connection_string_may_name_an_account_or_a_service() -> None:
+    """Keys come in any order and case; a wrong text is not told, since it may be a secret."""
+    for text in ("DefaultEndpointsProtocol=https;accountname=a", "QueueEndpoint=https://a.example"):
+        assert settings.read(LEAST | {"AzureWebJobsStorage": text}).queue_connection == text
+
+    with pytest.raises(SettingsError) as caught:
+        settings.read(LEAST | {"AzureWebJobsStorage": "AccountKey=secret"})
+    assert "secret" not in str(caught.value)
+
+
+def test_an_authority_may_lack_its_scheme() -> None:
+    """The Azure libraries take it so."""
+    found = settings.read(LEAST | {"AZURE_AUTHORITY_HOST": "login.microsoftonline.us"})
+
+    assert found.authority == "https://login.microsoftonline.us"
 
 
 def test_blank_values_count_as_absent() -> None:

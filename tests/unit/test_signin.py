@@ -12,14 +12,15 @@ NOT_SET_UP = (
     "\tAzurePowerShellCredential: PowerShell is not installed\n"
 )
 
+APP_SERVICE = "App Service managed identity configuration not found in environment."
+
 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         (
-            "ManagedIdentityCredential: App Service managed identity configuration not found in "
-            "environment. Token request error: (invalid_scope) 400, No such identity.",
-            "ManagedIdentityCredential: Token request error: (invalid_scope) 400, No such identity.",
+            f"ManagedIdentityCredential: {APP_SERVICE} Token request error: 400, No such identity.",
+            "ManagedIdentityCredential: Token request error: 400, No such identity.",
         ),
         (
             "EnvironmentCredential: Authentication failed: AADSTS7000215: Invalid client secret",
