@@ -81,7 +81,9 @@ class Grid:
         answer = self.put(name, **properties)
         assert answer.status_code == 201, answer.text
         self.turn(1)
-        self.calls.clear()
+        # Its own creation is the first event that it gets.
+        for each in (self.calls, self.attempts, self.queued):
+            each.clear()
         self._start = self.world.now()
         return str(answer.json()["id"])
 
