@@ -62,6 +62,7 @@ class Wire:
     clock: Clock
     calls: list[Call] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    tick: float = TICK
 
     def answer(  # noqa: PLR0913 (the parts of an answer)
         self,
@@ -100,7 +101,7 @@ class Wire:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Note the call, then answer it or hand it on."""
-        self.clock.forward(TICK)
+        self.clock.forward(self.tick)
         call = _call(environ)
         self.calls.append(call)
         for step in [step for step in self.steps if step.concerns(call)]:
