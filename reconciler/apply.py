@@ -16,6 +16,7 @@ from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
+    CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
     Outcome,
@@ -64,6 +65,8 @@ class Applier:
                         identities = []
                     if self.overtaken or self._other_incarnation():
                         return
+                case CreateIdentity(new):
+                    self._try(change, self.arm.create_identity, new)
                 case CreateAssignment(grant, principal, marker):
                     if principal:
                         self._try(change, self.arm.put_assignment, grant, principal, marker)

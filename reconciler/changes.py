@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import assert_never
 
 from reconciler.ids import ResourceId, fold
-from reconciler.model import Grant, Request, RoleAssignment
+from reconciler.model import Grant, NewIdentity, Request, RoleAssignment
 
 
 class Reason(StrEnum):
@@ -66,6 +66,14 @@ class Hold(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CreateIdentity:
+    """Create a user-assigned identity that a resource needs."""
+
+    new: NewIdentity
+    reason: Reason = Reason.IDENTITY_MISSING
+
+
+@dataclass(frozen=True, slots=True)
 class AttachIdentity:
     """Attach a user-assigned identity, or switch on the system-assigned one (`identity` none)."""
 
@@ -112,7 +120,12 @@ class DeleteAssignment:
 
 
 type Change = (
-    AttachIdentity | DetachIdentity | CreateAssignment | UpdateAssignment | DeleteAssignment
+    CreateIdentity
+    | AttachIdentity
+    | DetachIdentity
+    | CreateAssignment
+    | UpdateAssignment
+    | DeleteAssignment
 )
 
 
@@ -190,6 +203,9 @@ def describe(change: Change) -> dict[str, str | None]:
                 "resource": str(resource),
                 "identity": str(identity) if identity else "system-assigned",
             }
+        case CreateIdentity(new):
+            tags = ", ".join(f"{name}={value}" for name, value in new.tags)
+            content = {"identity": str(new.id), "location": new.location, "tags": tags}
         case CreateAssignment(grant, principal, _):
             content = {"principal": principal, **_grant(grant)}
         case UpdateAssignment(assignment, grant, _):

@@ -117,6 +117,15 @@ class UserIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class NewIdentity:
+    """A user-assigned identity as it is to be created, should it be missing."""
+
+    id: ResourceId
+    location: str
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that one look at one id found.
 
@@ -160,9 +169,14 @@ class Wanted[T]:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What policy wants of one subject; `unresolved` are grants whose scope could not be named."""
+    """What policy wants of one subject.
+
+    `unresolved` are grants whose scope could not be named, with the reason; `ensured` are those of
+    the attached identities that are created where they are missing.
+    """
 
     attach: tuple[Wanted[ResourceId], ...] = ()
     system: Wanted[None] | None = None
     grants: tuple[Wanted[Grant], ...] = ()
     unresolved: tuple[tuple[Wanted[str], str], ...] = ()
+    ensured: tuple[Wanted[NewIdentity], ...] = ()

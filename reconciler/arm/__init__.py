@@ -21,6 +21,7 @@ from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient
 from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
 from azure.mgmt.core import ARMPipelineClient
 from azure.mgmt.msi.v2024_11_30 import ManagedServiceIdentityClient
+from azure.mgmt.msi.v2024_11_30.models import Identity
 
 from reconciler import answers
 from reconciler.answers import Json
@@ -29,7 +30,14 @@ from reconciler.arm.throttle import Bucket, Throttle
 from reconciler.errors import Again, NotFound, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
-from reconciler.model import VIRTUAL_MACHINE, Grant, Resource, RoleAssignment, UserIdentity
+from reconciler.model import (
+    VIRTUAL_MACHINE,
+    Grant,
+    NewIdentity,
+    Resource,
+    RoleAssignment,
+    UserIdentity,
+)
 
 CONDITION_VERSION: Final = "2.0"
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
@@ -97,6 +105,18 @@ class Arm:
                 str(identity.group), identity.name, cls=_body, **_to(str(identity))
             )
         return answers.user_identity(body)
+
+    def create_identity(self, new: NewIdentity) -> None:
+        """Create a user-assigned identity; one that is there meanwhile stays as it is but for tags.
+
+        A PUT answers 201 and, for one that exists, 200 (documented); its principal is the same.
+        """
+        identity = new.id
+        parameters = Identity(location=new.location, tags=dict(new.tags))
+        with self._calling(_bucket(identity, "write"), f"creating {identity}"):
+            self._identities(str(identity.subscription)).create_or_update(
+                str(identity.group), identity.name, parameters, cls=_body, **_to(str(identity))
+            )
 
     def is_listed(self, resource: ResourceId) -> bool:
         """Tell whether its group's list names the resource: the second source for "gone".

@@ -5,7 +5,7 @@ and the result says when a copy of the request is due. Converged means that the 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from reconciler.arm import Arm
 from reconciler.changes import (
     Change,
     CreateAssignment,
+    CreateIdentity,
     Outcome,
     Plan,
     Result,
@@ -66,7 +67,7 @@ class Controller:
             for _ in range(MAX_PASSES):
                 if not self._pass(run):
                     break
-            requests = self._carriers_of(run)
+            requests = (*_created_by(run), *self._carriers_of(run))
         except (Again, Blocked) as error:
             run.failed(error)
         return self._result(run, requests)
@@ -152,6 +153,13 @@ class Controller:
             self.looks.forget(run.request)
         _log_result(result, run, self.mode)
         return result
+
+
+def _created_by(run: Run) -> Iterator[Request]:
+    """Request the identities that were created: their own rights come next."""
+    for outcome in run.outcomes:
+        if outcome.status is Status.DONE and isinstance(outcome.change, CreateIdentity):
+            yield Request(outcome.change.new.id, since=run.began)
 
 
 def _log_result(result: Result, run: Run, mode: Mode) -> None:

@@ -9,6 +9,7 @@ from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
+    CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
     Plan,
@@ -64,15 +65,17 @@ def _order(change: Change) -> tuple[int, str]:
     """Rank a change: the dead make room first, a live right goes last."""
     match change:
         case DeleteAssignment(_, Reason.UNWANTED):
-            rank = 5
+            rank = 6
         case DeleteAssignment():
             rank = 0
         case DetachIdentity():
             rank = 1
-        case AttachIdentity():
+        case CreateIdentity():
             rank = 2
-        case CreateAssignment():
+        case AttachIdentity():
             rank = 3
-        case UpdateAssignment():
+        case CreateAssignment():
             rank = 4
+        case UpdateAssignment():
+            rank = 5
     return rank, fold(repr(sorted(describe(change).items(), key=lambda item: item[0])))

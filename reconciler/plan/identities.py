@@ -9,18 +9,35 @@ Case by case, for an identity that policy wants on the resource:
     there             | none or another principal  | detach once seen for long enough, then attach
     gone              | any                        | detach: it makes every attach fail
     gone              | none                       | attach, withheld
+    gone, ensured     | any                        | create as well; the next look attaches it
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.changes import AttachIdentity, DetachIdentity, Hold, Reason, Withheld
+from reconciler.changes import (
+    AttachIdentity,
+    CreateIdentity,
+    DetachIdentity,
+    Hold,
+    Reason,
+    Withheld,
+)
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Mode, Observed, Request, Resource, UserIdentity, Wanted
+from reconciler.model import (
+    Desired,
+    Mode,
+    NewIdentity,
+    Observed,
+    Request,
+    Resource,
+    UserIdentity,
+    Wanted,
+)
 from reconciler.plan.terms import Terms
 
-type Step = AttachIdentity | DetachIdentity | Withheld
+type Step = CreateIdentity | AttachIdentity | DetachIdentity | Withheld
 
 _BUSY = frozenset({"creating", "updating", "deleting"})
 
@@ -59,6 +76,10 @@ class IdentityPlanner:
                 detaches.append(step)
             elif step:
                 yield step
+        for new in desired.ensured:
+            if self.observed.identities.get(new.what.id) is None:
+                create, hold = CreateIdentity(new.what), self._hold_on_creation(new)
+                yield Withheld(create, hold) if hold else create
         yield from self._detached(detaches)
         yield from self._attached(attaches)
         if attaches:
@@ -173,6 +194,11 @@ class IdentityPlanner:
         own = self.observed.identities.get(wanted.what)
         hold = self.terms.hold_on_identity(wanted.what, own.principal if own else None)
         return hold or self.terms.hold_on_place(wanted.what)
+
+    def _hold_on_creation(self, wanted: Wanted[NewIdentity]) -> Hold | None:
+        identity = wanted.what.id
+        hold = self._hold(Wanted(identity, wanted.mode, wanted.by))
+        return hold or (None if self.terms.watches(identity) else Hold.NOT_WATCHED)
 
     def _dead_entries_of_others(self, desired: Desired) -> Iterator[Withheld]:
         """Show entries without principal that no policy speaks of: only their owner may act."""

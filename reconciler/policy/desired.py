@@ -7,10 +7,11 @@ before the subject has been read, because role assignments must be read before w
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Grant, Mode, Resource, UserIdentity, Wanted
+from reconciler.model import Desired, Grant, Mode, NewIdentity, Resource, UserIdentity, Wanted
 from reconciler.policy import language
 from reconciler.policy.language import templates
 from reconciler.policy.language.templates import Place
@@ -26,7 +27,13 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
     attach = [
         Wanted(identity, mode, _by(rule), rule.allow_default_change)
         for rule, mode in rules
-        for identity in _attached(policy, rule, place)
+        for _, identity in _attached(policy, rule, place)
+    ]
+    ensured = [
+        Wanted(_new(entry, identity, place), _less(mode, entry.mode), _by(rule))
+        for rule, mode in rules
+        for entry, identity in _attached(policy, rule, place)
+        if entry.ensure
     ]
     systems = [
         Wanted(None, mode, _by(rule), rule.allow_default_change)
@@ -40,7 +47,13 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
         for grant in rule.system.grants
     ]
     system = next(iter(_added_up(systems)), None)
-    return _with_grants(policy, place, grants, attach=tuple(_added_up(attach)), system=system)
+    found = _with_grants(policy, place, grants)
+    return replace(
+        found,
+        attach=tuple(_added_up(attach)),
+        system=system,
+        ensured=tuple(_added_up(ensured)),
+    )
 
 
 def mode_for(rule: language.Rule, resource: ResourceId) -> Mode:
@@ -94,11 +107,25 @@ def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rul
     )
 
 
-def _attached(policy: language.Policy, rule: language.Rule, place: Place) -> Iterator[ResourceId]:
-    for name in rule.attach:
+def _attached(
+    policy: language.Policy, rule: language.Rule, place: Place
+) -> Iterator[tuple[language.Identity, ResourceId]]:
+    """Yield the identities that a rule attaches to a resource, with their ids there."""
+    for entry in (policy.identities[name] for name in rule.attach):
         # Only a resource without a location, of which Azure has none that carries identities.
         with contextlib.suppress(ResourceIdError):
-            yield policy.identities[name].id.of(place)
+            yield entry, entry.id.of(place)
+
+
+def _new(entry: language.Identity, identity: ResourceId, place: Place) -> NewIdentity:
+    own = entry.location == "{location}"
+    location = place.value("location") if own else entry.location or ""
+    return NewIdentity(identity, location, tuple(sorted(entry.tags.items())))
+
+
+def _less(one: Mode, other: Mode) -> Mode:
+    """Return what both modes allow: what only one of them would repair is audited."""
+    return Mode.REPAIR if one is other is Mode.REPAIR else Mode.AUDIT
 
 
 def _by(rule: language.Rule) -> tuple[str, ...]:
@@ -125,9 +152,6 @@ def _with_grants(
     policy: language.Policy,
     place: Place,
     grants: Sequence[tuple[language.Grant, Mode, tuple[str, ...]]],
-    *,
-    attach: tuple[Wanted[ResourceId], ...] = (),
-    system: Wanted[None] | None = None,
 ) -> Desired:
     resolved: list[Wanted[Grant]] = []
     unresolved: list[tuple[Wanted[str], str]] = []
@@ -139,4 +163,4 @@ def _with_grants(
             unresolved.append((lost, f"{grant.scope}: {error}"))
         else:
             resolved.append(Wanted(Grant(grant.role.guid, scope, grant.condition), mode, by))
-    return Desired(attach, system, tuple(_added_up(resolved)), tuple(unresolved))
+    return Desired(grants=tuple(_added_up(resolved)), unresolved=tuple(unresolved))

@@ -1,6 +1,7 @@
 """The words for one change, one hold and one outcome; `reconciler.report` puts lines together."""
 
 import math
+from collections.abc import Mapping
 from typing import assert_never
 
 from reconciler import roles
@@ -8,6 +9,7 @@ from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
+    CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
     Hold,
@@ -22,10 +24,27 @@ from reconciler.model import Grant
 
 type Details = list[tuple[str, str]]
 
-VERBS = ("attach", "detach", "reattach", "grant", "update", "remove")
+VERBS = ("create", "attach", "detach", "reattach", "grant", "update", "remove")
 """All that is done to a subject, as summaries count it."""
 
-SIGNS = {"attach": "+", "detach": "-", "reattach": "~", "grant": "+", "update": "~", "remove": "-"}
+_VERBS: Mapping[type[Change], str] = {
+    CreateIdentity: "create",
+    AttachIdentity: "attach",
+    DetachIdentity: "detach",
+    CreateAssignment: "grant",
+    UpdateAssignment: "update",
+    DeleteAssignment: "remove",
+}
+
+SIGNS = {
+    "create": "+",
+    "attach": "+",
+    "detach": "-",
+    "reattach": "~",
+    "grant": "+",
+    "update": "~",
+    "remove": "-",
+}
 
 _ONCE = {
     Hold.SETTLING: "the resource is built",
@@ -47,21 +66,9 @@ def role_name(guid: str) -> str:
 
 def verb(change: Change) -> str:
     """Return what is done, as one of `VERBS`."""
-    match change:
-        case AttachIdentity():
-            return "attach"
-        case DetachIdentity(reason=Reason.IDENTITY_RECREATED):
-            return "reattach"
-        case DetachIdentity():
-            return "detach"
-        case CreateAssignment():
-            return "grant"
-        case UpdateAssignment():
-            return "update"
-        case DeleteAssignment():
-            return "remove"
-        case _:
-            assert_never(change)
+    if isinstance(change, DetachIdentity) and change.reason is Reason.IDENTITY_RECREATED:
+        return "reattach"
+    return _VERBS[type(change)]
 
 
 def headline(change: Change) -> str:
@@ -73,6 +80,8 @@ def headline(change: Change) -> str:
 
 def _done(change: Change) -> str:
     match change:
+        case CreateIdentity(new):
+            return f"create identity {new.id.name}"
         case AttachIdentity(_, None):
             return "switch on the system-assigned identity"
         case AttachIdentity(_, identity) | DetachIdentity(_, identity):
@@ -96,6 +105,8 @@ def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
 
 def _where(change: Change, subject: ResourceId) -> str:
     match change:
+        case CreateIdentity(new):
+            return f"in {new.location}"
         case AttachIdentity(resource, None):
             return f"of {resource.name}"
         case AttachIdentity(resource):
@@ -117,6 +128,10 @@ def _short(scope: ResourceId) -> str:
 def details(change: Change) -> Details:
     """Return the whole ids and names of a change, each with the word before it."""
     match change:
+        case CreateIdentity(new):
+            tags = ", ".join(f"{name}={value}" for name, value in new.tags)
+            tagged = [("tags", tags)] if tags else []
+            return [("id", str(new.id)), ("in", new.location), *tagged]
         case AttachIdentity(resource, None):
             return [("of", str(resource))]
         case AttachIdentity(resource, identity) | DetachIdentity(resource, identity):

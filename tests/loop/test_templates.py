@@ -8,6 +8,8 @@ from tests.loop.cloud import (
     VM,
     Cloud,
     Content,
+    blocked,
+    guardrails,
     holds,
     identity,
     policy,
@@ -89,6 +91,63 @@ def test_a_deleted_right_of_such_an_identity_comes_back(cloud: Cloud) -> None:
     cloud.drive(f"{DATA}{ASSIGNMENTS}/{right.name}")
 
     assert cloud.rights(cloud.principal(WEST)) == READS
+
+
+def test_a_missing_identity_is_created_attached_and_granted_to(cloud: Cloud) -> None:
+    """Creating leads to the next look, which attaches it, and to a look at the identity itself."""
+    cloud.deploy(placed(ensure="present", location="{location}", tags={"team": "desktop"}))
+    cloud.drive(VM)
+
+    assert cloud.attached() == {"system", "avd-westeurope"}
+    assert cloud.resource(WEST).location == "westeurope"
+    assert cloud.resource(WEST).tags == {"team": "desktop"}
+    assert cloud.rights(cloud.principal(WEST)) == READS
+    assert cloud.replan(VM).compliant
+    assert cloud.replan(WEST).compliant
+
+
+def test_a_deleted_identity_is_created_anew(cloud: Cloud) -> None:
+    """The machines that carried it lead there, and their dead entries make room."""
+    cloud.deploy(placed(ensure="present", location="{location}"))
+    cloud.drive(VM)
+    cloud.pass_time()
+    old = cloud.principal(WEST)
+    cloud.delete(WEST)
+    cloud.pass_time()
+    cloud.drive(WEST)
+
+    assert cloud.attached() == {"system", "avd-westeurope"}
+    assert cloud.principal(WEST) != old
+    assert cloud.rights(old) == set()
+    assert cloud.rights(cloud.principal(WEST)) == READS
+
+
+def test_a_sweep_creates_what_is_missing(cloud: Cloud) -> None:
+    """The index shows no such identity, and fresh reads confirm it."""
+    cloud.deploy(placed(ensure="present", location="{location}"))
+    cloud.sweep()
+
+    assert cloud.attached() == {"system", "avd-westeurope"}
+
+
+def test_an_identity_in_a_group_that_is_gone_is_blocked(cloud: Cloud) -> None:
+    """Groups are not ours to create; a person is told."""
+    content = placed(ensure="present", location="{location}")
+    content["identities"]["avd"]["id"] = TEMPLATE.replace("rg-id", "rg-none")
+    cloud.deploy(content, rails=guardrails(identities=[SUB]))
+    results = cloud.drive(VM)
+
+    assert [one.code for one in blocked(results)] == ["ResourceGroupNotFound"]
+    assert cloud.attached() == {"system"}
+
+
+def test_audit_creates_nothing(cloud: Cloud) -> None:
+    """An identity in audit mode is only told about."""
+    cloud.deploy(placed(ensure="present", location="{location}", mode="audit"))
+    cloud.drive(VM)
+
+    assert WEST.lower() not in cloud.world.resources
+    assert holds(cloud.replan(VM)) == {Hold.AUDIT, Hold.IDENTITY_ABSENT}
 
 
 def test_a_missing_identity_is_told(cloud: Cloud) -> None:

@@ -14,6 +14,7 @@ from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
+    CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
     Hold,
@@ -23,7 +24,7 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Grant, RoleAssignment
+from reconciler.model import Grant, NewIdentity, RoleAssignment
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/Rg"
@@ -51,6 +52,7 @@ def every_change(spelled: Callable[[str], str] = str) -> list[Change]:
         scope=scope,
     )
     return [
+        CreateIdentity(NewIdentity(identity, "westeurope", (("team", "desktop"),))),
         AttachIdentity(machine, identity),
         DetachIdentity(machine, identity, Reason.IDENTITY_RECREATED),
         CreateAssignment(grant, principal, "marker"),
@@ -92,11 +94,12 @@ def test_a_description_is_plain_and_names_kind_and_reason(change: Change) -> Non
 
 def test_a_description_says_what_is_touched() -> None:
     """A reader sees the resource and identity, or the whole right, as Azure spells it."""
-    attach, detach, create, update, delete = map(changes.describe, every_change())
+    new, attach, detach, create, update, delete = map(changes.describe, every_change())
     right = {"role": ROLE, "scope": GROUP}
 
     assert attach["resource"] == f"{GROUP}/providers/Microsoft.Compute/virtualMachines/Vm-1"
-    assert attach["identity"] == detach["identity"]
+    assert attach["identity"] == detach["identity"] == new["identity"]
+    assert (new["location"], new["tags"]) == ("westeurope", "team=desktop")
     assert right | {"principal": PRINCIPAL, "condition": CONDITION} == {
         key: create[key] for key in ("role", "scope", "principal", "condition")
     }

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler import roles
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Grant, Mode, Wanted
+from reconciler.model import Desired, Grant, Mode, NewIdentity, Wanted
 from reconciler.policy import desired
 from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
 from reconciler.policy.language.templates import Maps
@@ -396,6 +396,29 @@ def test_a_template_is_one_identity_for_each_subscription_and_location() -> None
         "app-northeurope"
     ]
     assert desired.for_resource(held, machine(location="")).attach == ()
+
+
+@pytest.mark.parametrize("modes", [("repair", "repair"), ("audit", "repair"), ("repair", "audit")])
+def test_what_is_ensured_is_created_where_its_match_is(modes: tuple[str, str]) -> None:
+    """Only a rule and an identity that both repair create it."""
+    entry = {"ensure": "present", "location": "{location}", "tags": {"b": "2", "a": "1"}}
+    held = policy(rule(attach=["app"], mode=modes[0]), app={"id": PLACED, "mode": modes[1]} | entry)
+    (found,) = desired.for_resource(held, machine(location="West Europe")).ensured
+
+    assert found.what == NewIdentity(IN_WEST, "westeurope", (("a", "1"), ("b", "2")))
+    assert found.mode is (Mode.REPAIR if set(modes) == {"repair"} else Mode.AUDIT)
+
+
+def test_one_identity_is_created_at_the_location_that_policy_names() -> None:
+    """Which machine needs it first says nothing."""
+    held = policy(
+        rule(attach=["app"]),
+        app={"id": str(APP), "ensure": "present", "location": "North Europe"},
+    )
+    found = desired.for_resource(held, machine())
+
+    assert [one.what.location for one in found.ensured] == ["northeurope"]
+    assert not wants(rule(attach=["app"])).ensured
 
 
 def test_the_same_identity_by_template_and_by_id_is_one() -> None:

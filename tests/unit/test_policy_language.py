@@ -23,6 +23,7 @@ version: 1
 identities:
   host: {{id: {UAI}/host, grants: [{{role: Reader, scope: {SUB}/resourceGroups/a}}]}}
   other: {{id: {UAI}/other}}
+  made: {{id: "{UAI}/m-{{location}}", ensure: present, location: "{{location}}", tags: {{a: b}}}}
 rules:
   - name: one
     within: [{SUB}/resourceGroups/a, {SUB}/resourceGroups/b]
@@ -59,11 +60,13 @@ def digest(folder: Path, text: str, guardrails: str = "version: 1\n") -> str:
         ("rollout: 100", "mode: audit\n    allowDefaultChange: false"),
         ("[West Europe, north*]", "[NORTH*, westeurope]"),
         ("kind: App", "kind: [app]"),
+        ("m-{location}", "M-{location}"),
+        ("tags: {a: b}", "tags: {A: b}"),
         (f"{{dev: {SUB}/resourceGroups/a,", f"{{dev: {SUB}/RESOURCEGROUPS/A,"),
     ],
     ids=[
         *("layout", "list", "globs", "flow", "one type", "tags", "role", "casing", "defaults"),
-        *("locations", "kind", "maps"),
+        *("locations", "kind", "template", "new tags", "maps"),
     ],
 )
 def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, new: str) -> None:
@@ -84,6 +87,9 @@ def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, 
         ("attach: [host]", "allowDefaultChange: true\n    attach: [host]"),
         ("attach: [host]", "system: {}\n    attach: [host]"),
         ("rollout: 100", "rollout: 99"),
+        ('ensure: present, location: "{location}", tags: {a: b}', "mode: audit"),
+        ("tags: {a: b}", "tags: {a: c}"),
+        ("m-{location}", "m2-{location}"),
         ("north*", "northeurope"),
         ("kind: App", "kind: App2"),
         ("Prod: /", "prod: /"),

@@ -263,7 +263,50 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         "5:32",
         "'Env' and 'env' are one tag",
     ),
-    "a tag without a name": (rule(match="{type: A.B/c, tags: {'': a}}"), "5:32", "never match"),
+    "a tag without a name": (rule(match="{type: A.B/c, tags: {'': a}}"), "5:32", "have a name"),
+    # Identities that are created.
+    "ensure without a location": (
+        identity(ensure="present"),
+        "4:5",
+        "'ensure: present' needs a location; add 'location: westeurope'",
+    ),
+    "ensure without a location for each": (
+        f"{PLACED}    ensure: present\n",
+        "4:5",
+        """add 'location: "{location}"'""",
+    ),
+    "ensure anything else": (
+        identity(ensure="absent", location="westeurope"),
+        "5:13",
+        "'ensure' must be 'present', not 'absent'",
+    ),
+    "a location without ensure": (identity(location="westeurope"), "4:5", "need 'ensure: present'"),
+    "tags without ensure": (identity(tags="{a: b}"), "4:5", "need 'ensure: present'"),
+    "one identity at many locations": (
+        identity(ensure="present", location="'{location}'"),
+        "4:5",
+        "an identity lies where its id says",
+    ),
+    "many identities at one location": (
+        f"{PLACED}    ensure: present\n    location: westeurope\n",
+        "4:5",
+        "an identity lies where its id says",
+    ),
+    "a location that is none": (
+        identity(ensure="present", location="west_europe"),
+        "6:15",
+        "'west_europe' is no location",
+    ),
+    "a location with a placeholder": (
+        identity(ensure="present", location="'west{location}'"),
+        "6:15",
+        "is no location",
+    ),
+    "a tag of another type": (
+        identity(ensure="present", location="westeurope", tags="{cost: 7}"),
+        "7:18",
+        "'cost' must be a text, not 7; put it in quotes",
+    ),
     # Names that lead elsewhere.
     "unknown identity": (
         GOOD.replace("attach: [host]", "attach: [hots]"),
@@ -402,7 +445,18 @@ def test_guardrails_are_checked_like_policy(
 
 WORDS = [
     *("version", "rules", "identities", "name", "within", "match", "type", "attach", "system"),
-    *("maps", "location", "kind", "rollout", "{maps.m[location]}", "{maps.m[tags.a]}", "m", "a"),
+    *(
+        "ensure",
+        "present",
+        "maps",
+        "location",
+        "kind",
+        "rollout",
+        "{maps.m[location]}",
+        "{maps.m[tags.a]}",
+        "m",
+        "a",
+    ),
     *("grants", "role", "scope", "mode", "repair", "tags", "1", "host", "Reader", "{id}", SUB),
     *(": ", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ",", "'", '"', "&a ", "*a", "!", "|"),
     *("? ", "<<", "---\n", "%", "#", "\t", "~", "\ufeff", "\x85", "\u2028", "\x00", "😀"),
@@ -415,13 +469,14 @@ FULL = (
     )
     + MAPS
 )
+ENSURED = f"{PLACED}    ensure: present\n    location: '{{location}}'\n    tags: {{a: b}}\n"
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map("".join))
 
 
 @st.composite
 def changed(draw: st.DrawFn) -> str:
     """Return a good file in which one piece is replaced."""
-    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule(), FULL]))
+    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule(), FULL, ENSURED]))
     start = draw(st.integers(0, len(text)))
     return text[:start] + draw(TEXTS) + text[start + draw(st.integers(0, 30)) :]
 

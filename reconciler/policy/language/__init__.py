@@ -18,7 +18,8 @@ from reconciler.ids import ResourceId
 from reconciler.policy.language.guardrails import GuardrailGrant, Guardrails, MaxRemovals
 from reconciler.policy.language.matching import Matcher
 from reconciler.policy.language.rules import Grant, Identity, Match, PolicyFile, Rule, System
-from reconciler.policy.language.texts import Map, Names
+from reconciler.policy.language.scopes import Names
+from reconciler.policy.language.texts import Map
 
 __all__ = [
     "GUARDRAILS_FILE",

@@ -4,7 +4,7 @@ YAML spells keys in camelCase, Python in snake_case.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 
@@ -93,10 +93,37 @@ class Identity(Entry):
             _IDENTITY.replace(_SUBSCRIPTION, "{subscription}") + "/avd-{location}",
         ],
     )
+    ensure: Literal["present"] | None = Field(
+        default=None,
+        title="Ensure",
+        description=(
+            "present: the identity is created where a rule in repair mode attaches it and it is "
+            "missing. Without this it must exist."
+        ),
+        examples=["present"],
+    )
+    location: texts.NewLocation | None = Field(
+        default=None,
+        title="Location",
+        description=(
+            "Where it is created: a location, or {location} where its id holds that too. Only with "
+            "ensure, and required there."
+        ),
+        examples=["{location}", "westeurope"],
+    )
+    tags: texts.Tags = Field(
+        default_factory=dict,
+        title="Tags",
+        description="The tags with which it is created. Only with ensure.",
+        examples=[{"team": "desktop"}],
+    )
     mode: Mode = Field(
         default=Mode.AUDIT,
         title="Mode",
-        description="Whether a difference in its grants is only told (audit) or mended (repair).",
+        description=(
+            "Whether a difference in its grants, or its absence, is only told (audit) or mended "
+            "(repair)."
+        ),
         examples=["repair"],
     )
     grants: _OwnGrants = Field(
@@ -107,6 +134,22 @@ class Identity(Entry):
         ),
         examples=[[{"role": "Storage Blob Data Reader", "scope": "{resourceGroup}"}]],
     )
+
+    @model_validator(mode="after")
+    def _can_be_created(self) -> Self:
+        placed = "{location}" in self.id.text
+        if self.ensure is None:
+            if self.location is not None or self.tags:
+                raise ValueError("'location' and 'tags' need 'ensure: present'; add it")
+        elif self.location is None:
+            sample = '"{location}"' if placed else "westeurope"
+            raise ValueError(f"'ensure: present' needs a location; add 'location: {sample}'")
+        elif placed != (self.location == "{location}"):
+            raise ValueError(
+                "the id holds {location} and 'location' does not, or the other way round; "
+                "an identity lies where its id says"
+            )
+        return self
 
 
 class Match(Entry):

@@ -7,8 +7,7 @@ The models of `reconciler.policy.language` are put together from these types. A 
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,39 +19,21 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler import roles
-from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import USER_ASSIGNED_IDENTITY
-from reconciler.policy.language import templates
-from reconciler.policy.language.templates import IdentityTemplate, MapEntry, Place
+from reconciler.policy.language import scopes, shapes, templates
+from reconciler.policy.language.templates import IdentityTemplate
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
-UNKNOWN_MAP = "unknown_map"
-UNKNOWN_PLACEHOLDER = "unknown_placeholder"
-"""Kinds of mistake for which `load` looks for what was probably meant."""
-
-_SAMPLE = "/subscriptions/00000000-0000-0000-0000-000000000000"
-_SAMPLES = tuple(
-    Place(ResourceId.parse(f"{_SAMPLE}{path}"), "westeurope")
-    for path in ("/resourceGroups/rg/providers/A.B/c/d", "/resourceGroups/rg", "")
-)
-"""Places for which a template is tried out: a resource, and what a map may name besides."""
+"""Kinds of mistake, as in `scopes`, for which `load` looks for what was probably meant."""
 
 _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TYPE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+")
-_LONGEST_NAME = 260
-_NEVER_IN_NAMES = re.compile(r"[/\\%#<>\"'\x00-\x1f\x7f]")
+_NAME = re.compile(shapes.NAME)
+_TYPE = re.compile(shapes.TYPE)
+_NEVER_IN_NAMES = re.compile(f"[{shapes.NEVER_IN_NAMES}]")
+_LOCATION = re.compile(r"[A-Za-z0-9 ]+")
 _LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The identities and maps that a policy defines; none where a file could not be read."""
-
-    identities: frozenset[str] | None = None
-    maps: frozenset[str] | None = None
 
 
 def _id(value: object) -> ResourceId:
@@ -82,9 +63,9 @@ def _identity_template(value: object) -> IdentityTemplate:
     text = str(value) if isinstance(value, ResourceId) else _text(value)
     for name in templates.names(text):
         if name not in templates.OF_IDENTITIES:
-            _unknown_placeholder(name, templates.OF_IDENTITIES)
-    _check_braces(text)
-    _identity_id(templates.fill(text, _SAMPLES[0], {}))
+            scopes.unknown_placeholder(name, templates.OF_IDENTITIES)
+    scopes.check_braces(text)
+    _identity_id(templates.fill(text, scopes.SAMPLE, {}))
     return IdentityTemplate.parse(text)
 
 
@@ -123,71 +104,6 @@ def _role_by_definition(definition: ResourceId) -> roles.Role:
     return roles.table().lookup(guid) or roles.Role(str(definition), guid, privileged=True)
 
 
-def _scope_template(text: str, info: ValidationInfo) -> str:
-    for name in templates.names(text):
-        if entry := MapEntry.parse(name):
-            _check_map(entry, info)
-        elif name not in templates.PLACEHOLDERS:
-            _unknown_placeholder(name, templates.PLACEHOLDERS)
-    _check_braces(text)
-    _check_outcome(text)
-    return text
-
-
-def _check_braces(template: str) -> None:
-    if templates.has_lone_brace(template):
-        raise ValueError(f"'{template}' has a brace without its partner")
-    if found := templates.runs_on(template):
-        raise ValueError(f"'{found}' stands for a whole id: it may only begin an id")
-
-
-def _unknown_placeholder(name: str, known: tuple[str, ...]) -> NoReturn:
-    if name.startswith("tags.") and known == templates.PLACEHOLDERS:
-        raise ValueError(
-            f"'{{{name}}}' would let whoever tags a resource choose the scope; "
-            f"pick from a reviewed map: {{maps.<map>[{name}]}}"
-        )
-    if name.startswith("maps") and known == templates.PLACEHOLDERS:
-        raise ValueError(
-            f"'{{{name}}}' does not pick from a map: write {{maps.<map>[location]}} "
-            "or {maps.<map>[tags.<tag>]}"
-        )
-    context = {"name": name, "shown": f"{{{name}}}", "known": known}
-    raise PydanticCustomError(UNKNOWN_PLACEHOLDER, "unknown placeholder '{shown}'", context)
-
-
-def _check_map(entry: MapEntry, info: ValidationInfo) -> None:
-    known = info.context.maps if isinstance(info.context, Names) else None
-    if known is not None and entry.map not in known:
-        raise PydanticCustomError(UNKNOWN_MAP, "unknown map '{name}'", {"name": entry.map})
-
-
-def _check_outcome(template: str) -> None:
-    """Try a template out: it must come to an id, whichever kind of id a map may hold."""
-    entries = [entry for name in templates.names(template) if (entry := MapEntry.parse(name))]
-    samples = _SAMPLES if entries else _SAMPLES[:1]
-    for number, sample in enumerate(samples, start=1):
-        tags = {entry.tag: "key" for entry in entries if entry.tag}
-        maps = {entry.map: {"key": sample.id, sample.location: sample.id} for entry in entries}
-        try:
-            templates.fill(template, replace(_SAMPLES[0], tags=tags), maps)
-        except ResourceIdError:
-            if number == len(samples):
-                raise
-        else:
-            return
-
-
-def _own_scope(text: str) -> str:
-    tags = [name for name in templates.names(text) if (entry := MapEntry.parse(name)) and entry.tag]
-    if tags:
-        raise ValueError(
-            f"'{{{tags[0]}}}': placeholders in an identity's grants mean the identity itself, "
-            "and its tags are not read; pick by location, or name an identity for each"
-        )
-    return text
-
-
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(
@@ -198,7 +114,7 @@ def _name(text: str) -> str:
 
 
 def _known_identity(name: str, info: ValidationInfo) -> str:
-    known = info.context.identities if isinstance(info.context, Names) else None
+    known = info.context.identities if isinstance(info.context, scopes.Names) else None
     if known is not None and name not in known:
         raise PydanticCustomError(UNKNOWN_IDENTITY, "unknown identity '{name}'", {"name": name})
     return name
@@ -214,7 +130,7 @@ def _type_name(text: str) -> str:
 
 
 def _glob(text: str) -> str:
-    if not text or text != text.strip() or len(text) > _LONGEST_NAME:
+    if not text or text != text.strip() or len(text) > shapes.LONGEST_NAME:
         raise ValueError(f"'{text}' can never match: it is empty, too long or edged with blanks")
     if found := _NEVER_IN_NAMES.search(text):
         raise ValueError(f"'{text}' can never match: no name holds {found.group()!r}")
@@ -228,6 +144,14 @@ def _location(text: str) -> str:
     if not _LOCATION_GLOB.fullmatch(glob):
         raise ValueError(f"'{text}' can never match: a location holds letters and digits only")
     return glob
+
+
+def _new_location(text: str) -> str:
+    if text == "{location}":
+        return text
+    if not templates.location_name(text) or not _LOCATION.fullmatch(text):
+        raise ValueError(f"'{text}' is no location: write one such as westeurope, or {{location}}")
+    return templates.location_name(text)
 
 
 def _map(entries: Mapping[str, ResourceId]) -> Mapping[str, ResourceId]:
@@ -245,7 +169,8 @@ def _condition(text: str) -> str:
     return text.strip()
 
 
-def _one_or_many(value: object) -> object:
+def one_or_many(value: object) -> object:
+    """Make a list of a single text."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -253,13 +178,14 @@ def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     first: dict[str, str] = {}
     for name in tags:
         if not name.strip():
-            raise ValueError("a tag without a name can never match")
+            raise ValueError("a tag must have a name")
         if (other := first.setdefault(fold(name), name)) != name:
             raise ValueError(f"'{other}' and '{name}' are one tag: Azure ignores their case")
     return tags
 
 
-def _some[T](values: tuple[T, ...]) -> tuple[T, ...]:
+def some[T](values: tuple[T, ...]) -> tuple[T, ...]:
+    """Refuse an empty list."""
     # Not min_length, which also speaks of lists that are only short of their wrong entries.
     if not values:
         raise ValueError("the list is empty; name at least one")
@@ -273,33 +199,42 @@ def _version(value: object) -> object:
 
 
 Id = Annotated[
-    ResourceId, PlainValidator(_id), PlainSerializer(lambda value: value.key, return_type=str)
+    ResourceId,
+    PlainValidator(_id),
+    PlainSerializer(lambda value: value.key, return_type=str),
+    shapes.ID,
 ]
-IdentityId = Annotated[Id, AfterValidator(_identity_id)]
+IdentityId = Annotated[Id, AfterValidator(_identity_id), shapes.IDENTITY_ID]
 Identities = Annotated[
     IdentityTemplate,
     PlainValidator(_identity_template),
     PlainSerializer(lambda value: fold(value.text), return_type=str),
+    shapes.IDENTITIES,
 ]
-Within = Annotated[Id, AfterValidator(_inside_subscription)]
-Role = Annotated[
-    roles.Role, PlainValidator(_role), PlainSerializer(lambda value: value.guid, return_type=str)
+Within = Annotated[Id, AfterValidator(_inside_subscription), shapes.WITHIN]
+type Role = Annotated[
+    roles.Role,
+    PlainValidator(_role),
+    PlainSerializer(lambda value: value.guid, return_type=str),
+    shapes.ROLE,
 ]
 _CaseBlind = PlainSerializer(fold, return_type=str)
-Scope = Annotated[str, AfterValidator(_scope_template), _CaseBlind]
-OwnScope = Annotated[Scope, AfterValidator(_own_scope)]
-Name = Annotated[str, AfterValidator(_name)]
+Scope = Annotated[str, AfterValidator(scopes.scope), _CaseBlind, shapes.SCOPE]
+OwnScope = Annotated[Scope, AfterValidator(scopes.own_scope), shapes.OWN_SCOPE]
+Name = Annotated[str, AfterValidator(_name), shapes.OF_NAME]
 Attached = Annotated[str, AfterValidator(_known_identity)]
-Condition = Annotated[str, AfterValidator(_condition)]
-Type = Annotated[str, AfterValidator(_type_name), _CaseBlind]
-Glob = Annotated[str, AfterValidator(_glob), _CaseBlind]
-Location = Annotated[str, AfterValidator(_location)]
-Map = Annotated[Mapping[str, Id], AfterValidator(_map)]
+Condition = Annotated[str, AfterValidator(_condition), shapes.CONDITION]
+Type = Annotated[str, AfterValidator(_type_name), _CaseBlind, shapes.OF_TYPE]
+Glob = Annotated[str, AfterValidator(_glob), _CaseBlind, shapes.GLOB]
+Location = Annotated[str, AfterValidator(_location), shapes.LOCATION]
+NewLocation = Annotated[str, AfterValidator(_new_location)]
+Map = Annotated[Mapping[str, Id], AfterValidator(_map), shapes.KEYED]
 Tags = Annotated[
     Mapping[str, str],
     AfterValidator(_tags),
     PlainSerializer(lambda tags: {fold(name): value for name, value in tags.items()}),
+    shapes.TAGS,
 ]
 Version = Annotated[Literal[1], BeforeValidator(_version)]
-OneOrMany = BeforeValidator(_one_or_many)
-Some = AfterValidator(_some)
+OneOrMany = BeforeValidator(one_or_many)
+Some = AfterValidator(some)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler import roles
 from reconciler.policy import language
-from reconciler.policy.language import texts
+from reconciler.policy.language import scopes, texts
 from reconciler.policy.load.document import Document, Path
 from reconciler.policy.load.syntax import Position
 
@@ -102,10 +102,10 @@ def _message(model: type[BaseModel], detail: ErrorDetails, names: language.Names
         case texts.UNKNOWN_IDENTITY:
             near = _did_you_mean(value, names.identities or ()) or "; define it under 'identities'"
             message = detail["msg"] + near
-        case texts.UNKNOWN_MAP:
+        case scopes.UNKNOWN_MAP:
             near = _did_you_mean(detail["ctx"]["name"], names.maps or ())
             message = detail["msg"] + (near or "; define it under 'maps'")
-        case texts.UNKNOWN_PLACEHOLDER:
+        case scopes.UNKNOWN_PLACEHOLDER:
             known = detail["ctx"]["known"]
             near = _did_you_mean(detail["ctx"]["name"], known)
             listed = ", ".join(f"{{{name}}}" for name in known)
@@ -126,6 +126,8 @@ def _subject(path: Path) -> str:
 def _must_be(kind: str, value: object, detail: ErrorDetails) -> str:
     if kind in _LIMITS:
         return _LIMITS[kind].format(**detail["ctx"])
+    if kind == "literal_error":
+        return f"must be {detail['ctx']['expected']}, not {_shown(value)}"
     if kind not in _MUST_BE:
         return f"is wrong: {detail['msg']}"
     message = f"must be {_MUST_BE[kind]}, not {_shown(value)}"
