@@ -19,6 +19,7 @@ from reconciler.model import Request
 from sandbox import wsgi
 from sandbox.azure import tokens
 from sandbox.azure.state import Assignment, Resource
+from sandbox.interleave import Gate
 from tests.loop.wire import Wire
 from tests.sandbox.arm import SUB, SUBSCRIPTION, Arm
 
@@ -106,6 +107,7 @@ class Cloud:
         self.world = self.operator.world
         self.clock = self.operator.clock
         self.wire = Wire(self.operator.app, self.clock)
+        self.gate = Gate()
         self.events: list[Content] = []
         self.world.subscribe(self.events.append)
         self.app = self.deploy()
@@ -132,7 +134,9 @@ class Cloud:
         self.app = app.create(
             settings.read(environment | told),
             credential=credential or tokens.credential(self.world, self.world.app),
-            http=RequestsTransport(session=wsgi.session(self.wire), session_owner=False),
+            http=RequestsTransport(
+                session=wsgi.session(self.gate.around(self.wire)), session_owner=False
+            ),
             now=self.clock,
         )
         return self.app
@@ -148,15 +152,16 @@ class Cloud:
         """Answer one request once."""
         return self.app.handle(as_request(place))
 
-    def drive(self, *places: str | Request, most: int = 60) -> list[Result]:
+    def drive(self, *places: str | Request, most: int = 60, by: App | None = None) -> list[Result]:
         """Answer requests and all that they lead to, each copy when it is due."""
+        answering = by or self.app
         order = itertools.count()
         due = [(self.clock(), next(order), as_request(place)) for place in places]
         results: list[Result] = []
         while due:
             moment, _, request = heapq.heappop(due)
             self.clock.moment = max(self.clock.moment, moment)
-            result = self.app.handle(request)
+            result = answering.handle(request)
             results.append(result)
             assert len(results) <= most, f"no end of {request}: {result}"
             for found in result.requests:
