@@ -59,6 +59,9 @@ WEATHERS = {
     "operations that fail late": Weather(
         operation_delay=5, faults=[Fault(method="PATCH", late=True, probability=0.5)]
     ),
+    "events that go astray": Weather(
+        events_lost=0.3, events_duplicate=0.3, events_late=0.3, events_reordered=0.5
+    ),
 }
 ALL_TOGETHER = Weather(
     replication_delay=300,
@@ -70,6 +73,10 @@ ALL_TOGETHER = Weather(
     throttling=True,
     operation_delay=20,
     operation_jitter=60,
+    events_lost=0.1,
+    events_duplicate=0.2,
+    events_late=0.2,
+    events_reordered=0.3,
     faults=[
         Fault(method="PATCH", late=True, probability=0.2),
         Fault(method="PUT", status=409, probability=0.05),
