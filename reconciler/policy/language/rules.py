@@ -1,4 +1,4 @@
-"""What may be written in a policy file: identities, maps, rules.
+"""What may be written in a policy file: identities, maps, exemptions, rules.
 
 YAML spells keys in camelCase, Python in snake_case.
 """
@@ -6,12 +6,13 @@ YAML spells keys in camelCase, Python in snake_case.
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from reconciler.ids import fold
 from reconciler.model import Mode
-from reconciler.policy.language import texts
+from reconciler.policy.language import shapes, texts
 from reconciler.policy.language.entry import Entry
+from reconciler.policy.language.exemptions import Exemption
 
 _SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 _IDENTITY = (
@@ -81,6 +82,8 @@ _OwnGrants = Annotated[tuple[OwnGrant, ...], AfterValidator(_one_condition)]
 
 class Identity(Entry):
     """A user-assigned identity and the rights that it shall hold."""
+
+    model_config = ConfigDict(json_schema_extra=shapes.ENSURED)
 
     id: texts.Identities = Field(
         title="Id",
@@ -209,6 +212,8 @@ class System(Entry):
 class Rule(Entry):
     """Which resources carry which identities; a system-assigned one with which rights."""
 
+    model_config = ConfigDict(json_schema_extra=shapes.ASKING)
+
     name: texts.Name = Field(
         title="Name", description="A name of its own among all rules.", examples=["session-hosts"]
     )
@@ -289,6 +294,14 @@ class PolicyFile(Entry):
             "can never be a part of it."
         ),
         examples=[{"vault": {"dev": f"{_VAULT}/kv-dev", "prod": f"{_VAULT}/kv-prod"}}],
+    )
+    exemptions: tuple[Exemption, ...] = Field(
+        default=(),
+        title="Exemptions",
+        description="Where nothing is added and nothing removed for a while; plans say why.",
+        examples=[
+            [{"scope": _SUBSCRIPTION, "reason": "migration weekend", "expires": "2027-01-31"}]
+        ],
     )
     rules: tuple[Rule, ...] = Field(
         default=(),

@@ -8,6 +8,7 @@ keep to what Python and JavaScript both understand.
 from typing import Final
 
 from pydantic import GetJsonSchemaHandler, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -17,6 +18,7 @@ NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 TYPE: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+"
 NEVER_IN_NAMES: Final = r"/\\%#<>\"'\x00-\x1f\x7f"
 LONGEST_NAME: Final = 260
+PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
 
 _NEVER_IN_IDS = r"/%?#\\\"'`\x00-\x1f\x7f"
 _GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -97,7 +99,24 @@ GLOB: Final = _text(
     maxLength=LONGEST_NAME,
 )
 LOCATION: Final = _text(r"(?=.*[^ ])[A-Za-z0-9*?\[\]! -]+", "No location can match this.")
+NEW_LOCATION: Final = _text(
+    rf"\{{location\}}|(?=.*[^ ]){PLAIN_LOCATION}",
+    "This must be a location, such as westeurope, or {location}.",
+)
 CONDITION: Final = _text(r"[\s\S]*\S[\s\S]*", "The condition is empty.")
+
+ENSURED: Final[JsonDict] = {
+    "dependentRequired": {"ensure": ["location"], "location": ["ensure"]},
+    "if": {"required": ["tags"], "properties": {"tags": {"minProperties": 1}}},
+    "then": {"required": ["ensure"]},
+}
+ASKING: Final[JsonDict] = {
+    "anyOf": [
+        {"required": ["attach"], "properties": {"attach": {"minItems": 1}}},
+        {"required": ["system"]},
+    ]
+}
+"""Keys of an identity and of a rule that only go together, or of which there must be one."""
 
 
 class _Also:

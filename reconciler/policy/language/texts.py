@@ -32,17 +32,18 @@ _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _NAME = re.compile(shapes.NAME)
 _TYPE = re.compile(shapes.TYPE)
 _NEVER_IN_NAMES = re.compile(f"[{shapes.NEVER_IN_NAMES}]")
-_LOCATION = re.compile(r"[A-Za-z0-9 ]+")
+_LOCATION = re.compile(shapes.PLAIN_LOCATION)
 _LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
 
 
 def _id(value: object) -> ResourceId:
     if isinstance(value, ResourceId):
         return value
-    return ResourceId.parse(_text(value))
+    return ResourceId.parse(text(value))
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """Take a text for what it is; anything else is a mistake."""
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "must be a text")
     return value
@@ -60,7 +61,7 @@ def _identity_id(value: ResourceId) -> ResourceId:
 def _identity_template(value: object) -> IdentityTemplate:
     if isinstance(value, IdentityTemplate):
         return value
-    text = str(value) if isinstance(value, ResourceId) else _text(value)
+    text = str(value) if isinstance(value, ResourceId) else text(value)
     for name in templates.names(text):
         if name not in templates.OF_IDENTITIES:
             scopes.unknown_placeholder(name, templates.OF_IDENTITIES)
@@ -80,7 +81,7 @@ def _inside_subscription(value: ResourceId) -> ResourceId:
 def _role(value: object) -> roles.Role:
     if isinstance(value, roles.Role):
         return value
-    text = _text(value)
+    text = text(value)
     if role := roles.table().lookup(text):
         return role
     if text.startswith("/"):
@@ -227,7 +228,7 @@ Condition = Annotated[str, AfterValidator(_condition), shapes.CONDITION]
 Type = Annotated[str, AfterValidator(_type_name), _CaseBlind, shapes.OF_TYPE]
 Glob = Annotated[str, AfterValidator(_glob), _CaseBlind, shapes.GLOB]
 Location = Annotated[str, AfterValidator(_location), shapes.LOCATION]
-NewLocation = Annotated[str, AfterValidator(_new_location)]
+NewLocation = Annotated[str, AfterValidator(_new_location), shapes.NEW_LOCATION]
 Map = Annotated[Mapping[str, Id], AfterValidator(_map), shapes.KEYED]
 Tags = Annotated[
     Mapping[str, str],
