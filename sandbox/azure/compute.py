@@ -3,7 +3,7 @@
 from sandbox.azure import attachment, errors, ids, listing, rates
 from sandbox.azure.documents import check_etag, merge, tag
 from sandbox.azure.machineview import TYPE, show
-from sandbox.azure.operations import begin
+from sandbox.azure.operations import begin, remove
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
 
@@ -124,8 +124,7 @@ def delete(call: Call) -> Reply:
         return Reply(204)
     check_etag(call, machine)
     found = begin(call, machine, "Deleting", final=True)
-    if not call.late:
-        call.world.remove(machine)
+    remove(call, machine)
     return Reply(202, None, {**budget, **found})
 
 

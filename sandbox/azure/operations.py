@@ -38,6 +38,14 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
     return headers(call, operation, final=final)
 
 
+def remove(call: Call, resource: Resource) -> None:
+    """Delete a resource by the operation begun, which may be one that fails late."""
+    if call.late:
+        call.world.keep(resource)
+    else:
+        call.world.remove(resource)
+
+
 def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
     """Return the headers of an accepted operation (facts A2.1, recorded).
 

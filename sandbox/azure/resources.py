@@ -249,9 +249,9 @@ def delete(call: Call) -> Reply:
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         return Reply(204)
-    found: dict[str, str] = {}
-    if kind(resource.type).delete_runs:
-        found = operations.begin(call, resource, "Deleting", final=True)
-    if not (found and call.late):
+    if not kind(resource.type).delete_runs:
         call.world.remove(resource)
-    return Reply(202 if found else 200, None, found)
+        return Reply(200)
+    found = operations.begin(call, resource, "Deleting", final=True)
+    operations.remove(call, resource)
+    return Reply(202, None, found)

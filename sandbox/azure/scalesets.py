@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.azure import attachment, errors, ids, listing, rates
 from sandbox.azure.documents import check_etag, etag, merge, tag
-from sandbox.azure.operations import begin
+from sandbox.azure.operations import begin, remove
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.scalesetview import INSTANCE, TYPE, show, show_instance
 from sandbox.azure.state import Resource
@@ -203,8 +203,7 @@ def delete(call: Call) -> Reply:
         return Reply(204)
     check_etag(call, scale_set)
     found = begin(call, scale_set, "Deleting", final=True)
-    if not call.late:
-        call.world.remove(scale_set)
+    remove(call, scale_set)
     return Reply(202, None, {**budget, **found})
 
 

@@ -205,6 +205,10 @@ class World(Feed):
         self._remove_extensions_below(resource.id.key)
         self._emit("Delete", resource.id, resource.type)
 
+    def keep(self, resource: Resource) -> None:
+        """Tell of a resource's deletion by an operation that fails in the end."""
+        self._emit("Delete", resource.id, resource.type)
+
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key
         for child in list(self.children.pop(key, {}).values()):

@@ -143,6 +143,8 @@ def test_an_operation_may_fail_late(arm: Arm) -> None:
 
 def test_a_machine_whose_deletion_fails_late_stays(arm: Arm) -> None:
     """Its final location says so with an error (the status is assumed)."""
+    told: list[str] = []
+    arm.world.subscribe(lambda event: told.append(event["eventType"]))
     hit(arm, Fault(method="DELETE", late=True))
     answer = arm.call("DELETE", MACHINE)
     path = answer.headers["location"].removeprefix("https://management.azure.com")
@@ -151,6 +153,7 @@ def test_a_machine_whose_deletion_fails_late_stays(arm: Arm) -> None:
     assert answer.status_code == 202
     assert error(arm.call("GET", path)) == (409, "InternalExecutionError")
     assert arm.get(MACHINE)["properties"]["provisioningState"] == "Failed"
+    assert told == ["Microsoft.Resources.ResourceDeleteFailure"]
 
 
 def test_a_machine_whose_creation_fails_late_is_there(arm: Arm) -> None:
