@@ -39,7 +39,7 @@ class ResourceIdError(ReconcilerError, ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake in a policy file; `line` and `column` count from 1."""
+    """One mistake in a policy file; `line` and `column` count from 1, 0 for the folder itself."""
 
     file: str
     line: int
@@ -48,7 +48,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Render as compilers do, so that editors can jump to it."""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
 
 
 class PolicyError(ReconcilerError):

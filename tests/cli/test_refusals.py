@@ -42,7 +42,7 @@ def test_an_id_that_is_not_for_us_is_refused(cloud: Desk, subject: str, message:
     ("settings", "message"),
     [
         ({"RECONCILER_OWNER": ""}, "error: RECONCILER_OWNER is not set"),
-        ({"RECONCILER_POLICIES": "/nowhere"}, "error: /nowhere:1:1: the policy folder"),
+        ({"RECONCILER_POLICIES": "/nowhere"}, "error: /nowhere: the policy folder"),
         ({"IDENTITY_HEADER": "wrong"}, "Missing or invalid X-IDENTITY-HEADER"),
         ({"IDENTITY_ENDPOINT": "https://127.0.0.1:1"}, "Connection refused"),
         ({"REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": ""}, "in REQUESTS_CA_BUNDLE"),

@@ -97,8 +97,14 @@ def test_an_empty_or_missing_folder_is_an_error(tmp_path: Path) -> None:
     """The folder itself is named where nothing is in it."""
     (tmp_path / "schema.json").write_text("{}")
 
-    assert "has no *.yaml" in mistakes(tmp_path)[0]
+    (empty,) = mistakes(tmp_path)
+    assert empty.startswith(f"{tmp_path}: the folder has no policy (*.yaml); that never means")
     assert "cannot be read: No such file" in mistakes(tmp_path / "missing")[0]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    """Files are checked together or not at all."""
+    assert "this is a file; give the folder" in mistakes(written(tmp_path, a=GOOD) / "a.yaml")[0]
 
 
 def test_only_plain_files_are_read(tmp_path: Path) -> None:
@@ -126,7 +132,10 @@ def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
     assert attaching.guardrails == language.Guardrails(version=1)
 
     granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{id}'}]}")
-    assert "does not allow 'Reader'" in mistakes(written(tmp_path, a=granting))[0]
+    told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
+    assert mistakes(written(tmp_path, a=granting, b=identity(mode="repair"))) == [told]
+
+    assert f"{told}; is it 'guardrail.yaml'?" in mistakes(written(tmp_path, guardrail="version: 1"))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "not UTF-8": (b"version: 1\n# caf\xe9\n", "2:6", "not UTF-8"),
     "UTF-16": ("version: 1".encode("utf-16"), "1:1", "not UTF-8"),
     "not YAML": ("version: 1\nrules: [\n", "3:1", "not valid YAML"),
-    "a tab": ("version: 1\nrules:\n\t- x\n", "3:1", "not valid YAML"),
+    "a tab": ("version: 1\nrules:\n\t- x\n", "3:1", "use spaces, not tabs"),
     "a control character": ("version: 1\n# \x07\n", "2:3", r"'\x07'"),
     "an empty file": ("# nothing yet\n", "1:1", "the file is empty"),
     "several documents": ("version: 1\n---\nversion: 1\n", "2:1", "a second document"),

@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import PolicyError, Problem
 from reconciler.ids import ResourceId
+from reconciler.model import Mode
 from reconciler.policy import language
 from reconciler.policy.load import messages, parts
 from reconciler.policy.load.ceiling import Ceiling, Mistake
@@ -23,6 +25,8 @@ from reconciler.policy.load.parts import Part
 from reconciler.policy.load.syntax import MAX_BYTES, START
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
+_NEAR = 0.85
+"""How much a file's name must look like that of the guardrails to be taken for it."""
 
 
 def load(folder: Path) -> language.Policy:
@@ -40,9 +44,10 @@ def load(folder: Path) -> language.Policy:
         _validate(language.PolicyFile, document, names)
         found.add(document, names)
     parts.check_unique(files)
-    if guardrails:
+    problems = _missing_guardrails(folder, documents) if found.needs_guardrails else []
+    if guardrails and not problems:
         found.check_ceiling(guardrails)
-    problems = [problem for document in documents for problem in document.problems]
+    problems += [problem for document in documents for problem in document.problems]
     if not problems and not found.identities and not found.rules:
         problems = [_about(folder, "policy has neither identities nor rules; write some")]
     if problems or not guardrails:
@@ -67,6 +72,15 @@ class _Found:
         for part in parts.named(document, "maps"):
             with contextlib.suppress(ValidationError):
                 self.maps[part.name] = language.map_ids(part.value)
+
+    @property
+    def needs_guardrails(self) -> bool:
+        """Whether anything asks to be repaired that only guardrails may allow."""
+        rules = [
+            part.value for part in self.rules if part.value.system and part.value.system.grants
+        ]
+        modes = [part.value.mode for part in self.identities] + [rule.mode for rule in rules]
+        return Mode.REPAIR in modes
 
     def check_ceiling(self, guardrails: language.Guardrails) -> None:
         """Report what the guardrails forbid."""
@@ -103,20 +117,33 @@ def _report(part: Part[Any], mistakes: Iterable[Mistake]) -> None:
         part.document.report(part.document.position((*part.place, *where)), message)
 
 
+def _missing_guardrails(folder: Path, documents: list[Document]) -> list[Problem]:
+    """Say once, and not for each grant, that nothing at all is allowed."""
+    if any(_is_guardrails(document) for document in documents):
+        return []
+    message = f"there is no {language.GUARDRAILS_FILE}: repair needs one"
+    names = [Path(document.file).name for document in documents]
+    near = difflib.get_close_matches(language.GUARDRAILS_FILE, names, n=1, cutoff=_NEAR)
+    return [_about(folder, message + (f"; is it '{near[0]}'?" if near else ""))]
+
+
 def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        message = "this is a file; give the folder that it lies in, as all its files are one policy"
+        raise PolicyError((_about(folder, message),))
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
     except OSError as error:
         message = f"the policy folder cannot be read: {error.strerror}"
         raise PolicyError((_about(folder, message),)) from error
     if not paths:
-        message = "the policy folder has no *.yaml; no policy never means that all rights go"
+        message = "the folder has no policy (*.yaml); that never means that rights are taken away"
         raise PolicyError((_about(folder, message),))
     return paths
 
 
 def _about(folder: Path, message: str) -> Problem:
-    return Problem(str(folder), *START, message)
+    return Problem(str(folder), 0, 0, message)
 
 
 def _read(path: Path) -> Document:

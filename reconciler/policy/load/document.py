@@ -84,6 +84,9 @@ class _Reading:
         if node.tag not in {None, "!"}:
             tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
             self._refuse(path, node, f"the tag '{tag}' is not supported; delete it")
+        elif name := _placeholder(node):
+            message = f"'{name}' has no value; if it is a placeholder, quote it: \"{{{name}}}\""
+            self._refuse(path, node, message)
         elif isinstance(node, syntax.Mapping):
             return self._mapping(node, path)
         elif isinstance(node, syntax.Sequence):
@@ -137,6 +140,16 @@ class _Reading:
     def _refuse(self, path: Path, node: syntax.Node, message: str) -> None:
         self._document.refused.add(path)
         self._document.report(node.position, message)
+
+
+def _placeholder(node: syntax.Node) -> str | None:
+    """Return the name in `{name}`, which YAML takes for a mapping without a value."""
+    match node:
+        case syntax.Mapping(
+            pairs=((syntax.Scalar(text=name), syntax.Scalar(text="", plain=True)),)
+        ):
+            return name if node.flow else None
+    return None
 
 
 def _meaning(node: syntax.Scalar) -> str | float | bool | None:

@@ -18,6 +18,10 @@ type Position = tuple[int, int]
 START: Position = (1, 1)
 MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 20
+_LINE_BREAK = re.compile(r"\r\n?|\n")
+_PLACEHOLDER = re.compile(r"(?:^|[\s:,\[])\{[A-Za-z.]+[}\[]")
+"""Where a plain text begins with a placeholder, which YAML takes for a mapping."""
+_QUOTE = "put quotes around a text that begins with '{}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,12 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Pairs of nodes, in the file's order and with its duplicates."""
+    """Pairs of nodes, in the file's order and with its duplicates; `flow` is written in braces."""
 
     position: Position
     tag: str | None
     pairs: tuple[tuple["Node", "Node"], ...]
+    flow: bool
 
 
 type Node = Scalar | Sequence | Mapping
@@ -69,9 +74,22 @@ def compose(content: bytes) -> Node:
     except yaml.MarkedYAMLError as error:
         reason = ", ".join(part for part in (error.context, error.problem) if part)
         position = _position(error.problem_mark or error.context_mark)
-        raise SyntaxMistake(position, f"not valid YAML: {reason}") from error
+        advice = _advice(reason, text, position)
+        raise SyntaxMistake(position, advice or f"not valid YAML: {reason}") from error
     except yaml.YAMLError as error:
         raise SyntaxMistake(START, f"not valid YAML: {error}") from error
+
+
+def _advice(reason: str, text: str, position: Position) -> str | None:
+    """Return what mends the mistakes that are made most, where this looks like one of them."""
+    line, column = position
+    lines = [*_LINE_BREAK.split(text), ""]
+    here = lines[line - 1]
+    if here[column - 1 : column] == "\t":
+        return "use spaces, not tabs"
+    if "alias" in reason:
+        return _QUOTE.format("*")
+    return _QUOTE.format("{") if _PLACEHOLDER.search(here) else None
 
 
 def _decode(content: bytes) -> str:
@@ -110,7 +128,8 @@ class _Composer:
         position = _position(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise SyntaxMistake(position, f"no anchor '&{event.anchor}' ends before this")
+                message = f"no anchor '&{event.anchor}' ends before this; {_QUOTE.format('*')}"
+                raise SyntaxMistake(position, message)
             return self._anchors[event.anchor]
         if self._depth > _MAX_DEPTH:
             raise SyntaxMistake(position, "nested too deeply; no policy needs this")
@@ -129,7 +148,8 @@ class _Composer:
             return Sequence(position, event.tag, tuple(self._until(yaml.SequenceEndEvent)))
         if isinstance(event, yaml.MappingStartEvent):
             nodes = self._until(yaml.MappingEndEvent)
-            return Mapping(position, event.tag, tuple(zip(nodes, nodes, strict=True)))
+            pairs = tuple(zip(nodes, nodes, strict=True))
+            return Mapping(position, event.tag, pairs, flow=bool(event.flow_style))
         raise SyntaxMistake(position, "not valid YAML: a value is expected here")
 
     def _until(self, end: type[yaml.Event]) -> Iterator[Node]:
@@ -149,5 +169,5 @@ def _position(mark: _Mark | None) -> Position:
 
 
 def _end_of(text: str) -> Position:
-    lines = re.split(r"\r\n?|\n", text)
+    lines = _LINE_BREAK.split(text)
     return len(lines), len(lines[-1]) + 1
