@@ -8,7 +8,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sandbox.outlets import Storage
 
 _USAGE = 2
 _INTERRUPTED = 130
@@ -41,6 +44,15 @@ def _speed(text: str) -> float:
 _speed.__name__ = "speed"
 
 
+def _storage(text: str) -> "Storage":
+    from sandbox.outlets import RealStorage  # noqa: PLC0415 - as the commands below
+
+    return RealStorage(text)
+
+
+_storage.__name__ = "connection string"
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -49,6 +61,7 @@ def _parser() -> _Parser:
     serve.add_argument("--dir", type=Path, required=True, help="folder for ca.pem and env.sh")
     serve.add_argument("--seed", type=Path, required=True, help="YAML file of the first state")
     serve.add_argument("--speed", type=_speed, default=1.0, help="seconds that pass in one")
+    serve.add_argument("--storage", type=_storage, help="connection string; memory if none")
     commands.add_parser("host", help="run the function app in a local Functions host")
     commands.add_parser("demo", help="play the demo")
     return parser
@@ -58,6 +71,7 @@ def _serve(options: argparse.Namespace) -> int:
     # Imported late, as the other commands are, so that Ctrl-C in that second is met below.
     from sandbox import seed  # noqa: PLC0415 - see above
     from sandbox.azure.clock import wall_clock  # noqa: PLC0415 - see above
+    from sandbox.deliveries import Deliveries  # noqa: PLC0415 - see above
     from sandbox.server import Server  # noqa: PLC0415 - see above
 
     try:
@@ -71,7 +85,7 @@ def _serve(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with server:
+    with server, Deliveries(world, options.storage):
         print(f"ready {server.url}", flush=True)
         stop.wait()
     return 0

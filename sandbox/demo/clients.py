@@ -19,6 +19,8 @@ _VERSIONS: Final = {
     "microsoft.compute": "2024-07-01",
     "microsoft.managedidentity": "2024-11-30",
     "microsoft.authorization": "2022-04-01",
+    "microsoft.eventgrid": "2022-06-15",
+    "microsoft.web": "2024-04-01",
 }
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"

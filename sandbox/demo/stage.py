@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from sandbox import seed
+from sandbox.deliveries import Deliveries
 from sandbox.demo.clients import Operator, Workload
 from sandbox.demo.delivery import Delivery
 from sandbox.server import Server
@@ -82,14 +83,15 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            # Azure announces a write when its operation has ended, the local one when it begins.
-            world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
+            world = seed.load(seed.read(HERE / "seed.yaml"))
             server = stack.enter_context(Server(world, folder))
             self.settings = _settings(server.environment())
             self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))
             webhook = f"{self.app.url}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
             self.delivery = stack.enter_context(Delivery(webhook, world.operator.app_id))
             world.subscribe(self.delivery.accept)
+            # They also tell of operations that have ended, when nobody calls.
+            stack.enter_context(Deliveries(world))
             authority = folder / "ca.pem"
             self.operator = stack.enter_context(Operator(server.url, authority, world))
             self.workload = stack.enter_context(Workload(server.url, authority))

@@ -1,0 +1,42 @@
+"""Event Grid on the world's own clock: a few threads that do what a delivery has due."""
+
+import threading
+from typing import Self
+
+from sandbox.azure.eventdelivery import Delivery
+from sandbox.azure.world import World
+from sandbox.outlets import MemoryStorage, Storage, outlets
+
+_THREADS = 4
+"""So that an endpoint that does not answer holds up no other."""
+_POLL = 0.02
+"""Seconds between two looks at what is due."""
+
+
+class Deliveries:
+    """Delivers a world's events while the context lasts."""
+
+    def __init__(self, world: World, storage: Storage | None = None) -> None:
+        """Prepare the deliveries; without a storage, queues and blobs are kept in memory."""
+        self._world = world
+        self._delivery = Delivery(world, outlets(storage or MemoryStorage()))
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"event-grid-{number}")
+            for number in range(_THREADS)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop after the attempts that are under way; what is still due is lost."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_POLL):
+            self._delivery.run_until(self._world.now())

@@ -1,0 +1,127 @@
+"""The ways out of the local Azure's Event Grid: webhooks over HTTP, queues and blobs in a storage.
+
+``python -m sandbox serve`` and tests build the deliveries' outlets here. One storage, in memory or
+behind a connection string (Azurite's), stands for every storage account of the world.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import hmac
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+
+import requests
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.queue import QueueClient
+
+from sandbox.azure import eventretry
+from sandbox.azure.outlets import Answer, Outlets
+
+_CREATED = 201
+_VERSION = "2021-12-02"
+
+
+class Storage(Protocol):
+    """What takes the queue messages and dead letters; both methods raise ``OSError``."""
+
+    def enqueue(self, account: str, queue: str, text: str) -> int:
+        """Put a text into a queue; return the status."""
+
+    def store(self, account: str, container: str, name: str, body: bytes) -> int:
+        """Write a blob; return the status."""
+
+
+@dataclasses.dataclass
+class MemoryStorage:
+    """Keeps all for as long as the process; queues and containers are there when they are used."""
+
+    queues: dict[tuple[str, str], list[str]] = dataclasses.field(default_factory=dict)
+    """Texts by account and queue."""
+    blobs: dict[tuple[str, str, str], bytes] = dataclasses.field(default_factory=dict)
+    """Contents by account, container and name."""
+
+    def enqueue(self, account: str, queue: str, text: str) -> int:
+        """See `Storage`."""
+        self.queues.setdefault((account, queue), []).append(text)
+        return _CREATED
+
+    def store(self, account: str, container: str, name: str, body: bytes) -> int:
+        """See `Storage`."""
+        self.blobs[account, container, name] = body
+        return _CREATED
+
+
+class RealStorage:
+    """The storage behind a connection string."""
+
+    def __init__(self, connection: str) -> None:
+        """Connect lazily.
+
+        Raises:
+            ValueError: the connection string is malformed.
+        """
+        parts = dict(each.split("=", 1) for each in connection.split(";") if each)
+        missing = {"AccountName", "AccountKey", "QueueEndpoint"} - set(parts)
+        if missing:
+            raise ValueError(f"{min(missing)} is missing")
+        self._connection = connection
+        self._account = parts["AccountName"]
+        self._key = base64.b64decode(parts["AccountKey"])
+        self._blobs = parts.get("BlobEndpoint", "").rstrip("/")
+
+    def enqueue(self, account: str, queue: str, text: str) -> int:  # noqa: ARG002 - one for all
+        """See `Storage`."""
+        with QueueClient.from_connection_string(
+            self._connection, queue, retry_total=0
+        ) as client:  # fmt: skip
+            try:
+                client.send_message(text)
+            except HttpResponseError as error:
+                return error.status_code or eventretry.UNREACHABLE
+            except AzureError as error:
+                raise ConnectionError(str(error)) from error
+        return _CREATED
+
+    def store(self, account: str, container: str, name: str, body: bytes) -> int:  # noqa: ARG002 - one for all
+        """See `Storage`; one Put Blob, signed with the account's key (documented)."""
+        url = f"{self._blobs}/{quote(container)}/{quote(name)}"
+        headers = {
+            "x-ms-blob-type": "BlockBlob",
+            "x-ms-date": formatdate(usegmt=True),
+            "x-ms-version": _VERSION,
+        }
+        named = "".join(f"{key}:{value}\n" for key, value in headers.items())
+        # Verb, ten standard headers of which only length and type are there, x-ms ones, path.
+        kind = "application/json"
+        path = f"/{self._account}{urlsplit(url).path}"
+        text = f"PUT\n\n\n{len(body)}\n\n{kind}\n\n\n\n\n\n\n{named}{path}"
+        signature = base64.b64encode(hmac.digest(self._key, text.encode(), hashlib.sha256))
+        headers["Authorization"] = f"SharedKey {self._account}:{signature.decode()}"
+        return _call("PUT", url, {**headers, "Content-Type": kind}, body).status
+
+
+def outlets(storage: Storage) -> Outlets:
+    """Return the outlets over HTTP and a storage."""
+    return Outlets(_call, storage.enqueue, storage.store)
+
+
+def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    with requests.Session() as session:
+        # Everything is on loopback, whatever proxy the machine has.
+        session.trust_env = False
+        try:
+            answer = session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=body,
+                timeout=eventretry.TIMEOUT.total_seconds(),
+                allow_redirects=False,
+            )
+        except requests.Timeout as error:
+            raise TimeoutError(str(error)) from error
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status_code, answer.content, found)

@@ -1,0 +1,137 @@
+"""From a write in Azure to the app and back, by way of event subscriptions."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from sandbox.deliveries import Deliveries
+from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
+from sandbox.demo.stage import FUNCTION
+from sandbox.host import http
+from sandbox.host.messages import decode
+from sandbox.outlets import RealStorage
+from tests.functions.conftest import MACHINE, PATIENCE, Cloud, Deployment, healed
+
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
+SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
+
+
+def subscribe(cloud: Cloud, kind: str, **properties: Any) -> None:  # noqa: ANN401 - JSON
+    """Create the event subscription and wait until it receives."""
+    destination = {"endpointType": kind, "properties": properties}
+    cloud.operator.put(SUBSCRIBED, {"properties": {"destination": destination}})
+    until(lambda: state(cloud) == "Succeeded")
+
+
+def state(cloud: Cloud) -> str:
+    """Return the event subscription's provisioning state."""
+    return str(cloud.operator.get(SUBSCRIBED)["properties"]["provisioningState"])
+
+
+def until(reached: Callable[[], object]) -> None:
+    """Wait for an effect; fail when it takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def delivering(cloud: Cloud) -> Generator[None]:
+    """Deliveries by the world's clock."""
+    with Deliveries(cloud.server.world):
+        yield
+
+
+@pytest.mark.usefixtures("delivering")
+def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None:
+    """A write leads to the function, and the function heals the machine."""
+    host = deployment.address.removeprefix("http://")
+    cloud.operator.put(SITE, {"properties": {"defaultHostName": host}})
+    subscribe(cloud, "AzureFunction", resourceId=f"{SITE}/functions/{FUNCTION}")
+    cloud.operator.put(MACHINE, {})
+
+    until(lambda: healed(cloud))
+
+
+@pytest.mark.usefixtures("delivering")
+def test_a_webhook_consents_and_is_told(cloud: Cloud, deployment: Deployment) -> None:
+    """The app's own webhook answers for the function."""
+    url = f"{deployment.address}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
+    subscribe(cloud, "WebHook", endpointUrl=url)
+    cloud.operator.put(MACHINE, {})
+
+    until(lambda: healed(cloud))
+
+
+@pytest.mark.usefixtures("delivering")
+def test_a_webhook_that_is_not_there_fails(cloud: Cloud, deployment: Deployment) -> None:
+    """So does the event subscription."""
+    destination = {"endpointUrl": f"{deployment.address}/nowhere"}
+    content = {"destination": {"endpointType": "WebHook", "properties": destination}}
+    cloud.operator.put(SUBSCRIBED, {"properties": content})
+
+    until(lambda: state(cloud) == "Failed")
+
+
+def test_a_queue_behind_a_connection_string_gets_the_event(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    """The storage client puts it there as one object in base64."""
+    deployment.queues.create("events")
+    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    with Deliveries(cloud.server.world, storage):
+        subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="events")
+        until(lambda: deployment.queues.waiting("events"))
+    (message,) = deployment.queues.get("events", timedelta(minutes=1))
+
+    event = json.loads(decode(message.text))
+    assert event["data"]["operationName"] == "Microsoft.EventGrid/eventSubscriptions/write"
+
+
+def test_a_queue_that_is_not_there_is_no_success(deployment: Deployment) -> None:
+    """The store's own status tells."""
+    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+
+    assert storage.enqueue(STORE, "nowhere", "text") == 404
+
+
+def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
+    """The account's key signs it; the path is container and name."""
+    asked: list[Request] = []
+
+    @Request.application
+    def blobs(request: Request) -> Response:
+        request.get_data()
+        asked.append(request)
+        return Response(status=201)
+
+    key = base64.b64encode(b"opens nothing").decode()
+    with http.serving(blobs) as port:
+        at = f"http://127.0.0.1:{port}/devstoreaccount1"
+        storage = RealStorage(
+            f"AccountName=devstoreaccount1;AccountKey={key};QueueEndpoint={at};BlobEndpoint={at}"
+        )
+        status = storage.store(STORE, "dead", "HOOK/2026/3/1/9/a.json", b"[]")
+
+    (request,) = asked
+    assert status == 201
+    assert (request.method, request.path) == (
+        "PUT",
+        "/devstoreaccount1/dead/HOOK/2026/3/1/9/a.json",
+    )
+    assert request.get_data() == b"[]"
+    assert request.headers["x-ms-blob-type"] == "BlockBlob"
+    assert request.headers["Authorization"].startswith("SharedKey devstoreaccount1:")
+
+
+def test_a_malformed_connection_string_is_refused() -> None:
+    """What is missing is named."""
+    with pytest.raises(ValueError, match="QueueEndpoint is missing"):
+        RealStorage("AccountName=a;AccountKey=a")
