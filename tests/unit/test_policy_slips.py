@@ -26,6 +26,7 @@ def scoped(scope: str) -> str:
         ("version: 1\nrules:\n  -\tname: r\n    within: []\n", "3:4", TAB),
         ("version: 1\nrules:\n  - name: r\n\twithin: []\n", "4:1", TAB),
         ("version: 1\nrules:\n  - name: r\n    match:\n    \ttype: x\n", "5:5", TAB),
+        ("# a\x85#b\u2028\tversion: 1\n", "3:1", TAB),
         (rule(match="{type: A.B/c, name: *}"), "5:33", STAR),
         (rule(match="{type: A.B/c, name: [*]}"), "5:34", STAR),
         (rule(match="{type: A.B/c, name: *x}"), "5:32", STAR),

@@ -18,7 +18,8 @@ type Position = tuple[int, int]
 START: Position = (1, 1)
 MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 20
-_LINE_BREAK = re.compile(r"\r\n?|\n")
+_LINE_BREAK = re.compile(r"\r\n?|[\n\x85\u2028\u2029]")
+"""Where libyaml counts a new line."""
 _PLACEHOLDER = re.compile(r"(?:^|[\s:,\[])\{[A-Za-z.]+[}\[]")
 """Where a plain text begins with a placeholder, which YAML takes for a mapping."""
 _QUOTE = "put quotes around a text that begins with '{}'"
@@ -83,8 +84,7 @@ def compose(content: bytes) -> Node:
 def _advice(reason: str, text: str, position: Position) -> str | None:
     """Return what mends the mistakes that are made most, where this looks like one of them."""
     line, column = position
-    lines = [*_LINE_BREAK.split(text), ""]
-    here = lines[line - 1]
+    here = "".join(_LINE_BREAK.split(text)[line - 1 : line])
     if here[column - 1 : column] == "\t":
         return "use spaces, not tabs"
     if "alias" in reason:
