@@ -21,6 +21,7 @@ LONGEST_NAME: Final = 260
 PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
 
 _NEVER_IN_IDS = r"/%?#\\\"'`\x00-\x1f\x7f"
+_NOT_BLANK = r"[\s\S]*\S[\s\S]*"
 _GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
@@ -103,7 +104,9 @@ NEW_LOCATION: Final = _text(
     rf"\{{location\}}|(?=.*[^ ]){PLAIN_LOCATION}",
     "This must be a location, such as westeurope, or {location}.",
 )
-CONDITION: Final = _text(r"[\s\S]*\S[\s\S]*", "The condition is empty.")
+CONDITION: Final = _text(_NOT_BLANK, "The condition is empty.")
+REASON: Final = _text(_NOT_BLANK, "The reason is empty.")
+DAY: Final = _text(r"\d{4}-\d{2}-\d{2}", "This must be a date, such as 2027-01-31.", format="date")
 
 ENSURED: Final[JsonDict] = {
     "dependentRequired": {"ensure": ["location"], "location": ["ensure"]},
