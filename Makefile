@@ -25,8 +25,9 @@ bench: .venv/ready ## measure against the budgets
 	@$(PYTHON) -m benchmarks.sandbox_requests
 	@$(PYTHON) -m benchmarks.interleaving
 
-docs: .venv/ready ## rebuild the generated pages of docs/
+docs: .venv/ready ## rebuild the generated pages of docs/ and the schemas in policies/
 	@$(PYTHON) -m tools.fidelity
+	@$(PYTHON) -m tools.policy_docs
 
 az: .venv/ready .tools/az/ready ## let the published az work on the local Azure, and write down what it did
 	@$(PYTHON) -m tools.az_transcript
