@@ -164,6 +164,7 @@ class App:
             own_identity=ours.identity,
             home=self.settings.home,
             watched=self.settings.subscriptions,
+            exemptions=self.policy.exemptions,
         )
 
     @cached_property

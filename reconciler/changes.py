@@ -39,6 +39,7 @@ class Hold(StrEnum):
     OWN_IDENTITY = "it is this app's own identity"
     GUARDRAILS = "the guardrails do not allow this role there"
     IDENTITY_PLACE = "the guardrails do not allow identities from there"
+    EXEMPT = "policy exempts it"
     HOME = "the scope contains this app's own resource group, or lies in it"
     NOT_WATCHED = "it lies in no watched subscription"
     MANAGED = "the resource is managed by another resource"

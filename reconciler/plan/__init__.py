@@ -12,6 +12,7 @@ from reconciler.changes import (
     CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
+    Hold,
     Plan,
     Reason,
     UpdateAssignment,
@@ -49,6 +50,7 @@ def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -
     assignments = AssignmentPlanner(observed, request, terms, system)
     steps += assignments.steps(desired)
     seen += assignments.seen
+    steps = [_unless_exempt(step, observed, terms) for step in steps]
     changes = [step for step in steps if not isinstance(step, Withheld)]
     withheld = [step for step in steps if isinstance(step, Withheld)]
     return Plan(
@@ -59,6 +61,21 @@ def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -
         tuple(sorted(withheld, key=lambda held: (*_order(held.change), held.hold))),
         tuple(sorted(seen)),
     )
+
+
+def _unless_exempt(step: Change | Withheld, observed: Observed, terms: Terms) -> Change | Withheld:
+    """Keep hands off what policy exempts: a machine, or the identity that it would carry."""
+    change = step.change if isinstance(step, Withheld) else step
+    places = [observed.id]
+    if isinstance(change, CreateIdentity):
+        places.append(change.new.id)
+    elif isinstance(change, AttachIdentity | DetachIdentity) and change.identity:
+        places.append(change.identity)
+    found = (terms.exemption(place, observed.at) for place in places)
+    exemption = next(filter(None, found), None)
+    if exemption is None or (isinstance(step, Withheld) and not step.hold.passing):
+        return step
+    return Withheld(change, Hold.EXEMPT, f"{exemption.reason} (until {exemption.expires})")
 
 
 def _order(change: Change) -> tuple[int, str]:

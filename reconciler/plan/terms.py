@@ -1,17 +1,17 @@
 """The terms under which a plan is made: who we are, what we may, how long a machine settles."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership
-from reconciler.policy.language import Guardrails
+from reconciler.policy.language import Exemption, Guardrails
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What does not depend on the look: settings, guardrails and our own identity.
+    """What does not depend on the look: settings, guardrails, exemptions and our own identity.
 
     Our own principals are the makers of what is ours; `own_identity` is the user-assigned identity
     that we sign in with, where the token names one. `digest` is the policy's, which a request must
@@ -25,10 +25,16 @@ class Terms:
     own_identity: ResourceId | None = None
     home: ResourceId | None = None
     watched: tuple[ResourceId, ...] = ()
+    exemptions: tuple[Exemption, ...] = ()
 
     def watches(self, subject: ResourceId) -> bool:
         """Tell whether a place lies in a watched subscription."""
         return any(subscription.contains(subject) for subscription in self.watched)
+
+    def exemption(self, place: ResourceId, at: datetime) -> Exemption | None:
+        """Return the exemption of a place that is in force for longest at a time, or none."""
+        found = [one for one in self.exemptions if one.covers(place) and one.in_force(at)]
+        return max(found, key=lambda one: (one.expires, one.reason), default=None)
 
     def may_write_at(self, scope: ResourceId) -> bool:
         """Tell whether assignments may be written at a scope at all."""

@@ -27,12 +27,14 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
     attach = [
         Wanted(identity, mode, _by(rule), rule.allow_default_change)
         for rule, mode in rules
-        for _, identity in _attached(policy, rule, place)
+        for _, _, identity in _attached(policy, rule, place)
     ]
     ensured = [
-        Wanted(_new(entry, identity, place), _less(mode, entry.mode), _by(rule))
+        Wanted(
+            _new(entry, identity, place), _less(mode, entry.mode), (*_by(rule), f"identity {name}")
+        )
         for rule, mode in rules
-        for entry, identity in _attached(policy, rule, place)
+        for name, entry, identity in _attached(policy, rule, place)
         if entry.ensure
     ]
     systems = [
@@ -109,12 +111,13 @@ def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rul
 
 def _attached(
     policy: language.Policy, rule: language.Rule, place: Place
-) -> Iterator[tuple[language.Identity, ResourceId]]:
+) -> Iterator[tuple[str, language.Identity, ResourceId]]:
     """Yield the identities that a rule attaches to a resource, with their ids there."""
-    for entry in (policy.identities[name] for name in rule.attach):
+    for name in rule.attach:
+        entry = policy.identities[name]
         # Only a resource without a location, of which Azure has none that carries identities.
         with contextlib.suppress(ResourceIdError):
-            yield entry, entry.id.of(place)
+            yield name, entry, entry.id.of(place)
 
 
 def _new(entry: language.Identity, identity: ResourceId, place: Place) -> NewIdentity:

@@ -13,6 +13,7 @@ from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
+    CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
     Hold,
@@ -80,6 +81,10 @@ class Finding:
     def asked_by(self, change: Change) -> tuple[str, ...]:
         """Return the rules and identity entries that ask for what a change is about."""
         match change:
+            case CreateIdentity(new):
+                by = tuple(
+                    name for one in self.desired.ensured if one.what == new for name in one.by
+                )
             case AttachIdentity(_, None):
                 by = self.desired.system.by if self.desired.system else ()
             case AttachIdentity(_, identity) | DetachIdentity(_, identity):
@@ -173,6 +178,9 @@ def _subject(finding: Finding, policy: Policy) -> Iterator[str]:
         yield f"  does not exist{' (nothing of ours is left of it)' if plan.compliant else ''}"
     elif not finding.wanted_by:
         yield "  no rule or identity in policy asks anything for it"
+    for exemption in policy.exemptions:
+        if exemption.covers(plan.id) and not exemption.in_force(plan.at):
+            yield f"  its exemption ended with {exemption.expires}: {exemption.reason}"
     for change in plan.changes:
         yield f"  {SIGNS[verb(change)]} {headline(change)}: {change.reason}"
         yield from _aligned(details(change), plan.id)
@@ -189,7 +197,7 @@ def _subject(finding: Finding, policy: Policy) -> Iterator[str]:
 
 
 def _withheld_details(held: Withheld) -> Details:
-    if isinstance(held.change, CreateAssignment) and held.detail:
+    if isinstance(held.change, CreateAssignment) and held.detail and held.hold is not Hold.EXEMPT:
         # Its scope cannot be named; the hold's detail is how policy wrote it.
         return [(key, text) for key, text in details(held.change) if key != "at"]
     return details(held.change)

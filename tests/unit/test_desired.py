@@ -401,11 +401,20 @@ def test_a_template_is_one_identity_for_each_subscription_and_location() -> None
 @pytest.mark.parametrize("modes", [("repair", "repair"), ("audit", "repair"), ("repair", "audit")])
 def test_what_is_ensured_is_created_where_its_match_is(modes: tuple[str, str]) -> None:
     """Only a rule and an identity that both repair create it."""
-    entry = {"ensure": "present", "location": "{location}", "tags": {"b": "2", "a": "1"}}
-    held = policy(rule(attach=["app"], mode=modes[0]), app={"id": PLACED, "mode": modes[1]} | entry)
+    held = policy(
+        rule(attach=["app"], mode=modes[0]),
+        app={
+            "id": PLACED,
+            "mode": modes[1],
+            "ensure": "present",
+            "location": "{location}",
+            "tags": {"b": "2", "a": "1"},
+        },
+    )
     (found,) = desired.for_resource(held, machine(location="West Europe")).ensured
 
     assert found.what == NewIdentity(IN_WEST, "westeurope", (("a", "1"), ("b", "2")))
+    assert found.by == ("rule r", "identity app")
     assert found.mode is (Mode.REPAIR if set(modes) == {"repair"} else Mode.AUDIT)
 
 

@@ -310,8 +310,14 @@ HOLDS = {
         Request(VM, first=LONG_AGO),
     ),
 }
-# These come with a change or a second row of their own, so they are tested below.
-ELSEWHERE_TESTED = {Hold.DEAD_ENTRY, Hold.IDENTITY_ABSENT, Hold.FOREIGN_CONDITION, Hold.NO_MARKER}
+# These come with a change or a second row of their own, so they are tested below, or by file.
+ELSEWHERE_TESTED = {
+    Hold.DEAD_ENTRY,
+    Hold.IDENTITY_ABSENT,
+    Hold.FOREIGN_CONDITION,
+    Hold.NO_MARKER,
+    Hold.EXEMPT,
+}
 
 
 @pytest.mark.parametrize("case", HOLDS.values(), ids=list(HOLDS))

@@ -36,6 +36,7 @@ rules:
     match: {{type: A.B/c, location: [West Europe, north*], kind: App}}
     rollout: 100
     attach: [host]
+exemptions: [{{scope: {SUB}/resourceGroups/a, reason: why, expires: 2027-01-31}}]
 maps:
   vault: {{dev: {SUB}/resourceGroups/a, Prod: {SUB}/resourceGroups/b}}
 """
@@ -93,6 +94,8 @@ def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, 
         ("north*", "northeurope"),
         ("kind: App", "kind: App2"),
         ("Prod: /", "prod: /"),
+        ("reason: why", "reason: who"),
+        ("2027-01-31", "2027-02-01"),
         ("  vault:", "  vaults:"),
         ("resourceGroups/a, Prod", "resourceGroups/c, Prod"),
         ('condition: "A"', 'condition: "a"'),

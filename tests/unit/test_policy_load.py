@@ -199,6 +199,15 @@ def test_positions_hold_after_crlf_and_a_bom(tmp_path: Path) -> None:
     assert places == ["a.yaml:1:1", "a.yaml:3:9", "a.yaml:3:9", "a.yaml:3:10"]
 
 
+def test_a_date_may_be_written_with_and_without_quotes(tmp_path: Path) -> None:
+    """What YAML 1.1 makes a date of is a text here, and the language makes the date."""
+    one = f"{{scope: {SUB}, reason: a, expires: 2027-01-31}}"
+    other = f"{{scope: {SUB}, reason: b, expires: '2027-01-31'}}"
+    policy = load(written(tmp_path, a=f"{GOOD}exemptions: [{one}, {other}]\n"))
+
+    assert {one.expires.isoformat() for one in policy.exemptions} == {"2027-01-31"}
+
+
 def test_yaml_words_of_old_are_texts(tmp_path: Path) -> None:
     """`no` is Norway and a date is a text, as YAML 1.2 has it."""
     tags = "{country: no, built: 2027-01-31, time: 12:30}"

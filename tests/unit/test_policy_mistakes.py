@@ -23,6 +23,15 @@ from tests.unit.policy_files import (
 PLACED = identity(id=f"'{UAI.replace(SUB, '{subscription}')}/a-{{location}}'")
 MAPS = f"maps:\n  vault: {{dev: {SUB}/resourceGroups/rg-data}}\n"
 
+EXEMPT = {"scope": SUB, "reason": "ticket 4711", "expires": "2027-01-31"}
+
+
+def exempt(**keys: str) -> str:
+    """Return a file with one exemption, whose keys start in line 3."""
+    lines = [f"    {key}: {value}\n" for key, value in (EXEMPT | keys).items() if value != "-"]
+    return f"version: 1\nexemptions:\n  - {''.join(lines).lstrip()}"
+
+
 MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     # YAML that cannot be read, or that YAML 1.1 and 1.2 read differently.
     "not UTF-8": (b"version: 1\n# caf\xe9\n", "2:6", "not UTF-8"),
@@ -307,6 +316,28 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         "7:18",
         "'cost' must be a text, not 7; put it in quotes",
     ),
+    # Exemptions.
+    "an exemption without a reason": (
+        f"version: 1\nexemptions:\n  - {{scope: {SUB}, expires: 2027-01-31}}\n",
+        "3:5",
+        "missing key 'reason'",
+    ),
+    "an exemption with an empty reason": (exempt(reason="' '"), "4:13", "the reason is empty"),
+    "an exemption without an end": (exempt(expires="-"), "3:5", "missing key 'expires'"),
+    "an exemption until no date": (
+        exempt(expires="31.01.2027"),
+        "5:14",
+        "'31.01.2027' is no date: write one such as 2027-01-31",
+    ),
+    "an exemption until a day that is none": (exempt(expires="2027-02-30"), "5:14", "is no date"),
+    "an exemption until a year": (exempt(expires="2027"), "5:14", "must be a text, not 2027"),
+    "an exemption of everything": (exempt(scope="/"), "3:12", "not inside a subscription"),
+    "an exemption by a glob": (
+        exempt(scope=f"{SUB}/resourceGroups/rg?"),
+        "3:12",
+        "may not contain",
+    ),
+    "a near miss in an exemption": (exempt(expired="2027-01-31"), "6:5", "did you mean 'expires'?"),
     # Names that lead elsewhere.
     "unknown identity": (
         GOOD.replace("attach: [host]", "attach: [hots]"),
@@ -446,6 +477,7 @@ def test_guardrails_are_checked_like_policy(
 WORDS = [
     *("version", "rules", "identities", "name", "within", "match", "type", "attach", "system"),
     *(
+        *("exemptions", "reason", "expires", "2027-01-31"),
         "ensure",
         "present",
         "maps",
@@ -476,7 +508,7 @@ TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map("".join))
 @st.composite
 def changed(draw: st.DrawFn) -> str:
     """Return a good file in which one piece is replaced."""
-    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule(), FULL, ENSURED]))
+    text = draw(st.sampled_from([GOOD, GUARDRAILS, grant(), rule(), FULL, ENSURED, exempt()]))
     start = draw(st.integers(0, len(text)))
     return text[:start] + draw(TEXTS) + text[start + draw(st.integers(0, 30)) :]
 
@@ -497,4 +529,5 @@ def test_no_input_raises_anything_but_a_policy_error(tmp_path: Path, content: by
         else:
             problems = ()
             assert policy.rules or policy.identities
-        assert all(problem.line > 0 and problem.column > 0 for problem in problems)
+        in_files = [one for one in problems if one.file != str(tmp_path / folder)]
+        assert all(problem.line > 0 and problem.column > 0 for problem in in_files)

@@ -15,14 +15,17 @@ from functools import cached_property
 from pydantic import TypeAdapter
 
 from reconciler.ids import ResourceId
+from reconciler.policy.language.exemptions import Exemption
+from reconciler.policy.language.grants import Grant
 from reconciler.policy.language.guardrails import GuardrailGrant, Guardrails, MaxRemovals
 from reconciler.policy.language.matching import Matcher
-from reconciler.policy.language.rules import Grant, Identity, Match, PolicyFile, Rule, System
+from reconciler.policy.language.rules import Identity, Match, PolicyFile, Rule, System
 from reconciler.policy.language.scopes import Names
 from reconciler.policy.language.texts import Map
 
 __all__ = [
     "GUARDRAILS_FILE",
+    "Exemption",
     "Grant",
     "GuardrailGrant",
     "Guardrails",
@@ -61,6 +64,7 @@ class Policy:
     maps: Mapping[str, Mapping[str, ResourceId]] = field(
         default_factory=dict[str, Mapping[str, ResourceId]]
     )
+    exemptions: tuple[Exemption, ...] = ()
 
     @cached_property
     def matcher(self) -> Matcher:

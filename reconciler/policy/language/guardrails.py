@@ -6,13 +6,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from reconciler.ids import ResourceId
 from reconciler.policy.language import texts
-from reconciler.policy.language.entry import Entry
-
-_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
-_IDENTITY = (
-    f"{_SUBSCRIPTION}/resourceGroups/rg-platform"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/deployment"
-)
+from reconciler.policy.language.entry import IDENTITIES, SUBSCRIPTION, Entry
 
 
 class GuardrailGrant(Entry):
@@ -21,7 +15,7 @@ class GuardrailGrant(Entry):
     scope: texts.Id = Field(
         title="Scope",
         description="The id at or below which the roles may be granted.",
-        examples=[f"{_SUBSCRIPTION}/resourceGroups/rg-data"],
+        examples=[f"{SUBSCRIPTION}/resourceGroups/rg-data"],
     )
     roles: Annotated[tuple[texts.Role, ...], texts.Some] = Field(
         title="Roles",
@@ -72,19 +66,19 @@ class Guardrails(Entry):
         default=(),
         title="Grants",
         description="Which roles may be granted where; nothing else may.",
-        examples=[[{"scope": _SUBSCRIPTION, "roles": ["Reader"]}]],
+        examples=[[{"scope": SUBSCRIPTION, "roles": ["Reader"]}]],
     )
     identities: tuple[texts.Id, ...] = Field(
         default=(),
         title="Identities",
         description="Scopes in which the identities that policy names may live.",
-        examples=[[f"{_SUBSCRIPTION}/resourceGroups/rg-id"]],
+        examples=[[f"{SUBSCRIPTION}/resourceGroups/rg-id"]],
     )
     protected: tuple[texts.IdentityId, ...] = Field(
         default=(),
         title="Protected",
         description="User-assigned identities never attached, detached, altered or granted to.",
-        examples=[[_IDENTITY]],
+        examples=[[f"{IDENTITIES}/deployment"]],
     )
     max_removals: MaxRemovals = Field(
         default=MaxRemovals(),

@@ -6,78 +6,15 @@ YAML spells keys in camelCase, Python in snake_case.
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from reconciler.ids import fold
 from reconciler.model import Mode
 from reconciler.policy.language import shapes, texts
-from reconciler.policy.language.entry import Entry
+from reconciler.policy.language.entry import IDENTITIES, SUBSCRIPTION, VAULTS, Entry
 from reconciler.policy.language.exemptions import Exemption
-
-_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
-_IDENTITY = (
-    f"{_SUBSCRIPTION}/resourceGroups/rg-id"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-)
-_VAULT = f"{_SUBSCRIPTION}/resourceGroups/rg-data/providers/Microsoft.KeyVault/vaults"
+from reconciler.policy.language.grants import Grants, OwnGrants
 
 _Globs = Annotated[tuple[texts.Glob, ...], texts.OneOrMany]
-
-
-class Grant(Entry):
-    """A wanted right: a role at a scope, which may hold placeholders."""
-
-    role: texts.Role = Field(
-        title="Role",
-        description="A built-in role by its name or GUID; a custom role by its full definition id.",
-        examples=["Key Vault Secrets User", "acdd72a7-3385-48ef-bd42-f606fba81ae7"],
-    )
-    scope: texts.Scope = Field(
-        title="Scope",
-        description=(
-            "Where the role applies. {id}, {resourceGroup} and {subscription} stand for the id of "
-            "what receives the right and of where it lies, {location} for its location; "
-            "{maps.<map>[location]} and {maps.<map>[tags.<tag>]} for an entry of a map. Without "
-            "such an entry nothing is granted."
-        ),
-        examples=["{resourceGroup}", f"{_VAULT}/kv-app", "{maps.vault[tags.env]}"],
-    )
-    condition: texts.Condition | None = Field(
-        default=None,
-        title="Condition",
-        description="An ABAC condition, version 2.0, that narrows the right further.",
-        examples=["@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'images'"],
-    )
-
-
-class OwnGrant(Grant):
-    """A right of a user-assigned identity, whose placeholders mean the identity's own place."""
-
-    scope: texts.OwnScope = Field(
-        title="Scope",
-        description=(
-            "Where the role applies. {id}, {resourceGroup}, {subscription} and {location} mean the "
-            "identity's own; {maps.<map>[location]} is an entry of a map. Without such an entry "
-            "nothing is granted."
-        ),
-        examples=["{resourceGroup}", f"{_VAULT}/kv-app", "{maps.images[location]}"],
-    )
-
-
-def _one_condition[T: Grant](grants: tuple[T, ...]) -> tuple[T, ...]:
-    first: dict[tuple[str, str], T] = {}
-    for grant in grants:
-        same = first.setdefault((grant.role.guid, fold(grant.scope)), grant)
-        if same.condition != grant.condition:
-            raise ValueError(
-                f"'{grant.role.name}' at '{grant.scope}' is granted with two conditions; "
-                "Azure keeps one assignment of a role, so choose one"
-            )
-    return grants
-
-
-_Grants = Annotated[tuple[Grant, ...], AfterValidator(_one_condition)]
-_OwnGrants = Annotated[tuple[OwnGrant, ...], AfterValidator(_one_condition)]
 
 
 class Identity(Entry):
@@ -92,8 +29,8 @@ class Identity(Entry):
             "identity for each subscription and location of the resources that carry it."
         ),
         examples=[
-            f"{_IDENTITY}/app",
-            _IDENTITY.replace(_SUBSCRIPTION, "{subscription}") + "/avd-{location}",
+            f"{IDENTITIES}/app",
+            IDENTITIES.replace(SUBSCRIPTION, "{subscription}") + "/avd-{location}",
         ],
     )
     ensure: Literal["present"] | None = Field(
@@ -129,7 +66,7 @@ class Identity(Entry):
         ),
         examples=["repair"],
     )
-    grants: _OwnGrants = Field(
+    grants: OwnGrants = Field(
         default=(),
         title="Grants",
         description=(
@@ -201,7 +138,7 @@ class Match(Entry):
 class System(Entry):
     """The system-assigned identity: present means switched on, with these rights."""
 
-    grants: _Grants = Field(
+    grants: Grants = Field(
         default=(),
         title="Grants",
         description="The rights that the resource's system-assigned identity shall hold.",
@@ -238,7 +175,7 @@ class Rule(Entry):
             "Subscriptions, resource groups or resources, exactly and without globs, outside of "
             "which the rule has no say. Whoever may write there may fit the match."
         ),
-        examples=[[f"{_SUBSCRIPTION}/resourceGroups/rg-avd"]],
+        examples=[[f"{SUBSCRIPTION}/resourceGroups/rg-avd"]],
     )
     match: Match = Field(
         title="Match",
@@ -284,7 +221,7 @@ class PolicyFile(Entry):
         default_factory=dict,
         title="Identities",
         description="User-assigned identities under the names by which rules attach them.",
-        examples=[{"avd-host": {"id": f"{_IDENTITY}/avd-host"}}],
+        examples=[{"avd-host": {"id": f"{IDENTITIES}/avd-host"}}],
     )
     maps: Mapping[texts.Name, texts.Map] = Field(
         default_factory=dict,
@@ -293,14 +230,14 @@ class PolicyFile(Entry):
             "Reviewed ids by key. A resource's location or tag picks a key in a grant's scope, and "
             "can never be a part of it."
         ),
-        examples=[{"vault": {"dev": f"{_VAULT}/kv-dev", "prod": f"{_VAULT}/kv-prod"}}],
+        examples=[{"vault": {"dev": f"{VAULTS}/kv-dev", "prod": f"{VAULTS}/kv-prod"}}],
     )
     exemptions: tuple[Exemption, ...] = Field(
         default=(),
         title="Exemptions",
         description="Where nothing is added and nothing removed for a while; plans say why.",
         examples=[
-            [{"scope": _SUBSCRIPTION, "reason": "migration weekend", "expires": "2027-01-31"}]
+            [{"scope": SUBSCRIPTION, "reason": "migration weekend", "expires": "2027-01-31"}]
         ],
     )
     rules: tuple[Rule, ...] = Field(
@@ -311,7 +248,7 @@ class PolicyFile(Entry):
             [
                 {
                     "name": "session-hosts",
-                    "within": [_SUBSCRIPTION],
+                    "within": [SUBSCRIPTION],
                     "match": {"type": "Microsoft.Compute/virtualMachines"},
                     "attach": ["avd-host"],
                 }

@@ -39,10 +39,10 @@ _LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
 def _id(value: object) -> ResourceId:
     if isinstance(value, ResourceId):
         return value
-    return ResourceId.parse(text(value))
+    return ResourceId.parse(only_text(value))
 
 
-def text(value: object) -> str:
+def only_text(value: object) -> str:
     """Take a text for what it is; anything else is a mistake."""
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "must be a text")
@@ -61,7 +61,7 @@ def _identity_id(value: ResourceId) -> ResourceId:
 def _identity_template(value: object) -> IdentityTemplate:
     if isinstance(value, IdentityTemplate):
         return value
-    text = str(value) if isinstance(value, ResourceId) else text(value)
+    text = str(value) if isinstance(value, ResourceId) else only_text(value)
     for name in templates.names(text):
         if name not in templates.OF_IDENTITIES:
             scopes.unknown_placeholder(name, templates.OF_IDENTITIES)
@@ -81,7 +81,7 @@ def _inside_subscription(value: ResourceId) -> ResourceId:
 def _role(value: object) -> roles.Role:
     if isinstance(value, roles.Role):
         return value
-    text = text(value)
+    text = only_text(value)
     if role := roles.table().lookup(text):
         return role
     if text.startswith("/"):

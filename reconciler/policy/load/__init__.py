@@ -61,6 +61,7 @@ class _Found:
 
     identities: list[Part[language.Identity]] = field(default_factory=list)
     maps: dict[str, Mapping[str, ResourceId]] = field(default_factory=dict)
+    exemptions: list[Part[language.Exemption]] = field(default_factory=list)
     rules: list[Part[language.Rule]] = field(default_factory=list)
 
     def add(self, document: Document, names: language.Names) -> None:
@@ -69,6 +70,9 @@ class _Found:
             _sound(language.Identity, parts.named(document, "identities"), names)
         )
         self.rules.extend(_sound(language.Rule, parts.listed(document, "rules"), names))
+        self.exemptions.extend(
+            _sound(language.Exemption, parts.listed(document, "exemptions"), names)
+        )
         for part in parts.named(document, "maps"):
             with contextlib.suppress(ValidationError):
                 self.maps[part.name] = language.map_ids(part.value)
@@ -98,6 +102,7 @@ class _Found:
             version=1,
             identities={part.name: part.value for part in identities},
             maps=self.maps,
+            exemptions=tuple(part.value for part in self.exemptions),
             rules=tuple(part.value for part in rules),
         )
         origins = {f"identity {part.name}": part.origin for part in identities}
@@ -109,6 +114,7 @@ class _Found:
             language.digest(whole, guardrails),
             origins,
             whole.maps,
+            whole.exemptions,
         )
 
 
