@@ -8,11 +8,9 @@ import functools
 import json
 import math
 import random
-import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import parse_qsl
 
 import werkzeug.http
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -47,6 +45,7 @@ from sandbox.azure import (
     tenancy,
     tokens,
 )
+from sandbox.azure.incoming import Environ, Incoming
 from sandbox.azure.routing import Call, Reply, Route
 from sandbox.azure.state import Principal
 from sandbox.azure.world import Request, World
@@ -77,7 +76,6 @@ SERVICES = (
 
 _EXTENSIONS = ("/providers/microsoft.authorization/", "/providers/microsoft.eventgrid/eventsub")
 _OUTSIDE_ARM = ("/imds/", "/dataplane/", "/eventgrid/", "/msi/", "/sandbox/")
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.IGNORECASE)
 _VERBS = {
     "GET": "read",
     "HEAD": "read",
@@ -88,7 +86,6 @@ _VERBS = {
 }
 
 type StartResponse = Callable[[str, list[tuple[str, str]]], object]
-type Environ = dict[str, Any]
 
 
 class Azure:
@@ -101,7 +98,7 @@ class Azure:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        request = _Incoming(environ, str(uuid.UUID(int=self._random.getrandbits(128), version=4)))
+        request = Incoming(environ, str(uuid.UUID(int=self._random.getrandbits(128), version=4)))
         try:
             reply = self._serve(request)
         except errors.AzureError as error:
@@ -129,13 +126,13 @@ class Azure:
         start_response(f"{reply.status} {reason}", list(headers.items()))
         return [b"" if request.method == "HEAD" else body]
 
-    def _note(self, request: "_Incoming", status: int) -> None:
+    def _note(self, request: Incoming, status: int) -> None:
         if request.arm:
             app_id = request.caller.app_id if request.caller else ""
             line = Request(request.method, request.path, status, app_id, self.world.now())
             self.world.requests.append(line)
 
-    def _serve(self, request: "_Incoming") -> Reply:
+    def _serve(self, request: Incoming) -> Reply:
         world = self.world
         request.remaining = limits.full(request.method, request.path)
         route, args = self._match(request.method, request.path)
@@ -145,7 +142,7 @@ class Azure:
         else:
             authorization = request.headers.get("authorization", "")
             request.caller = tokens.check(world, authorization, None, request.origin)
-            _check_version(request.query)
+            request.check_version()
             if world.weather.throttling:
                 request.remaining = limits.take(world, request.caller, request.method, request.path)
         fault = None if route in control.routes else world.faults.next(request.method, request.path)
@@ -182,7 +179,7 @@ class Azure:
 
     def _answer(
         self,
-        request: "_Incoming",
+        request: Incoming,
         route: Route,
         args: dict[str, Any],
         late: errors.AzureError | None = None,
@@ -232,43 +229,6 @@ class Azure:
         self.world.authorize(found, self.world.roles[found.role].name)
 
 
-class _Incoming:
-    """A request as WSGI hands it over."""
-
-    def __init__(self, environ: Environ, request_id: str) -> None:
-        self._environ = environ
-        self.id = request_id
-        # What is found out about it on the way.
-        self.arm = True
-        self.caller: Principal | None = None
-        self.remaining: dict[str, str] = {}
-        self.method: str = environ["REQUEST_METHOD"]
-        # WSGI hands paths over as latin-1; ids are UTF-8.
-        self.path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        self.target = f"{self.path}?{environ['QUERY_STRING']}"
-        options = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
-        self.query = {name.lower(): value for name, value in options}
-        self.origin = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
-        self.headers = {
-            name[5:].replace("_", "-").lower(): value
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
-        }
-
-    def body(self) -> Any:  # noqa: ANN401 - JSON
-        """Return the body: JSON, a form, or None; raises ``AzureError`` 400."""
-        length = int(self._environ.get("CONTENT_LENGTH") or 0)
-        if not length:
-            return None
-        raw: bytes = self._environ["wsgi.input"].read(length)
-        if self._environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-            return dict(parse_qsl(raw.decode(), keep_blank_values=True))
-        try:
-            return json.loads(raw)
-        except ValueError:
-            raise errors.bad_content("the body is not JSON") from None
-
-
 @functools.cache
 def _router() -> MapAdapter:
     """Compile the routes once: that takes longer than many a test, and no world has others."""
@@ -290,21 +250,3 @@ def _scope(path: ids.ArmId) -> str:
         return path.text
     nested = path.type.count("/") > 1
     return path.parent if nested else path.scope or "/"
-
-
-def _check_version(query: dict[str, str]) -> None:
-    version = query.get("api-version", "")
-    if not version:
-        raise errors.AzureError(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-            gateway=True,
-        )
-    if not _VERSION.fullmatch(version):
-        raise errors.AzureError(
-            400,
-            "InvalidApiVersionParameter",
-            f"The api-version '{version}' is invalid.",
-            gateway=True,
-        )

@@ -1,4 +1,4 @@
-"""What every write passes: one lock, one clock, one source of chance, and the news of it.
+"""What every write passes: one lock, one source of GUIDs, and the news of it.
 
 The world builds on it. Events reach the subscribers after the write is done, those of an
 asynchronous operation once it has ended; the activity log keeps the same changes for those who ask.
@@ -16,6 +16,8 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from sandbox.azure import eventgrid, eventweather, ids
+from sandbox.azure.climate import Climate
+from sandbox.azure.clock import Clock
 from sandbox.azure.eventgrid import Change, Context, Event
 from sandbox.azure.state import Assignment, EventSubscription, Operation
 from sandbox.azure.weather import Weather
@@ -24,20 +26,16 @@ _GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
 _LOG_LENGTH = 100_000
 
 
-class Feed:
+class Feed(Climate):
     """Holds the world for one piece of work at a time, and tells what it wrote."""
 
     _context: Context
     """Who writes; the world sets it as soon as it has an operator."""
-    weather: Weather
-    """The switches, which the world keeps."""
 
-    def __init__(self, clock: Callable[[], dt.datetime], seed: int) -> None:
+    def __init__(self, clock: Clock, seed: int, weather: Weather) -> None:
         """Start with nothing told, at the clock's time and with the seed's chance."""
-        self.now = clock
+        super().__init__(clock, seed, weather)
         self.random = random.Random(seed)
-        self.chance = random.Random(seed)
-        """The weather's source, so that bad luck does not change the GUIDs."""
         self.tenant = self.guid()
         self.activity: collections.deque[Change] = collections.deque(maxlen=_LOG_LENGTH)
         """The last writes below a subscription, oldest first."""

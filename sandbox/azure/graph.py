@@ -1,43 +1,21 @@
 """Azure Resource Graph: resources and role assignments as tables (facts A2.6, B3)."""
 
 import base64
-import datetime as dt
 import functools
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.azure import access, attachment, errors, ids, kql
+from sandbox.azure import access, errors, graphrows, ids, kql
 from sandbox.azure.buckets import Bucket
-from sandbox.azure.eventgrid import stamp
-from sandbox.azure.kinds import kind
 from sandbox.azure.kqltokens import QueryError
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.azure.state import Assignment, Resource
 from sandbox.azure.world import World
 
 routes = Routes()
 
 _PAGE = 1000
 _SNAPSHOTS = 32
-_COLUMNS = (
-    "id",
-    "name",
-    "type",
-    "tenantId",
-    "kind",
-    "location",
-    "resourceGroup",
-    "subscriptionId",
-    "managedBy",
-    "sku",
-    "plan",
-    "properties",
-    "tags",
-    "identity",
-    "zones",
-    "extendedLocation",
-)
-_SCHEMA = (("authorizationresources", _COLUMNS), ("resources", _COLUMNS))
+_SCHEMA = (("authorizationresources", graphrows.COLUMNS), ("resources", graphrows.COLUMNS))
 # Partial scopes matter beyond a number of subscriptions that no sandbox has.
 # Fifteen queries in five seconds (facts B3, documented).
 _QUOTA, _SECONDS = 15, 5
@@ -80,72 +58,6 @@ def _quota(call: Call) -> dict[str, str]:
     )
 
 
-def _seen(world: World) -> dt.datetime:
-    """Return the time as of which the index knows things."""
-    return world.now() - dt.timedelta(seconds=world.weather.graph_delay)
-
-
-def _resource_row(world: World, resource: Resource) -> kql.Row:
-    # Types and groups are in lower case (facts A2.6, recorded).
-    extra = resource.extra
-    state = {"provisioningState": resource.provisioning_state(_seen(world))}
-    own: Json = {}
-    if resource.principal:
-        own = {"principalId": resource.principal.oid, "clientId": resource.principal.app_id}
-        own["tenantId"] = world.tenant
-        state = {}
-    shown = attachment.show(world, resource, kind(resource.type))
-    return {
-        "id": resource.id.text,
-        "name": resource.id.name,
-        "type": resource.type.lower(),
-        "tenantId": world.tenant,
-        "kind": extra.get("kind", ""),
-        "location": resource.location,
-        "resourceGroup": resource.id.group.lower(),
-        "subscriptionId": resource.id.subscription,
-        "managedBy": extra.get("managedBy", ""),
-        "sku": extra.get("sku"),
-        "plan": extra.get("plan"),
-        "properties": {**resource.properties, **state, **own},
-        "tags": resource.tags,
-        "identity": shown.get("identity"),
-        "zones": extra.get("zones"),
-        "extendedLocation": extra.get("extendedLocation"),
-    }
-
-
-def _assignment_row(world: World, assignment: Assignment) -> kql.Row:
-    blank = dict.fromkeys(_COLUMNS, "")
-    nothing = dict.fromkeys(("sku", "plan", "tags", "identity", "zones", "extendedLocation"))
-    return {
-        **blank,
-        **nothing,
-        "id": assignment.id,
-        "name": assignment.name,
-        "type": "microsoft.authorization/roleassignments",
-        "tenantId": world.tenant,
-        "location": "global",
-        "subscriptionId": ids.parse(assignment.scope).subscription,
-        "properties": {
-            "principalId": assignment.principal,
-            "principalType": assignment.principal_type,
-            # Without a subscription, unlike ARM (assumed from the published sample queries).
-            "roleDefinitionId": (
-                f"/providers/Microsoft.Authorization/RoleDefinitions/{assignment.role}"
-            ),
-            "scope": assignment.scope,
-            "description": assignment.description,
-            "condition": assignment.condition,
-            "conditionVersion": assignment.condition_version,
-            "createdOn": stamp(assignment.created),
-            "createdBy": assignment.created_by,
-            "updatedOn": stamp(assignment.updated),
-            "updatedBy": assignment.updated_by,
-        },
-    }
-
-
 def _readable(call: Call, action: str, scopes: list[str]) -> Iterator[bool]:
     """Yield for each scope whether the caller may read there; one right above settles most."""
     oid = call.caller.oid if call.caller else ""
@@ -171,24 +83,24 @@ def _subscriptions(call: Call, body: Json) -> set[str]:
 def _resources(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
     world = call.world
     stale = world.weather.graph_delay > 0
-    known = world.past_resources.at(_seen(world)) if stale else world.resources.values()
+    known = world.past_resources.at(graphrows.seen(world)) if stale else world.resources.values()
     found = [each for each in known if each.location and each.id.subscription.lower() in wanted]
     readable = _readable(call, "*/read", [each.id.text for each in found])
     for resource, visible in zip(found, readable, strict=True):
         if visible:
-            yield _resource_row(world, resource)
+            yield graphrows.resource(world, resource)
 
 
 def _assignments(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
     world = call.world
     stale = world.weather.graph_delay > 0
-    known = world.past_assignments.at(_seen(world)) if stale else world.assignments
+    known = world.past_assignments.at(graphrows.seen(world)) if stale else world.assignments
     found = [each for each in known if ids.parse(each.scope).subscription.lower() in wanted]
     action = "Microsoft.Authorization/roleAssignments/read"
     readable = _readable(call, action, [each.scope for each in found])
     for assignment, visible in zip(found, readable, strict=True):
         if visible:
-            yield _assignment_row(world, assignment)
+            yield graphrows.assignment(world, assignment)
 
 
 _TABLES = {"resources": _resources, "authorizationresources": _assignments}

@@ -11,12 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.azure import errors, ids
-from sandbox.azure.buckets import Buckets
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
-from sandbox.azure.faults import Script
 from sandbox.azure.feed import Feed
-from sandbox.azure.past import Past
 from sandbox.azure.roles import BUILT_IN, Role
 from sandbox.azure.state import Assignment, Assignments, Lock, Operation, Principal, Resource
 from sandbox.azure.weather import Weather
@@ -56,11 +53,7 @@ class World(Feed):
             seed: for every random GUID and for the weather's chances, so that a run repeats.
             weather: its weaknesses; fair if none is given.
         """
-        self.clock = clock or wall_clock()
-        super().__init__(self.clock, seed)
-        self.weather = weather or Weather()
-        self.past_assignments: Past[Assignment] = Past()
-        self.past_resources: Past[Resource] = Past()
+        super().__init__(clock or wall_clock(), seed, weather or Weather())
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
@@ -85,21 +78,6 @@ class World(Feed):
         self.app = self.operator
         """The principal that the application signs in as; the seed gives it an identity."""
         self._context = Context(self.operator)
-
-    @property
-    def weather(self) -> Weather:
-        """The switches as they are; a change fills all buckets and begins all faults anew."""
-        return self._weather
-
-    @weather.setter
-    def weather(self, weather: Weather) -> None:
-        self._weather = weather
-        self.buckets = Buckets(self.clock)
-        self.faults = Script(weather.faults, self.chance)
-
-    def happens(self, probability: float) -> bool:
-        """Tell by the weather's chance whether something happens; certain things draw nothing."""
-        return probability > 0 and (probability >= 1 or self.chance.random() < probability)
 
     # Directory.
 
@@ -163,9 +141,7 @@ class World(Feed):
         What the running transaction writes from now on is told when it has ended.
         """
         now = self.now()
-        jitter = self.weather.operation_jitter
-        seconds = self.weather.operation_delay + (self.chance.uniform(0, jitter) if jitter else 0)
-        operation = Operation(self.guid(), now, now + dt.timedelta(seconds=seconds))
+        operation = Operation(self.guid(), now, now + self.operation_time())
         self.operations[operation.name] = operation
         if self._depth:
             self._context = dataclasses.replace(self._context, operation=operation)
@@ -186,7 +162,7 @@ class World(Feed):
             resource.version += 1
         self.resources[key] = resource
         self.members[self.group_key(resource.id)][key] = resource
-        self._note_resource(key, resource.snapshot())
+        self._note_resource(key, resource)
         parent = key.rpartition("/")[0].rpartition("/")[0]
         if parent in self.resources:
             self.children.setdefault(parent, {})[key] = resource
@@ -286,17 +262,6 @@ class World(Feed):
                 # A cascade writes the name without dashes (facts A1, recorded).
                 bare = dataclasses.replace(assignment, name=assignment.name.replace("-", ""))
                 self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
-
-    # For what lags behind.
-
-    def _note_resource(self, key: str, resource: Resource | None) -> None:
-        keep = dt.timedelta(seconds=self.weather.graph_delay)
-        self.past_resources.note(key, resource, self.now(), keep)
-
-    def _note_assignment(self, name: str, assignment: Assignment | None) -> None:
-        seconds = max(self.weather.assignment_lag, self.weather.graph_delay)
-        keep = dt.timedelta(seconds=seconds)
-        self.past_assignments.note(name.lower(), assignment, self.now(), keep)
 
     def assignments_of(self, principals: Iterable[str]) -> Iterator[Assignment]:
         """Yield the role assignments that principals hold."""

@@ -1,0 +1,97 @@
+"""The rows of Resource Graph's tables: resources and role assignments (facts A2.6)."""
+
+import datetime as dt
+
+from sandbox.azure import attachment, ids, kql
+from sandbox.azure.eventgrid import stamp
+from sandbox.azure.kinds import kind
+from sandbox.azure.routing import Json
+from sandbox.azure.state import Assignment, Resource
+from sandbox.azure.world import World
+
+COLUMNS = (
+    "id",
+    "name",
+    "type",
+    "tenantId",
+    "kind",
+    "location",
+    "resourceGroup",
+    "subscriptionId",
+    "managedBy",
+    "sku",
+    "plan",
+    "properties",
+    "tags",
+    "identity",
+    "zones",
+    "extendedLocation",
+)
+
+
+def seen(world: World) -> dt.datetime:
+    """Return the time as of which the index knows things."""
+    return world.now() - dt.timedelta(seconds=world.weather.graph_delay)
+
+
+def resource(world: World, found: Resource) -> kql.Row:
+    """Return a resource as the index knows it."""
+    # Types and groups are in lower case (facts A2.6, recorded).
+    extra = found.extra
+    state = {"provisioningState": found.provisioning_state(seen(world))}
+    own: Json = {}
+    if found.principal:
+        own = {"principalId": found.principal.oid, "clientId": found.principal.app_id}
+        own["tenantId"] = world.tenant
+        state = {}
+    shown = attachment.show(world, found, kind(found.type))
+    return {
+        "id": found.id.text,
+        "name": found.id.name,
+        "type": found.type.lower(),
+        "tenantId": world.tenant,
+        "kind": extra.get("kind", ""),
+        "location": found.location,
+        "resourceGroup": found.id.group.lower(),
+        "subscriptionId": found.id.subscription,
+        "managedBy": extra.get("managedBy", ""),
+        "sku": extra.get("sku"),
+        "plan": extra.get("plan"),
+        "properties": {**found.properties, **state, **own},
+        "tags": found.tags,
+        "identity": shown.get("identity"),
+        "zones": extra.get("zones"),
+        "extendedLocation": extra.get("extendedLocation"),
+    }
+
+
+def assignment(world: World, found: Assignment) -> kql.Row:
+    """Return a role assignment as the index knows it."""
+    blank = dict.fromkeys(COLUMNS, "")
+    nothing = dict.fromkeys(("sku", "plan", "tags", "identity", "zones", "extendedLocation"))
+    return {
+        **blank,
+        **nothing,
+        "id": found.id,
+        "name": found.name,
+        "type": "microsoft.authorization/roleassignments",
+        "tenantId": world.tenant,
+        "location": "global",
+        "subscriptionId": ids.parse(found.scope).subscription,
+        "properties": {
+            "principalId": found.principal,
+            "principalType": found.principal_type,
+            # Without a subscription, unlike ARM (assumed from the published sample queries).
+            "roleDefinitionId": (
+                f"/providers/Microsoft.Authorization/RoleDefinitions/{found.role}"
+            ),
+            "scope": found.scope,
+            "description": found.description,
+            "condition": found.condition,
+            "conditionVersion": found.condition_version,
+            "createdOn": stamp(found.created),
+            "createdBy": found.created_by,
+            "updatedOn": stamp(found.updated),
+            "updatedBy": found.updated_by,
+        },
+    }

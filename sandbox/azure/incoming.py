@@ -1,0 +1,69 @@
+"""A request as WSGI hands it to the application, and what is found out about it on the way."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sandbox.azure import errors
+from sandbox.azure.state import Principal
+
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.IGNORECASE)
+
+type Environ = dict[str, Any]
+
+
+class Incoming:
+    """One request."""
+
+    def __init__(self, environ: Environ, request_id: str) -> None:
+        self._environ = environ
+        self.id = request_id
+        self.method: str = environ["REQUEST_METHOD"]
+        # WSGI hands paths over as latin-1; ids are UTF-8.
+        self.path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        self.target = f"{self.path}?{environ['QUERY_STRING']}"
+        options = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
+        self.query = {name.lower(): value for name, value in options}
+        self.origin = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
+        self.headers = {
+            name[5:].replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        self.arm = True
+        """Whether it is for ARM, as far as is known."""
+        self.caller: Principal | None = None
+        self.remaining: dict[str, str] = {}
+        """Headers that tell what is left of ARM's limits."""
+
+    def body(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the body: JSON, a form, or None; raises ``AzureError`` 400."""
+        length = int(self._environ.get("CONTENT_LENGTH") or 0)
+        if not length:
+            return None
+        raw: bytes = self._environ["wsgi.input"].read(length)
+        if self._environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+            return dict(parse_qsl(raw.decode(), keep_blank_values=True))
+        try:
+            return json.loads(raw)
+        except ValueError:
+            raise errors.bad_content("the body is not JSON") from None
+
+    def check_version(self) -> None:
+        """Raise ``AzureError`` 400 unless it names an api-version."""
+        version = self.query.get("api-version", "")
+        if not version:
+            raise errors.AzureError(
+                400,
+                "MissingApiVersionParameter",
+                "The api-version query parameter (?api-version=) is required for all requests.",
+                gateway=True,
+            )
+        if not _VERSION.fullmatch(version):
+            raise errors.AzureError(
+                400,
+                "InvalidApiVersionParameter",
+                f"The api-version '{version}' is invalid.",
+                gateway=True,
+            )
