@@ -3,10 +3,10 @@
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 
 from reconciler.ids import ResourceId
-from reconciler.policy.language import texts
+from reconciler.policy.language import shapes, texts
 from reconciler.policy.language.entry import SUBSCRIPTION, Entry
 
 
@@ -34,7 +34,7 @@ _Day = Annotated[
     date,
     PlainValidator(_day),
     PlainSerializer(date.isoformat, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date"}),
+    shapes.DAY,
 ]
 
 
@@ -49,7 +49,7 @@ class Exemption(Entry):
         ),
         examples=[f"{SUBSCRIPTION}/resourceGroups/rg-forensics"],
     )
-    reason: Annotated[str, AfterValidator(_not_blank)] = Field(
+    reason: Annotated[str, AfterValidator(_not_blank), shapes.REASON] = Field(
         title="Reason",
         description="Why; every plan shows it.",
         examples=["forensics, ticket 4711"],
