@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from reconciler.arm import API_VERSIONS
 from reconciler.cli import terminal
 from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError
+from reconciler.ids import fold
 from reconciler.policy import load
 from reconciler.report import counted
 
@@ -35,6 +37,11 @@ def validate(
             terminal.tell(str(problem))
         terminal.tell(f"{counted(len(error.problems), 'problem')} in {folder}")
         return 1
+    for rule in policy.rules:
+        for name in rule.match.type:
+            if fold(name) not in API_VERSIONS:
+                where = policy.origins.get(f"rule {rule.name}", str(folder))
+                terminal.tell(f"note: {where}: this version does not reconcile {name}")
     rules, identities = len(policy.rules), len(policy.identities)
     if output is Format.JSON:
         read = {"digest": policy.digest, "rules": rules, "identities": identities}

@@ -72,6 +72,19 @@ def test_sound_policy_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert len(read["digest"]) == 64
 
 
+def test_a_type_that_is_not_reconciled_is_noted(folder: Path) -> None:
+    """A later version may know it, so it is no mistake; nothing will be done for it today."""
+    policy = POLICY.replace("Microsoft.Compute/virtualMachines", "Microsoft.Web/sites")
+    (folder / "machines.yaml").write_text(policy, "utf-8")
+
+    ended = reconciler("validate", str(folder))
+
+    assert ended.returncode == 0
+    assert ended.stderr == (
+        f"note: {folder}/machines.yaml:9: this version does not reconcile Microsoft.Web/sites\n"
+    )
+
+
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     """No policy never means that everything may go."""
     ended = reconciler("validate", str(tmp_path))

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.policy_files import mistakes, rule, written
+from tests.unit.policy_files import SUB, UAI, identity, mistakes, rule, written
 
 TAB = "use spaces, not tabs"
 STAR = "put quotes around a text that begins with '*'"
 BRACE = "put quotes around a text that begins with '{'"
 PLACEHOLDER = 'if it is a placeholder, quote it: "{resourceGroup}"'
+ID, GUID = "subscription id: ", "it must be a GUID"
 
 
 def scoped(scope: str) -> str:
@@ -33,6 +34,14 @@ def scoped(scope: str) -> str:
         (scoped("{resourceGroup}"), "9:16", PLACEHOLDER),
         (scoped("{resourceGroup}/providers/A.B/c/d"), "9:31", BRACE),
         (scoped("{maps.vault[tags.env]}"), "9:27", BRACE),
+        (
+            rule(match="{type: Microsoft.Compute/virtualMachine}"),
+            "5:19",
+            "did you mean 'Microsoft.Compute/virtualMachines'?",
+        ),
+        (rule(within="[/subscriptions/<sub>]"), "4:14", "'<sub>' is no " + ID + GUID),
+        (scoped("/subscriptions/prod/resourceGroups/rg"), "9:16", "'prod' is no " + ID + GUID),
+        (identity(id=UAI.replace(SUB[15:], "lab") + "/a"), "4:9", "'lab' is no " + ID + GUID),
     ],
 )
 def test_a_slip_is_answered_with_what_mends_it(

@@ -10,7 +10,7 @@ from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from reconciler.errors import ResourceIdError
-from reconciler.ids import ResourceId
+from reconciler.ids import ResourceId, is_guid
 from reconciler.policy.language import templates
 from reconciler.policy.language.templates import MapEntry, Place
 
@@ -84,12 +84,19 @@ def _check_outcome(template: str) -> None:
         tags = {entry.tag: "key" for entry in entries if entry.tag}
         maps = {entry.map: {"key": sample.id, sample.location: sample.id} for entry in entries}
         try:
-            templates.fill(template, replace(SAMPLE, tags=tags), maps)
+            check_subscription(templates.fill(template, replace(SAMPLE, tags=tags), maps))
         except ResourceIdError:
             if number == len(samples):
                 raise
         else:
             return
+
+
+def check_subscription(place: ResourceId) -> ResourceId:
+    """Refuse what an example left in, or a subscription's name."""
+    if place.subscription and not is_guid(place.subscription):
+        raise ValueError(f"'{place.subscription}' is no subscription id: it must be a GUID")
+    return place
 
 
 def own_scope(text: str) -> str:

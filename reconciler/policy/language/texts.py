@@ -4,6 +4,7 @@ The models of `reconciler.policy.language` are put together from these types. A 
 `ValueError`, which pydantic collects and `reconciler.policy.load` reports with its place.
 """
 
+import difflib
 import fnmatch
 import re
 from collections.abc import Mapping
@@ -20,13 +21,17 @@ from pydantic_core import PydanticCustomError
 
 from reconciler import roles
 from reconciler.ids import ResourceId, fold, is_guid
-from reconciler.model import USER_ASSIGNED_IDENTITY
+from reconciler.model import USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
 from reconciler.policy.language import scopes, shapes, templates
 from reconciler.policy.language.templates import IdentityTemplate
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
 """Kinds of mistake, as in `scopes`, for which `load` looks for what was probably meant."""
+
+_RECONCILED = (VIRTUAL_MACHINE,)
+_NEAR = 0.95
+"""How much a type must look like one of those to be it misspelled: there are other real ones."""
 
 _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _NAME = re.compile(shapes.NAME)
@@ -66,7 +71,7 @@ def _identity_template(value: object) -> IdentityTemplate:
         if name not in templates.OF_IDENTITIES:
             scopes.unknown_placeholder(name, templates.OF_IDENTITIES)
     scopes.check_braces(text)
-    _identity_id(templates.fill(text, scopes.SAMPLE, {}))
+    _identity_id(scopes.check_subscription(templates.fill(text, scopes.SAMPLE, {})))
     return IdentityTemplate.parse(text)
 
 
@@ -127,6 +132,10 @@ def _type_name(text: str) -> str:
             f"'{text}' is not a resource type: write it whole and without globs, "
             "such as Microsoft.Compute/virtualMachines"
         )
+    near = difflib.get_close_matches(fold(text), map(fold, _RECONCILED), cutoff=_NEAR)
+    if near and fold(text) not in near:
+        meant = next(name for name in _RECONCILED if fold(name) == near[0])
+        raise ValueError(f"unknown resource type '{text}'; did you mean '{meant}'?")
     return text
 
 
@@ -202,6 +211,7 @@ def _version(value: object) -> object:
 Id = Annotated[
     ResourceId,
     PlainValidator(_id),
+    AfterValidator(scopes.check_subscription),
     PlainSerializer(lambda value: value.key, return_type=str),
     shapes.ID,
 ]
