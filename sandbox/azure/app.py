@@ -33,6 +33,7 @@ from sandbox.azure import (
     graph,
     identities,
     ids,
+    leaving,
     limits,
     locks,
     operations,
@@ -225,7 +226,9 @@ class Azure:
         if found is None:
             unfulfilled = any(access.rights(self.world, caller.oid, action, scope))
             raise errors.not_authorized(caller, action, scope, condition=unfulfilled)
-        locks.refuse(self.world, call.method, ids.parse(scope))
+        target = ids.parse(scope)
+        locks.refuse(self.world, call.method, target)
+        leaving.refuse(self.world, call.method, target)
         self.world.authorize(found, self.world.roles[found.role].name)
 
 

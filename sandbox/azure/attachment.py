@@ -24,7 +24,9 @@ _IDENTITY_TYPE = "microsoft.managedidentity/userassignedidentities"
 def show(world: World, resource: Resource, kind: Kind) -> Json:
     """Return ``{"identity": {...}}`` as the type shows it, or an empty dict."""
     if not (resource.system or resource.users):
-        shown = kind.shows_none and resource.identity_written
+        shown = kind.shows_none == "always" or (
+            kind.shows_none == "written" and resource.identity_written
+        )
         nulls = dict.fromkeys(_MEMBERS) if kind.nulls_none else {}
         return {"identity": {"type": "None", **nulls}} if shown else {}
     name = kind.joint

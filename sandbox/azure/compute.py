@@ -1,9 +1,8 @@
 """Virtual machines (facts A2.1, B5)."""
 
-from sandbox.azure import attachment, errors, ids, listing, rates
+from sandbox.azure import attachment, errors, ids, listing, operations, rates
 from sandbox.azure.documents import check_etag, merge, tag
 from sandbox.azure.machineview import TYPE, show
-from sandbox.azure.operations import begin, remove
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
 
@@ -92,7 +91,7 @@ def put(call: Call) -> Reply:
     wanted = call.member("properties") or {}
     kept = {name: value for name, value in wanted.items() if name not in _READ_ONLY}
     machine.properties = {**kept, "vmId": machine_id}
-    found = begin(call, machine, "Updating" if known else "Creating", final=False)
+    found = operations.begin(call, machine, "Updating" if known else "Creating", final=False)
     world.put(machine)
     found |= {**tag(call, machine), **budget}
     return Reply(200 if known else 201, show(call, machine), found)
@@ -109,7 +108,7 @@ def patch(call: Call) -> Reply:
     if "tags" in body:
         machine.tags = dict(call.member("tags") or {})
     machine.properties = merge(machine.properties, call.member("properties") or {})
-    found = begin(call, machine, "Updating", final=False)
+    found = operations.begin(call, machine, "Updating", final=False)
     call.world.put(machine)
     found |= {**tag(call, machine), **budget}
     return Reply(200, show(call, machine), found)
@@ -117,15 +116,13 @@ def patch(call: Call) -> Reply:
 
 @routes.route("DELETE", _MACHINE, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #5 #6")
 def delete(call: Call) -> Reply:
-    """Delete a machine: 202, or 204 when there was none. It is gone at once (assumed)."""
+    """Delete a machine: 202, or 204 when there was none; it is visible until the end."""
     budget = rates.take(call, rates.DELETE)
     machine = call.world.resources.get(call.id.key)
     if machine is None:
         return Reply(204)
     check_etag(call, machine)
-    found = begin(call, machine, "Deleting", final=True)
-    remove(call, machine)
-    return Reply(202, None, {**budget, **found})
+    return Reply(202, None, {**budget, **operations.delete(call, machine)})
 
 
 @routes.route(
@@ -141,7 +138,7 @@ def power(call: Call) -> Reply:
     machine = _find(call, call.id.parent)
     machine.power = power_state
     machine.version += 1
-    found = begin(call, machine, "Updating", final=True)
+    found = operations.begin(call, machine, "Updating", final=True)
     call.world.act(machine, verb)
     return Reply(202, None, {**budget, **found})
 

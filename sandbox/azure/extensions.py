@@ -1,8 +1,7 @@
 """Extensions of virtual machines, their children."""
 
-from sandbox.azure import errors, ids
+from sandbox.azure import errors, ids, operations
 from sandbox.azure.machineview import extensions_of, show_extension
-from sandbox.azure.operations import begin
 from sandbox.azure.routing import Call, Evidence, Reply, Routes
 from sandbox.azure.state import Resource
 
@@ -50,7 +49,7 @@ def put(call: Call) -> Reply:
     extension = known or Resource(call.id, call.id.type, machine.location, now, now)
     extension.properties = dict(call.member("properties") or {})
     extension.tags = dict(call.member("tags") or {})
-    found = begin(call, extension, "Updating" if known else "Creating", final=False)
+    found = operations.begin(call, extension, "Updating" if known else "Creating", final=False)
     call.world.put(extension)
     return Reply(200 if known else 201, show_extension(call.world, extension), found)
 
@@ -63,6 +62,4 @@ def delete(call: Call) -> Reply:
     extension = call.world.resources.get(call.id.key)
     if extension is None:
         return Reply(204)
-    found = begin(call, extension, "Deleting", final=True)
-    call.world.remove(extension)
-    return Reply(202, None, found)
+    return Reply(202, None, operations.delete(call, extension))

@@ -12,9 +12,9 @@ class Kind:
 
     type: str
     created: int = 201
-    """Status of a PUT that creates."""
-    create_runs: bool = False
-    """A PUT starts an operation and announces it."""
+    """Status of a PUT that creates; 202 has no body."""
+    put_runs: Literal["never", "create", "always"] = "never"
+    """Which PUT starts an operation and announces it: none, one that creates, or any."""
     patched: int = 200
     """Status of a PATCH that starts an operation (202 has no body); others give 200."""
     patch_runs: Literal["never", "always", "users"] = "never"
@@ -23,8 +23,8 @@ class Kind:
     """How both identities together are spelled."""
     camel: bool = False
     """Identity types begin with a lower-case letter."""
-    shows_none: bool = True
-    """Without identity, whether ``{"type": "None"}`` remains or the block disappears."""
+    shows_none: Literal["never", "written", "always"] = "written"
+    """Without identity, when ``{"type": "None"}`` stands for it: never, once a block was sent."""
     nulls_none: bool = False
     """``{"type": "None"}`` comes with its other members as null."""
     group_literal: str = "resourcegroups"
@@ -47,29 +47,36 @@ class Kind:
 KINDS = (
     Kind(
         "Microsoft.Compute/virtualMachines",
-        create_runs=True,
+        put_runs="always",
         patch_runs="always",
-        shows_none=False,
+        shows_none="never",
         group_literal="resourceGroups",
     ),
     Kind(
         "Microsoft.Compute/virtualMachineScaleSets",
-        create_runs=True,
+        put_runs="always",
         patch_runs="always",
-        shows_none=False,
+        shows_none="never",
         group_literal="resourceGroups",
     ),
-    Kind("Microsoft.Storage/storageAccounts", created=200, joint="SystemAssigned,UserAssigned"),
     Kind(
-        "Microsoft.Synapse/workspaces",
-        create_runs=True,
-        patched=201,
-        patch_runs="always",
+        "Microsoft.Storage/storageAccounts",
+        created=202,
+        put_runs="create",
         joint="SystemAssigned,UserAssigned",
     ),
     Kind(
+        "Microsoft.Synapse/workspaces",
+        put_runs="always",
+        patched=201,
+        patch_runs="always",
+        joint="SystemAssigned,UserAssigned",
+        creating="Provisioning",
+        delete_runs=True,
+    ),
+    Kind(
         "Microsoft.ContainerRegistry/registries",
-        create_runs=True,
+        put_runs="always",
         patched=201,
         patch_runs="always",
         joint="systemAssigned, userAssigned",
@@ -77,15 +84,22 @@ KINDS = (
     ),
     Kind(
         "Microsoft.AppConfiguration/configurationStores",
-        create_runs=True,
-        shows_none=False,
+        put_runs="always",
+        shows_none="never",
+        delete_runs=True,
         etag="settled",
         lowers_name=True,
     ),
-    Kind("Microsoft.Batch/batchAccounts"),
+    Kind(
+        "Microsoft.Batch/batchAccounts",
+        created=202,
+        put_runs="create",
+        shows_none="always",
+        delete_runs=True,
+    ),
     Kind(
         "Microsoft.RecoveryServices/vaults",
-        create_runs=True,
+        put_runs="always",
         creating="Provisioning",
         patched=202,
         patch_runs="users",
@@ -95,30 +109,34 @@ KINDS = (
     ),
     Kind(
         "Microsoft.Network/virtualNetworks",
-        create_runs=True,
+        put_runs="always",
         creating="Updating",
         delete_runs=True,
         shows_tags=False,
         etag="settled",
     ),
-    Kind("Microsoft.NetApp/netAppAccounts", create_runs=True, etag="always"),
+    Kind("Microsoft.NetApp/netAppAccounts", put_runs="always", etag="always"),
     Kind(
         "Microsoft.EventGrid/topics",
-        create_runs=True,
+        put_runs="always",
         patched=201,
         patch_runs="always",
+        shows_none="always",
         nulls_none=True,
+        delete_runs=True,
     ),
     Kind(
         "Microsoft.DBforMySQL/flexibleServers",
-        create_runs=True,
+        created=202,
+        put_runs="create",
         patched=202,
         patch_runs="always",
         delete_runs=True,
     ),
     Kind(
         "Microsoft.DBforPostgreSQL/flexibleServers",
-        create_runs=True,
+        created=202,
+        put_runs="create",
         patched=202,
         patch_runs="always",
         delete_runs=True,

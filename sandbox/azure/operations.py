@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 
-from sandbox.azure import errors, rates
+from sandbox.azure import errors, leaving, rates, resourceview
 from sandbox.azure.operationstyles import SEGMENTS, Style, style
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Operation, Resource
@@ -38,12 +38,33 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
     return headers(call, operation, final=final)
 
 
-def remove(call: Call, resource: Resource) -> None:
-    """Delete a resource by the operation begun, which may be one that fails late."""
+def delete(call: Call, resource: Resource) -> dict[str, str]:
+    """Delete a resource as an operation and return the headers that announce it.
+
+    Until that has ended the resource is visible as ``Deleting`` (documented for providers that
+    delete so); to delete it again joins the operation that runs (assumed).
+    """
+    running = _deletion(call, resource)
+    if running is not None:
+        return headers(call, running, final=True)
+    found = begin(call, resource, leaving.STATE, final=True)
     if call.late:
         call.world.keep(resource)
     else:
         call.world.remove(resource)
+    return found
+
+
+def _deletion(call: Call, resource: Resource) -> Operation | None:
+    now = call.world.now()
+    if resource.provisioning_state(now) != leaving.STATE:
+        return None
+    found = (
+        each
+        for each in call.world.operations.values()
+        if each.resource == resource.id.text and each.state == leaving.STATE and each.ends > now
+    )
+    return next(found, None)
 
 
 def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
@@ -52,10 +73,9 @@ def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
     Retry-After is stripped from the recordings; its value is assumed: when polling pays.
     """
     manners = style(_namespace(operation))
-    found = {
-        "azure-asyncoperation": _url(call, operation, manners, manners.status),
-        "Retry-After": str(_seconds_left(call, operation)),
-    }
+    found = {"Retry-After": str(_seconds_left(call, operation))}
+    if manners.polled:
+        found["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
     if manners.notified:
         found["azure-asyncnotification"] = "Enabled"
     if final:
@@ -112,24 +132,39 @@ def find(call: Call) -> Operation:
 
 
 def poll(call: Call) -> Reply:
-    """Tell the state of an operation, or give its result: at last 200 without a body."""
+    """Tell the state of an operation, or give its result."""
     operation = find(call)
     manners = style(_namespace(operation))
     running = call.world.now() < operation.ends
     extra = {"Retry-After": str(_seconds_left(call, operation))} if running else {}
     if manners.namespace == "Microsoft.Compute":
         extra |= rates.take(call, rates.POLL)
-    if "monitor" in call.query or call.args["kind"] != manners.status.lower():
-        if operation.error and not running:
-            # The status is assumed.
-            raise errors.AzureError(409, operation.error["code"], operation.error["message"])
-        return Reply(202 if running else 200, None, extra)
+    wanted = call.args["kind"]
+    if "monitor" in call.query or wanted != manners.status.lower() or not manners.polled:
+        return _result(call, operation, manners, extra)
     if manners.again:
         extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
     shown = _members(operation, manners, running=running)
     # Who shows no error while all is well shows one all the same (documented).
     names = (*manners.members, *(["error"] if shown["error"] else []))
     return Reply(200, {name: shown[name] for name in names if name in shown}, extra)
+
+
+def _result(call: Call, operation: Operation, manners: Style, extra: dict[str, str]) -> Reply:
+    """Answer 202 with the same location while it runs, then 200, after a write with its result.
+
+    That the location is repeated is documented; clients may go on without it, too.
+    """
+    if call.world.now() < operation.ends:
+        location = _url(call, operation, manners, manners.result)
+        return Reply(202, None, {"location": location, **extra})
+    if operation.error:
+        # The status is assumed.
+        raise errors.AzureError(409, operation.error["code"], operation.error["message"])
+    resource = call.world.resources.get(operation.resource.lower())
+    if resource is None or not manners.yields or operation.state == leaving.STATE:
+        return Reply(200, None, extra)
+    return Reply(200, resourceview.show(call.world, resource), extra)
 
 
 def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
@@ -175,6 +210,17 @@ def result(call: Call) -> Reply:
         retry = str(_seconds_left(call, operation))
         return Reply(202, None, {"location": group_url(call, operation), "Retry-After": retry})
     return Reply(200)
+
+
+def delete_group(call: Call, group: Resource) -> dict[str, str]:
+    """Delete a group as an operation, or join the one that does, and return its headers."""
+    operation = _deletion(call, group)
+    if operation is None:
+        operation = call.world.start_operation()
+        operation.resource, operation.state = group.id.text, leaving.STATE
+        call.world.remove_group(group)
+    retry = str(_seconds_left(call, operation))
+    return {"location": group_url(call, operation), "Retry-After": retry}
 
 
 def group_url(call: Call, operation: Operation) -> str:

@@ -22,6 +22,10 @@ class Style:
     beside: Literal["location", "resource"] = "location"
     """What the segments hang on."""
     options: tuple[str, ...] = _SIGNED
+    polled: bool = True
+    """Whether the URL of the state is announced; else only that of the result."""
+    yields: bool = True
+    """Whether a write's result is the resource (documented for all); else it has no body."""
     notified: bool = False
     """Whether ``azure-asyncnotification`` is sent."""
     members: tuple[str, ...] = ("startTime", "endTime", "status", "name")
@@ -33,12 +37,13 @@ class Style:
 
 
 _TABLE = (
-    Style("Microsoft.Compute", "operations", options=_MONITORED, notified=True),
+    Style("Microsoft.Compute", "operations", options=_MONITORED, yields=False, notified=True),
     Style(
         "Microsoft.Network",
         "operations",
         "operationResults",
         options=("api-version",),
+        yields=False,
         notified=True,
         members=("status",),
     ),
@@ -57,9 +62,29 @@ _TABLE = (
         again=True,
     ),
     Style("Microsoft.RecoveryServices", "operationStatus", "operationResults", beside="resource"),
+    # The paths of these are documented, Storage's and Batch's way of announcing one, too.
+    Style("Microsoft.Storage", "asyncoperations", polled=False),
+    Style(
+        "Microsoft.Batch",
+        "accountOperationResults",
+        "accountOperationResults",
+        options=("api-version",),
+        polled=False,
+    ),
+    Style("Microsoft.Synapse", "operationStatuses", "operationResults", beside="resource"),
     # These are known from the actions of their providers and from issues.
-    Style("Microsoft.DBforMySQL", "azureAsyncOperation", "operationResults"),
-    Style("Microsoft.DBforPostgreSQL", "azureAsyncOperation", "operationResults"),
+    Style(
+        "Microsoft.DBforMySQL",
+        "azureAsyncOperation",
+        "operationResults",
+        members=("name", "status", "startTime"),
+    ),
+    Style(
+        "Microsoft.DBforPostgreSQL",
+        "azureAsyncOperation",
+        "operationResults",
+        members=("name", "status", "startTime"),
+    ),
     Style(
         "Microsoft.EventGrid",
         "operationsStatus",

@@ -5,10 +5,10 @@ from http import HTTPStatus
 
 from sandbox.azure import attachment, errors, ids, listing, operations
 from sandbox.azure.documents import merge
-from sandbox.azure.kinds import Kind, kind
+from sandbox.azure.kinds import kind
+from sandbox.azure.resourceview import etag, listed, show
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
-from sandbox.azure.world import World
 
 routes = Routes()
 
@@ -19,14 +19,14 @@ _EXTRA = ("sku", "kind", "zones", "managedBy", "plan", "extendedLocation")
 _LIST = "Microsoft.Resources/subscriptions/resources/read"
 
 
-def _show_group(group: Resource) -> Json:
+def _show_group(group: Resource, now: dt.datetime) -> Json:
     return {
         "id": group.id.text,
         "name": group.id.name,
         "type": "Microsoft.Resources/resourceGroups",
         "location": group.location,
         "tags": group.tags,
-        "properties": {"provisioningState": "Succeeded"},
+        "properties": {"provisioningState": group.provisioning_state(now)},
     }
 
 
@@ -48,13 +48,15 @@ def list_groups(call: Call) -> Reply:
     """List the groups of a subscription."""
     prefix = f"/subscriptions/{call.id.subscription}/".lower()
     groups = [group for key, group in call.world.groups.items() if key.startswith(prefix)]
-    return listing.page(call, listing.matching(call, groups, ()), _show_group)
+    return listing.page(
+        call, listing.matching(call, groups, ()), lambda each: _show_group(each, call.world.now())
+    )
 
 
 @routes.route("GET", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Get")
 def get_group(call: Call) -> Reply:
     """Return one group."""
-    return Reply(200, _show_group(_group(call)))
+    return Reply(200, _show_group(_group(call), call.world.now()))
 
 
 @routes.route("HEAD", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Check Existence")
@@ -80,27 +82,14 @@ def put_group(call: Call) -> Reply:
     group = known or Resource(call.id, call.id.type, body["location"], now, now)
     group.tags = dict(call.member("tags") or {})
     call.world.put_group(group)
-    return Reply(200 if known else 201, _show_group(group))
+    return Reply(200 if known else 201, _show_group(group, now))
 
 
 @routes.route("DELETE", _GROUP, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #4")
 def delete_group(call: Call) -> Reply:
-    """Delete a group with all in it; it is gone at once, while the operation still runs."""
+    """Delete a group with all in it; until the operation has ended it is ``Deleting``."""
     group = _group(call)
-    url = operations.group_url(call, call.world.start_operation())
-    call.world.remove_group(group)
-    return Reply(202, None, {"location": url, "Retry-After": "1"})
-
-
-def _listed(resource: Resource) -> Json:
-    return {
-        "id": resource.id.text,
-        "name": resource.id.name,
-        "type": resource.type,
-        "location": resource.location,
-        "tags": resource.tags,
-        **resource.extra,
-    }
+    return Reply(202, None, operations.delete_group(call, group))
 
 
 def _list_resources(call: Call) -> Reply:
@@ -111,16 +100,16 @@ def _list_resources(call: Call) -> Reply:
     located = (each for each in listing.within(call) if each.location)
     found = listing.matching(call, located)
 
-    def show(resource: Resource) -> Json:
+    def row(resource: Resource) -> Json:
         times = {
             "createdTime": _time(resource.created),
             "changedTime": _time(resource.ready_at),
             "provisioningState": resource.provisioning_state(call.world.now()),
         }
-        row = _listed(resource) | attachment.show(call.world, resource, kind(resource.type))
-        return row | {name: times[name] for name in expand}
+        shown = listed(resource) | attachment.show(call.world, resource, kind(resource.type))
+        return shown | {name: times[name] for name in expand}
 
-    return listing.page(call, found, show)
+    return listing.page(call, found, row)
 
 
 def _time(moment: dt.datetime) -> str:
@@ -133,23 +122,6 @@ routes.route(
 routes.route(
     "GET", f"{_GROUP}/resources", Evidence.DOCUMENTED, "REST: Resources - List", action=_LIST
 )(_list_resources)
-
-
-def _show(world: World, resource: Resource) -> Json:
-    row = kind(resource.type)
-    state = {"provisioningState": resource.provisioning_state(world.now())}
-    properties = {"properties": {**resource.properties, **state}}
-    body = _listed(resource) | attachment.show(world, resource, row) | properties
-    if not (resource.tags or row.shows_tags):
-        del body["tags"]
-    if row.lowers_name and world.now() >= resource.ready_at:
-        body["id"] = f"{resource.id.parent}/{resource.id.name.lower()}"
-    return body
-
-
-def _etag(resource: Resource, row: Kind, *, created: bool = False) -> dict[str, str]:
-    shown = row.etag == "always" or (row.etag == "settled" and not created)
-    return {"etag": f'"{resource.version:08x}-0000-0100-0000-000000000000"'} if shown else {}
 
 
 def _find(call: Call) -> Resource:
@@ -174,9 +146,9 @@ def get(call: Call) -> Reply:
     """Return a resource, or list a type in a group."""
     if call.id.name:
         resource = _find(call)
-        return Reply(200, _show(call.world, resource), _etag(resource, kind(resource.type)))
+        return Reply(200, show(call.world, resource), etag(resource, kind(resource.type)))
     found = listing.select(call, call.id.type)
-    return listing.page(call, found, lambda each: _show(call.world, each))
+    return listing.page(call, found, lambda each: show(call.world, each))
 
 
 @routes.route(
@@ -188,7 +160,7 @@ def get(call: Call) -> Reply:
 def list_by_subscription(call: Call) -> Reply:
     """List a type in a subscription."""
     found = listing.select(call, call.id.type)
-    return listing.page(call, found, lambda each: _show(call.world, each))
+    return listing.page(call, found, lambda each: show(call.world, each))
 
 
 def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
@@ -199,8 +171,8 @@ def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
     if state:
         found = operations.begin(call, resource, state, final=empty)
     call.world.put(resource)
-    body = None if empty else _show(call.world, resource)
-    return Reply(status, body, found | _etag(resource, kind(resource.type), created=created))
+    body = None if empty else show(call.world, resource)
+    return Reply(status, body, found | etag(resource, kind(resource.type), created=created))
 
 
 @routes.route("PUT", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -220,9 +192,9 @@ def put(call: Call) -> Reply:
     resource.properties = dict(call.member("properties") or {})
     resource.extra = {name: body[name] for name in _EXTRA if name in body}
     row = kind(resource.type)
+    runs = row.put_runs == "always" or (row.put_runs == "create" and not known)
     state = "Updating" if known else row.creating
-    status = 200 if known else row.created
-    return _store(call, resource, status, state=state if row.create_runs else "")
+    return _store(call, resource, 200 if known else row.created, state=state if runs else "")
 
 
 @routes.route("PATCH", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -249,9 +221,7 @@ def delete(call: Call) -> Reply:
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         return Reply(204)
-    if not kind(resource.type).delete_runs:
-        call.world.remove(resource)
-        return Reply(200)
-    found = operations.begin(call, resource, "Deleting", final=True)
-    operations.remove(call, resource)
-    return Reply(202, None, found)
+    if kind(resource.type).delete_runs:
+        return Reply(202, None, operations.delete(call, resource))
+    call.world.remove(resource)
+    return Reply(200)

@@ -6,9 +6,8 @@ they get a change of the model only by a manual upgrade.
 
 from typing import Any
 
-from sandbox.azure import attachment, errors, ids, listing, rates
+from sandbox.azure import attachment, errors, ids, listing, operations, rates
 from sandbox.azure.documents import check_etag, etag, merge, tag
-from sandbox.azure.operations import begin, remove
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.scalesetview import INSTANCE, TYPE, show, show_instance
 from sandbox.azure.state import Resource
@@ -153,7 +152,7 @@ def _check(call: Call, properties: Json, extra: Json) -> None:
 
 def _store(call: Call, scale_set: Resource, status: int, budget: dict[str, str]) -> Reply:
     created = scale_set.id.key not in call.world.resources
-    found = begin(call, scale_set, "Creating" if created else "Updating", final=False)
+    found = operations.begin(call, scale_set, "Creating" if created else "Updating", final=False)
     call.world.put(scale_set)
     policy = str((scale_set.properties.get("upgradePolicy") or {}).get("mode", "Manual"))
     for instance in scale_set.instances.values():
@@ -202,9 +201,7 @@ def delete(call: Call) -> Reply:
     if scale_set is None:
         return Reply(204)
     check_etag(call, scale_set)
-    found = begin(call, scale_set, "Deleting", final=True)
-    remove(call, scale_set)
-    return Reply(202, None, {**budget, **found})
+    return Reply(202, None, {**budget, **operations.delete(call, scale_set)})
 
 
 @routes.route("GET", _INSTANCES, Evidence.RECORDED, "facts A2.2, misc_vm_vmss_arg_paging #10")
@@ -248,7 +245,7 @@ def act(call: Call) -> Reply:
             _upgrade(instance, scale_set)
         else:
             instance.power = _POWER[verb]
-    found = begin(call, scale_set, "Updating", final=True)
+    found = operations.begin(call, scale_set, "Updating", final=True)
     call.world.act(scale_set, "powerOff" if verb == "poweroff" else verb)
     return Reply(202, None, {**budget, **found})
 

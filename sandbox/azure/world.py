@@ -7,13 +7,15 @@ all of it: handlers are short and never sleep, so nothing is gained by a finer o
 import collections
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sandbox.azure import errors, ids
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
 from sandbox.azure.feed import Feed
+from sandbox.azure.leaving import Leaving
 from sandbox.azure.roles import BUILT_IN, Role
 from sandbox.azure.state import Assignment, Assignments, Lock, Operation, Principal, Resource
 from sandbox.azure.weather import Weather
@@ -71,6 +73,7 @@ class World(Feed):
         self.locks: dict[str, Lock] = {}
         """Management locks by lower-case id."""
         self.operations: dict[str, Operation] = {}
+        self.leaving = Leaving()
         self.snapshots: dict[str, list[dict[str, Any]]] = {}
         """Results of Resource Graph that are being paged."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
@@ -175,11 +178,23 @@ class World(Feed):
     def remove(self, resource: Resource) -> None:
         """Delete a resource, its children, its identity and the assignments at its scope.
 
+        All that is there until the operation of the request, if it started one, has ended.
         Assignments that its identity holds elsewhere stay behind (facts A2.5, documented).
         """
-        self._forget(resource)
-        self._remove_extensions_below(resource.id.key)
+        self._tell_assignments_below(resource.id.key)
         self._emit("Delete", resource.id, resource.type)
+        self._leave(resource, self._forget)
+
+    def _leave(self, resource: Resource, forget: Callable[[Resource], None]) -> None:
+        operation = self._context.operation
+        if operation is None:
+            forget(resource)
+        else:
+            self.leaving.add(resource, operation, functools.partial(forget, resource))
+
+    def _release(self) -> None:
+        self.leaving.depart(self.now())
+        super()._release()
 
     def keep(self, resource: Resource) -> None:
         """Tell of a resource's deletion by an operation that fails in the end."""
@@ -187,6 +202,9 @@ class World(Feed):
 
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key
+        if self.resources.get(key) is not resource:  # It went with another.
+            return
+        self._remove_extensions_below(key)
         for child in list(self.children.pop(key, {}).values()):
             self._forget(child)
         for principal in (resource.system, resource.principal):
@@ -198,14 +216,21 @@ class World(Feed):
         self.children.get(parent, {}).pop(key, None)
 
     def remove_group(self, group: Resource) -> None:
-        """Delete a resource group with all that is in it."""
+        """Delete a resource group with all that is in it; it stays as long as a resource does."""
         with self._cascade():
+            self._tell_assignments_below(group.id.key)
             for resource in list(self.members[group.id.key].values()):
-                if resource.id.key in self.resources:
-                    self.remove(resource)
+                # Children go with their parent.
+                if ids.parse(resource.id.parent.rpartition("/")[0]).key not in self.resources:
+                    self._emit("Delete", resource.id, resource.type)
+                    self._leave(resource, self._forget)
+            self._emit("Delete", group.id, group.type)
+        self._leave(group, self._forget_group)
+
+    def _forget_group(self, group: Resource) -> None:
+        if self.groups.get(group.id.key) is group:
             self._remove_extensions_below(group.id.key)
             del self.groups[group.id.key], self.members[group.id.key]
-            self._emit("Delete", group.id, group.type)
 
     @staticmethod
     def group_key(resource: ids.ArmId) -> str:
@@ -251,17 +276,22 @@ class World(Feed):
         self._note_assignment(assignment.name, None)
         self._emit("Delete", ids.parse(assignment.id), _ASSIGNMENT)
 
+    def _tell_assignments_below(self, key: str) -> None:
+        for assignment in self._assignments_below(key):
+            # A cascade writes the name without dashes (facts A1, recorded).
+            bare = dataclasses.replace(assignment, name=assignment.name.replace("-", ""))
+            self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
+
     def _remove_extensions_below(self, key: str) -> None:
         for each in [each for each in self.event_subscriptions if ids.contains(key, each)]:
             del self.event_subscriptions[each]
+        for assignment in self._assignments_below(key):
+            self.assignments.remove(assignment)
+            self._note_assignment(assignment.name, None)
+
+    def _assignments_below(self, key: str) -> list[Assignment]:
         scopes = [scope for scope in self.assignments.by_scope if ids.contains(key, scope)]
-        for scope in scopes:
-            for assignment in list(self.assignments.by_scope[scope].values()):
-                self.assignments.remove(assignment)
-                self._note_assignment(assignment.name, None)
-                # A cascade writes the name without dashes (facts A1, recorded).
-                bare = dataclasses.replace(assignment, name=assignment.name.replace("-", ""))
-                self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
+        return [each for one in scopes for each in self.assignments.by_scope[one].values()]
 
     def assignments_of(self, principals: Iterable[str]) -> Iterator[Assignment]:
         """Yield the role assignments that principals hold."""

@@ -3,6 +3,7 @@
 Both are plain REST over HTTPS, as `az` and a program on a machine would call.
 """
 
+import time
 import uuid
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +25,7 @@ _VERSIONS: Final = {
 }
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+_PAUSE: Final = 0.05
 
 
 class Client:
@@ -76,8 +78,10 @@ class Operator(Client):
         return _body(self._call("PUT", resource, {"location": "westeurope", **body}))
 
     def delete(self, resource: str) -> None:
-        """Delete a resource."""
+        """Delete a resource and wait until it is gone."""
         self._call("DELETE", resource).raise_for_status()
+        while self.find(resource) is not None:
+            time.sleep(_PAUSE)
 
     def assignments(self, scope: str) -> list[Json]:
         """Return the role assignments at a scope itself."""

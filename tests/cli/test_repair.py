@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from io import RawIOBase
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_recreated_machine_gets_its_rights_back(cloud: Desk) -> None:
     cloud.run("apply", subject, "--yes")
     old = cloud.call("GET", subject)["identity"]["principalId"]
     cloud.call("DELETE", subject)
+    time.sleep(1)  # Until it is gone, nothing can be built under its name.
     cloud.create("vm-rebuilt")
 
     ended = cloud.run("apply", subject, "--yes", RECONCILER_SETTLE="3")

@@ -206,6 +206,8 @@ class Cloud:
         version = "2024-11-30" if "ManagedIdentity" in place else "2024-07-01"
         assert self.operator.call("DELETE", place, version=version).status_code in {200, 202}
         self.pass_time(1)
+        while place.lower() in self.world.resources:
+            self.pass_time(1)
 
     def recreate_identity(self, place: str = SHARED) -> None:
         """Delete a user-assigned identity and create it anew under the same id."""

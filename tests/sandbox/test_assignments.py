@@ -140,6 +140,8 @@ def test_orphans_stay_and_assignments_at_a_deleted_scope_go(arm: Arm) -> None:
     orphan = arm.assign(STORE, own).json()["name"]
     gone = arm.assign(MACHINE, principal_of(arm, "id1")).json()["name"]
     arm.call("DELETE", MACHINE)
+    arm.clock.forward(1)
+    arm.world.announce()
 
     names = set(arm.world.assignments.by_name)
     assert orphan in names

@@ -122,6 +122,7 @@ def test_a_group_has_subscriptions_of_its_own(grid: Grid) -> None:
 
     assert [body[0]["topic"] for body in grid.delivered()] == [GROUP]
     grid.arm.call("DELETE", GROUP)
+    grid.turn(1)
     assert grid.world.event_subscriptions == {}
 
 

@@ -64,3 +64,104 @@ def test_operations_are_followed_where_they_are_announced(
     assert arm.get(path)["status"] == "InProgress"
     arm.clock.forward(1)
     assert arm.get(path)["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "segment"),
+    [
+        ("Microsoft.Storage/storageAccounts", "asyncoperations"),
+        ("Microsoft.Batch/batchAccounts", "accountOperationResults"),
+    ],
+)
+def test_some_creations_answer_nothing_until_they_are_done(
+    arm: Arm, resource_type: str, segment: str
+) -> None:
+    """202 with a location only, which answers 202 and at last 200 with what was created."""
+    path = f"{GROUP}/providers/{resource_type}/one"
+    body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}}
+
+    created = arm.call("PUT", path, body)
+    assert (created.status_code, created.content) == (202, b"")
+    assert "azure-asyncoperation" not in created.headers
+    link = created.headers["location"].removeprefix("https://management.azure.com")
+    assert f"/locations/westeurope/{segment}/" in link
+    assert ("monitor=true" in link) == (segment == "asyncoperations")
+    waiting = arm.call("GET", link)
+    assert (waiting.status_code, waiting.content) == (202, b"")
+    assert f"/{segment}/" in waiting.headers["location"]
+
+    arm.clock.forward(1)
+    done = arm.call("GET", link)
+    assert done.status_code == 200
+    assert done.json() == arm.get(path)
+    assert done.json()["identity"]["principalId"]
+    again = arm.call("PUT", path, body)
+    assert again.status_code == 200
+    assert "location" not in again.headers
+
+
+def test_some_types_always_show_an_identity(arm: Arm) -> None:
+    """A topic that never had one says None, a registry says nothing."""
+    for resource_type, shown in (
+        ("Microsoft.EventGrid/topics", {"type": "None", **NULLS}),
+        ("Microsoft.ContainerRegistry/registries", None),
+    ):
+        path = f"{GROUP}/providers/{resource_type}/one"
+        arm.call("PUT", path, {"location": "westeurope"})
+        assert arm.get(path).get("identity") == shown
+
+
+def test_the_result_of_a_patch_is_the_resource(arm: Arm) -> None:
+    """A vault's PATCH with user-assigned identities answers only where its location leads."""
+    path = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/one"
+    arm.call("PUT", path, {"location": "westeurope"})
+    arm.clock.forward(1)
+    link = arm.patch(path, BOTH).headers["location"]
+    link = link.removeprefix("https://management.azure.com")
+
+    arm.clock.forward(1)
+    assert arm.call("GET", link).json() == arm.get(path)
+
+
+def test_identities_are_added_and_removed_one_by_one(arm: Arm) -> None:
+    """All types merge the map, take null for one, and give a new principal each time."""
+    for resource_type in (
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.Synapse/workspaces",
+        "Microsoft.ContainerRegistry/registries",
+        "Microsoft.AppConfiguration/configurationStores",
+        "Microsoft.Batch/batchAccounts",
+        "Microsoft.RecoveryServices/vaults",
+        "Microsoft.EventGrid/topics",
+        "Microsoft.DBforMySQL/flexibleServers",
+        "Microsoft.DBforPostgreSQL/flexibleServers",
+    ):
+        path = f"{GROUP}/providers/{resource_type}/one"
+        arm.call("PUT", path, {"location": "westeurope"})
+        seen: list[tuple[str | None, set[str]]] = []
+        for block in (
+            {"type": "SystemAssigned"},
+            {
+                "type": "SystemAssigned,UserAssigned",
+                "userAssignedIdentities": {identity("id1"): {}},
+            },
+            {
+                "type": "SystemAssigned,UserAssigned",
+                "userAssignedIdentities": {identity("id2"): {}},
+            },
+            {"type": "UserAssigned", "userAssignedIdentities": {identity("id1").lower(): None}},
+            {"type": "SystemAssigned"},
+            {"type": "None"},
+        ):
+            arm.clock.forward(1)
+            assert arm.patch(path, block).status_code < 300
+            arm.clock.forward(1)
+            shown = arm.get(path).get("identity") or {}
+            names = {key.rpartition("/")[2] for key in shown.get("userAssignedIdentities") or {}}
+            seen.append((shown.get("principalId"), names))
+        (first, none), (second, one), (third, both), (off, left), (anew, empty), gone = seen
+        assert (none, one, both, left, empty) == (set(), {"id1"}, {"id1", "id2"}, {"id2"}, set())
+        assert first == second == third
+        assert off is None
+        assert anew not in {None, first}
+        assert gone == (None, set())

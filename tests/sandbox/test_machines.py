@@ -27,6 +27,7 @@ def test_a_recreated_machine_is_another_with_another_principal(arm: Arm) -> None
     before = arm.get(MACHINE)
 
     assert arm.call("DELETE", MACHINE).status_code == 202
+    arm.clock.forward(1)
     assert arm.call("DELETE", MACHINE).status_code == 204
     assert error(arm.call("GET", MACHINE)) == (404, "ResourceNotFound")
     body = {"location": "westus", "identity": {"type": "SystemAssigned"}}
@@ -200,10 +201,13 @@ def test_extensions_are_children_of_their_machine(arm: Arm) -> None:
     assert arm.get(path)["properties"]["provisioningState"] == "Succeeded"
     assert [each["name"] for each in arm.get(f"{MACHINE}/extensions")["value"]] == ["agent"]
     assert arm.call("DELETE", path).status_code == 202
+    arm.clock.forward(1)
     assert arm.call("DELETE", path).status_code == 204
     assert error(arm.call("GET", path)) == (404, "ResourceNotFound")
     arm.call("PUT", path, {"location": "westus"})
     arm.call("DELETE", MACHINE)
+    arm.clock.forward(1)
+    arm.world.announce()
     assert path.lower() not in arm.world.resources
 
 

@@ -1,0 +1,71 @@
+"""What is being deleted: it stays visible until its operation has ended, and takes no writes.
+
+The world keeps the list; the application asks ``refuse`` before every write.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sandbox.azure import errors, ids
+from sandbox.azure.state import Operation, Resource
+
+if TYPE_CHECKING:
+    from sandbox.azure.world import World
+
+STATE = "Deleting"
+
+
+class Leaving:
+    """What goes once an operation has ended."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._waiting: list[tuple[Operation, Callable[[], None]]] = []
+
+    def add(self, resource: Resource, operation: Operation, go: Callable[[], None]) -> None:
+        """Show a resource as being deleted, and call ``go`` when its operation has ended."""
+        resource.busy, resource.ready_at = STATE, operation.ends
+        self._waiting.append((operation, go))
+
+    def depart(self, now: dt.datetime) -> None:
+        """Let go whose time has come, in the order in which they were added."""
+        if not self._waiting:
+            return
+        ended = [go for operation, go in self._waiting if operation.ends <= now]
+        self._waiting = [each for each in self._waiting if each[0].ends > now]
+        for go in ended:
+            go()
+
+
+def refuse(world: "World", method: str, target: ids.ArmId) -> None:
+    """Raise 409 for a write to what is being deleted, or to a part of it.
+
+    The code of a group is known from issues, the other is Compute's for all concurrent writes
+    (azure-cli 15765); that it is given here is assumed. What only hangs on a resource, such as a
+    role assignment, may be written.
+    """
+    if method not in ("PUT", "PATCH", "POST"):
+        return
+    now = world.now()
+    group = world.groups.get(world.group_key(target)) if target.group else None
+    if group is not None and group.provisioning_state(now) == STATE:
+        raise errors.AzureError(
+            409,
+            "ResourceGroupBeingDeleted",
+            f"The resource group '{target.group}' is in deprovisioning state and cannot perform "
+            "this operation.",
+            gateway=True,
+        )
+    if target.type.lower().startswith("microsoft.authorization/"):
+        return
+    for key in ids.ancestors(target.key):
+        found = world.resources.get(key)
+        if found is not None and found.provisioning_state(now) == STATE:
+            raise errors.AzureError(
+                409,
+                "Conflict",
+                "The request failed due to conflict with a concurrent request. To resolve it, "
+                "please refer to https://aka.ms/activitylog to get more details on the conflicting "
+                "requests.",
+            )
