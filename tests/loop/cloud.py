@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 from azure.core.credentials import TokenCredential
-from azure.core.pipeline.transport import RequestsTransport
 
 from reconciler import app, events, settings
 from reconciler.app import App
@@ -16,10 +15,10 @@ from reconciler.changes import Hold, Outcome, Plan, Result, Status
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
 from reconciler.model import Request
-from sandbox import wsgi
 from sandbox.azure import tokens
 from sandbox.azure.state import Assignment, Resource
 from sandbox.interleave import Gate
+from sandbox.transport import Transport
 from tests.loop.wire import Wire
 from tests.sandbox.arm import SUB, SUBSCRIPTION, Arm
 
@@ -134,9 +133,7 @@ class Cloud:
         self.app = app.create(
             settings.read(environment | told),
             credential=credential or tokens.credential(self.world, self.world.app),
-            http=RequestsTransport(
-                session=wsgi.session(self.gate.around(self.wire)), session_owner=False
-            ),
+            http=Transport(self.gate.around(self.wire), self.clock),
             now=self.clock,
         )
         return self.app
