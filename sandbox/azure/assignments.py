@@ -98,8 +98,21 @@ def list_for_scope(call: Call) -> Reply:
     return Reply(200, {"value": [show(each, call.id.subscription) for each in found]})
 
 
+def _name(call: Call) -> str:
+    """Return the GUID that an assignment is named by; raises ``AzureError`` 400."""
+    try:
+        return str(uuid.UUID(call.id.name))
+    except ValueError:
+        raise errors.AzureError(
+            400,
+            "InvalidRoleAssignmentId",
+            f"The role assignment ID '{call.id.name}' is not valid. "
+            "The role assignment ID must be a GUID.",
+        ) from None
+
+
 def _at(call: Call) -> Assignment | None:
-    found = call.world.assignments.by_name.get(call.args["name"])
+    found = call.world.assignments.by_name.get(_name(call))
     here = found is not None and found.scope.lower() == (call.id.scope or "/").lower()
     return found if here else None
 
@@ -192,15 +205,7 @@ def put(call: Call) -> Reply:
 
 def _wanted(call: Call) -> Assignment:
     """Return the assignment that a PUT asks for; raises ``AzureError`` as facts B6 list."""
-    try:
-        name = str(uuid.UUID(call.id.name))
-    except ValueError:
-        raise errors.AzureError(
-            400,
-            "InvalidRoleAssignmentId",
-            f"The role assignment ID '{call.id.name}' is not valid. "
-            "The role assignment ID must be a GUID.",
-        ) from None
+    name = _name(call)
     scope = _scope(call)
     properties = call.member("properties") or {}
     for required in ("roleDefinitionId", "principalId"):

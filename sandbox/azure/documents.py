@@ -36,7 +36,12 @@ def tag(call: Call, resource: Resource) -> Json:
 
 
 def check_etag(call: Call, resource: Resource | None) -> None:
-    """Raise ``AzureError`` 412 unless the resource is as If-Match wants it."""
+    """Raise ``AzureError`` 412 unless the resource is as If-Match and If-None-Match want it."""
+    if call.headers.get("if-none-match") == "*" and resource is not None:
+        # Only a creation is wanted (documented); the body is assumed.
+        raise errors.AzureError(
+            412, "PreconditionFailed", "The condition specified in If-None-Match was not met."
+        )
     wanted = call.headers.get("if-match")
     if wanted is None or (wanted == "*" and resource):
         return

@@ -18,7 +18,9 @@ _LIST = (
     "/userassignedidentities/<identity>/federatedidentitycredentials"
 )
 _ONE = f"{_LIST}/<name>"
-_MEMBERS = ("issuer", "subject", "audiences")
+_MEMBERS = ("issuer", "audiences")
+# Whom it trusts: one subject, or by an expression (api-version 2025-01-31-preview, documented).
+_SUBJECTS = ("subject", "claimsMatchingExpression")
 
 
 def _show(credential: Resource) -> Json:
@@ -82,12 +84,15 @@ def put(call: Call) -> Reply:
     for required in _MEMBERS:
         if not properties.get(required):
             raise errors.bad_content(f"a value is required. Path 'properties.{required}'")
+    subjects = [name for name in _SUBJECTS if properties.get(name)]
+    if len(subjects) != 1:
+        raise errors.bad_content("a value is required. Path 'properties.subject'")
     _take_turn(call, identity)
     now = call.world.now()
     known = call.world.resources.get(call.id.key)
     # Without a location it is no tracked resource: lists of resources leave it out.
     credential = known or Resource(call.id, _TYPE, "", now, now)
-    credential.properties = {name: properties[name] for name in _MEMBERS}
+    credential.properties = {name: properties[name] for name in (*_MEMBERS, *subjects)}
     call.world.put(credential)
     shown = _show(credential)
     return Reply(200, shown) if known else Reply(201, shown, {"location": shown["id"]})

@@ -11,9 +11,13 @@ TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _SUFFIX = "/providers/microsoft.managedidentity/userassignedidentities"
 _LIST = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
 _IDENTITY = f"{_LIST}/<name>"
+# With this api-version identities show how they are isolated (facts A2.4; examples of the REST
+# specification), ``None`` unless they were told.
+_FIRST_ISOLATED = "2024-11-30"
+_SCOPES = ("None", "Regional")
 
 
-def _show(world: World, identity: Resource) -> Json:
+def _show(world: World, identity: Resource, version: str) -> Json:
     principal = _principal(identity)
     return {
         "location": identity.location,
@@ -26,9 +30,27 @@ def _show(world: World, identity: Resource) -> Json:
             "tenantId": world.tenant,
             "principalId": principal.oid,
             "clientId": principal.app_id,
-            **identity.properties,
+            **(_isolation(identity) if version >= _FIRST_ISOLATED else {}),
         },
     }
+
+
+def _shown(call: Call, identity: Resource) -> Json:
+    return _show(call.world, identity, call.query["api-version"])
+
+
+def _isolation(identity: Resource) -> Json:
+    return {"isolationScope": identity.properties.get("isolationScope", "None")}
+
+
+def _isolate(call: Call, identity: Resource) -> None:
+    """Take the isolation scope of a body over, if it names one; raises ``AzureError`` 400."""
+    wanted = (call.member("properties") or {}).get("isolationScope")
+    if wanted is None:
+        return
+    if wanted not in _SCOPES:
+        raise errors.bad_content(f"Error converting value '{wanted}' to isolationScope")
+    identity.properties = {"isolationScope": wanted}
 
 
 def _principal(identity: Resource) -> Principal:
@@ -58,14 +80,14 @@ def create(world: World, identity: ids.ArmId, location: str, tags: dict[str, str
 @routes.route("GET", _IDENTITY, Evidence.RECORDED, "facts A2.4, misc_vm_vmss_arg_paging #2")
 def get(call: Call) -> Reply:
     """Return an identity."""
-    return Reply(200, _show(call.world, _find(call)))
+    return Reply(200, _shown(call, _find(call)))
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.4, test_identity_management #3")
 def list_group(call: Call) -> Reply:
     """List the identities of a group."""
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: _show(call.world, each))
+    return listing.page(call, found, lambda each: _shown(call, each))
 
 
 routes.route(
@@ -90,21 +112,25 @@ def put(call: Call) -> Reply:
     known = call.world.resources.get(call.id.key)
     if known is not None:
         known.tags = tags
+        _isolate(call, known)
         call.world.put(known)
-        return Reply(200, _show(call.world, known))
-    shown = _show(call.world, create(call.world, call.id, body["location"], tags))
+        return Reply(200, _shown(call, known))
+    made = create(call.world, call.id, body["location"], tags)
+    _isolate(call, made)
+    shown = _shown(call, made)
     return Reply(201, shown, {"location": shown["id"]})
 
 
 @routes.route("PATCH", _IDENTITY, Evidence.DOCUMENTED, "REST: User Assigned Identities - Update")
 def patch(call: Call) -> Reply:
-    """Replace the tags."""
+    """Replace the tags, if there are any in the body, and the isolation scope."""
     identity = _find(call)
     body = call.object_body()
     if "tags" in body:
         identity.tags = dict(call.member("tags") or {})
+    _isolate(call, identity)
     call.world.put(identity)
-    return Reply(200, _show(call.world, identity))
+    return Reply(200, _shown(call, identity))
 
 
 @routes.route("DELETE", _IDENTITY, Evidence.RECORDED, "facts A2.4, test_identity_management #4")
@@ -129,6 +155,7 @@ def delete(call: Call) -> Reply:
 def list_associated(call: Call) -> Reply:
     """List the resources that carry an identity (api-version 2022-01-31-preview only)."""
     world = call.world
+    listing.refuse_options(call, "$skip")
     key = call.id.parent.lower()
     if key not in world.resources:
         found = ids.parse(call.id.parent)
@@ -145,4 +172,8 @@ def list_associated(call: Call) -> Reply:
         }
         for each in carrying
     ]
-    return Reply(200, {"totalCount": len(shown), "value": shown})
+    skipped = call.query.get("$skip", "0")
+    if not skipped.isdecimal():
+        raise errors.unsupported(f"the option $skip={skipped}")
+    found = listing.page(call, shown[int(skipped) :], lambda each: each).body
+    return Reply(200, {"totalCount": len(shown), **found})

@@ -92,9 +92,9 @@ def list_for_scope(call: Call) -> Reply:
 def get(call: Call) -> Reply:
     """Return one by GUID."""
     _require_read(call)
-    role = call.world.roles.get(call.args["guid"])
+    role = call.world.roles.get(_guid(call))
     if role is None:
-        bare = call.args["guid"].replace("-", "")
+        bare = _guid(call).replace("-", "")
         raise errors.AzureError(
             404,
             "RoleDefinitionDoesNotExist",
@@ -128,6 +128,19 @@ def put(call: Call) -> Reply:
     return Reply(201, shown)
 
 
+def _guid(call: Call) -> str:
+    """Return the GUID that a role is named by; raises ``AzureError`` 400."""
+    try:
+        return str(uuid.UUID(call.id.name))
+    except ValueError:
+        raise errors.AzureError(
+            400,
+            "InvalidRoleDefinitionId",
+            f"The role definition ID '{call.id.name}' is not valid. The role definition ID must be "
+            "a GUID.",
+        ) from None
+
+
 def _wanted(call: Call) -> Role:
     """Return the role that a PUT asks for; raises ``AzureError`` 400."""
     properties = call.member("properties") or {}
@@ -139,15 +152,7 @@ def _wanted(call: Call) -> Role:
         raise errors.bad_content("a list is required. Path 'properties.assignableScopes'")
     if not isinstance(blocks, list) or len(blocks) != 1 or not isinstance(blocks[0], dict):
         raise errors.unsupported("role definitions without exactly one block of permissions")
-    try:
-        guid = str(uuid.UUID(call.args["guid"]))
-    except ValueError:
-        raise errors.AzureError(
-            400,
-            "InvalidRoleDefinitionId",
-            f"The role definition ID '{call.id.name}' is not valid. The role definition ID must be "
-            "a GUID.",
-        ) from None
+    guid = _guid(call)
     now = call.world.now()
     author = call.caller.oid if call.caller else None
     actions, not_actions, data_actions, not_data_actions = (
@@ -180,7 +185,7 @@ def _strings(block: dict[str, Any], name: str) -> tuple[str, ...]:
 @routes.route("DELETE", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Delete")
 def delete(call: Call) -> Reply:
     """Delete a custom role: 200 with the object, or 204 when there was none."""
-    role = call.world.roles.get(call.args["guid"])
+    role = call.world.roles.get(_guid(call))
     if role is None:
         return Reply(204)
     if not role.custom:
