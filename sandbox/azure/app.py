@@ -112,8 +112,7 @@ class Azure:
         headers = {
             "Content-Length": str(len(body)),
             "Date": werkzeug.http.http_date(self.world.now()),
-            "x-ms-request-id": request.id,
-            "x-ms-correlation-request-id": request.id,
+            **request.echoes(),
             **request.remaining,
             **reply.headers,
         }
@@ -207,7 +206,7 @@ class Azure:
         context = None
         if caller is not None:
             url = f"https://management.azure.com{request.target}"
-            context = eventgrid.Context(caller, request.method, url, request.id)
+            context = eventgrid.Context(caller, request.method, url, request.correlation_id)
         with self.world.transaction(context):
             if caller is not None:
                 self._authorize(route, call, caller)

@@ -37,6 +37,22 @@ class Incoming:
         self.remaining: dict[str, str] = {}
         """Headers that tell what is left of ARM's limits."""
 
+    @property
+    def correlation_id(self) -> str:
+        """The client's own correlation id, or the request's (documented)."""
+        return self.headers.get("x-ms-correlation-request-id") or self.id
+
+    def echoes(self) -> dict[str, str]:
+        """Return the headers by which a client finds its request again (documented)."""
+        found = {
+            "x-ms-request-id": self.id,
+            "x-ms-correlation-request-id": self.correlation_id,
+        }
+        asked = self.headers.get("x-ms-return-client-request-id", "").lower() == "true"
+        if asked and "x-ms-client-request-id" in self.headers:
+            found["x-ms-client-request-id"] = self.headers["x-ms-client-request-id"]
+        return found
+
     def body(self) -> Any:  # noqa: ANN401 - JSON
         """Return the body: JSON, a form, or None; raises ``AzureError`` 400."""
         length = int(self._environ.get("CONTENT_LENGTH") or 0)

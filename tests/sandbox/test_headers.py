@@ -1,0 +1,35 @@
+"""Headers by which clients find their requests again, and by which they make them conditional."""
+
+from tests.sandbox.arm import GROUP, MACHINE, Arm, error
+
+NAME = "88888888-0000-0000-0000-000000000000"
+
+
+def test_a_client_gets_its_own_ids_back(arm: Arm) -> None:
+    """The correlation id always, its request id where it asks for it."""
+    sent = {"x-ms-correlation-request-id": NAME, "x-ms-client-request-id": "mine"}
+
+    plain = arm.call("GET", GROUP, headers=sent).headers
+    assert plain["x-ms-correlation-request-id"] == NAME
+    assert plain["x-ms-request-id"] != NAME
+    assert "x-ms-client-request-id" not in plain
+    asked = sent | {"x-ms-return-client-request-id": "true"}
+    assert arm.call("GET", GROUP, headers=asked).headers["x-ms-client-request-id"] == "mine"
+
+
+def test_events_tell_the_clients_correlation(arm: Arm) -> None:
+    """Its id joins a client's requests with what came of them."""
+    told: list[str] = []
+    arm.world.subscribe(lambda event: told.append(event["data"]["correlationId"]))
+
+    arm.call("PUT", GROUP, {"location": "x"}, headers={"x-ms-correlation-request-id": NAME})
+    assert told == [NAME]
+
+
+def test_a_creation_can_be_kept_from_replacing(arm: Arm) -> None:
+    """If-None-Match: * lets a machine be created and not be written anew."""
+    only_new = {"If-None-Match": "*"}
+    body = {"location": "westeurope"}
+
+    assert error(arm.call("PUT", MACHINE, body, headers=only_new)) == (412, "PreconditionFailed")
+    assert arm.call("PUT", f"{MACHINE}2", body, headers=only_new).status_code == 201
