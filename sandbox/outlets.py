@@ -4,24 +4,19 @@
 behind a connection string (Azurite's), stands for every storage account of the world.
 """
 
-import base64
 import dataclasses
-import hashlib
-import hmac
-from collections.abc import Mapping
-from email.utils import formatdate
+from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import quote, urlsplit
 
 import requests
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.queue import QueueClient
+from azure.storage.blob import BlobClient
+from azure.storage.queue import QueueClient, QueueServiceClient
 
 from sandbox.azure import eventretry
 from sandbox.azure.outlets import Answer, Outlets
 
 _CREATED = 201
-_VERSION = "2021-12-02"
 
 
 class Storage(Protocol):
@@ -63,44 +58,31 @@ class RealStorage:
         Raises:
             ValueError: the connection string is malformed.
         """
-        parts = dict(each.split("=", 1) for each in connection.split(";") if each)
-        missing = {"AccountName", "AccountKey", "QueueEndpoint"} - set(parts)
-        if missing:
-            raise ValueError(f"{min(missing)} is missing")
+        QueueServiceClient.from_connection_string(connection).close()
         self._connection = connection
-        self._account = parts["AccountName"]
-        self._key = base64.b64decode(parts["AccountKey"])
-        self._blobs = parts.get("BlobEndpoint", "").rstrip("/")
 
     def enqueue(self, account: str, queue: str, text: str) -> int:  # noqa: ARG002 - one for all
         """See `Storage`."""
-        with QueueClient.from_connection_string(
-            self._connection, queue, retry_total=0
-        ) as client:  # fmt: skip
-            try:
-                client.send_message(text)
-            except HttpResponseError as error:
-                return error.status_code or eventretry.UNREACHABLE
-            except AzureError as error:
-                raise ConnectionError(str(error)) from error
-        return _CREATED
+        client = QueueClient.from_connection_string(self._connection, queue, retry_total=0)
+        with client:
+            return _status(lambda: client.send_message(text))
 
     def store(self, account: str, container: str, name: str, body: bytes) -> int:  # noqa: ARG002 - one for all
-        """See `Storage`; one Put Blob, signed with the account's key (documented)."""
-        url = f"{self._blobs}/{quote(container)}/{quote(name)}"
-        headers = {
-            "x-ms-blob-type": "BlockBlob",
-            "x-ms-date": formatdate(usegmt=True),
-            "x-ms-version": _VERSION,
-        }
-        named = "".join(f"{key}:{value}\n" for key, value in headers.items())
-        # Verb, ten standard headers of which only length and type are there, x-ms ones, path.
-        kind = "application/json"
-        path = f"/{self._account}{urlsplit(url).path}"
-        text = f"PUT\n\n\n{len(body)}\n\n{kind}\n\n\n\n\n\n\n{named}{path}"
-        signature = base64.b64encode(hmac.digest(self._key, text.encode(), hashlib.sha256))
-        headers["Authorization"] = f"SharedKey {self._account}:{signature.decode()}"
-        return _call("PUT", url, {**headers, "Content-Type": kind}, body).status
+        """See `Storage`."""
+        client = BlobClient.from_connection_string(self._connection, container, name, retry_total=0)
+        with client:
+            return _status(lambda: client.upload_blob(body, overwrite=True))
+
+
+def _status(request: Callable[[], object]) -> int:
+    """Make a request and return the status of its answer; raises ``OSError`` without one."""
+    try:
+        request()
+    except HttpResponseError as error:
+        return error.status_code or eventretry.UNREACHABLE
+    except AzureError as error:
+        raise ConnectionError(str(error)) from error
+    return _CREATED
 
 
 def outlets(storage: Storage) -> Outlets:

@@ -85,7 +85,8 @@ _NEGATIVE: dict[str, str] = {
 _OPERATORS = {each.casefold(): each for each in (*_POSITIVE, *_NEGATIVE, *_SINGLE, *_NULL)}
 
 
-def _invalid(reason: str) -> errors.AzureError:
+def invalid(reason: str) -> errors.AzureError:
+    """Return the 400 for wrong settings; its code is known from issues, most texts are assumed."""
     return errors.AzureError(400, "InvalidRequest", f"Invalid event subscription request: {reason}")
 
 
@@ -96,20 +97,20 @@ def check(found: Json) -> Json:
     """
     for name in ("subjectBeginsWith", "subjectEndsWith"):
         if not isinstance(found.get(name) or "", str):
-            raise _invalid(f"filter.{name} must be one text.")
+            raise invalid(f"filter.{name} must be one text.")
     types = found.get("includedEventTypes")
     if types is not None and not _are_texts(types):
-        raise _invalid("filter.includedEventTypes must be a list of texts.")
+        raise invalid("filter.includedEventTypes must be a list of texts.")
     advanced = found.get("advancedFilters") or []
     if not isinstance(advanced, list):
-        raise _invalid("filter.advancedFilters must be a list.")
+        raise invalid("filter.advancedFilters must be a list.")
     if len(advanced) > MOST_FILTERS:
-        raise _invalid(f"{len(advanced)} advanced filters; at most {MOST_FILTERS} are allowed.")
+        raise invalid(f"{len(advanced)} advanced filters; at most {MOST_FILTERS} are allowed.")
     for at, each in enumerate(advanced):
         _check_advanced(each, f"advancedFilters[{at}]")
     values = sum(len(_values(each)) for each in advanced)
     if values > MOST_VALUES:
-        raise _invalid(f"{values} values in all advanced filters; at most {MOST_VALUES}.")
+        raise invalid(f"{values} values in all advanced filters; at most {MOST_VALUES}.")
     shown: Json = {
         "subjectBeginsWith": "",
         "subjectEndsWith": "",
@@ -132,18 +133,18 @@ def _values(advanced: Json) -> list[Any]:
 
 def _check_advanced(advanced: object, where: str) -> None:
     if not isinstance(advanced, dict) or not isinstance(advanced.get("key"), str):
-        raise _invalid(f"{where} needs a key.")
+        raise invalid(f"{where} needs a key.")
     operator = _OPERATORS.get(str(advanced.get("operatorType")).casefold())
     if operator is None:
-        raise _invalid(f"{where} has the unknown operatorType '{advanced.get('operatorType')}'.")
+        raise invalid(f"{where} has the unknown operatorType '{advanced.get('operatorType')}'.")
     if not advanced["key"]:
-        raise _invalid(f"{where} has an empty key.")
+        raise invalid(f"{where} has an empty key.")
     values = _values(advanced)
     if operator in _NULL:
         return
     if not values or (operator in _SINGLE) != ("value" in advanced):
         needed = "value" if operator in _SINGLE else "values"
-        raise _invalid(f"{where} with {operator} needs {needed}.")
+        raise invalid(f"{where} with {operator} needs {needed}.")
     for value in values:
         _check_value(operator, value, where)
 
@@ -151,18 +152,18 @@ def _check_advanced(advanced: object, where: str) -> None:
 def _check_value(operator: str, value: object, where: str) -> None:
     if operator.startswith("String"):
         if not isinstance(value, str):
-            raise _invalid(f"{where} with {operator} needs texts.")
+            raise invalid(f"{where} with {operator} needs texts.")
         if len(value) > LONGEST_VALUE:
-            raise _invalid(f"a value of {where} is longer than {LONGEST_VALUE} characters.")
+            raise invalid(f"a value of {where} is longer than {LONGEST_VALUE} characters.")
     elif operator == "BoolEquals":
         if not isinstance(value, bool):
-            raise _invalid(f"{where} with {operator} needs true or false.")
+            raise invalid(f"{where} with {operator} needs true or false.")
     elif operator.endswith("InRange"):
         pair = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))  # noqa: PLR2004 - from and to
         if not pair:
-            raise _invalid(f"{where} with {operator} needs pairs of numbers.")
+            raise invalid(f"{where} with {operator} needs pairs of numbers.")
     elif not _is_number(value):
-        raise _invalid(f"{where} with {operator} needs numbers.")
+        raise invalid(f"{where} with {operator} needs numbers.")
 
 
 def matches(wanted: Json, event: Json) -> bool:

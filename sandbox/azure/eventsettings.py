@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.azure import errors, eventfilters, ids
+from sandbox.azure.eventfilters import invalid
 from sandbox.azure.world import World
 
 type Json = dict[str, Any]
@@ -28,11 +29,6 @@ _KNOWN = {
 _READ_ONLY = {"topic", "provisioningState"}
 _BATCH = {"maxEventsPerBatch": 5000, "preferredBatchSizeInKilobytes": 1024}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def invalid(reason: str) -> errors.AzureError:
-    """Return the 400 for wrong settings; its code is known from issues, most texts are assumed."""
-    return errors.AzureError(400, "InvalidRequest", f"Invalid event subscription request: {reason}")
 
 
 def check(world: World, properties: Json, input_schema: str) -> Json:

@@ -6,7 +6,7 @@ what is sent; a webhook's consent is asked by whoever delivers.
 
 import datetime as dt
 
-from sandbox.azure import errors, eventsettings, ids, listing, operations
+from sandbox.azure import errors, eventfilters, eventsettings, ids, listing, operations
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import EventSubscription
 
@@ -89,7 +89,7 @@ def _store(call: Call, properties: Json) -> Reply:
     known = world.event_subscriptions.get(call.id.key)
     siblings = sum(each.source == source for each in world.event_subscriptions.values())
     if known is None and siblings >= _MOST:
-        raise eventsettings.invalid(f"a topic has at most {_MOST} event subscriptions.")
+        raise eventfilters.invalid(f"a topic has at most {_MOST} event subscriptions.")
     operation = world.start_operation()
     operation.resource, operation.location = call.id.text, "global"
     operation.state = "Updating" if known else "Creating"
@@ -152,6 +152,6 @@ for _rule, _title in ((_SCOPED, "Event Subscriptions"), (_NESTED, "Topic Event S
         ("DELETE", "/<name>", delete, "Delete"),
         ("POST", "/<name>/getfullurl", full_url, "Get Full URL"),
     ):
-        routes.route(
-            _method, _rule + _suffix, Evidence.DOCUMENTED, f"REST: {_title} - {_name}"
-        )(_handler)  # fmt: skip
+        routes.route(_method, _rule + _suffix, Evidence.DOCUMENTED, f"REST: {_title} - {_name}")(
+            _handler
+        )

@@ -14,7 +14,7 @@ import secrets
 from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
 
-from sandbox.azure import access, errors, eventsettings, ids, resources, tokens
+from sandbox.azure import access, errors, eventfilters, eventsettings, ids, resources, tokens
 from sandbox.azure.eventgrid import Event
 from sandbox.azure.eventschemas import is_cloud
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
@@ -50,9 +50,9 @@ def put_system_topic(call: Call) -> Reply:
         raise errors.unsupported(f"system topics of the type '{properties.get('topicType')}'")
     source = ids.parse(str(properties.get("source")))
     if source.type.lower() != kind:
-        raise eventsettings.invalid(f"the source '{source.text}' is not a {kind}.")
+        raise eventfilters.invalid(f"the source '{source.text}' is not a {kind}.")
     if str(body.get("location")).lower() != "global":
-        raise eventsettings.invalid("a system topic of this type has the location 'global'.")
+        raise eventfilters.invalid("a system topic of this type has the location 'global'.")
     for other in call.world.resources.values():
         taken = str(other.properties.get("source")).lower() == source.key
         if (
@@ -60,7 +60,7 @@ def put_system_topic(call: Call) -> Reply:
             and other.id.key != call.id.key
             and other.type == "Microsoft.EventGrid/systemTopics"
         ):
-            raise eventsettings.invalid(
+            raise eventfilters.invalid(
                 f"the source has the system topic '{other.id.text}' already."
             )
     found = {**properties, "metricResourceId": call.world.guid()}

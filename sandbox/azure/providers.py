@@ -26,6 +26,7 @@ _SERVICES = (
 # Any version is served; clients that look one up take the newest here (assumed).
 _VERSIONS = {
     "microsoft.authorization": "2022-04-01",
+    "microsoft.eventgrid": "2022-06-15",
     "microsoft.managedidentity": "2023-01-31",
     "microsoft.resourcegraph": "2022-10-01",
     "microsoft.resources": "2022-09-01",

@@ -29,6 +29,7 @@ class Grid:
         """Raised in place of an answer."""
         self.consents = True
         self.container = 201
+        """How the storage answers dead letters; 0 is not at all."""
         self.calls: list[tuple[str, str, Mapping[str, str], Any]] = []
         self.attempts: list[float] = []
         """Seconds after the start at which deliveries were tried."""
@@ -40,10 +41,13 @@ class Grid:
     def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         content: Any = json.loads(body) if body else None
         self.calls.append((method, url, headers, content))
+        asked = method == "OPTIONS" or headers["aeg-event-type"] == "SubscriptionValidation"
+        if asked and self.fault:
+            raise self.fault
         if method == "OPTIONS":
             allowed = {"webhook-allowed-origin": "*"} if self.consents else {}
             return Answer(200, headers=allowed)
-        if headers["aeg-event-type"] == "SubscriptionValidation":
+        if asked:
             code = content[0]["data"]["validationCode"] if self.consents else "?"
             return Answer(200, json.dumps({"validationResponse": code}).encode())
         return Answer(self._tried())
@@ -59,6 +63,8 @@ class Grid:
         return self._tried()
 
     def _store(self, account: str, container: str, name: str, body: bytes) -> int:
+        if not self.container:
+            raise ConnectionRefusedError
         if self.container < 300:
             self.blobs[f"{account.rpartition('/')[2]}/{container}/{name}"] = json.loads(body)
         return self.container

@@ -99,10 +99,11 @@ def test_dead_letters_are_off_by_default(grid: Grid) -> None:
     assert len(grid.delivery.dropped) == 1
 
 
-def test_a_dead_letter_waits_for_its_container(grid: Grid) -> None:
-    """It is written once the container is there again."""
+@pytest.mark.parametrize("container", [404, 0])
+def test_a_dead_letter_waits_for_its_container(grid: Grid, container: int) -> None:
+    """It is written once the container is there again, or the storage answers."""
     grid.subscribe(deadLetterDestination=DEAD_LETTERS)
-    grid.status, grid.container = 400, 404
+    grid.status, grid.container = 400, container
     grid.write()
     grid.turn(3 * HOUR)
     grid.container = 201

@@ -89,6 +89,21 @@ def test_without_consent_the_operation_fails(grid: Grid, schema: str) -> None:
     assert grid.calls == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [(TimeoutError(), "no answer within 30 seconds"), (ConnectionRefusedError(), "Unknown")],
+)
+def test_a_webhook_must_answer(grid: Grid, fault: OSError, why: str) -> None:
+    """In thirty seconds."""
+    grid.fault = fault
+    grid.put()
+    grid.turn(1)
+    (operation,) = grid.world.operations.values()
+
+    assert grid.state() == "Failed"
+    assert why in (operation.error or {})["message"]
+
+
 def test_a_queue_is_not_asked(grid: Grid) -> None:
     """Azure answers for its own."""
     grid.subscribe(destination=QUEUE)

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from azure.core.credentials import AzureKeyCredential, AzureSasCredential
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_sas
 
@@ -148,3 +152,18 @@ def test_more_than_a_megabyte_is_refused(topic: Topic) -> None:
 
     assert refusal.value.status_code == 413
     assert topic.got() == []
+
+
+def test_a_change_leaves_the_endpoint(topic: Topic) -> None:
+    """Where to publish does not depend on what is written."""
+    changed = topic.grid.arm.call("PATCH", TOPIC, {"tags": {"a": "b"}})
+
+    assert changed.status_code == 201
+    assert changed.json()["properties"]["endpoint"].endswith("/api/events")
+
+
+def test_an_unknown_topic_takes_nothing(topic: Topic) -> None:
+    """404, before any key is looked at."""
+    topic.url = topic.url.replace("outcomes", "others")
+    with pytest.raises(ResourceNotFoundError):
+        topic.send(an_event())
