@@ -20,6 +20,7 @@ from reconciler.changes import (
     DeleteAssignment,
     DetachIdentity,
     Outcome,
+    Reason,
     Status,
     UpdateAssignment,
 )
@@ -86,7 +87,11 @@ class Applier:
     def _patch(self, changes: list[IdentityChange]) -> None:
         """Patch identities: dead entries first and alone, since they make every attach fail."""
         assert self.resource is not None, "identities are only planned on a resource"  # noqa: S101 (the planner's promise)
-        dead: list[IdentityChange] = [one for one in changes if isinstance(one, DetachIdentity)]
+        dead: list[IdentityChange] = [
+            one
+            for one in changes
+            if isinstance(one, DetachIdentity) and one.reason is not Reason.NOT_ALLOWED
+        ]
         now = dead or changes
         later = [change for change in changes if change not in now]
         refused = self._patch_once(self.resource, now)

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     PRINCIPAL_REPLACED = "its principal was replaced"
     RESOURCE_GONE = "its resource is gone"
     UNWANTED = "no policy asks for it"
+    NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here"
 
 
 class Hold(StrEnum):
@@ -45,6 +46,7 @@ class Hold(StrEnum):
     MANAGED = "the resource is managed by another resource"
     DEFAULT_IDENTITY = "it would change the identity that the metadata service picks by default"
     UNKNOWN_IDENTITY_TYPE = "the resource's identity type is not understood"
+    RESTART = "it would restart the resource's apps, which no rule allows"
     NO_ETAG = "the last identity can only be taken away under an etag"
     IDENTITY_ABSENT = "the identity does not exist"
     FOREIGN_CONDITION = "an assignment that is not ours grants this with another condition"
@@ -52,7 +54,7 @@ class Hold(StrEnum):
     NO_ROOM_FOR_MARKER = "its id is too long, or holds a sign, for the marker to be read back"
     CONFLICTING = "policy asks for it under two conditions"
     UNRESOLVED = "its scope cannot be named for this resource"
-    REMOVALS = "unwanted rights are only removed by a sweep or by apply"
+    REMOVALS = "what is unwanted is only removed by a sweep or by apply"
     DEAD_ENTRY = "another's dead identity entry makes every attach fail"
     CARRIED = "another resource still carries the principal"
     # The passing ones: time alone may lift them, so a fingerprint counts the change, not the hold.
@@ -85,7 +87,7 @@ class AttachIdentity:
 
 @dataclass(frozen=True, slots=True)
 class DetachIdentity:
-    """Detach a user-assigned identity whose entry on the resource is dead."""
+    """Detach a user-assigned identity whose entry is dead, or that may not be there."""
 
     resource: ResourceId
     identity: ResourceId

@@ -17,6 +17,10 @@ USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 
 
+RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
+"""Types, in lower case, whose apps restart when their identities change (documented)."""
+
+
 class Mode(StrEnum):
     """Whether a difference is only told or also mended."""
 
@@ -165,6 +169,7 @@ class Wanted[T]:
     mode: Mode
     by: tuple[str, ...]
     default_change: bool = False
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,8 @@ class Desired:
     """What policy wants of one subject.
 
     `unresolved` are grants whose scope could not be named, with the reason; `ensured` are those of
-    the attached identities that are created where they are missing.
+    the attached identities that are created where they are missing; `unwelcome` are exclusive ones
+    that it carries and no rule attaches.
     """
 
     attach: tuple[Wanted[ResourceId], ...] = ()
@@ -180,3 +186,4 @@ class Desired:
     grants: tuple[Wanted[Grant], ...] = ()
     unresolved: tuple[tuple[Wanted[str], str], ...] = ()
     ensured: tuple[Wanted[NewIdentity], ...] = ()
+    unwelcome: tuple[Wanted[ResourceId], ...] = ()

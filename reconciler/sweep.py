@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from reconciler.arm import API_VERSIONS
-from reconciler.changes import DeleteAssignment, Plan, Reason, Result
+from reconciler.changes import DeleteAssignment, DetachIdentity, Plan, Reason, Result
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.model import (
@@ -28,6 +29,8 @@ from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
 
 _log = logging.getLogger(__name__)
+
+_UNWANTED: Final = frozenset({Reason.UNWANTED, Reason.NOT_ALLOWED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,9 @@ class Sweep:
 
     def _types(self, index: "_Index") -> set[str]:
         """Return the types of what policy speaks of, and of what still holds a right of ours."""
+        if any(entry.exclusive for entry in self.policy.identities.values()):
+            # Any resource may carry what only some may.
+            return set(API_VERSIONS)
         marked = {one.type for one in index.ours if fold(one.type) in API_VERSIONS}
         return marked | {name for rule in self.policy.rules for name in rule.match.type}
 
@@ -102,7 +108,7 @@ class Sweep:
         if unwanted <= allowed:
             return self.terms.digest
         _log.warning(
-            "sweep: %d unwanted role assignments are kept, because at most %d may go at once; "
+            "sweep: %d unwanted rights and identities are kept, since at most %d may go at once; "
             "raise maxRemovals in guardrails.yaml, or remove them one by one with `apply`",
             unwanted,
             allowed,
@@ -162,6 +168,6 @@ def _needs_a_look(one: Plan) -> bool:
 
 def _unwanted(one: Plan) -> int:
     return sum(
-        isinstance(change, DeleteAssignment) and change.reason is Reason.UNWANTED
+        isinstance(change, DeleteAssignment | DetachIdentity) and change.reason in _UNWANTED
         for change in one.changes
     )

@@ -81,7 +81,7 @@ def _unless_exempt(step: Change | Withheld, observed: Observed, terms: Terms) ->
 def _order(change: Change) -> tuple[int, str]:
     """Rank a change: the dead make room first, a live right goes last."""
     match change:
-        case DeleteAssignment(_, Reason.UNWANTED):
+        case DeleteAssignment(_, Reason.UNWANTED) | DetachIdentity(_, _, Reason.NOT_ALLOWED):
             rank = 6
         case DeleteAssignment():
             rank = 0

@@ -10,6 +10,8 @@ Case by case, for an identity that policy wants on the resource:
     gone              | any                        | detach: it makes every attach fail
     gone              | none                       | attach, withheld
     gone, ensured     | any                        | create as well; the next look attaches it
+
+For an exclusive identity that no rule attaches: detach, only under `removals`.
 """
 
 from collections.abc import Iterator
@@ -24,8 +26,9 @@ from reconciler.changes import (
     Reason,
     Withheld,
 )
-from reconciler.ids import ResourceId
+from reconciler.ids import ResourceId, fold
 from reconciler.model import (
+    RESTARTING,
     Desired,
     Mode,
     NewIdentity,
@@ -67,30 +70,31 @@ class IdentityPlanner:
                 )
             return
         attaches: list[Wanted[ResourceId | None]] = []
-        detaches: list[DetachIdentity] = []
+        others: list[Step] = [*self._created(desired), *map(self._excluded, desired.unwelcome)]
         for wanted in self._wanted(desired):
             step = self._needed(wanted)
             if isinstance(step, AttachIdentity):
                 attaches.append(wanted)
-            elif isinstance(step, DetachIdentity):
-                detaches.append(step)
             elif step:
-                yield step
-        for new in desired.ensured:
-            if self.observed.identities.get(new.what.id) is None:
-                create, hold = CreateIdentity(new.what), self._hold_on_creation(new)
-                yield Withheld(create, hold) if hold else create
-        yield from self._detached(detaches)
+                others.append(step)
+        yield from (one for one in others if not isinstance(one, DetachIdentity))
+        yield from self._detached([one for one in others if isinstance(one, DetachIdentity)])
         yield from self._attached(attaches)
         if attaches:
             yield from self._dead_entries_of_others(desired)
 
+    def _created(self, desired: Desired) -> Iterator[CreateIdentity | Withheld]:
+        for wanted in desired.ensured:
+            if self.observed.identities.get(wanted.what.id) is None:
+                create, hold = CreateIdentity(wanted.what), self._hold_on_creation(wanted)
+                yield Withheld(create, hold) if hold else create
+
     def _wanted(self, desired: Desired) -> Iterator[Wanted[ResourceId | None]]:
         if desired.system:
             system = desired.system
-            yield Wanted(None, system.mode, system.by, system.default_change)
+            yield Wanted(None, system.mode, system.by, system.default_change, system.restart)
         for one in desired.attach:
-            yield Wanted(one.what, one.mode, one.by, one.default_change)
+            yield Wanted(one.what, one.mode, one.by, one.default_change, one.restart)
 
     def _needed(self, wanted: Wanted[ResourceId | None]) -> Step | None:
         block = self.resource.identities
@@ -136,6 +140,16 @@ class IdentityPlanner:
         hold = self._hold(wanted)
         return Withheld(detach, hold) if hold else self._timely(detach)
 
+    def _excluded(self, wanted: Wanted[ResourceId]) -> DetachIdentity | Withheld:
+        """Take an exclusive identity away that no rule attaches here, under `removals`."""
+        detach = DetachIdentity(self.resource.id, wanted.what, Reason.NOT_ALLOWED)
+        hold = self._hold(Wanted(wanted.what, wanted.mode, wanted.by))
+        if hold is None and self.request.removals != self.terms.digest:
+            hold = Hold.REMOVALS
+        if hold:
+            return Withheld(detach, hold)
+        return self._timely(detach)
+
     def _detached(self, steps: list[DetachIdentity]) -> Iterator[Step]:
         """Take the last one away only under an etag: its PATCH would take away all there are."""
         last = len(steps) == len(self.resource.identities.attached)
@@ -167,7 +181,7 @@ class IdentityPlanner:
             sight.startswith(f"{identity.key}=") for sight in self.request.seen
         )
 
-    def _timely(self, step: AttachIdentity | DetachIdentity) -> Step:
+    def _timely[T: (AttachIdentity, DetachIdentity)](self, step: T) -> T | Withheld:
         """Leave a machine alone that is being built or changed."""
         if is_busy(self.resource):
             return Withheld(step, Hold.BUSY, self.resource.state)
@@ -189,6 +203,8 @@ class IdentityPlanner:
             return Hold.MANAGED
         if not self.terms.watches(self.resource.id):
             return Hold.NOT_WATCHED
+        if fold(self.resource.id.type) in RESTARTING and not wanted.restart:
+            return Hold.RESTART
         if wanted.what is None:
             return None
         own = self.observed.identities.get(wanted.what)
@@ -197,7 +213,8 @@ class IdentityPlanner:
 
     def _hold_on_creation(self, wanted: Wanted[NewIdentity]) -> Hold | None:
         identity = wanted.what.id
-        hold = self._hold(Wanted(identity, wanted.mode, wanted.by))
+        # Only what attaches it changes the resource.
+        hold = self._hold(Wanted(identity, wanted.mode, wanted.by, restart=True))
         return hold or (None if self.terms.watches(identity) else Hold.NOT_WATCHED)
 
     def _dead_entries_of_others(self, desired: Desired) -> Iterator[Withheld]:

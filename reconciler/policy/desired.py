@@ -6,7 +6,7 @@ before the subject has been read, because role assignments must be read before w
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.errors import ResourceIdError
@@ -25,7 +25,7 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
     place = Place(resource.id, resource.location, resource.tags)
     rules = [(rule, mode_for(rule, resource.id)) for rule in policy.matcher.about(resource)]
     attach = [
-        Wanted(identity, mode, _by(rule), rule.allow_default_change)
+        Wanted(identity, mode, _by(rule), rule.allow_default_change, rule.allow_restart)
         for rule, mode in rules
         for _, _, identity in _attached(policy, rule, place)
     ]
@@ -38,7 +38,7 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
         if entry.ensure
     ]
     systems = [
-        Wanted(None, mode, _by(rule), rule.allow_default_change)
+        Wanted(None, mode, _by(rule), rule.allow_default_change, rule.allow_restart)
         for rule, mode in rules
         if rule.system
     ]
@@ -55,7 +55,19 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
         attach=tuple(_added_up(attach)),
         system=system,
         ensured=tuple(_added_up(ensured)),
+        unwelcome=tuple(_unwelcome(policy, resource, {one.what for one in attach})),
     )
+
+
+def _unwelcome(
+    policy: language.Policy, resource: Resource, attach: Container[ResourceId]
+) -> Iterator[Wanted[ResourceId]]:
+    """Yield the exclusive identities that a resource carries and no rule attaches there."""
+    for name, entry in policy.identities.items():
+        if entry.exclusive:
+            for carried in resource.identities.attached:
+                if entry.id.may_be(carried.id) and carried.id not in attach:
+                    yield Wanted(carried.id, entry.mode, (f"identity {name}",))
 
 
 def mode_for(rule: language.Rule, resource: ResourceId) -> Mode:
@@ -147,8 +159,10 @@ def _added_up[T](wanted: Iterable[Wanted[T]]) -> Iterator[Wanted[T]]:
 def _both[T](one: Wanted[T], other: Wanted[T]) -> Wanted[T]:
     mode = Mode.REPAIR if Mode.REPAIR in {one.mode, other.mode} else Mode.AUDIT
     # What a rule in audit mode allows must not loosen one that repairs.
-    allowed = any(each.default_change for each in (one, other) if each.mode is mode)
-    return Wanted(one.what, mode, one.by + other.by, allowed)
+    counting = [each for each in (one, other) if each.mode is mode]
+    default_change = any(each.default_change for each in counting)
+    restart = any(each.restart for each in counting)
+    return Wanted(one.what, mode, one.by + other.by, default_change, restart)
 
 
 def _with_grants(

@@ -75,7 +75,15 @@ class Finding:
         """The rules and identity entries that speak of it, as `Policy.origins` names them."""
         system = [self.desired.system] if self.desired.system else []
         unresolved = [wanted for wanted, _ in self.desired.unresolved]
-        wants = (*self.desired.attach, *self.desired.grants, *system, *unresolved)
+        desired = self.desired
+        wants = (
+            *desired.attach,
+            *desired.grants,
+            *desired.ensured,
+            *desired.unwelcome,
+            *system,
+            *unresolved,
+        )
         return frozenset(name for wanted in wants for name in wanted.by)
 
     def asked_by(self, change: Change) -> tuple[str, ...]:
@@ -88,7 +96,7 @@ class Finding:
             case AttachIdentity(_, None):
                 by = self.desired.system.by if self.desired.system else ()
             case AttachIdentity(_, identity) | DetachIdentity(_, identity):
-                attach = self.desired.attach
+                attach = (*self.desired.attach, *self.desired.unwelcome)
                 by = tuple(name for one in attach if one.what == identity for name in one.by)
             case CreateAssignment(grant) | UpdateAssignment(_, grant):
                 by = self._asking_for(grant.role, grant.scope)

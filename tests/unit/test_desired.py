@@ -6,7 +6,7 @@ import pytest
 
 from reconciler import roles
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Grant, Mode, NewIdentity, Wanted
+from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity, Wanted
 from reconciler.policy import desired
 from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
 from reconciler.policy.language.templates import Maps
@@ -490,6 +490,36 @@ def test_a_location_that_stands_twice_is_the_same_twice() -> None:
 
     assert entry.id.may_be(below(SUB, f"resourceGroups/rg-north/{IDENTITIES}/app-north"))
     assert not entry.id.may_be(below(SUB, f"resourceGroups/rg-north/{IDENTITIES}/app-west"))
+
+
+def test_an_exclusive_identity_is_unwelcome_where_no_rule_attaches_it() -> None:
+    """Only what the resource carries counts, and a template speaks of all that it may name."""
+    carried = AttachedIdentity(IN_WEST)
+    exclusive = {"id": PLACED, "exclusive": True, "mode": "repair"}
+    held = policy(rule(attach=["app"]), app=exclusive, second={"id": str(SECOND)})
+
+    def unwelcome(location: str, *entries: AttachedIdentity) -> list[Wanted[ResourceId]]:
+        found = desired.for_resource(held, machine(*entries, location=location))
+        return list(found.unwelcome)
+
+    assert unwelcome("westeurope", carried, AttachedIdentity(SECOND)) == []
+    assert unwelcome("northeurope") == []
+    assert unwelcome("northeurope", carried) == [Wanted(IN_WEST, Mode.REPAIR, ("identity app",))]
+    lonely = policy(app=exclusive)
+    assert desired.for_resource(lonely, machine(carried)).unwelcome
+
+
+@pytest.mark.parametrize("key", ["allowDefaultChange", "allowRestart"])
+def test_what_a_rule_allows_goes_with_what_it_wants(key: str) -> None:
+    """For the identities that it attaches and for the system-assigned one."""
+    allowing: dict[str, object] = {"attach": ["app"], key: True}
+    found = wants(Rule.model_validate(rule().model_dump(by_alias=True) | allowing))
+
+    assert found.system
+    for one in (found.attach[0], found.system):
+        assert (one.default_change, one.restart) == (
+            (True, False) if key == "allowDefaultChange" else (False, True)
+        )
 
 
 def test_the_roles_of_these_tests_are_the_built_in_ones() -> None:

@@ -317,6 +317,7 @@ ELSEWHERE_TESTED = {
     Hold.FOREIGN_CONDITION,
     Hold.NO_MARKER,
     Hold.EXEMPT,
+    Hold.RESTART,
 }
 
 

@@ -22,7 +22,7 @@ WHOLE = f"""\
 version: 1
 identities:
   host: {{id: {UAI}/host, grants: [{{role: Reader, scope: {SUB}/resourceGroups/a}}]}}
-  other: {{id: {UAI}/other}}
+  other: {{id: {UAI}/other, exclusive: true}}
   made: {{id: "{UAI}/m-{{location}}", ensure: present, location: "{{location}}", tags: {{a: b}}}}
 rules:
   - name: one
@@ -35,6 +35,7 @@ rules:
     within: [{SUB}]
     match: {{type: A.B/c, location: [West Europe, north*], kind: App}}
     rollout: 100
+    allowRestart: true
     attach: [host]
 exemptions: [{{scope: {SUB}/resourceGroups/a, reason: why, expires: 2027-01-31}}]
 maps:
@@ -95,6 +96,8 @@ def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, 
         ("kind: App", "kind: App2"),
         ("Prod: /", "prod: /"),
         ("reason: why", "reason: who"),
+        ("allowRestart: true", "allowRestart: false"),
+        ("exclusive: true", "exclusive: false"),
         ("2027-01-31", "2027-02-01"),
         ("  vault:", "  vaults:"),
         ("resourceGroups/a, Prod", "resourceGroups/c, Prod"),

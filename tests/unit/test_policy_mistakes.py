@@ -87,6 +87,8 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "guardrails in a policy file": ("version: 1\nmaxRemovals: {}\n", "2:1", "guardrails.yaml"),
     # Values of the wrong kind.
     "yes as a boolean": (rule(allowDefaultChange="yes"), "7:25", "true or false, not 'yes'"),
+    "yes as a restart": (rule(allowRestart="yes"), "7:19", "true or false, not 'yes'"),
+    "exclusive: 1": (identity(exclusive="1"), "5:16", "'exclusive' must be true or false, not 1"),
     "a wrong mode": (rule(mode="Repair"), "7:11", "did you mean 'repair'?"),
     "a number as a name": (rule(name="12"), "3:11", "'name' must be a text, not 12; put it in q"),
     "a mapping as a list": (
@@ -477,6 +479,7 @@ def test_guardrails_are_checked_like_policy(
 WORDS = [
     *("version", "rules", "identities", "name", "within", "match", "type", "attach", "system"),
     *(
+        *("exclusive", "allowRestart", "true"),
         *("exemptions", "reason", "expires", "2027-01-31"),
         "ensure",
         "present",

@@ -33,6 +33,15 @@ class Identity(Entry):
             IDENTITIES.replace(SUBSCRIPTION, "{subscription}") + "/avd-{location}",
         ],
     )
+    exclusive: StrictBool = Field(
+        default=False,
+        title="Exclusive",
+        description=(
+            "Whether resources that no rule attaches it to may not carry it: sweeps detach it "
+            "there, within maxRemovals."
+        ),
+        examples=[True],
+    )
     ensure: Literal["present"] | None = Field(
         default=None,
         title="Ensure",
@@ -194,6 +203,14 @@ class Rule(Entry):
         description=(
             "Whether the identity may change that the metadata service picks for callers who name "
             "none."
+        ),
+        examples=[True],
+    )
+    allow_restart: StrictBool = Field(
+        default=False,
+        title="Allow restart",
+        description=(
+            "Whether identities may be changed on types whose apps restart on it, such as web apps."
         ),
         examples=[True],
     )

@@ -1,0 +1,117 @@
+"""Exclusive identities, and types whose apps restart: what rules must allow by name."""
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.changes import (
+    AttachIdentity,
+    DetachIdentity,
+    Hold,
+    Plan,
+    Reason,
+    Withheld,
+)
+from reconciler.ids import ResourceId
+from reconciler.model import Desired, Mode, Request, Resource, Wanted
+from reconciler.plan import plan
+from tests.unit.builders import (
+    APP,
+    CROWN,
+    ELSEWHERE,
+    LOOK,
+    SECOND,
+    SUB,
+    TERMS,
+    VM,
+    WITH_REMOVALS,
+    attached,
+    bare,
+    below,
+    both,
+    entry,
+    machine,
+    observed,
+    switched_on,
+    user_identity,
+)
+from tests.unit.plan_cases import AUDIT
+
+DETACH = DetachIdentity(VM, APP, Reason.NOT_ALLOWED)
+SITE = below(SUB, "resourceGroups/rg/providers/Microsoft.Web/sites/app")
+
+
+def unwelcome(id_: ResourceId = APP, mode: Mode = Mode.REPAIR) -> Desired:
+    """Want an identity to be carried by others only."""
+    return Desired(unwelcome=(Wanted(id_, mode, ("identity app",)),))
+
+
+def planned(
+    desired: Desired, resource: Resource | None = None, request: Request = WITH_REMOVALS
+) -> Plan:
+    """Return the plan of a machine that carries the identity, under removals."""
+    found = {one.what: user_identity(one.what) for one in desired.attach}
+    return plan(desired, observed(resource or machine(entry()), identities=found), request, TERMS)
+
+
+def test_an_exclusive_identity_is_detached_where_no_rule_attaches_it() -> None:
+    """Whoever attached it would hold its rights."""
+    assert planned(unwelcome()).changes == (DETACH,)
+
+
+@pytest.mark.parametrize("request_", [LOOK, Request(VM, removals="another policy's digest")])
+def test_it_is_detached_only_where_removals_are_allowed(request_: Request) -> None:
+    """As rights that nobody asks for: a sweep within its limits, or a person, removes them."""
+    found = planned(unwelcome(), request=request_)
+
+    assert found.changes == ()
+    assert found.withheld == (Withheld(DETACH, Hold.REMOVALS),)
+
+
+@pytest.mark.parametrize(
+    ("desired", "resource", "hold"),
+    [
+        (unwelcome(mode=AUDIT), machine(entry()), Hold.AUDIT),
+        (unwelcome(), machine(entry(), managed_by="somebody"), Hold.MANAGED),
+        (unwelcome(CROWN), machine(entry(CROWN)), Hold.PROTECTED),
+        (unwelcome(ELSEWHERE), machine(entry(ELSEWHERE)), Hold.IDENTITY_PLACE),
+        (unwelcome(), machine(entry(), state="Updating"), Hold.BUSY),
+        (unwelcome(), machine(entry(), etag=None), Hold.NO_ETAG),
+    ],
+)
+def test_what_holds_other_changes_of_identities_holds_this_one(
+    desired: Desired, resource: Resource, hold: Hold
+) -> None:
+    """The same terms, and the last one goes only under an etag."""
+    found = planned(desired, resource)
+
+    assert not found.changes
+    assert [one.hold for one in found.withheld] == [hold]
+
+
+def test_it_goes_last() -> None:
+    """What a live workload may still use is taken away after everything else is in place."""
+    wants = both(replace(attached(SECOND, default_change=True)), switched_on(default_change=True))
+    wants = replace(wants, unwelcome=unwelcome().unwelcome)
+    looked = observed(bare(entry()), identities={SECOND: user_identity(SECOND)})
+    found = plan(wants, looked, WITH_REMOVALS, TERMS)
+
+    assert [type(one) for one in found.changes] == [
+        AttachIdentity,
+        AttachIdentity,
+        DetachIdentity,
+    ]
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_type_whose_apps_restart_is_changed_only_where_a_rule_allows_it(
+    restart: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """Attaching, too, restarts them."""
+    site = replace(bare(), id=SITE)
+    desired = attached(restart=restart)
+    looked = observed(site, identities={APP: user_identity()})
+    found = plan(desired, looked, Request(SITE), TERMS)
+
+    assert bool(found.changes) is restart
+    assert [one.hold for one in found.withheld] == ([] if restart else [Hold.RESTART])
