@@ -8,30 +8,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from sandbox.arguments import USAGE, Parser, port
 
 if TYPE_CHECKING:
     from sandbox.outlets import Storage
 
-_USAGE = 2
 _INTERRUPTED = 130
 _OTHERS = {"host": "sandbox.host.command", "demo": "sandbox.demo"}
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line."""
-        self.exit(_USAGE, f"{self.prog}: {message}\n")
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 1 << 16:
-        raise ValueError(text)
-    return port
-
-
-_port.__name__ = "port"  # What argparse calls a wrong one.
 
 
 def _speed(text: str) -> float:
@@ -53,11 +38,11 @@ def _storage(text: str) -> "Storage":
 _storage.__name__ = "connection string"
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m sandbox", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     serve = commands.add_parser("serve", help="serve the local Azure over HTTPS on loopback")
-    serve.add_argument("--port", type=_port, default=0, help="0 is any")
+    serve.add_argument("--port", type=port, default=0, help="0 is any")
     serve.add_argument("--dir", type=Path, required=True, help="folder for ca.pem and env.sh")
     serve.add_argument("--seed", type=Path, required=True, help="YAML file of the first state")
     serve.add_argument("--speed", type=_speed, default=1.0, help="seconds that pass in one")
@@ -93,7 +78,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _refuse(reason: str) -> int:
     print(f"python -m sandbox serve: {reason}", file=sys.stderr)
-    return _USAGE
+    return USAGE
 
 
 def main(arguments: list[str]) -> int:
@@ -104,7 +89,7 @@ def main(arguments: list[str]) -> int:
             module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             print(f"python -m sandbox {arguments[0]}: {error}", file=sys.stderr)
-            return _USAGE
+            return USAGE
         command: Callable[[list[str]], int] = module.main
         return command(arguments[1:])
     return _serve(_parser().parse_args(arguments))

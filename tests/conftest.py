@@ -1,5 +1,6 @@
 """What every test may ask for, and the guards that all of them run under."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -51,18 +52,18 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def azurite() -> Generator[str]:
-    """A running queue emulator's connection string."""
-    local = ROOT / ".tools" / "node_modules" / ".bin" / "azurite-queue"
-    binary = str(local) if local.exists() else shutil.which("azurite-queue")
+    """A running storage emulator's connection string, for queues and blobs."""
+    local = ROOT / ".tools" / "node_modules" / ".bin" / "azurite"
+    binary = str(local) if local.exists() else shutil.which("azurite")
     require(binary, "Azurite (npm install --prefix .tools azurite@3.35)")
-    command = [str(binary), "--queueHost", "127.0.0.1", "--queuePort", "0"]
+    command = [str(binary), "--blobPort", "0", "--queuePort", "0", "--tablePort", "0"]
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        ready = next(line for line in process.stdout if "successfully listens" in line)
-        port = int(ready.rsplit(":", 1)[1])
+        ready = (line for line in process.stdout if "successfully" in line)
+        blobs, queues, _ = (f"{line.split()[-1]}/{EMULATOR}" for line in itertools.islice(ready, 3))
         yield (
             f"DefaultEndpointsProtocol=http;AccountName={EMULATOR};AccountKey={EMULATOR_KEY};"
-            f"QueueEndpoint=http://127.0.0.1:{port}/{EMULATOR};"
+            f"BlobEndpoint={blobs};QueueEndpoint={queues};"
         )
         process.terminate()

@@ -1,6 +1,5 @@
 """`python -m sandbox host`: runs a function app until it is told to stop."""
 
-import argparse
 import logging
 import os
 import signal
@@ -10,20 +9,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from sandbox.arguments import Parser, port
 from sandbox.host import http
-from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
-from sandbox.host.triggers import CONNECTION, Host, now
+from sandbox.host.blobs import StorageBlobs
+from sandbox.host.queues import MemoryQueues, StorageQueues
+from sandbox.host.storage import CONNECTION, StorageError, expanded
+from sandbox.host.triggers import Host, now
 from sandbox.host.worker import AppError, Worker
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve an app with its queues in memory, or in the account of AzureWebJobsStorage.
+    """Serve an app with its storage in memory, or in the account of AzureWebJobsStorage.
 
     Prints `ready` and the address, and ends on SIGINT or SIGTERM. Returns 0, or 1 after one line
-    about what is wrong.
+    about what is wrong; leaves with 2 where the arguments are.
     """
-    parser = argparse.ArgumentParser(prog="python -m sandbox host", description=__doc__)
-    parser.add_argument("--port", type=int, default=7071, help="0 picks a free one (%(default)s)")
+    parser = Parser(prog="python -m sandbox host", description=__doc__)
+    parser.add_argument("--port", type=port, default=7071, help="0 picks a free one (%(default)s)")
     parser.add_argument("--app", type=Path, default=Path(), help="folder of function_app.py")
     options = parser.parse_args(argv)
     # The app's own log is what its author wants to see, not each request of the SDKs.
@@ -34,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         _serve(options.app, options.port, stop)
-    except (AppError, OSError, QueueError, ValueError) as error:
+    except (AppError, OSError, StorageError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -42,17 +44,17 @@ def main(argv: Sequence[str]) -> int:
 
 def _serve(app: Path, port: int, stop: threading.Event) -> None:
     with ExitStack() as stack:
-        memory: MemoryQueues | None = None
-        queues: Queues
-        if account := os.environ.get(CONNECTION):
+        if account := expanded(os.environ.get(CONNECTION, "")):
+            memory = None
             queues = stack.enter_context(closing(StorageQueues(account)))
+            blobs = stack.enter_context(closing(StorageBlobs(account)))
+            host = Host(Worker(app), queues, blobs=blobs)
         else:
-            queues = memory = MemoryQueues(now)
-        host = Host(Worker(app), queues)
+            memory = MemoryQueues(now)
+            host = Host(Worker(app), memory)
         bound = stack.enter_context(http.serving(http.application(host, memory), port))
-        if memory:
-            os.environ[CONNECTION] = http.connection_string(bound)
-            stack.callback(os.environ.pop, CONNECTION)
+        # The app sends what it defers there itself.
+        os.environ[CONNECTION] = account or http.connection_string(bound)
         stack.enter_context(host)
         print(f"ready http://{http.ADDRESS}:{bound}", flush=True)
         stop.wait()

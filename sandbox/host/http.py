@@ -1,4 +1,4 @@
-"""The web entrance of a function app: the Event Grid webhook and, in memory, the queue service.
+"""The web entrance: functions' routes, the Event Grid webhook and, in memory, the queue service.
 
 `command` serves it; tests may call the WSGI application. Of the storage service's REST interface
 there is what the storage SDK needs to create a queue and send a message, delayed or not, so an app
@@ -16,12 +16,15 @@ from socket import create_server
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, NotFound, Unauthorized
 from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from sandbox.host.protocol import RpcHttp, TypedData
 from sandbox.host.queues import MemoryQueues, Message, QueueError
+from sandbox.host.routes import find
+from sandbox.host.storage import StorageError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import InvocationError
 
@@ -59,7 +62,10 @@ def application(host: Host, queues: MemoryQueues | None = None) -> "WSGIApplicat
         # The real host compares paths without regard to case.
         routes = _ROUTES.bind_to_environ(request.environ)
         try:
-            endpoint, values = routes.match(request.path.lower())
+            try:
+                endpoint, values = routes.match(request.path.lower())
+            except NotFound:
+                return _function(host, request)
             if endpoint == "handshake":
                 return _handshake(request)
             if endpoint == "events":
@@ -132,9 +138,61 @@ def _deliver(host: Host, events: list[dict[str, Any]], function: str) -> Respons
             host.deliver(event, function)
     except LookupError as error:
         return Response(str(error), 404)
-    except (InvocationError, QueueError) as error:
+    except (InvocationError, StorageError) as error:
         return Response(str(error), 500)
     return Response(status=202)
+
+
+def _function(host: Host, request: Request) -> Response:
+    """Let the function at the path answer (documented: HTTP trigger; other statuses assumed).
+
+    Unlike Core Tools this asks for keys, as Azure does, so that callers can be tested.
+    """
+    found = find(host.routes, request.path, request.method)
+    if found is None:
+        raise NotFound
+    route, parameters = found
+    if not host.keys.open(
+        route, request.headers.get("x-functions-key", request.args.get("code", ""))
+    ):
+        raise Unauthorized
+    sent = RpcHttp(
+        method=request.method,
+        url=request.url,
+        headers=dict(request.headers),
+        params=parameters,
+        query=request.args.to_dict(),
+        body=TypedData(bytes=request.get_data()),
+    )
+    try:
+        return _answer(host.answer(route, sent))
+    except (InvocationError, StorageError):
+        # The reason is in the log; callers of a deployed app do not see it either.
+        return Response(status=500)
+
+
+def _answer(value: object) -> Response:
+    if not isinstance(value, RpcHttp):
+        return Response(str(value))
+    response = Response(value.body.bytes, int(value.status_code), list(value.headers.items()))
+    for cookie in value.cookies or ():
+        response.set_cookie(
+            cookie.name,
+            cookie.value,
+            max_age=cookie.max_age and int(cookie.max_age.value),
+            expires=cookie.expires and cookie.expires.value.seconds,
+            path=_set(cookie.path),
+            domain=_set(cookie.domain),
+            secure=bool(_set(cookie.secure)),
+            httponly=bool(_set(cookie.http_only)),
+            samesite=cookie.same_site,
+        )
+    return response
+
+
+def _set(attribute: Any) -> Any:  # noqa: ANN401 - the library's message classes
+    """Return an attribute of a cookie, none where it was not set."""
+    return attribute and (attribute.value or None)
 
 
 def _create(queues: MemoryQueues, queue: str, _request: Request) -> Response:

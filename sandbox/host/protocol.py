@@ -35,6 +35,20 @@ class BindingInfo(SimpleNamespace):
     undefined = DataType.UNDEFINED.value
 
 
+class RpcHttp(SimpleNamespace):
+    """A web request or answer; its body is `TypedData`."""
+
+
+class RpcHttpCookie(SimpleNamespace):
+    """A cookie of an answer; attributes that were not set are None, others have a `value`."""
+
+    SameSite = SimpleNamespace(Lax="Lax", Strict="Strict", ExplicitNone="None")
+
+
+# A name that cannot be written as a keyword argument.
+setattr(RpcHttpCookie.SameSite, "None", None)
+
+
 class StatusResult(SimpleNamespace):
     """Whether a call to the worker went well, and the exception if not."""
 
@@ -47,11 +61,18 @@ MESSAGES = SimpleNamespace(
     FunctionLoadResponse=SimpleNamespace,
     FunctionMetadataResponse=SimpleNamespace,
     InvocationResponse=SimpleNamespace,
+    NullableBool=SimpleNamespace,
+    NullableDouble=SimpleNamespace,
+    NullableString=SimpleNamespace,
+    NullableTimestamp=SimpleNamespace,
     ParameterBinding=ParameterBinding,
     RpcException=SimpleNamespace,
     RpcFunctionMetadata=SimpleNamespace,
+    RpcHttp=RpcHttp,
+    RpcHttpCookie=RpcHttpCookie,
     RpcRetryOptions=SimpleNamespace,
     StatusResult=StatusResult,
+    Timestamp=SimpleNamespace,
     TypedData=TypedData,
     WorkerInitResponse=SimpleNamespace,
     WorkerMetadata=SimpleNamespace,

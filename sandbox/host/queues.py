@@ -14,21 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient
+
+from sandbox.host.storage import StorageError, translated
 
 NOW = timedelta()
 # How long a message is kept (documented: Put Message, the default time to live).
 TIME_TO_LIVE = timedelta(days=7)
 
 
-class QueueError(Exception):
-    """The store refused, with the status and error code of the storage service (documented)."""
-
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(f"{status} {code}")
-        self.status = status
-        self.code = code
+class QueueError(StorageError):
+    """The queue store refused."""
 
 
 @dataclass(frozen=True)
@@ -189,13 +186,8 @@ class StorageQueues:
 
     @contextmanager
     def _queue(self, name: str) -> Generator[QueueClient]:
-        try:
+        with translated(QueueError):
             yield self._service.get_queue_client(name)
-        except HttpResponseError as error:
-            code = getattr(error, "error_code", None) or error.reason
-            raise QueueError(error.status_code or 0, str(getattr(code, "value", code))) from error
-        except AzureError as error:
-            raise QueueError(503, f"the storage account does not answer: {error}") from error
 
 
 def _message(sent: QueueMessage) -> Message:

@@ -1,13 +1,12 @@
-"""The triggers of a function app: Event Grid events, queue messages and timers.
+"""The triggers of a function app: Event Grid events, queue messages, timers and web requests.
 
-`Host` invokes the worker's functions and puts what they produce into queues. `http` delivers events
-to it, `command` and the tests start and stop it.
+`Host` invokes the worker's functions with their bindings. `http` delivers events and requests to
+it, `command` and the tests start and stop it.
 """
 
 import json
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -16,21 +15,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from sandbox.host import messages, schedule
+from sandbox.host import messages, routes, schedule
+from sandbox.host.bindings import Bindings
+from sandbox.host.blobs import Blobs, MemoryBlobs
 from sandbox.host.options import QueueOptions
-from sandbox.host.protocol import TypedData
+from sandbox.host.protocol import RpcHttp, TypedData
 from sandbox.host.queues import Message, QueueError, Queues
-from sandbox.host.worker import AppError, Binding, Function, InvocationError, Worker
+from sandbox.host.storage import StorageError
+from sandbox.host.timers import Timer, Timers, information
+from sandbox.host.worker import Function, InvocationError, Worker
 
 # How long a taken message stays hidden (documented). The real host renews this lease while the
 # function runs; this one does not, so a function that takes longer sees its message twice.
 LEASE = timedelta(minutes=10)
 # How often queues and timers are looked at, in seconds of real time: an injected clock may jump.
 POLL = 0.05
-# What this host can do; an app with another binding is refused rather than run without it.
-BINDINGS = frozenset({"eventGridTrigger", "queueTrigger", "timerTrigger", "queue"})
-CONNECTION = "AzureWebJobsStorage"
-
 log = logging.getLogger(__name__)
 
 
@@ -48,12 +47,16 @@ class Host:
         queues: Queues,
         clock: Callable[[], datetime] = now,
         settings: Mapping[str, str] = os.environ,
+        blobs: Blobs | None = None,
     ) -> None:
         self.worker = worker
         self.queues = queues
+        self.blobs = blobs or MemoryBlobs()
         self.clock = clock
-        self.settings = settings
+        self.keys = routes.Keys.read(settings)
+        self.routes: tuple[routes.Route, ...] = ()
         self.options = QueueOptions.read(worker.app_dir)
+        self._bindings = Bindings(queues, self.blobs, settings, self.options.base64)
         self._stopped = threading.Event()
         self._stopped.set()
         self._threads: list[threading.Thread] = []
@@ -74,22 +77,24 @@ class Host:
         Raises:
             AppError: the app cannot be indexed, or has a binding that this host lacks.
             ValueError: a timer's schedule cannot be read.
-            QueueError: the storage account does not answer.
+            StorageError: the storage account does not answer.
         """
         self.worker.start()
         try:
-            self._check()
-            timers = {one.name: self._schedule(one) for one in self._triggered("timerTrigger")}
+            self._bindings.check(self.worker.functions)
+            self.routes = routes.read(self.worker.functions, self.worker.app_dir)
+            timers = self._timers()
             listeners = self._triggered("queueTrigger")
             for function in listeners:
-                self.queues.create(function.trigger["queueName"])
+                self.queues.create(self._bindings.queue(function.trigger))
+            timers.start()
         except BaseException:
             self.worker.stop()
             raise
         self._stopped.clear()
         for function in listeners:
             self._spawn(self._listen, function)
-        if timers:
+        if timers.timers:
             self._spawn(self._tick, timers)
 
     def stop(self) -> None:
@@ -108,7 +113,7 @@ class Host:
         Raises:
             InvocationError: a function raised, or the host does not run.
             LookupError: there is no such function.
-            QueueError: what the function produced could not be stored.
+            StorageError: what the function produced could not be stored.
         """
         self._fire("eventGridTrigger", function, event)
 
@@ -118,10 +123,20 @@ class Host:
         Raises:
             InvocationError: the function raised, or the host does not run.
             LookupError: there is no such timer.
-            QueueError: what the function produced could not be stored.
+            StorageError: what the function produced could not be stored.
         """
-        info = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": {}, "IsPastDue": past_due}
-        self._fire("timerTrigger", name, info)
+        self._fire("timerTrigger", name, information(late=past_due))
+
+    def answer(self, route: routes.Route, request: RpcHttp) -> object:
+        """Let a function answer a web request; returns what it returned.
+
+        Raises:
+            InvocationError: the function raised, or the host does not run.
+            StorageError: what the function produced could not be stored.
+        """
+        with self._busy():
+            self._require_running()
+            return self._run(route.function, TypedData(http=request)).get("$return")
 
     def drain(self, timeout: float) -> None:
         """Wait until no message is visible and nothing runs; delayed messages may remain.
@@ -135,16 +150,6 @@ class Host:
                 raise TimeoutError(f"the queues are not empty after {timeout:g} s")
             time.sleep(POLL / 5)
 
-    def _check(self) -> None:
-        for function in self.worker.functions:
-            for binding in function.bindings:
-                kind, connection = binding["type"], binding.get("connection", CONNECTION)
-                if kind not in BINDINGS or connection != CONNECTION:
-                    raise AppError(
-                        f"this host has no {kind} binding on {connection}, which"
-                        f" {function.name} asks for as {binding['name']!r}"
-                    )
-
     def _triggered(self, kind: str, name: str | None = None) -> list[Function]:
         return [
             one
@@ -154,40 +159,36 @@ class Host:
 
     def _fire(self, kind: str, name: str | None, data: Mapping[str, Any]) -> None:
         with self._busy():
-            if self._stopped.is_set():
-                raise InvocationError("the host does not run")
+            self._require_running()
             found = self._triggered(kind, name)
             if not found:
                 raise LookupError(f"cannot find function: {name!r}")
             for one in found:
                 self._run(one, TypedData(json=json.dumps(data)))
 
+    def _require_running(self) -> None:
+        if self._stopped.is_set():
+            raise InvocationError("the host does not run")
+
     def _run(
         self,
         function: Function,
         data: TypedData,
         metadata: Mapping[str, TypedData] | None = None,
-    ) -> None:
+    ) -> Mapping[str, object]:
         with self._busy():
-            inputs = {function.trigger["name"]: data}
+            inputs = self._bindings.inputs(function) | {function.trigger["name"]: data}
             try:
                 result = self.worker.invoke(function.name, inputs, metadata)
             except InvocationError as error:
                 log.info("function %s failed: %s", function.name, error.stack)
                 raise
-            for binding in function.outputs:
-                for text in messages.texts(result.outputs.get(binding["name"])):
-                    self._send(binding, text)
-
-    def _send(self, binding: Binding, text: str) -> None:
-        # The real host creates a queue when the first message goes there.
-        queue = binding["queueName"]
-        self.queues.create(queue)
-        self.queues.put(queue, messages.encode(text) if self.options.base64 else text)
+            self._bindings.store(function, result.outputs)
+            return result.outputs
 
     def _listen(self, function: Function) -> None:
         # As documented, a new batch is fetched when no more than the threshold are still running.
-        queue = function.trigger["queueName"]
+        queue = self._bindings.queue(function.trigger)
         most = self.options.batch_size + self.options.new_batch_threshold
         running: set[Future[None]] = set()
         with ThreadPoolExecutor(most, thread_name_prefix=f"queue-{queue}") as pool:
@@ -214,12 +215,12 @@ class Host:
             return []
 
     def _process(self, function: Function, message: Message) -> None:
-        queue = function.trigger["queueName"]
+        queue = self._bindings.queue(function.trigger)
         try:
             try:
                 text = messages.decode(message.text) if self.options.base64 else message.text
                 self._run(function, TypedData(string=text), messages.metadata(message, text))
-            except (InvocationError, QueueError, ValueError) as error:
+            except (InvocationError, StorageError, ValueError) as error:
                 self._fail(queue, message, str(error))
             else:
                 self.queues.delete(queue, message)
@@ -244,28 +245,37 @@ class Host:
         self.queues.put(poison, message.text)
         self.queues.delete(queue, message)
 
+    def _timers(self) -> Timers:
+        found = [
+            Timer(
+                one.name,
+                self._schedule(one),
+                on_start=one.trigger.get("runOnStartup", False),
+                watched=one.trigger.get("useMonitor", True),
+            )
+            for one in self._triggered("timerTrigger")
+        ]
+        app = self.worker.app_dir.name
+        return Timers(app, tuple(found), self.blobs, self.clock, self._ring)
+
     def _schedule(self, function: Function) -> schedule.Schedule:
-        expression = function.trigger["schedule"]
-        if setting := re.fullmatch(r"%(.+)%", expression):
-            expression = self.settings.get(setting[1], "")
         try:
-            return schedule.parse(expression)
+            return schedule.parse(self._bindings.resolved(function.trigger["schedule"]))
         except ValueError as error:
             raise ValueError(f"timer {function.name}: {error}") from error
 
-    def _tick(self, timers: Mapping[str, schedule.Schedule]) -> None:
-        due = {name: one.after(self.clock()) for name, one in timers.items()}
+    def _tick(self, timers: Timers) -> None:
         while not self._stopped.wait(POLL):
-            for name, one in timers.items():
-                if self.clock() >= due[name]:
-                    self._ring(name)
-                    due[name] = one.after(self.clock())
+            try:
+                timers.ring()
+            except StorageError:
+                log.exception("cannot note when timers rang")
 
-    def _ring(self, name: str) -> None:
+    def _ring(self, name: str, told: Mapping[str, Any]) -> None:
         # A timer that failed, or that was stopped just now, is due again at its next time.
         try:
-            self.fire_timer(name)
-        except (InvocationError, QueueError) as error:
+            self._fire("timerTrigger", name, told)
+        except (InvocationError, StorageError) as error:
             log.warning("timer %s failed: %s", name, error)
 
     def _spawn(self, work: Callable[..., None], *args: object) -> None:
@@ -291,7 +301,8 @@ class Host:
         with self._lock:
             before = self._running, self._begun
         quiet = not any(
-            self.queues.waiting(one.trigger["queueName"]) for one in self._triggered("queueTrigger")
+            self.queues.waiting(self._bindings.queue(one.trigger))
+            for one in self._triggered("queueTrigger")
         )
         with self._lock:
             return quiet and before == (0, self._begun)

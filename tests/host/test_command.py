@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from sandbox.host.command import main
 from sandbox.host.http import connection_string
 from tests.conftest import ROOT
 from tests.host.conftest import APPS, event
@@ -84,3 +85,22 @@ def test_a_port_that_is_taken_is_an_error() -> None:
 
     assert process.returncode == 1
     assert "Address already in use" in stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--port", "high"], "argument --port: invalid port value: 'high'"),
+        (["--port", "65536"], "argument --port: invalid port value: '65536'"),
+        (["--speed"], "unrecognized arguments: --speed"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 2."""
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"python -m sandbox host: {complaint}\n"

@@ -211,8 +211,9 @@ def test_unknown_functions_are_refused_by_name(host: Host) -> None:
 
 def test_a_binding_that_the_host_lacks_is_refused_at_the_start(queues: MemoryQueues) -> None:
     """An output that went nowhere would look like success."""
-    with pytest.raises(AppError, match=r"no blob binding on AzureWebJobsStorage.*sweep.*'report'"):
-        Host(Worker(APPS / "blob"), queues).start()
+    expected = r"no table binding on AzureWebJobsStorage.*sweep.*'report'"
+    with pytest.raises(AppError, match=expected):
+        Host(Worker(APPS / "table"), queues).start()
 
 
 def test_a_schedule_that_cannot_be_read_is_refused_at_the_start(queues: MemoryQueues) -> None:

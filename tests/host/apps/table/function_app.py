@@ -6,7 +6,7 @@ app = func.FunctionApp()
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 * * *")
-@app.blob_output(arg_name="report", path="reports/report.json", connection="AzureWebJobsStorage")
+@app.table_output(arg_name="report", table_name="reports", connection="AzureWebJobsStorage")
 def sweep(timer: func.TimerRequest, report: func.Out[str]) -> None:
     """Write a report."""
     report.set(f"past due: {timer.past_due}")
