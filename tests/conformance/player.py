@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from http.client import ACCEPTED
 
 import requests
 
@@ -77,9 +78,12 @@ class Player:
         """
         exchanges = self._recording.exchanges
         link = exchanges[start].headers.get("azure-asyncoperation")
+        location = None if link else exchanges[start].headers.get("location")
         for index in range(start + 1, len(exchanges)):
             body = exchanges[index].body
             polled = exchanges[index].url == link and isinstance(body, dict)
+            if exchanges[index].url == location and exchanges[index].status != ACCEPTED:
+                return index - start - 0.5
             read = exchanges[start].path.startswith(exchanges[index].path)
             state = body.get("status") if polled else None
             if read and isinstance(body, dict):
