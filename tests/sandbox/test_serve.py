@@ -136,6 +136,8 @@ def refused(folder: Path, *arguments: str) -> str:
         (["--dir", ".", "--seed", "x", "--port", "many"], "invalid port value: 'many'"),
         (["--dir", ".", "--seed", "x", "--port", "70000"], "invalid port value: '70000'"),
         (["--dir", ".", "--seed", "x", "--port", "-1"], "invalid port value: '-1'"),
+        (["--dir", ".", "--seed", "x", "--speed", "fast"], "invalid speed value: 'fast'"),
+        (["--dir", ".", "--seed", "x", "--speed", "-1"], "invalid speed value: '-1'"),
         (["--dir", ".", "--seed", "missing.yaml"], "missing.yaml: No such file or directory"),
         (["--dir", ".", "--seed", "."], ".: Is a directory"),
         (["--dir", "good.yaml", "--seed", "good.yaml"], "good.yaml: File exists"),
