@@ -269,7 +269,6 @@ def test_rights_outside_the_guardrails_are_not_taken_away(steady: Cloud) -> None
     [
         VM.replace(SUBSCRIPTION, ELSEWHERE),
         f"/subscriptions/{ELSEWHERE}",
-        "/",
         f"{APPS}/providers/Microsoft.Storage/storageAccounts/store",
         f"/subscriptions/{ELSEWHERE}{ASSIGNMENTS}/33333333-3333-3333-3333-333333333333",
     ],

@@ -1,6 +1,7 @@
 """Requests in the queue: what was put in comes out, and what cannot be one says why."""
 
 import json
+from datetime import timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from reconciler.model import Request
 from tests import strategies
 from tests.unit.builders import NOON, VM
 
-times = st.none() | st.datetimes(timezones=st.timezones())
+# Azure and we write offsets; times in a zone's own gaps and folds equal nothing, by Python's rules.
+offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+times = st.none() | st.datetimes(timezones=offsets)
 requests = st.builds(
     Request,
     id=strategies.ids,
