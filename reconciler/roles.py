@@ -179,8 +179,13 @@ class RoleTable:
 
     def suggest(self, name: str) -> str | None:
         """Return the built-in name that `name` was probably meant to be."""
+        words = set(_key(name).split())
+        holding = [known for known in self._roles if words and words <= set(known.split())]
         near = difflib.get_close_matches(_key(name), self._roles, n=1, cutoff=0.7)
-        return self._roles[near[0]].name if near else None
+        # A typo is nearer than any name that only has more words.
+        typo = difflib.get_close_matches(_key(name), near, cutoff=0.85)
+        found = typo or sorted(holding, key=len) or near
+        return self._roles[found[0]].name if found else None
 
 
 @functools.cache

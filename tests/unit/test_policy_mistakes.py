@@ -112,11 +112,16 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "a wrong identity name": (identity().replace("  a:", "  a/b:"), "3:3", "cannot be a name"),
     "nothing within": (rule(within="[]"), "4:13", "the list is empty"),
     "a rule that asks for nothing": (rule(system="-"), "3:5", "add 'attach' or 'system'"),
+    "a key of a match in a rule": (rule(tags="{a: b}"), "7:5", "'tags' belongs under 'match'"),
+    "a key of the file in a rule": (rule(maps="{}"), "7:5", "'maps' belongs at the top"),
+    "a text as a list": (rule(attach="host"), "7:13", "put it in brackets: [host]"),
+    "true as a mapping": (rule(system="true"), "6:13", "write {} for one without keys"),
     # Ids, roles, scopes.
     "a number as an id": (identity(id="12"), "4:9", "'id' must be a text, not 12"),
     "malformed id": (identity(id="avd"), "4:9", "'avd' is not an ARM id"),
     "an id with dot segments": (rule(within=f"[{SUB}/../x]"), "4:14", "'..' segment"),
     "id of the wrong type": (identity(id=SUB), "4:9", "not the id of a user-assigned identity"),
+    "a glob within": (rule(within=f"[{SUB}/resourceGroups/rg-*]"), "4:14", "here ids are exact"),
     "within the tenant": (rule(within="[/]"), "4:14", "not inside a subscription"),
     "a management group": (
         rule(within="[/providers/Microsoft.Management/managementGroups/m]"),
@@ -257,6 +262,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "a short type": (rule(match="{type: [virtualMachines]}"), "5:20", "such as Microsoft.Compute/"),
     "no type": (rule(match="{type: []}"), "5:19", "the list is empty"),
     "an empty glob": (rule(match="{type: A.B/c, name: ['']}"), "5:33", "can never match"),
+    "a glob for all but": (rule(match="{type: A.B/c, name: ['!x']}"), "5:33", "'all but'"),
     "a glob with a slash": (rule(match="{type: A.B/c, name: [a/*]}"), "5:33", "no name holds '/'"),
     "a glob of no character": (rule(match="{type: A.B/c, name: ['[z-a]']}"), "5:33", "brackets"),
     "a location that holds a sign": (
@@ -361,7 +367,22 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         "7:11",
         "rule 'r' is already defined in",
     ),
+    "an id attached": (rule(attach=f"[{UAI}/a]"), "7:14", "under 'identities' and attach its name"),
     # Guardrails.
+    "one place of two outside": (
+        rule(
+            mode="repair",
+            within=f"[{SUB}/resourceGroups/rg-data, {SUB}/resourceGroups/rg-x]",
+            system="{grants: [{role: Reader, scope: '{resourceGroup}'}]}",
+        ),
+        "6:23",
+        f"at '{{resourceGroup}}' within '{SUB}/resourceGroups/rg-x'; add it there",
+    ),
+    "a privileged grant that nothing allows": (
+        grant("Owner") + "    mode: repair\n",
+        "6:9",
+        "under 'grants' with 'privileged: true'",
+    ),
     "an entry of a map that nothing allows": (
         rule(mode="repair", system="{grants: [{role: Reader, scope: '{maps.vault[tags.a]}'}]}")
         + MAPS.replace("}", f", prod: {SUB}/resourceGroups/rg-x}}"),

@@ -28,6 +28,7 @@ ONLY_THE_LOADER_SEES = {
     "unknown identity without a near one",
     "unknown map",
     "unknown map without a near one",
+    "an id attached",
     "two identities with one id",
     "two identities with one template",
     "two rules with one name",
@@ -35,6 +36,7 @@ ONLY_THE_LOADER_SEES = {
     "a grant outside",
     "a grant that nothing allows",
     "a privileged grant",
+    "a privileged grant that nothing allows",
     "a protected identity",
     "a template above all guardrails",
     "a template beside its guardrail",
@@ -44,6 +46,7 @@ ONLY_THE_LOADER_SEES = {
     "an identity's group outside",
     "identities at wrong places",
     "identities whose rights nothing allows",
+    "one place of two outside",
     # What a calendar says.
     "an exemption until a day that is none",
     # What needs two texts side by side, or knowledge of what a text means.

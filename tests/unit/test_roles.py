@@ -79,6 +79,7 @@ def test_an_unknown_name_is_not_found_but_a_near_miss_is_suggested() -> None:
 
     assert table.lookup("Storage Blob Data Redaer") is None
     assert table.suggest("Storage Blob Data Redaer") == "Storage Blob Data Reader"
+    assert table.suggest("Blob Reader") == "Storage Blob Data Reader"
     assert table.suggest("zzzz") is None
 
 

@@ -43,9 +43,9 @@ def _text(pattern: str, wanted: str, **more: object) -> WithJsonSchema:
 
 
 _SEGMENT = rf"(?!\.+(/|$)){_without(_NEVER_IN_IDS)}"
-_SUBSCRIPTIONS = _any_case("/subscriptions/")
+_SUBSCRIPTION = _any_case("/subscriptions/") + _GUID
 _GROUPS = _any_case("/resourceGroups/")
-_PROVIDERS = _any_case("/providers/")
+_PROVIDER = _any_case("/providers/") + _SEGMENT
 _USER_ASSIGNED = _any_case("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/")
 _DEFINITION = _any_case("/providers/Microsoft.Authorization/roleDefinitions/")
 
@@ -56,24 +56,26 @@ _PART = rf"([^{{}}{_NEVER_IN_IDS}]|\{{location\}})+"
 def _scope(key: str) -> str:
     """Return a pattern for scopes with placeholders; `key` is for what picks from a map."""
     whole = rf"id|resourceGroup|subscription|maps\.[^\[\]{{}}]+\[({key})\]"
-    return rf"/|(\{{({whole})\}}|/{_PART})(/{_PART})*"
+    return (
+        rf"/|(\{{({whole})\}}|{_SUBSCRIPTION}|/(?!{_any_case('subscriptions')}/){_PART})(/{_PART})*"
+    )
 
 
 ID: Final = _text(
-    f"/|({_SUBSCRIPTIONS}|{_PROVIDERS}){_SEGMENT}(/{_SEGMENT})*",
+    f"/|({_SUBSCRIPTION}|{_PROVIDER})(/{_SEGMENT})*",
     "This must be an ARM id, such as /subscriptions/<id>/resourceGroups/<group>.",
 )
 WITHIN: Final = _text(
-    f"{_SUBSCRIPTIONS}{_SEGMENT}(/{_SEGMENT})*",
-    "This must be the id of a subscription, a resource group or a resource.",
+    rf"(?!.*\*){_SUBSCRIPTION}(/{_SEGMENT})*",
+    "This must be the exact id of a subscription, a resource group or a resource.",
 )
 IDENTITY_ID: Final = _text(
-    f"{_SUBSCRIPTIONS}{_SEGMENT}{_GROUPS}{_SEGMENT}{_USER_ASSIGNED}{_SEGMENT}",
+    f"{_SUBSCRIPTION}{_GROUPS}{_SEGMENT}{_USER_ASSIGNED}{_SEGMENT}",
     "This must be the id of a user-assigned identity: /subscriptions/<id>/resourceGroups/<group>"
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>.",
 )
 IDENTITIES: Final = _text(
-    rf"(\{{subscription\}}|{_SUBSCRIPTIONS}{_PART}){_GROUPS}{_PART}{_USER_ASSIGNED}{_PART}",
+    rf"(\{{subscription\}}|{_SUBSCRIPTION}){_GROUPS}{_PART}{_USER_ASSIGNED}{_PART}",
     "This must be the id of a user-assigned identity: /subscriptions/<id>/resourceGroups/<group>"
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>. It may begin with "
     "{subscription}, and {location} may stand in it.",
@@ -95,11 +97,11 @@ OF_NAME: Final = _text(
     NAME, "A name has up to 64 letters, digits, '-', '_' and '.', a letter or digit first."
 )
 GLOB: Final = _text(
-    _without(NEVER_IN_NAMES),
+    f"(?!!){_without(NEVER_IN_NAMES)}",
     "No name can match this.",
     maxLength=LONGEST_NAME,
 )
-LOCATION: Final = _text(r"(?=.*[^ ])[A-Za-z0-9*?\[\]! -]+", "No location can match this.")
+LOCATION: Final = _text(r"(?! *!)(?=.*[^ ])[A-Za-z0-9*?\[\]! -]+", "No location can match this.")
 NEW_LOCATION: Final = _text(
     rf"\{{location\}}|(?=.*[^ ]){PLAIN_LOCATION}",
     "This must be a location, such as westeurope, or {location}.",

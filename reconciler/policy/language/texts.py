@@ -80,6 +80,8 @@ def _inside_subscription(value: ResourceId) -> ResourceId:
         raise ValueError(
             f"'{value}' is not inside a subscription; name a subscription, a group or a resource"
         )
+    if "*" in str(value):
+        raise ValueError(f"'{value}' holds a '*': here ids are exact; globs belong under 'match'")
     return value
 
 
@@ -144,6 +146,8 @@ def _glob(text: str) -> str:
         raise ValueError(f"'{text}' can never match: it is empty, too long or edged with blanks")
     if found := _NEVER_IN_NAMES.search(text):
         raise ValueError(f"'{text}' can never match: no name holds {found.group()!r}")
+    if text.startswith("!"):
+        raise ValueError(f"'{text}' can never match: there is no glob for 'all but'")
     if "(?!)" in fnmatch.translate(text):
         raise ValueError(f"'{text}' can never match: its brackets allow no character")
     return text

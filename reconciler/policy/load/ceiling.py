@@ -61,9 +61,12 @@ class Ceiling:
         self, path: tuple[str | int, ...], grant: Grant, within: tuple[ResourceId, ...]
     ) -> Iterator[Mistake]:
         """Report a grant once, for the first of the places that its scope may name."""
+        # Each on its own, since a guardrail that covers one of them says nothing of the others.
+        alone: list[tuple[ResourceId, ...]] = [(one,) for one in within] or [()]
         messages = (
-            self._forbidden(grant.role, scope, within)
+            self._forbidden(grant.role, scope, around)
             for scope in _with_entries(grant.scope, self.maps)
+            for around in alone
         )
         yield from ((path, message) for message in list(filter(None, messages))[:1])
 
@@ -78,14 +81,18 @@ class Ceiling:
             return str(error)
         if any(entry.privileged or not role.privileged for entry in covering):
             return None
+        where = f"'{scope}'"
+        if within and scope.startswith("{"):
+            where += f" within '{within[0]}'"
         if covering:
             return (
                 f"'{role.name}' is privileged, and {GUARDRAILS_FILE} allows it at "
-                f"'{scope}' only with 'privileged: true'"
+                f"{where} only with 'privileged: true'"
             )
+        privileged = " with 'privileged: true'" if role.privileged else ""
         return (
-            f"{GUARDRAILS_FILE} does not allow '{role.name}' at '{scope}'; "
-            "add it there under 'grants', or choose mode: audit"
+            f"{GUARDRAILS_FILE} does not allow '{role.name}' at {where}; "
+            f"add it there under 'grants'{privileged}, or choose mode: audit"
         )
 
 

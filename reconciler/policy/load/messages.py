@@ -100,8 +100,9 @@ def _message(model: type[BaseModel], detail: ErrorDetails, names: language.Names
             meant = f"did you mean '{near}'?" if near else "write a built-in role's name or GUID"
             message = f"{detail['msg']}; {meant}"
         case texts.UNKNOWN_IDENTITY:
-            near = _did_you_mean(value, names.identities or ()) or "; define it under 'identities'"
-            message = detail["msg"] + near
+            near = _did_you_mean(value, names.identities or ())
+            named = " and attach its name" if value.startswith("/") else ""
+            message = detail["msg"] + (near or f"; define it under 'identities'{named}")
         case scopes.UNKNOWN_MAP:
             near = _did_you_mean(detail["ctx"]["name"], names.maps or ())
             message = detail["msg"] + (near or "; define it under 'maps'")
@@ -130,12 +131,21 @@ def _must_be(kind: str, value: object, detail: ErrorDetails) -> str:
         return f"must be {detail['ctx']['expected']}, not {_shown(value)}"
     if kind not in _MUST_BE:
         return f"is wrong: {detail['msg']}"
-    message = f"must be {_MUST_BE[kind]}, not {_shown(value)}"
-    if kind == "string_type" and not isinstance(value, dict | list):
-        return f"{message}; put it in quotes"
-    if kind == "enum" and isinstance(value, str):
-        return message + _did_you_mean(value, ["audit", "repair"])
-    return message
+    return f"must be {_MUST_BE[kind]}, not {_shown(value)}{_next_step(kind, value)}"
+
+
+def _next_step(kind: str, value: object) -> str:
+    match kind, value:
+        case "string_type", str() | bool() | int() | float():
+            return "; put it in quotes"
+        case "enum", str():
+            return _did_you_mean(value, ["audit", "repair"])
+        case "tuple_type", str():
+            return f"; put it in brackets: [{value}]"
+        case "model_type", True:
+            return "; write {} for one without keys"
+        case _:
+            return ""
 
 
 def _shown(value: object) -> str:
@@ -161,7 +171,13 @@ def _unknown_key(model: type[BaseModel], path: Path) -> str:
             return f"'{key}' belongs in {language.GUARDRAILS_FILE}"
         if model is language.Guardrails and key in _keys(language.PolicyFile, ()):
             return f"'{key}' belongs in a policy file, not in {language.GUARDRAILS_FILE}"
-    return f"unknown key '{key}'" + (_did_you_mean(key, here) or f"; there are {', '.join(here)}")
+    elif key in _keys(model, ()):
+        return f"'{key}' belongs at the top of the file"
+    near = _did_you_mean(key, here)
+    homes = [home for home in here if not near and key in _keys(model, (*path[:-1], home))]
+    if homes:
+        return f"'{key}' belongs under '{homes[0]}'"
+    return f"unknown key '{key}'" + (near or f"; there are {', '.join(here)}")
 
 
 def _keys(annotation: Any, path: Path) -> list[str]:  # noqa: ANN401 (type expressions have no type)

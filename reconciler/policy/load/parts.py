@@ -45,10 +45,14 @@ def listed(document: Document, key: str) -> Iterator[Part[Value]]:
 
 def names(files: list[Document], key: str) -> frozenset[str] | None:
     """Return every name under a key; nothing where a file could not be read for them."""
-    if any(() in document.refused for document in files):
+    if any(() in document.refused or not _is_mapping(document, key) for document in files):
         return None
     paths = [path for document in files for path in document.keys]
     return frozenset(str(path[1]) for path in paths if len(path) > 1 and path[0] == key)
+
+
+def _is_mapping(document: Document, key: str) -> bool:
+    return not isinstance(document.value, dict) or isinstance(document.value.get(key, {}), dict)
 
 
 def check_unique(files: list[Document]) -> None:
