@@ -82,6 +82,7 @@ class Controller:
         observed, todo = self.plan(run.request)
         run.gone = observed.subject is None
         run.plans.append(todo)
+        self.contention.saw(todo)
         run.forget_conflicts()
         changes = run.untried(todo.changes)
         if self.mode is Mode.AUDIT or not changes:
@@ -98,8 +99,8 @@ class Controller:
 
     def _write(self, changes: Sequence[Change], observed: Observed, run: Run) -> Applier:
         """Apply changes, except those that another writer keeps undoing."""
-        incarnation = observed.incarnation
-        contended = [one for one in changes if self.contention.contended(one, incarnation)]
+        place, incarnation = observed.id, observed.incarnation
+        contended = [one for one in changes if self.contention.contended(place, one, incarnation)]
         for change in contended:
             detail = "made three times within an hour, and undone each time by somebody else"
             run.outcomes.append(Outcome(change, Status.BLOCKED, detail, "Contended"))
@@ -109,7 +110,7 @@ class Controller:
         run.outcomes += applier.outcomes
         for outcome in applier.outcomes:
             if outcome.status is Status.DONE and outcome.change:
-                self.contention.made(outcome.change, incarnation)
+                self.contention.made(place, outcome.change, incarnation)
         if applier.rejected:
             raise applier.rejected
         return applier

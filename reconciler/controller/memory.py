@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from reconciler.changes import Change, describe
+from reconciler.changes import Change, Plan, describe
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 
@@ -63,31 +63,53 @@ class Looks:
 
 
 @dataclass(slots=True)
+class _Made:
+    """When a change was made of late, and whether a look has shown it fulfilled since."""
+
+    times: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOST_IN_AN_HOUR))
+    fulfilled: bool = True
+
+
+@dataclass(slots=True)
 class Contention:
-    """How often each change was made of late: more than three times in an hour is a quarrel."""
+    """How often each change was made and undone of late: three times in an hour is a quarrel."""
 
     now: Callable[[], datetime]
-    _made: OrderedDict[str, deque[datetime]] = field(default_factory=OrderedDict)
+    _places: OrderedDict[ResourceId, dict[str, _Made]] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
-    def contended(self, change: Change, incarnation: str | None = None) -> bool:
-        """Tell whether the change was made so often that another writer must be undoing it.
+    def contended(self, place: ResourceId, change: Change, incarnation: str | None = None) -> bool:
+        """Tell whether the change was undone so often that another writer must be at work.
 
         A machine that was rebuilt is another one: what it is given is no repetition.
         """
         with self._lock:
-            made = self._made.get(_key(change, incarnation), deque())
-            while made and self.now() - made[0] > _HOUR:
-                made.popleft()
-            return len(made) >= _MOST_IN_AN_HOUR
+            made = self._places.get(place, {}).get(_key(change, incarnation), _Made())
+            while made.times and self.now() - made.times[0] > _HOUR:
+                made.times.popleft()
+            return made.fulfilled and len(made.times) >= _MOST_IN_AN_HOUR
 
-    def made(self, change: Change, incarnation: str | None = None) -> None:
-        """Remember a change that was made."""
-        key = _key(change, incarnation)
+    def made(self, place: ResourceId, change: Change, incarnation: str | None = None) -> None:
+        """Remember a change that was made.
+
+        Made again before a look has shown it fulfilled, it is still the same time: lists lag.
+        """
         with self._lock:
-            self._made.setdefault(key, deque(maxlen=_MOST_IN_AN_HOUR)).append(self.now())
-            while len(self._made) > _ENTRIES:
-                self._made.popitem(last=False)
+            changes = self._places.setdefault(place, {})
+            made = changes.setdefault(_key(change, incarnation), _Made())
+            if made.fulfilled:
+                made.times.append(self.now())
+                made.fulfilled = False
+            self._places.move_to_end(place)
+            while len(self._places) > _ENTRIES:
+                self._places.popitem(last=False)
+
+    def saw(self, plan: Plan) -> None:
+        """Take note of a look: what it does not want again was fulfilled."""
+        with self._lock:
+            wanted = {_key(change, plan.incarnation) for change in plan.changes}
+            for key, made in self._places.get(plan.id, {}).items():
+                made.fulfilled = made.fulfilled or key not in wanted
 
 
 def _key(change: Change, incarnation: str | None) -> str:
