@@ -231,7 +231,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "a map's value with a placeholder": (
         "version: 1\nmaps: {vault: {dev: '{resourceGroup}'}}\n",
         "2:21",
-        "must start with '/'",
+        "holds a placeholder: here ids are exact",
     ),
     "an empty map": ("version: 1\nmaps: {vault: {}}\n", "2:15", "name at least one key"),
     "a nameless key of a map": (

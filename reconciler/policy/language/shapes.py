@@ -20,7 +20,7 @@ NEVER_IN_NAMES: Final = r"/\\%#<>\"'\x00-\x1f\x7f"
 LONGEST_NAME: Final = 260
 PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
 
-_NEVER_IN_IDS = r"/%?#\\\"'`\x00-\x1f\x7f"
+_NEVER_IN_IDS = r"/%?#\\\"'`{}\x00-\x1f\x7f"
 _NOT_BLANK = r"[\s\S]*\S[\s\S]*"
 _GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -50,7 +50,7 @@ _USER_ASSIGNED = _any_case("/providers/Microsoft.ManagedIdentity/userAssignedIde
 _DEFINITION = _any_case("/providers/Microsoft.Authorization/roleDefinitions/")
 
 # A placeholder for a whole id can only begin one; a location may stand anywhere.
-_PART = rf"([^{{}}{_NEVER_IN_IDS}]|\{{location\}})+"
+_PART = rf"([^{_NEVER_IN_IDS}]|\{{location\}})+"
 
 
 def _scope(key: str) -> str:

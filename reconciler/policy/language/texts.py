@@ -44,7 +44,10 @@ _LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
 def _id(value: object) -> ResourceId:
     if isinstance(value, ResourceId):
         return value
-    return ResourceId.parse(only_text(value))
+    text = only_text(value)
+    if "{" in text:
+        raise ValueError(f"'{text}' holds a placeholder: here ids are exact")
+    return ResourceId.parse(text)
 
 
 def only_text(value: object) -> str:
