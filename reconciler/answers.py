@@ -14,6 +14,7 @@ from reconciler.ids import ResourceId, fold
 from reconciler.model import (
     AttachedIdentity,
     IdentityBlock,
+    Permission,
     Resource,
     RoleAssignment,
     UserIdentity,
@@ -92,6 +93,28 @@ def id_of(row: Json) -> ResourceId:
     """Read no more than the id of a listed row."""
     with _reading("a row with an id", row):
         return ResourceId.parse(row["id"])
+
+
+def permissions(body: Json) -> tuple[Permission, ...]:
+    """Read what a role definition allows."""
+    with _reading("a role definition", body):
+        return tuple(
+            Permission(
+                actions=_texts(one, "actions"),
+                not_actions=_texts(one, "notActions"),
+                data_actions=_texts(one, "dataActions"),
+                not_data_actions=_texts(one, "notDataActions"),
+            )
+            for one in body["properties"]["permissions"]
+        )
+
+
+def _texts(body: Json, key: str) -> tuple[str, ...]:
+    """Return a list of texts; one that is missing or null is empty."""
+    found = body.get(key) or []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise TypeError(f"{key} is no list of texts")
+    return tuple(found)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class Hold(StrEnum):
     PROTECTED = "the identity is protected by the guardrails"
     OWN_IDENTITY = "it is this app's own identity"
     GUARDRAILS = "the guardrails do not allow this role there"
+    ROLE_UNREAD = "the custom role cannot be read, so nobody knows how far it reaches"
     IDENTITY_PLACE = "the guardrails do not allow identities from there"
     EXEMPT = "policy exempts it"
     HOME = "the scope contains this app's own resource group, or lies in it"

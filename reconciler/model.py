@@ -53,6 +53,16 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """One of the permissions of a role definition."""
+
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+    not_data_actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RoleAssignment:
     """A right as found in Azure; `role` is the GUID at the end of its definition id."""
 
@@ -135,7 +145,9 @@ class Observed:
 
     `subject` is none where the id is gone by two sources. `identities` holds every identity that
     policy wants on the subject by its own GET, none for one that is gone by two sources. `carriers`
-    are resources that still carry a gone subject's principals. `others` is what could be read of
+    are resources that still carry a gone subject's principals. `roles` says of each custom role
+    that policy wants here (GUID, lower case) whether it is privileged, none where it could not be
+    read. `others` is what could be read of
     entries that policy does not name.
     """
 
@@ -147,6 +159,7 @@ class Observed:
         default_factory=dict[ResourceId, UserIdentity | None]
     )
     carriers: Mapping[str, ResourceId] = field(default_factory=dict[str, ResourceId])
+    roles: Mapping[str, bool | None] = field(default_factory=dict[str, bool | None])
 
     @property
     def principal(self) -> str | None:

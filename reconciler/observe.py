@@ -5,12 +5,13 @@ returns, so one that was seen earlier and differs from the one read later is tru
 has to be read after the subject is only trusted when a second read of the subject agrees.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
+from reconciler import roles
 from reconciler.arm import API_VERSIONS, Arm
-from reconciler.errors import Conflict, NotFound
+from reconciler.errors import Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.marker import Marker, Ownership
@@ -62,6 +63,9 @@ class Observer:
             subject=subject,
             assignments=tuple(found.by_id.values()),
             identities=self._identities(desired),
+            roles=privileged_roles(
+                self.arm, self.policy, {grant.what.role for grant in desired.grants}
+            ),
             carriers={} if subject else self._carriers(request.id, found.by_id.values()),
         )
 
@@ -153,6 +157,23 @@ def is_reconciled(place: ResourceId) -> bool:
     """
     alone = place.group is not None and len(place.blocks) == 1
     return alone and (fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY))
+
+
+def privileged_roles(arm: Arm, policy: Policy, wanted: Container[str]) -> Mapping[str, bool | None]:
+    """Read the custom ones of some roles (GUIDs), and say which are privileged.
+
+    Whoever may change a custom role changes what was granted with it, so it is read every time.
+    """
+    found: dict[str, bool | None] = {}
+    for guid, definition in policy.custom_roles.items():
+        if guid in wanted:
+            try:
+                permissions = arm.permissions(definition)
+            except (NotFound, Blocked):
+                found[guid] = None
+            else:
+                found[guid] = any(roles.is_privileged(*astuple(one)) for one in permissions)
+    return found
 
 
 def desired_of(policy: Policy, subject: Subject | None) -> Desired:

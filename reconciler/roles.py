@@ -156,11 +156,16 @@ _DANGEROUS_DATA_ACTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A built-in role; `privileged` as `is_privileged` judged its definition."""
+    """A role; `privileged` as `is_privileged` judged its definition, or true until it is read."""
 
     name: str
     guid: str
     privileged: bool
+
+    @property
+    def custom(self) -> bool:
+        """Whether it is none of the built-in ones; then its name is the id of its definition."""
+        return self.name.startswith("/")
 
 
 class RoleTable:

@@ -7,7 +7,7 @@ and each is then reconciled from fresh reads.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,7 +23,7 @@ from reconciler.model import (
     RoleAssignment,
     UserIdentity,
 )
-from reconciler.observe import desired_of, is_reconciled
+from reconciler.observe import desired_of, is_reconciled, privileged_roles
 from reconciler.plan import Terms, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
@@ -53,6 +53,7 @@ class Sweep:
             self.terms,
             self.inventory.assignments(),
             {identity.id: identity for identity in self.inventory.identities()},
+            privileged_roles(self.inventory.arm, self.policy, self.policy.custom_roles),
         )
         wanted_ids = list(self._wanted(index))
         named = {*wanted_ids, *index.ours}
@@ -96,6 +97,7 @@ class Sweep:
             subject,
             tuple(index.about(subject)),
             {one.what: index.identities.get(one.what) for one in desired.attach},
+            roles=index.roles,
         )
         request = Request(subject.id, removals=self.terms.digest)
         return plan(desired, observed, request, self.terms)
@@ -141,8 +143,10 @@ class _Index:
         terms: Terms,
         assignments: Sequence[RoleAssignment],
         identities: dict[ResourceId, UserIdentity],
+        roles: Mapping[str, bool | None],
     ) -> None:
         self.identities = identities
+        self.roles = roles
         self.ours: dict[ResourceId, list[RoleAssignment]] = defaultdict(list)
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
         for assignment in assignments:

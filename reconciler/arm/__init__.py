@@ -26,7 +26,7 @@ from azure.mgmt.msi.v2024_11_30.models import Identity
 from reconciler import answers
 from reconciler.answers import Json
 from reconciler.arm import caller, failures, transport
-from reconciler.arm.throttle import Bucket, Throttle
+from reconciler.arm.throttle import Bucket, Throttle, bucket_of
 from reconciler.errors import Again, NotFound, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
@@ -34,6 +34,7 @@ from reconciler.model import (
     VIRTUAL_MACHINE,
     Grant,
     NewIdentity,
+    Permission,
     Resource,
     RoleAssignment,
     UserIdentity,
@@ -42,6 +43,7 @@ from reconciler.model import (
 CONDITION_VERSION: Final = "2.0"
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _ROLES: Final = "/providers/Microsoft.Authorization/roleDefinitions"
+_DEFINITIONS: Final = "2022-04-01"
 _RESOURCES: Final = "2021-04-01"
 _GRAPH: Final = "2021-03-01"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
@@ -99,10 +101,10 @@ class Arm:
 
     def user_identity(self, identity: ResourceId) -> UserIdentity:
         """Read a user-assigned identity."""
-        with self._calling(_bucket(identity, "read"), f"reading {identity}"):
+        with self._calling(bucket_of(identity, "read"), f"reading {identity}"):
             operations = self._identities(str(identity.subscription))
             body = operations.get(
-                str(identity.group), identity.name, cls=_body, **_to(str(identity))
+                str(identity.group), identity.name, cls=_body, **transport.to(str(identity))
             )
         return answers.user_identity(body)
 
@@ -113,9 +115,13 @@ class Arm:
         """
         identity = new.id
         parameters = Identity(location=new.location, tags=dict(new.tags))
-        with self._calling(_bucket(identity, "write"), f"creating {identity}"):
+        with self._calling(bucket_of(identity, "write"), f"creating {identity}"):
             self._identities(str(identity.subscription)).create_or_update(
-                str(identity.group), identity.name, parameters, cls=_body, **_to(str(identity))
+                str(identity.group),
+                identity.name,
+                parameters,
+                cls=_body,
+                **transport.to(str(identity)),
             )
 
     def is_listed(self, resource: ResourceId) -> bool:
@@ -156,9 +162,9 @@ class Arm:
 
     def assignment(self, assignment: ResourceId) -> RoleAssignment:
         """Read one role assignment."""
-        with self._calling(_bucket(assignment, "read"), f"reading {assignment}"):
+        with self._calling(bucket_of(assignment, "read"), f"reading {assignment}"):
             body: Json = self._authorization.get_by_id(
-                _bare(assignment), cls=_body, **_to(str(assignment))
+                _bare(assignment), cls=_body, **transport.to(str(assignment))
             )  # type: ignore[assignment]  # With `cls` it returns what that makes.
         return answers.role_assignment(body)
 
@@ -179,14 +185,20 @@ class Arm:
         )
         path = f"{str(grant.scope).rstrip('/')}{_ASSIGNMENTS}/{name}"
         with self._calling(
-            _bucket(grant.scope, "write"), f"granting {grant.role} at {grant.scope}"
+            bucket_of(grant.scope, "write"), f"granting {grant.role} at {grant.scope}"
         ):
-            self._authorization.create(_bare(grant.scope), name, parameters, **_to(path))
+            self._authorization.create(_bare(grant.scope), name, parameters, **transport.to(path))
+
+    def permissions(self, definition: ResourceId) -> tuple[Permission, ...]:
+        """Read what a role allows, by the id of its definition."""
+        bucket = bucket_of(definition, "read")
+        body, _ = self._request("GET", str(definition), {"api-version": _DEFINITIONS}, bucket)
+        return answers.permissions(body)
 
     def delete_assignment(self, assignment: ResourceId) -> None:
         """Delete a role assignment; one that is already gone is no error (204)."""
-        with self._calling(_bucket(assignment, "delete"), f"deleting {assignment}"):
-            self._authorization.delete_by_id(_bare(assignment), **_to(str(assignment)))
+        with self._calling(bucket_of(assignment, "delete"), f"deleting {assignment}"):
+            self._authorization.delete_by_id(_bare(assignment), **transport.to(str(assignment)))
 
     def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
         """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`.
@@ -220,7 +232,7 @@ class Arm:
     def _pages(self, scope: ResourceId, path: str, version: str, chosen: str) -> Iterator[Json]:
         """Yield the rows of a list, following its next links."""
         place = str(scope).rstrip("/") + path
-        bucket = _bucket(scope, "read")
+        bucket = bucket_of(scope, "read")
         query = {"api-version": version, "$filter": chosen}
         body, _ = self._request("GET", place, query, bucket)
         while True:
@@ -242,7 +254,7 @@ class Arm:
         etag: str | None = None,
     ) -> Resource:
         """Send one call to a resource of a known type; both GET and PATCH answer with it."""
-        bucket = _bucket(resource, "read" if method == "GET" else "write")
+        bucket = bucket_of(resource, "read" if method == "GET" else "write")
         query = {"api-version": API_VERSIONS[fold(resource.type)]}
         headers = {"If-Match": etag} if etag else {}
         body, tag = self._request(
@@ -266,7 +278,7 @@ class Arm:
         request = HttpRequest(method, address, headers=dict(headers or {}), json=content)
         what = f"{method} {path}"
         with self._calling(bucket, what):
-            response = self._client.send_request(request, stream=False, **_to(path))
+            response = self._client.send_request(request, stream=False, **transport.to(path))
             response.raise_for_status()
         try:
             body = response.json()
@@ -287,15 +299,6 @@ class Arm:
             if isinstance(failure, Again) and failure.status == failures.TOO_MANY:
                 self._throttle.close(bucket, failure.retry_after)
             raise failure from error
-
-
-def _bucket(place: ResourceId, kind: str) -> Bucket:
-    return (place.subscription or "tenant", kind)
-
-
-def _to(path: str) -> dict[str, Any]:
-    """Return the option that tells the pipeline where the call is meant to go."""
-    return {transport.INTENDED: path}
 
 
 def _bare(place: ResourceId) -> str:

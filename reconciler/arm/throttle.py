@@ -10,11 +10,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.errors import Again
+from reconciler.ids import ResourceId
 
 _DEFAULT: Final = timedelta(seconds=10)
 
 type Bucket = tuple[str, str]
 """Subscription (or "tenant") and kind of call: read, write, delete, graph."""
+
+
+def bucket_of(place: ResourceId, kind: str) -> Bucket:
+    """Return the bucket that a call to a place draws on."""
+    return (place.subscription or "tenant", kind)
 
 
 @dataclass(slots=True)

@@ -23,6 +23,11 @@ from reconciler.ids import fold
 INTENDED = "intended_path"
 
 
+def to(path: str) -> dict[str, Any]:
+    """Return the option that tells the pipeline where a call is meant to go."""
+    return {INTENDED: path}
+
+
 def policies(credential: TokenCredential, scope: str) -> list[Any]:
     """Return the policies of our pipeline, in order."""
     return [

@@ -126,7 +126,8 @@ class AssignmentPlanner:
             hold = hold or Hold.NO_ROOM_FOR_MARKER
         if subject.principal is None and self.system:
             hold = hold or self.system.hold
-        return hold or self.terms.hold_on_grant(wanted.what.role, wanted.what.scope)
+        role, scope = wanted.what.role, wanted.what.scope
+        return hold or self.terms.hold_on_grant(role, scope, self.observed.roles)
 
     def _hold_on_subject(self, principal: str | None) -> Hold | None:
         """Return why no right of the subject may be changed, be it given or taken away."""

@@ -1,8 +1,10 @@
 """The terms under which a plan is made: who we are, what we may, how long a machine settles."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reconciler import roles
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership
@@ -40,11 +42,21 @@ class Terms:
         """Tell whether assignments may be written at a scope at all."""
         return any(rail.scope.contains(scope) for rail in self.guardrails.grants)
 
-    def hold_on_grant(self, role: str, scope: ResourceId) -> Hold | None:
-        """Return why a role may not be granted at a scope, or none where it may."""
+    def hold_on_grant(
+        self, role: str, scope: ResourceId, read: Mapping[str, bool | None]
+    ) -> Hold | None:
+        """Return why a role may not be granted at a scope, or none where it may.
+
+        `read` says of custom roles whether they are privileged.
+        """
         if self.home and (scope.contains(self.home) or self.home.contains(scope)):
             return Hold.HOME
-        return None if self.guardrails.allows(role, scope) else Hold.GUARDRAILS
+        built_in = roles.table().lookup(role)
+        privileged = built_in.privileged if built_in else read.get(role)
+        if privileged is None:
+            return Hold.ROLE_UNREAD
+        allowed = self.guardrails.allows(role, scope, privileged=privileged)
+        return None if allowed else Hold.GUARDRAILS
 
     def hold_on_identity(self, identity: ResourceId, principal: str | None = None) -> Hold | None:
         """Return why an identity may not be attached, detached or granted to, or none."""

@@ -17,6 +17,7 @@ from reconciler.model import (
     VIRTUAL_MACHINE,
     AttachedIdentity,
     IdentityBlock,
+    Permission,
 )
 from tests.unit.builders import APP, DATA, NEW, OF_APP, OLD, OTHER_VM, READER, SECOND, VM
 
@@ -294,3 +295,21 @@ def test_a_time_without_a_zone_is_utc() -> None:
     body = {"id": str(VM), "properties": {"timeCreated": "2026-01-01T00:00:00"}}
 
     assert answers.resource(body).created == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_role_definition_is_read_for_what_it_allows() -> None:
+    """Lists that are left out or null are empty."""
+    told = {"actions": ["*/read"], "notActions": None, "dataActions": ["a/b"]}
+    found = answers.permissions({"properties": {"permissions": [told, {}]}})
+
+    assert found == (Permission(("*/read",), (), ("a/b",), ()), Permission())
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [{}, {"permissions": None}, {"permissions": ["*"]}, {"permissions": [{"actions": "*"}]}],
+)
+def test_half_a_role_definition_is_not_read(properties: dict[str, object]) -> None:
+    """A role that seems to allow nothing would pass every guardrail."""
+    with pytest.raises(Unreadable, match="a role definition"):
+        answers.permissions({"properties": properties})

@@ -318,6 +318,7 @@ ELSEWHERE_TESTED = {
     Hold.NO_MARKER,
     Hold.EXEMPT,
     Hold.RESTART,
+    Hold.ROLE_UNREAD,
 }
 
 

@@ -188,12 +188,28 @@ def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
     entry = language.GuardrailGrant(scope=group, roles=("Reader", "Owner"))
     guardrails = language.Guardrails(version=1, grants=(entry,))
 
-    assert guardrails.allows(READER, group)
-    assert guardrails.allows(READER, ResourceId.parse(f"{group}/providers/A.B/c/d"))
-    assert not guardrails.allows(READER, subscription)
-    assert not guardrails.allows(READER, ResourceId.parse(f"{group}2"))
-    assert not guardrails.allows(owner, group)
-    assert entry.model_copy(update={"privileged": True}).allows(owner, group)
+    def allowed(role: str, scope: ResourceId) -> bool:
+        return guardrails.allows(role, scope, privileged=role == owner)
+
+    assert allowed(READER, group)
+    assert allowed(READER, ResourceId.parse(f"{group}/providers/A.B/c/d"))
+    assert not allowed(READER, subscription)
+    assert not allowed(READER, ResourceId.parse(f"{group}2"))
+    assert not allowed(owner, group)
+    assert entry.model_copy(update={"privileged": True}).allows(owner, group, privileged=True)
+
+
+def test_a_policy_knows_the_definitions_of_its_custom_roles(tmp_path: Path) -> None:
+    """They are read at every plan, wherever they are granted."""
+    mine, other = (f"{SUB}/{DEFINITIONS}/{CUSTOM[:-1]}{digit}" for digit in "67")
+    text = WHOLE.replace("role: Reader, scope: /", f"role: {mine}, scope: /")
+    text = text.replace('role: Reader, scope: "', f'role: {other}, scope: "')
+    policy = load(written(tmp_path, a=text))
+
+    assert {guid: str(one) for guid, one in policy.custom_roles.items()} == {
+        f"{CUSTOM[:-1]}6": mine,
+        f"{CUSTOM[:-1]}7": other,
+    }
 
 
 def test_a_scope_is_filled_in() -> None:

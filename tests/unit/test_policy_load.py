@@ -166,6 +166,16 @@ def test_identities_that_guardrails_may_cover_are_left_to_the_plan(tmp_path: Pat
     assert policy.identities["a"].id.may_be(ResourceId.parse(f"{UAI}/A-westeurope"))
 
 
+def test_how_far_a_custom_role_reaches_is_left_to_the_plan(tmp_path: Path) -> None:
+    """Nobody knows offline, but that the guardrails name it there is required."""
+    role = "/providers/Microsoft.Authorization/roleDefinitions/11111111-2222-3333-4444-555555555555"
+    text = grant(role) + "    mode: repair\n"
+    rails = GUARDRAILS.replace("[Reader, Contributor]", f"[{role}]")
+
+    assert load(written(tmp_path, a=text, guardrails=rails)).custom_roles
+    assert "does not allow" in mistakes(written(tmp_path, guardrails=GUARDRAILS))[0]
+
+
 def test_an_audit_rule_may_want_more_than_guardrails_allow(tmp_path: Path) -> None:
     """Audit tells what would be done; it needs no permission."""
     assert load(written(tmp_path, a=grant("Owner", SUB), guardrails=GUARDRAILS))

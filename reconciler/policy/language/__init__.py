@@ -67,6 +67,18 @@ class Policy:
     exemptions: tuple[Exemption, ...] = ()
 
     @cached_property
+    def custom_roles(self) -> Mapping[str, ResourceId]:
+        """The definitions of the custom roles that it grants, by GUID."""
+        systems = [rule.system.grants for rule in self.rules if rule.system]
+        own = [entry.grants for entry in self.identities.values()]
+        return {
+            grant.role.guid: ResourceId.parse(grant.role.name)
+            for grants in (*systems, *own)
+            for grant in grants
+            if grant.role.custom
+        }
+
+    @cached_property
     def matcher(self) -> Matcher:
         """Tells which of the rules speak of a resource."""
         return Matcher(self.rules)

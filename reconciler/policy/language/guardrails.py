@@ -32,11 +32,10 @@ class GuardrailGrant(Entry):
         examples=[True],
     )
 
-    def allows(self, guid: str, scope: ResourceId) -> bool:
+    def allows(self, guid: str, scope: ResourceId, *, privileged: bool) -> bool:
         """Tell whether this entry lets that role be granted at that scope."""
-        return self.scope.contains(scope) and any(
-            role.guid == guid and (self.privileged or not role.privileged) for role in self.roles
-        )
+        named = any(role.guid == guid for role in self.roles)
+        return named and self.scope.contains(scope) and (self.privileged or not privileged)
 
 
 class MaxRemovals(Entry):
@@ -90,6 +89,6 @@ class Guardrails(Entry):
         examples=[{"count": 10, "percent": 10}],
     )
 
-    def allows(self, guid: str, scope: ResourceId) -> bool:
+    def allows(self, guid: str, scope: ResourceId, *, privileged: bool) -> bool:
         """Tell whether that role (GUID, lower case) may be granted at that scope."""
-        return any(grant.allows(guid, scope) for grant in self.grants)
+        return any(grant.allows(guid, scope, privileged=privileged) for grant in self.grants)

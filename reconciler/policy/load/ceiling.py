@@ -79,7 +79,9 @@ class Ceiling:
             ]
         except ResourceIdError as error:
             return str(error)
-        if any(entry.privileged or not role.privileged for entry in covering):
+        # How far a custom role reaches is read at every plan.
+        unknown = role.custom and bool(covering)
+        if unknown or any(entry.privileged or not role.privileged for entry in covering):
             return None
         where = f"'{scope}'"
         if within and scope.startswith("{"):
