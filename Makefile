@@ -23,6 +23,7 @@ check: .venv/ready ## check format, lint, types and import contracts
 
 bench: .venv/ready ## measure against the budgets
 	@$(PYTHON) -m benchmarks.sandbox_requests
+	@$(PYTHON) -m benchmarks.policy
 	@$(PYTHON) -m benchmarks.interleaving
 
 docs: .venv/ready ## rebuild the generated pages of docs/ and the schemas in policies/
