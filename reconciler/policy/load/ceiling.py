@@ -91,7 +91,7 @@ class Ceiling:
                 f"'{role.name}' is privileged, and {GUARDRAILS_FILE} allows it at "
                 f"{where} only with 'privileged: true'"
             )
-        privileged = " with 'privileged: true'" if role.privileged else ""
+        privileged = " with 'privileged: true'" if role.privileged and not role.custom else ""
         return (
             f"{GUARDRAILS_FILE} does not allow '{role.name}' at {where}; "
             f"add it there under 'grants'{privileged}, or choose mode: audit"
