@@ -16,11 +16,11 @@ from reconciler import roles
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 TYPE: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+"
-NEVER_IN_NAMES: Final = r"/\\%#<>\"'\x00-\x1f\x7f"
+NEVER_IN_NAMES: Final = r"""/\\%#<>"'\x00-\x1f\x7f"""
 LONGEST_NAME: Final = 260
 PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
 
-_NEVER_IN_IDS = r"/%?#\\\"'`{}\x00-\x1f\x7f"
+_NEVER_IN_IDS = r"""/%?#\\"'`{}\x00-\x1f\x7f"""
 _NOT_BLANK = r"[\s\S]*\S[\s\S]*"
 _GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
