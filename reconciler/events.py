@@ -4,6 +4,7 @@ The event is a hint that something changed at an id; nothing in it is trusted, a
 malformed or forged, may raise. Both Event Grid schema and CloudEvents come here as an `Event`.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold
 from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
 from reconciler.policy.language import Grant, Policy
+from reconciler.policy.language.templates import with_entries
 
 _SUCCESS: Final = frozenset(
     f"microsoft.resources.resource{what}success" for what in ("write", "delete", "action")
@@ -81,10 +83,15 @@ class Watch:
         """
         if not place.blocks:
             return self._watches(place)
-        scopes = (grant.scope for grant in self._grants() if "{" not in grant.scope)
-        return self._may_grant_at(place) and any(
-            place.contains(ResourceId.parse(scope)) for scope in scopes
-        )
+        return self._may_grant_at(place) and any(place.contains(scope) for scope in self._scopes())
+
+    def _scopes(self) -> Iterator[ResourceId]:
+        """Yield the scopes that policy names, be it in a map."""
+        for grant in self._grants():
+            for scope in with_entries(grant.scope, self.policy.maps):
+                if "{" not in scope:
+                    with contextlib.suppress(ResourceIdError):
+                        yield ResourceId.parse(scope)
 
     def _grants(self) -> Iterator[Grant]:
         for rule in self.policy.rules:

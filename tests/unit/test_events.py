@@ -13,7 +13,7 @@ import pytest
 from reconciler import events
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
-from reconciler.policy.language import Guardrails, Identity, Policy, Rule
+from reconciler.policy.language import Guardrails, Identity, Policy, Rule, System
 from tests.unit.builders import APP, DATA, NOON, SECOND, SUB, TERMS, VM, below
 
 OURS = "00000000-0000-4000-8000-0000000000aa"
@@ -362,3 +362,15 @@ def test_a_scope_that_only_an_identity_is_granted_at_is_one_too() -> None:
 
     assert asked(event(VAULT), watch) == [VAULT]
     assert asked(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), watch) == []
+
+
+def test_a_scope_that_a_map_names_is_swept() -> None:
+    """Its values are known, whichever of them a resource picks."""
+    mapped = policy_for()
+    grants = ({"role": "Reader", "scope": "{maps.vault[tags.env]}"},)
+    rule = mapped.rules[0].model_copy(update={"system": System.model_validate({"grants": grants})})
+    maps = {"vault": {"dev": VAULT}}
+    mapped = replace(mapped, rules=(rule,), identities={}, maps=maps)
+
+    assert asked(event(VAULT), Watch(mapped, (), OURS)) == [VAULT]
+    assert asked(event(VAULT), Watch(replace(mapped, maps={}), (), OURS)) == []

@@ -5,7 +5,7 @@ id: a tag only picks a key of a reviewed map.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,6 +97,16 @@ def runs_on(template: str) -> str | None:
         if found.group(1) != "location" and not alone:
             return found.group()
     return None
+
+
+def with_entries(scope: str, maps: Maps) -> Iterator[str]:
+    """Yield a scope for each entry of the map that it picks from; it can only begin with one."""
+    for name in names(scope):
+        if entry := MapEntry.parse(name):
+            for value in maps.get(entry.map, {}).values():
+                yield scope.replace(f"{{{name}}}", str(value))
+            return
+    yield scope
 
 
 def fill(template: str, place: Place, maps: Maps) -> ResourceId:

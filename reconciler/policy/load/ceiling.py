@@ -20,7 +20,7 @@ from reconciler.policy.language import (
     Identity,
     Rule,
 )
-from reconciler.policy.language.templates import IdentityTemplate, MapEntry, Maps, names
+from reconciler.policy.language.templates import IdentityTemplate, Maps, with_entries
 from reconciler.roles import Role
 
 type Mistake = tuple[tuple[str | int, ...], str]
@@ -65,7 +65,7 @@ class Ceiling:
         alone: list[tuple[ResourceId, ...]] = [(one,) for one in within] or [()]
         messages = (
             self._forbidden(grant.role, scope, around)
-            for scope in _with_entries(grant.scope, self.maps)
+            for scope in with_entries(grant.scope, self.maps)
             for around in alone
         )
         yield from ((path, message) for message in list(filter(None, messages))[:1])
@@ -100,16 +100,6 @@ class Ceiling:
 
 def _names(entry: GuardrailGrant, role: Role) -> bool:
     return any(allowed.guid == role.guid for allowed in entry.roles)
-
-
-def _with_entries(scope: str, maps: Maps) -> Iterator[str]:
-    """Yield a scope for each entry of the map that it picks from; it can only begin with one."""
-    for name in names(scope):
-        if entry := MapEntry.parse(name):
-            for value in maps.get(entry.map, {}).values():
-                yield scope.replace(f"{{{name}}}", str(value))
-            return
-    yield scope
 
 
 def _at_home(scope: str, identity: IdentityTemplate) -> str:
