@@ -1,4 +1,4 @@
-r"""What JSON Schema can say of a single text of policy, so that editors check and complete it.
+"""What JSON Schema can say of a single text of policy, so that editors check and complete it.
 
 The types of `texts` carry these shapes, and `schema` puts them together. A shape refuses nothing
 that the loader takes, with one exception: it knows role names only as Azure spells them. Patterns
