@@ -6,28 +6,24 @@ and turning each into a model costs more than everything else that an event need
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError
-from azure.core.pipeline.transport import HttpTransport, RequestsTransport
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpTransport
 from azure.mgmt.authorization.v2022_04_01 import AuthorizationManagementClient
 from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
-from azure.mgmt.core import ARMPipelineClient
 from azure.mgmt.msi.v2024_11_30 import ManagedServiceIdentityClient
 from azure.mgmt.msi.v2024_11_30.models import Identity
 
 from reconciler import answers
 from reconciler.answers import Json
 from reconciler.arm import caller, failures, transport
-from reconciler.arm.throttle import Bucket, Throttle, bucket_of
-from reconciler.errors import Again, NotFound, Unreadable
+from reconciler.arm.throttle import bucket_of
+from reconciler.arm.wire import Wire
+from reconciler.errors import NotFound, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
 from reconciler.model import (
@@ -47,8 +43,6 @@ _DEFINITIONS: Final = "2022-04-01"
 _RESOURCES: Final = "2021-04-01"
 _GRAPH: Final = "2021-03-01"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
-_CONNECT_SECONDS: Final = 5
-_READ_SECONDS: Final = 30
 
 # One row a type: the api-version under which its identity block was recorded (facts A2.1).
 API_VERSIONS: Final = {fold(VIRTUAL_MACHINE): "2024-07-01"}
@@ -69,31 +63,20 @@ class Arm:
         http: HttpTransport[Any, Any] | None = None,
     ) -> None:
         """Talk to `endpoint` (https) as `credential`; `now` is the clock that throttling uses."""
-        self._credential = credential
-        self._scope = f"{endpoint}/.default"
-        self._throttle = Throttle(now)
+        self._wire = Wire(credential, endpoint, now, http)
         self._clients: dict[str, ManagedServiceIdentityClient] = {}
-        self._options: dict[str, Any] = {
-            "base_url": endpoint,
-            "policies": transport.policies(credential, self._scope),
-            "transport": http
-            or RequestsTransport(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS),
-        }
-        self._client: ARMPipelineClient[Any, Any] = ARMPipelineClient(**self._options)
         self._authorization = AuthorizationManagementClient(
-            credential, "none", credential_scopes=[self._scope], **self._options
+            subscription_id="none", **self._wire.options
         ).role_assignments
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._wire.close()
 
     @cached_property
     def caller(self) -> caller.Caller:
         """Read our own identity from the token that we are given."""
-        with self._calling(("tenant", "token"), "signing in"):
-            token = self._credential.get_token(self._scope).token
-        return caller.read(token)
+        return caller.read(self._wire.token())
 
     def resource(self, resource: ResourceId) -> Resource:
         """Read a resource of a type in `API_VERSIONS`."""
@@ -101,7 +84,7 @@ class Arm:
 
     def user_identity(self, identity: ResourceId) -> UserIdentity:
         """Read a user-assigned identity."""
-        with self._calling(bucket_of(identity, "read"), f"reading {identity}"):
+        with self._wire.calling(bucket_of(identity, "read"), f"reading {identity}"):
             operations = self._identities(str(identity.subscription))
             body = operations.get(
                 str(identity.group), identity.name, cls=_body, **transport.to(str(identity))
@@ -115,7 +98,7 @@ class Arm:
         """
         identity = new.id
         parameters = Identity(location=new.location, tags=dict(new.tags))
-        with self._calling(bucket_of(identity, "write"), f"creating {identity}"):
+        with self._wire.calling(bucket_of(identity, "write"), f"creating {identity}"):
             self._identities(str(identity.subscription)).create_or_update(
                 str(identity.group),
                 identity.name,
@@ -133,7 +116,7 @@ class Arm:
         wanted = f"resourceType eq '{resource.type}' and name eq '{resource.name}'"
         place = resource.group_id or resource.scope
         try:
-            rows = self._pages(place, "/resources", _RESOURCES, wanted)
+            rows = self._wire.pages(place, "/resources", _RESOURCES, wanted)
             return any(answers.id_of(row) == resource for row in rows)
         except NotFound as error:
             if error.code != failures.GROUP_NOT_FOUND:
@@ -155,14 +138,14 @@ class Arm:
         thousands.
         """
         try:
-            rows = list(self._pages(scope, _ASSIGNMENTS, "2022-04-01", "atScope()"))
+            rows = list(self._wire.pages(scope, _ASSIGNMENTS, "2022-04-01", "atScope()"))
         except NotFound:
             return ()
         return tuple(answers.role_assignment(row) for row in rows)
 
     def assignment(self, assignment: ResourceId) -> RoleAssignment:
         """Read one role assignment."""
-        with self._calling(bucket_of(assignment, "read"), f"reading {assignment}"):
+        with self._wire.calling(bucket_of(assignment, "read"), f"reading {assignment}"):
             body: Json = self._authorization.get_by_id(
                 _bare(assignment), cls=_body, **transport.to(str(assignment))
             )  # type: ignore[assignment]  # With `cls` it returns what that makes.
@@ -184,7 +167,7 @@ class Arm:
             condition_version=CONDITION_VERSION if grant.condition else None,
         )
         path = f"{str(grant.scope).rstrip('/')}{_ASSIGNMENTS}/{name}"
-        with self._calling(
+        with self._wire.calling(
             bucket_of(grant.scope, "write"), f"granting {grant.role} at {grant.scope}"
         ):
             self._authorization.create(_bare(grant.scope), name, parameters, **transport.to(path))
@@ -192,12 +175,12 @@ class Arm:
     def permissions(self, definition: ResourceId) -> tuple[Permission, ...]:
         """Read what a role allows, by the id of its definition."""
         bucket = bucket_of(definition, "read")
-        body, _ = self._request("GET", str(definition), {"api-version": _DEFINITIONS}, bucket)
+        body, _ = self._wire.request("GET", str(definition), {"api-version": _DEFINITIONS}, bucket)
         return answers.permissions(body)
 
     def delete_assignment(self, assignment: ResourceId) -> None:
         """Delete a role assignment; one that is already gone is no error (204)."""
-        with self._calling(bucket_of(assignment, "delete"), f"deleting {assignment}"):
+        with self._wire.calling(bucket_of(assignment, "delete"), f"deleting {assignment}"):
             self._authorization.delete_by_id(_bare(assignment), **transport.to(str(assignment)))
 
     def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
@@ -210,7 +193,7 @@ class Arm:
         options: dict[str, Any] = {"resultFormat": "objectArray"}
         while True:
             content = {**places, "query": kql, "options": options}
-            body, _ = self._request(
+            body, _ = self._wire.request(
                 "POST", _GRAPH_PATH, {"api-version": _GRAPH}, ("tenant", "graph"), content=content
             )
             rows, token = body.get("data"), body.get("$skipToken")
@@ -225,25 +208,9 @@ class Arm:
     def _identities(self, subscription: str) -> Any:  # noqa: ANN401 (the SDK's own operations type is private)
         if subscription not in self._clients:
             self._clients[subscription] = ManagedServiceIdentityClient(
-                self._credential, subscription, credential_scopes=[self._scope], **self._options
+                subscription_id=subscription, **self._wire.options
             )
         return self._clients[subscription].user_assigned_identities
-
-    def _pages(self, scope: ResourceId, path: str, version: str, chosen: str) -> Iterator[Json]:
-        """Yield the rows of a list, following its next links."""
-        place = str(scope).rstrip("/") + path
-        bucket = bucket_of(scope, "read")
-        query = {"api-version": version, "$filter": chosen}
-        body, _ = self._request("GET", place, query, bucket)
-        while True:
-            if not isinstance(body.get("value"), list):
-                raise Unreadable(f"the list at {place} has no `value`")
-            yield from body["value"]
-            link = body.get("nextLink")
-            if not link:
-                return
-            # Only the query is taken from the link: the token must not travel to another host.
-            body, _ = self._request("GET", place, urlsplit(link).query, bucket)
 
     def _send(
         self,
@@ -257,48 +224,10 @@ class Arm:
         bucket = bucket_of(resource, "read" if method == "GET" else "write")
         query = {"api-version": API_VERSIONS[fold(resource.type)]}
         headers = {"If-Match": etag} if etag else {}
-        body, tag = self._request(
+        body, tag = self._wire.request(
             method, str(resource), query, bucket, content=content, headers=headers
         )
         return answers.resource(body, tag)
-
-    def _request(  # noqa: PLR0913 (one call is all of these)
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | str,
-        bucket: Bucket,
-        *,
-        content: Json | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> tuple[Json, str | None]:
-        """Send one call; returns the JSON object and the etag header."""
-        raw = query if isinstance(query, str) else urlencode(query, quote_via=quote)
-        address = self._client.format_url(f"{quote(path)}?{raw}")
-        request = HttpRequest(method, address, headers=dict(headers or {}), json=content)
-        what = f"{method} {path}"
-        with self._calling(bucket, what):
-            response = self._client.send_request(request, stream=False, **transport.to(path))
-            response.raise_for_status()
-        try:
-            body = response.json()
-        except ValueError as error:
-            raise Unreadable(f"{what}: the answer is not JSON") from error
-        if not isinstance(body, dict):
-            raise Unreadable(f"{what}: the answer is not a JSON object")
-        return body, response.headers.get("etag")
-
-    @contextmanager
-    def _calling(self, bucket: Bucket, what: str) -> Iterator[None]:
-        """Map refusals of one call, and remember what Azure asked us to wait for."""
-        self._throttle.check(bucket)
-        try:
-            yield
-        except AzureError as error:
-            failure = failures.from_exception(what, error)
-            if isinstance(failure, Again) and failure.status == failures.TOO_MANY:
-                self._throttle.close(bucket, failure.retry_after)
-            raise failure from error
 
 
 def _bare(place: ResourceId) -> str:
