@@ -57,18 +57,18 @@ class Sweep:
         )
         wanted_ids = list(self._wanted(index))
         named = {*wanted_ids, *index.ours}
-        subjects: list[Resource | UserIdentity] = [
-            *self.inventory.resources(self._types(index)),
-            *(one for one in index.identities.values() if one.id in named),
-        ]
-        plans = {one.id: self._plan(one, index, began) for one in subjects}
+        subjects: dict[ResourceId, Resource | UserIdentity] = {
+            **{one.id: one for one in self.inventory.resources(self._types(index))},
+            **{one: found for one, found in index.identities.items() if one in named},
+        }
+        plans = {one: self._plan(found, index, began) for one, found in subjects.items()}
         removals = self._removals(plans.values(), sum(map(len, index.ours.values())))
         wrong = [one.id for one in plans.values() if _needs_a_look(one)]
         missed = self._missed(index, plans)
         chosen = [
             Request(one, began, removals if one in plans else None)
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
-            if self._about(one, scope)
+            if scope.contains(one) or self._reaches(one, subjects.get(one), scope)
         ]
         _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
         return Result(requests=tuple(chosen))
@@ -127,12 +127,13 @@ class Sweep:
             if named not in known and is_reconciled(named) and self.terms.watches(named):
                 yield named
 
-    def _about(self, one: ResourceId, scope: ResourceId) -> bool:
-        """Tell whether an id lies in a scope, or is granted something in it."""
-        if scope.contains(one):
-            return True
-        granted = wanted.scopes_from(self.policy, one)
-        return any(scope.contains(place) for place in granted)
+    def _reaches(
+        self, one: ResourceId, subject: Resource | UserIdentity | None, scope: ResourceId
+    ) -> bool:
+        """Tell whether an id is granted something in a scope, as far as is known of it."""
+        # Which entry of a map a subject picks is not told by its id.
+        own = {grant.what.scope for grant in desired_of(self.policy, subject).grants}
+        return any(map(scope.contains, own.union(wanted.scopes_from(self.policy, one))))
 
 
 class _Index:

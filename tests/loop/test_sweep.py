@@ -259,6 +259,15 @@ def test_a_sweep_of_a_scope_asks_for_what_lies_or_holds_there(cloud: Cloud) -> N
     assert ids(cloud.look(DATA)) == {"vm9", "shared"}
 
 
+def test_a_sweep_of_a_scope_knows_who_reaches_it_through_a_map(cloud: Cloud) -> None:
+    """Which entry a machine picks is told by its location or tags, not by its id."""
+    system = {"grants": [{"role": "Reader", "scope": "{maps.data[location]}"}]}
+    content = policy(rule(system=system)) | {"maps": {"data": {"westeurope": DATA}}}
+    cloud.deploy(content)
+
+    assert ids(cloud.look(DATA)) == {"vm1", "shared"}
+
+
 def test_all_pages_of_the_index_are_read(steady: Cloud) -> None:
     """A page says where the next one begins."""
     rows = steady.operator.query(
