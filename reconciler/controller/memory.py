@@ -107,7 +107,7 @@ class Contention:
     def saw(self, plan: Plan) -> None:
         """Take note of a look: what it does not want again was fulfilled."""
         with self._lock:
-            wanted = {_key(change, plan.incarnation) for change in plan.changes}
+            wanted = {_key(change, plan.incarnation) for change in plan.todo}
             for key, made in self._places.get(plan.id, {}).items():
                 made.fulfilled = made.fulfilled or key not in wanted
 

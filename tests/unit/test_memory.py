@@ -4,7 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.changes import Change, CreateAssignment, DetachIdentity, Plan, Reason
+from reconciler.changes import (
+    Change,
+    CreateAssignment,
+    DetachIdentity,
+    Hold,
+    Plan,
+    Reason,
+    Withheld,
+)
 from reconciler.controller.memory import Contention, Looks
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, Request
@@ -117,6 +125,17 @@ def test_a_change_that_no_look_has_shown_yet_is_not_contended() -> None:
         contention.saw(Plan(VM, NOON, changes=(CREATE,)))
 
     assert not contention.contended(VM, CREATE)
+
+
+def test_a_change_that_only_waits_was_not_shown_fulfilled() -> None:
+    """A machine that is busy with our last write may still show what that write will change."""
+    contention = Contention(lambda: NOON)
+    change = DetachIdentity(VM, APP, Reason.IDENTITY_RECREATED)
+    for _ in range(9):
+        contention.made(VM, change)
+        contention.saw(Plan(VM, NOON, withheld=(Withheld(change, Hold.BUSY),)))
+
+    assert not contention.contended(VM, change)
 
 
 def test_another_change_is_not_contended() -> None:
