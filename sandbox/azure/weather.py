@@ -17,7 +17,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-type Seconds = Annotated[float, Field(ge=0)]
+LONGEST = 366 * 86400
+"""The most seconds that a switch takes; a calendar has an end."""
+
+type Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 type Chance = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -49,7 +52,7 @@ class Fault(_Switches):
     """The status to answer; also that of the error of an operation that fails late."""
     code: str = ""
     """The error's code; empty: the usual one of the status."""
-    retry_after: Annotated[int, Field(ge=0)] | None = None
+    retry_after: Annotated[int, Field(ge=0, le=LONGEST)] | None = None
     """Seconds for the header ``Retry-After``; none: no such header."""
     drop: bool = False
     """Close the connection instead of answering."""

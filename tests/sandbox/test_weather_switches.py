@@ -1,5 +1,6 @@
 """Setting the weather: by seed, over HTTPS, and never by mistake."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,15 @@ def test_a_seed_sets_switches_and_the_others_are_fair() -> None:
         ({"graphMissing": 1.5}, "graphMissing: Input should be less than or equal to 1"),
         ({"graphDelay": -1}, "graphDelay: Input should be greater than or equal to 0"),
         ({"graphDelay": "1"}, "graphDelay: Input should be a valid number"),
+        ({"operationDelay": math.inf}, "operationDelay: Input should be less than or equal to"),
+        ({"eventsLateBy": 1e300}, "eventsLateBy: Input should be less than or equal to"),
         ({"throttling": 1}, "throttling: Input should be a valid boolean"),
         ({"faults": [{"statsu": 503}]}, r"faults.0.statsu: there is no such switch"),
         ({"faults": [{"status": 200}]}, "faults.0.status: Input should be greater than"),
         ({"faults": [{"drop": True, "path": "("}]}, "faults.0.path: not a regular expression"),
         ({"faults": [{}]}, "faults.0: one of 'status', 'drop' and 'late' is needed"),
         ({"faults": [{"drop": True, "status": 503}]}, "faults.0: one of"),
+        ({"faults": [{"status": 429, "retryAfter": 10**9}]}, "faults.0.retryAfter: Input should"),
         ({"faults": [{"late": True, "done": True}]}, "faults.0: 'late' goes with neither"),
     ],
 )
