@@ -3,7 +3,7 @@
 `eventsubscriptions` checks with it what a PUT sends, the delivery asks it about every event.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sandbox.azure import errors
@@ -14,6 +14,10 @@ type _Test = Callable[[Any, list[Any]], bool]
 MOST_FILTERS = 25
 MOST_VALUES = 25
 LONGEST_VALUE = 512
+_TEXTS = ("subjectBeginsWith", "subjectEndsWith")
+_SWITCHES = ("isSubjectCaseSensitive", "enableAdvancedFilteringOnArrays")
+_KNOWN = {*_TEXTS, *_SWITCHES, "includedEventTypes", "advancedFilters"}
+_PARTS = {"operatorType", "key", "value", "values"}
 _ALL = "all"
 _ABSENT = object()
 # The envelope's members by either schema's name; everything else is looked up as it is spelled.
@@ -95,9 +99,13 @@ def check(found: Json) -> Json:
 
     The limits are documented (facts B2), the texts of the refusals assumed.
     """
-    for name in ("subjectBeginsWith", "subjectEndsWith"):
+    require_known(found, _KNOWN, "filter")
+    for name in _TEXTS:
         if not isinstance(found.get(name) or "", str):
             raise invalid(f"filter.{name} must be one text.")
+    for name in _SWITCHES:
+        if not isinstance(found.get(name) or False, bool):
+            raise invalid(f"filter.{name} must be true or false.")
     types = found.get("includedEventTypes")
     if types is not None and not _are_texts(types):
         raise invalid("filter.includedEventTypes must be a list of texts.")
@@ -120,6 +128,13 @@ def check(found: Json) -> Json:
     return shown
 
 
+def require_known(found: Json, known: Collection[str], where: str) -> None:
+    """Raise ``AzureError`` 400 for a member that is not simulated, or is misspelt."""
+    strange = found.keys() - set(known)
+    if strange:
+        raise errors.unsupported(f"'{min(strange)}' of {where}")
+
+
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
@@ -134,6 +149,7 @@ def _values(advanced: Json) -> list[Any]:
 def _check_advanced(advanced: object, where: str) -> None:
     if not isinstance(advanced, dict) or not isinstance(advanced.get("key"), str):
         raise invalid(f"{where} needs a key.")
+    require_known(advanced, _PARTS, where)
     operator = _OPERATORS.get(str(advanced.get("operatorType")).casefold())
     if operator is None:
         raise invalid(f"{where} has the unknown operatorType '{advanced.get('operatorType')}'.")

@@ -75,6 +75,7 @@ def shown_destination(destination: Json) -> Json:
 
 def _retry_policy(sent: Json) -> Json:
     limits = {"maxDeliveryAttempts": MOST_ATTEMPTS, "eventTimeToLiveInMinutes": LONGEST_LIFE}
+    eventfilters.require_known(sent, limits, "retryPolicy")
     for name, most in limits.items():
         _number(sent, name, most, "retryPolicy")
     return {**limits, **{name: sent[name] for name in limits if name in sent}}
@@ -99,9 +100,9 @@ def _destination(world: World, sent: Json) -> Json:
         raise errors.unsupported(f"the endpointType '{kind}'")
     allowed = needed | (set() if kind == "StorageQueue" else set(_BATCH))
     # Which reads show and clients send back.
-    strange = set(properties) - allowed - {"endpointBaseUrl"}
-    if strange:
-        raise errors.unsupported(f"'{min(strange)}' of the endpointType '{kind}'")
+    eventfilters.require_known(
+        properties, {*allowed, "endpointBaseUrl"}, f"the endpointType '{kind}'"
+    )
     for name in needed:
         if not isinstance(properties.get(name), str) or not properties[name]:
             raise invalid(f"destination.properties.{name} is required.")
@@ -115,7 +116,10 @@ def _destination(world: World, sent: Json) -> Json:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     # A local Functions host speaks plain HTTP; Azure takes HTTPS only.
     if not parts.hostname or (parts.scheme != "https" and not local):
@@ -142,7 +146,9 @@ def _dead_letters(world: World, sent: Json) -> Json:
     properties = sent.get("properties")
     if sent.get("endpointType") != "StorageBlob" or not isinstance(properties, dict):
         raise errors.unsupported("a deadLetterDestination other than a StorageBlob")
-    for name in ("resourceId", "blobContainerName"):
+    needed = ("resourceId", "blobContainerName")
+    eventfilters.require_known(properties, needed, "deadLetterDestination")
+    for name in needed:
         if not isinstance(properties.get(name), str) or not properties[name]:
             raise invalid(f"deadLetterDestination.properties.{name} is required.")
     _check_resource(world, "StorageBlob", properties["resourceId"])

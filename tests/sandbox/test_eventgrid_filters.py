@@ -169,6 +169,9 @@ def test_the_limits_themselves_are_allowed() -> None:
         ({"advancedFilters": {"key": OPERATION}}, "list"),
         ({"includedEventTypes": "All"}, "includedEventTypes"),
         ({"subjectBeginsWith": ["/a", "/b"]}, "subjectBeginsWith"),
+        ({"subjectBeginWith": "/a"}, "'subjectBeginWith'"),
+        ({"isSubjectCaseSensitive": "no"}, "isSubjectCaseSensitive"),
+        ({"advancedFilters": [{"key": "id", "operator": "IsNotNull"}]}, "'operator'"),
     ],
 )
 def test_wrong_filters_are_refused(wanted: dict[str, Any], named: str) -> None:
