@@ -161,10 +161,15 @@ class Worker:
         if answer.result.status == StatusResult.Failure:
             raise AppError(answer.result.exception.message)
         listed = await runtime.functions_metadata_request(_request())
-        return tuple(
+        found = tuple(
             Function(one.name, one.function_id, tuple(map(json.loads, one.raw_bindings)))
             for one in listed.function_metadata_results or ()
         )
+        # As in Azure, though this library has loaded them all with the listing and refuses none.
+        for one in found:
+            load = SimpleNamespace(function_id=one.id)
+            await runtime.function_load_request(_request(function_load_request=load))
+        return found
 
     def _import_afresh(self) -> None:
         # The library imports the app by name. A module left by an earlier start would be another

@@ -1,5 +1,7 @@
 """The worker library runs a function app for us."""
 
+import logging
+import re
 import threading
 
 import pytest
@@ -40,6 +42,14 @@ def test_indexing_gives_exactly_the_bindings_of_each_function() -> None:
             "requests": _queue("requests", "ticks") | storage,
         },
     }
+
+
+def test_every_function_is_loaded_before_it_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    """A host in Azure asks for that after the listing; the library's own log shows the order."""
+    with caplog.at_level(logging.DEBUG, "azure.functions"), Worker(APPS / "relay"):
+        asked = [name for text in caplog.messages for name in re.findall(r"received (\w+)", text)]
+
+    assert asked == ["WorkerInitRequest", "WorkerMetadataRequest"] + ["WorkerLoadRequest"] * 3
 
 
 def _queue(name: str, queue: str) -> dict[str, str]:
