@@ -4,12 +4,14 @@
 real clients keep theirs, so the few lines that speak HTTP/1.1 are here.
 """
 
+import re
 import shlex
 import socket
 import ssl
 import sys
 import threading
 import traceback
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -17,6 +19,8 @@ from typing import Self
 from sandbox import tls, wsgi
 from sandbox.azure.app import Azure
 from sandbox.azure.world import World
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class _Listener(ThreadingHTTPServer):
@@ -64,8 +68,13 @@ class _Connection(BaseHTTPRequestHandler):
     server: _Listener
 
     def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else b""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not _DIGITS.fullmatch(length):
+            # Nobody can tell where the body ends, so what follows must not be read as a request.
+            self.close_connection = True
+            self.send_error(HTTPStatus.LENGTH_REQUIRED, explain="The sandbox reads no chunks.")
+            return
+        body = self.rfile.read(int(length))
         host = self.headers.get("Host", "127.0.0.1")
         made = wsgi.environ(self.command, self.path, host, self.headers.items(), body)
         status, headers, content = wsgi.run(self.server.app, made)

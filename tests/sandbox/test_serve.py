@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,6 +114,27 @@ def test_many_clients_write_at_once(tmp_path: Path) -> None:
     with Server(world, tmp_path) as server, ThreadPoolExecutor(8) as pool:
         assert list(pool.map(write, range(8))) == [{201}] * 8
     assert len(events) == len(set(events)) == 80
+
+
+@pytest.mark.parametrize(
+    "framing", ["Transfer-Encoding: chunked", "Content-Length: many", "Content-Length: -1"]
+)
+def test_a_body_without_a_length_ends_the_connection(tmp_path: Path, framing: str) -> None:
+    """What follows its head is never taken for a request of its own."""
+    context = ssl.create_default_context()
+    with Server(seed.load(SEED), tmp_path) as server:
+        context.load_verify_locations(tmp_path / "ca.pem")
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        with (
+            socket.create_connection(address) as plain,
+            context.wrap_socket(plain, server_hostname=address[0]) as client,
+        ):
+            client.sendall(f"PUT / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+            with client.makefile("rb") as answers:
+                answer = answers.read()
+
+    assert answer.startswith(b"HTTP/1.1 411 ")
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 def refused(folder: Path, *arguments: str) -> str:
