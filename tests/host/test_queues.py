@@ -1,16 +1,21 @@
 """One contract for queues, in memory and in a real storage emulator."""
 
+import base64
+import json
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
 from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
-from tests.host.conftest import Clock
+from sandbox.host.triggers import Host
+from sandbox.host.worker import Worker
+from tests.host.conftest import APPS, Clock
 
+ENOUGH = 10
 SHORT = timedelta(seconds=1)
 LONG = timedelta(minutes=1)
 
@@ -129,6 +134,41 @@ def test_only_the_latest_receipt_may_delete_or_release(store: Store) -> None:
         store.queues.release(store.queue, first)
     assert deleting.value.code == releasing.value.code == "PopReceiptMismatch"
     assert deleting.value.status == 400
+
+
+@pytest.mark.parametrize("stored", ["Ym9vbQ==", "{not base64}"])
+def test_what_fails_for_the_last_time_moves_to_poison_as_it_is(
+    store: Store, clock: Clock, stored: str
+) -> None:
+    """Three attempts of the relay app, be it the function or the decoding that fails."""
+    for queue in ("work", "work-poison"):
+        store.queues.create(queue)
+
+    with Host(Worker(APPS / "relay"), store.queues, clock, {"SWEEP": "0 0 0 1 1 *"}) as host:
+        host.options = replace(host.options, visibility_timeout=SHORT)
+        store.queues.put("work", stored)
+        for _ in range(3):
+            host.drain(ENOUGH)
+            store.turn(1.5)
+
+    assert not store.queues.waiting("work")
+    (poison,) = store.queues.get("work-poison", LONG)
+    assert (poison.text, poison.dequeued) == (stored, 1)
+    store.queues.delete("work-poison", poison)
+
+
+def test_texts_travel_in_base64(store: Store, clock: Clock) -> None:
+    """Into a function and out of it; what is stored is what other clients of the queue see."""
+    store.queues.create("done")
+    store.queues.create("work")
+    store.queues.put("work", "R3LDvMOfZQ==")
+
+    with Host(Worker(APPS / "relay"), store.queues, clock, {"SWEEP": "0 0 0 1 1 *"}) as host:
+        host.drain(ENOUGH)
+
+    (done,) = store.queues.get("done", LONG)
+    about = json.loads(base64.b64decode(done.text))
+    assert (about["body"], about["attempt"]) == ("Grüße", 1)
 
 
 def test_a_missing_queue_is_an_error(store: Store) -> None:
