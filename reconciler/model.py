@@ -144,11 +144,10 @@ class Observed:
     """Everything that one look at one id found.
 
     `subject` is none where the id is gone by two sources. `identities` holds every identity that
-    policy wants on the subject by its own GET, none for one that is gone by two sources. `carriers`
-    are resources that still carry a gone subject's principals. `roles` says of each custom role
-    that policy wants here (GUID, lower case) whether it is privileged, none where it could not be
-    read. `others` is what could be read of
-    entries that policy does not name.
+    policy wants on the subject by its own GET, none for one that is gone by two sources, and the
+    exclusive ones that it carries and may not. `carriers` are resources that still carry a gone
+    subject's principals. `roles` says of each custom role that policy wants here (GUID, lower case)
+    whether it is privileged, none where it could not be read.
     """
 
     id: ResourceId
@@ -190,8 +189,8 @@ class Desired:
     """What policy wants of one subject.
 
     `unresolved` are grants whose scope could not be named, with the reason; `ensured` are those of
-    the attached identities that are created where they are missing; `unwelcome` are exclusive ones
-    that it carries and no rule attaches.
+    the attached identities that are created where they are missing; `unwelcome` are those
+    that it carries, no rule attaches, and by their ids may be exclusive.
     """
 
     attach: tuple[Wanted[ResourceId], ...] = ()

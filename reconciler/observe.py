@@ -5,6 +5,7 @@ returns, so one that was seen earlier and differs from the one read later is tru
 has to be read after the subject is only trusted when a second read of the subject agrees.
 """
 
+import contextlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -86,11 +87,17 @@ class Observer:
         return self.arm.resource(subject)
 
     def _identities(self, desired: Desired) -> Mapping[ResourceId, UserIdentity | None]:
-        """Read each identity that policy wants attached by its own GET, never from the map."""
+        """Read each identity that policy wants attached, or off, by its own GET, not the map."""
         found: dict[ResourceId, UserIdentity | None] = {}
         for identity in desired.attach:
             read = self.subject(identity.what)
             found[identity.what] = read if isinstance(read, UserIdentity) else None
+        for identity in desired.unwelcome:
+            # Anybody may have attached one that we may not read; it must not stop the look.
+            with contextlib.suppress(Blocked, NotFound):
+                carried = self.arm.user_identity(identity.what)
+                if wanted.is_exclusive(self.policy, carried):
+                    found[identity.what] = carried
         return found
 
     def _marked(self, subject: ResourceId, known: set[ResourceId]) -> tuple[RoleAssignment, ...]:

@@ -17,6 +17,7 @@ from reconciler.changes import DeleteAssignment, DetachIdentity, Plan, Reason, R
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.model import (
+    Desired,
     Observed,
     Request,
     Resource,
@@ -96,11 +97,22 @@ class Sweep:
             at,
             subject,
             tuple(index.about(subject)),
-            {one.what: index.identities.get(one.what) for one in desired.attach},
+            self._identities(desired, index),
             roles=index.roles,
         )
         request = Request(subject.id, removals=self.terms.digest)
         return plan(desired, observed, request, self.terms)
+
+    def _identities(
+        self, desired: Desired, index: "_Index"
+    ) -> Mapping[ResourceId, UserIdentity | None]:
+        """Return what a look would read: what to attach, and exclusive ones to detach."""
+        known = {one.what: index.identities.get(one.what) for one in desired.attach}
+        for one in desired.unwelcome:
+            found = index.identities.get(one.what)
+            if found and wanted.is_exclusive(self.policy, found):
+                known[one.what] = found
+        return known
 
     def _removals(self, plans: Iterable[Plan], ours: int) -> str | None:
         """Return the digest under which unwanted rights may go, none where they are too many."""

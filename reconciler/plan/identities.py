@@ -70,7 +70,7 @@ class IdentityPlanner:
                 )
             return
         attaches: list[Wanted[ResourceId | None]] = []
-        others: list[Step] = [*self._created(desired), *map(self._excluded, desired.unwelcome)]
+        others: list[Step] = [*self._created(desired), *self._excluded(desired)]
         for wanted in self._wanted(desired):
             step = self._needed(wanted)
             if isinstance(step, AttachIdentity):
@@ -140,15 +140,17 @@ class IdentityPlanner:
         hold = self._hold(wanted)
         return Withheld(detach, hold) if hold else self._timely(detach)
 
-    def _excluded(self, wanted: Wanted[ResourceId]) -> DetachIdentity | Withheld:
-        """Take an exclusive identity away that no rule attaches here, under `removals`."""
-        detach = DetachIdentity(self.resource.id, wanted.what, Reason.NOT_ALLOWED)
-        hold = self._hold(Wanted(wanted.what, wanted.mode, wanted.by))
-        if hold is None and self.request.removals != self.terms.digest:
-            hold = Hold.REMOVALS
-        if hold:
-            return Withheld(detach, hold)
-        return self._timely(detach)
+    def _excluded(self, desired: Desired) -> Iterator[DetachIdentity | Withheld]:
+        """Take exclusive identities away that no rule attaches here, under `removals`."""
+        for wanted in desired.unwelcome:
+            # Only its own GET tells it from a neighbour whose name fits the template.
+            if self.observed.identities.get(wanted.what) is None:
+                continue
+            detach = DetachIdentity(self.resource.id, wanted.what, Reason.NOT_ALLOWED)
+            hold = self._hold(Wanted(wanted.what, wanted.mode, wanted.by))
+            if hold is None and self.request.removals != self.terms.digest:
+                hold = Hold.REMOVALS
+            yield Withheld(detach, hold) if hold else self._timely(detach)
 
     def _detached(self, steps: list[DetachIdentity]) -> Iterator[Step]:
         """Take the last one away only under an etag: its PATCH would take away all there are."""

@@ -55,16 +55,17 @@ def for_resource(policy: language.Policy, resource: Resource) -> Desired:
         attach=tuple(_added_up(attach)),
         system=system,
         ensured=tuple(_added_up(ensured)),
-        unwelcome=tuple(_unwelcome(policy, resource, {one.what for one in attach})),
+        unwelcome=tuple(_added_up(_unwelcome(policy, resource, {one.what for one in attach}))),
     )
 
 
 def _unwelcome(
     policy: language.Policy, resource: Resource, attach: Container[ResourceId]
 ) -> Iterator[Wanted[ResourceId]]:
-    """Yield the exclusive identities that a resource carries and no rule attaches there."""
+    """Yield what may be exclusive identities that a resource carries and no rule attaches there."""
     for name, entry in policy.identities.items():
-        if entry.exclusive:
+        # Without a location nobody knows which of a template's identities rules attach.
+        if entry.exclusive and (entry.id.exact or resource.location):
             for carried in resource.identities.attached:
                 if entry.id.may_be(carried.id) and carried.id not in attach:
                     yield Wanted(carried.id, entry.mode, (f"identity {name}",))
@@ -92,6 +93,15 @@ def for_identity(policy: language.Policy, identity: UserIdentity) -> Desired:
         for grant in entry.grants
     ]
     return _with_grants(policy, place, grants)
+
+
+def is_exclusive(policy: language.Policy, identity: UserIdentity) -> bool:
+    """Tell whether policy means an identity by an exclusive entry: it must lie where its id says.
+
+    A neighbour's name may fit a template, too.
+    """
+    place = Place(identity.id, identity.location)
+    return any(entry.exclusive and entry.id.is_of(place) for entry in policy.identities.values())
 
 
 def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceId, ...]:

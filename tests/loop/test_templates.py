@@ -20,6 +20,7 @@ from tests.sandbox.arm import SUB
 TEMPLATE = identity("avd-{location}").replace(SUB, "{subscription}")
 WEST = identity("avd-westeurope")
 ADMIN = identity("avd-admin")
+NORTH = identity("avd-northeurope")
 READS = {("Storage Blob Data Reader", "rg-data")}
 
 
@@ -77,6 +78,18 @@ def test_a_name_that_only_fits_the_template_gains_nothing(cloud: Cloud) -> None:
     cloud.drive(ADMIN)
 
     assert cloud.rights(cloud.principal(ADMIN)) == set()
+
+
+def test_a_name_that_only_fits_the_template_is_nobodys_to_detach(cloud: Cloud) -> None:
+    """Exclusive are the identities that lie where their ids say, and no neighbour of theirs."""
+    for name in (WEST, ADMIN, NORTH):
+        cloud.recreate_identity(name)
+    cloud.resource(NORTH).location = "northeurope"
+    cloud.attach("avd-admin", "avd-northeurope")
+    cloud.deploy(placed(exclusive=True))
+    cloud.sweep()
+
+    assert cloud.attached() == {"system", "avd-admin", "avd-westeurope"}
 
 
 def test_a_deleted_right_of_such_an_identity_comes_back(cloud: Cloud) -> None:

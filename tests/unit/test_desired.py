@@ -505,8 +505,10 @@ def test_an_exclusive_identity_is_unwelcome_where_no_rule_attaches_it() -> None:
     assert unwelcome("westeurope", carried, AttachedIdentity(SECOND)) == []
     assert unwelcome("northeurope") == []
     assert unwelcome("northeurope", carried) == [Wanted(IN_WEST, Mode.REPAIR, ("identity app",))]
-    lonely = policy(app=exclusive)
-    assert desired.for_resource(lonely, machine(carried)).unwelcome
+    assert unwelcome("", carried) == []
+    lonely = policy(app=exclusive, other={**exclusive, "id": str(IN_WEST)})
+    both = Wanted(IN_WEST, Mode.REPAIR, ("identity app", "identity other"))
+    assert desired.for_resource(lonely, machine(carried)).unwelcome == (both,)
 
 
 @pytest.mark.parametrize("key", ["allowDefaultChange", "allowRestart"])

@@ -50,7 +50,7 @@ def planned(
     desired: Desired, resource: Resource | None = None, request: Request = WITH_REMOVALS
 ) -> Plan:
     """Return the plan of a machine that carries the identity, under removals."""
-    found = {one.what: user_identity(one.what) for one in desired.attach}
+    found = {one.what: user_identity(one.what) for one in desired.unwelcome}
     return plan(desired, observed(resource or machine(entry()), identities=found), request, TERMS)
 
 
@@ -89,11 +89,28 @@ def test_what_holds_other_changes_of_identities_holds_this_one(
     assert [one.hold for one in found.withheld] == [hold]
 
 
+def test_one_that_may_only_be_a_neighbour_stays() -> None:
+    """What its own GET did not show to be the one that policy means is nobody's to detach."""
+    found = plan(unwelcome(), observed(machine(entry()), identities={}), WITH_REMOVALS, TERMS)
+
+    assert found.compliant
+
+
+def test_the_app_s_own_identity_stays_attached() -> None:
+    """At a desk only the principal tells that it is the app's."""
+    ours = user_identity(principal=next(iter(TERMS.ownership.makers)))
+    looked = observed(machine(entry(principal=None)), identities={APP: ours})
+    found = plan(unwelcome(), looked, WITH_REMOVALS, TERMS)
+
+    assert [one.hold for one in found.withheld] == [Hold.OWN_IDENTITY]
+
+
 def test_it_goes_last() -> None:
     """What a live workload may still use is taken away after everything else is in place."""
     wants = both(replace(attached(SECOND, default_change=True)), switched_on(default_change=True))
     wants = replace(wants, unwelcome=unwelcome().unwelcome)
-    looked = observed(bare(entry()), identities={SECOND: user_identity(SECOND)})
+    known = {SECOND: user_identity(SECOND), APP: user_identity()}
+    looked = observed(bare(entry()), identities=known)
     found = plan(wants, looked, WITH_REMOVALS, TERMS)
 
     assert [type(one) for one in found.changes] == [
