@@ -5,12 +5,12 @@ ASP.NET's, with no constraint but `int`; case does not matter, and literals go f
 """
 
 import hmac
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.host.options import section
 from sandbox.host.worker import AppError, Function
 
 FUNCTION_KEY = "sandbox-function-key"
@@ -60,10 +60,11 @@ def read(functions: Iterable[Function], app_dir: Path) -> tuple[Route, ...]:
 
     Raises:
         AppError: a template is not one that this host understands.
+        ValueError: `host.json` is of another form.
     """
-    file = app_dir / "host.json"
-    whole = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    prefix = whole.get("extensions", {}).get("http", {}).get("routePrefix", "api")
+    prefix = section(app_dir, "http").get("routePrefix", "api")
+    if not isinstance(prefix, str):
+        raise ValueError(f"host.json: routePrefix is a text, not {prefix!r}")  # noqa: TRY004 - of the file
     found = [_route(one, prefix) for one in functions if one.trigger["type"] == "httpTrigger"]
     return tuple(sorted(found, key=lambda route: route.rank))
 

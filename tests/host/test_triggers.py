@@ -262,3 +262,29 @@ def test_queue_options_come_from_host_json(tmp_path: Path) -> None:
         5,
     )
     assert QueueOptions.read(tmp_path) == QueueOptions(2, 1, 5, base64=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "extensions.queues is not an object"),
+        ('{"extensions": 5}', "extensions.queues is not an object"),
+        ('{"extensions": {"queues": []}}', "extensions.queues is not an object"),
+        ('{"extensions": {"queues": {"batchSize": 33}}}', "batchSize is a number from 1 to 32"),
+        ('{"extensions": {"queues": {"maxDequeueCount": null}}}', "maxDequeueCount is a number"),
+        (
+            '{"extensions": {"queues": {"visibilityTimeout": "30"}}}',
+            "visibilityTimeout is hh:mm:ss",
+        ),
+        ('{"extensions": {"queues": {"messageEncoding": "utf8"}}}', "messageEncoding is base64 or"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_queue_options_that_mean_nothing_are_refused(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    """The reason names the option, and what it may be."""
+    (tmp_path / "host.json").write_text(content)
+
+    with pytest.raises(ValueError, match=message):
+        QueueOptions.read(tmp_path)
