@@ -17,6 +17,13 @@ _GROUP = f"{_SUBSCRIPTION}/resourcegroups/<group>"
 _RESOURCE = f"{_GROUP}/providers/<namespace>/<path:rest>"
 _EXTRA = ("sku", "kind", "zones", "managedBy", "plan", "extendedLocation")
 _LIST = "Microsoft.Resources/subscriptions/resources/read"
+# What is served of these has routes of its own.
+_OTHERS = (
+    "microsoft.compute/virtualmachines/",
+    "microsoft.compute/virtualmachinescalesets/",
+    "microsoft.managedidentity/",
+    "microsoft.resources/",
+)
 
 
 def _show_group(group: Resource, now: dt.datetime) -> Json:
@@ -124,8 +131,15 @@ routes.route(
 )(_list_resources)
 
 
-def _find(call: Call) -> Resource:
+def _enter(call: Call) -> None:
+    """Raise ``AzureError``: 404 without the group, 400 for what only its own service knows."""
     _group(call)
+    if f"{call.id.type.lower()}/".startswith(_OTHERS):
+        raise errors.unsupported(f"{call.method} {call.id.text}")
+
+
+def _find(call: Call) -> Resource:
+    _enter(call)
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         _require_parent(call)
@@ -147,6 +161,7 @@ def get(call: Call) -> Reply:
     if call.id.name:
         resource = _find(call)
         return Reply(200, show(call.world, resource), etag(resource, kind(resource.type)))
+    _enter(call)
     found = listing.select(call, call.id.type)
     return listing.page(call, found, lambda each: show(call.world, each))
 
@@ -178,10 +193,11 @@ def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
 @routes.route("PUT", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
 def put(call: Call) -> Reply:
     """Create a resource or replace its definition."""
-    _group(call)
+    _enter(call)
     body = call.object_body()
     if not call.id.name:
         raise errors.unsupported(f"PUT {call.id.text}")
+    _require_parent(call)
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
     parent = call.world.resources.get(call.id.parent.rpartition("/")[0].lower())
@@ -217,7 +233,7 @@ def patch(call: Call) -> Reply:
 @routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33; others documented")
 def delete(call: Call) -> Reply:
     """Delete a resource: 200 or, as an operation, 202; 204 when there was none."""
-    _group(call)
+    _enter(call)
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         return Reply(204)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, Arm, identity
+from tests.sandbox.arm import GROUP, MACHINE, Arm, error, identity
 
 BOTH = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}
 NULLS = dict.fromkeys(("principalId", "tenantId", "userAssignedIdentities"))
@@ -165,3 +165,30 @@ def test_identities_are_added_and_removed_one_by_one(arm: Arm) -> None:
         assert off is None
         assert anew not in {None, first}
         assert gone == (None, set())
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"{MACHINE}/instanceView"),
+        ("PUT", f"{MACHINE}/runCommands/run"),
+        (
+            "DELETE",
+            f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/set/virtualMachines/0",
+        ),
+        ("PUT", f"{GROUP}/providers/Microsoft.Resources/deployments/all"),
+        ("PUT", f"{GROUP}/providers/Microsoft.Resources/tags/default"),
+    ],
+)
+def test_what_only_another_service_knows_is_not_guessed(arm: Arm, method: str, path: str) -> None:
+    """Such requests are refused by name; they are no resources without a service of their own."""
+    answer = arm.call(method, path, None if method == "GET" else {"location": "westus"})
+
+    assert error(answer) == (400, "UnsupportedBySandbox")
+
+
+def test_a_nested_resource_needs_its_parent(arm: Arm) -> None:
+    """As a GET of one does, a PUT tells that the parent is not there."""
+    nested = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/none/blobServices/default"
+
+    assert error(arm.call("PUT", nested, {})) == (404, "ParentResourceNotFound")
