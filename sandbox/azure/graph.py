@@ -74,8 +74,11 @@ def _readable(call: Call, action: str, scopes: list[str]) -> Iterator[bool]:
 
 def _subscriptions(call: Call, body: Json) -> set[str]:
     world = call.world
-    wanted = {str(each).lower() for each in body.get("subscriptions") or ()}
-    for group in body.get("managementGroups") or ():
+    lists = [body.get(name) or [] for name in ("subscriptions", "managementGroups")]
+    if not all(isinstance(each, list) for each in lists):
+        raise errors.bad_content("a list is required. Path 'subscriptions'")
+    wanted = {str(each).lower() for each in lists[0]}
+    for group in lists[1]:
         wanted |= world.management_groups.get(str(group).lower(), frozenset())
     return wanted & set(world.subscriptions) if wanted else set(world.subscriptions)
 
@@ -180,7 +183,7 @@ def query(call: Call) -> Reply:
     """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
     quota = _quota(call)
     body = call.object_body()
-    options = body.get("options") or {}
+    options = call.member("options") or {}
     unknown = set(options) - _OPTIONS
     # The oldest version answers with a table unless told otherwise (facts A2.6, recorded).
     usual = "table" if call.query["api-version"] < "2020" else "objectArray"

@@ -126,6 +126,8 @@ def _capacity(extra: Json) -> int:
 def _check(call: Call, properties: Json, extra: Json) -> None:
     """Raise ``AzureError`` 400 for a wrong size or an identity that the set cannot have."""
     _capacity(extra)
+    if not isinstance(properties.get("upgradePolicy") or {}, dict):
+        raise errors.bad_content("an object is required. Path 'properties.upgradePolicy'")
     block = call.member("identity") or {}
     kinds = str(block.get("type", ""))
     if not _flexible(properties):
@@ -154,7 +156,7 @@ def _store(call: Call, scale_set: Resource, status: int, budget: dict[str, str])
     created = scale_set.id.key not in call.world.resources
     found = operations.begin(call, scale_set, "Creating" if created else "Updating", final=False)
     call.world.put(scale_set)
-    policy = str((scale_set.properties.get("upgradePolicy") or {}).get("mode", "Manual"))
+    policy = str((scale_set.properties.get("upgradePolicy") or {}).get("mode") or "Manual")
     for instance in scale_set.instances.values():
         instance.properties["latestModelApplied"] = False
         if policy.lower() != "manual":
@@ -257,6 +259,8 @@ def _chosen(call: Call, scale_set: Resource, *, required: bool) -> list[Resource
         raise errors.AzureError(
             400, "InvalidParameter", "Required parameter 'instanceIds' is missing (null)."
         )
+    if wanted and not (isinstance(wanted, list) and all(isinstance(each, str) for each in wanted)):
+        raise errors.bad_content("a list of text is required. Path 'instanceIds'")
     if not wanted or "*" in wanted:
         return list(scale_set.instances.values())
     for each in wanted:

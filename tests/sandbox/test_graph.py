@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, identity
+from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
 
 
 def rows(arm: Arm, text: str, **options: object) -> list[dict[str, Any]]:
@@ -138,6 +138,15 @@ def test_options_that_are_not_known_are_refused(arm: Arm) -> None:
     """Another format, a number that is none, a token of another time."""
     for options in ({"resultFormat": "csv"}, {"$top": "5"}, {"$skipToken": "x"}):
         assert arm.query("resources", **options).status_code == 400
+
+
+@pytest.mark.parametrize("member", ["subscriptions", "managementGroups", "options"])
+def test_a_request_of_another_form_is_refused(arm: Arm, member: str) -> None:
+    """Lists are lists, and options an object."""
+    path = "/providers/Microsoft.ResourceGraph/resources"
+    answer = arm.call("POST", path, {"query": "resources", member: 5}, version="2022-10-01")
+
+    assert error(answer) == (400, "InvalidRequestContent")
 
 
 def test_only_readable_rows_are_shown(arm: Arm) -> None:

@@ -160,6 +160,23 @@ def test_unknown_instances_and_options_are_named(arm: Arm) -> None:
     assert error(unknown) == (400, "UnsupportedBySandbox")
 
 
+@pytest.mark.parametrize("wanted", [5, [0], [[]], {"0": {}}])
+def test_instances_are_named_in_a_list_of_text(arm: Arm, wanted: object) -> None:
+    """Anything else is refused."""
+    create(arm)
+
+    answer = arm.call("POST", f"{SET}/manualupgrade", {"instanceIds": wanted})
+    assert error(answer) == (400, "InvalidRequestContent")
+
+
+def test_a_policy_of_upgrades_is_an_object(arm: Arm) -> None:
+    """Anything else is refused."""
+    create(arm)
+
+    answer = arm.call("PATCH", SET, {"properties": {"upgradePolicy": 5}})
+    assert error(answer) == (400, "InvalidRequestContent")
+
+
 @pytest.mark.parametrize("capacity", [-1, "two", 1.5])
 def test_a_size_is_a_number(arm: Arm, capacity: object) -> None:
     """Anything else is refused, and nothing changes."""
