@@ -325,6 +325,19 @@ def test_a_missing_key_withholds_the_grant(tags: dict[str, str], why: str) -> No
     assert found.unresolved == ((lost, f"{{maps.vault[tags.env]}}: {why}"),)
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_two_spellings_of_one_location_pick_nothing(turn: int) -> None:
+    """No order in the language means anything, so neither of the two comes first."""
+    images = dict([("West Europe", DATA), ("westeurope", IDS)][::turn])
+    grants = [{"role": "Reader", "scope": "{maps.images[location]}"}]
+    held = policy(rule(system={"grants": grants}), maps={"images": images})
+    found = desired.for_resource(held, machine())
+
+    assert found.grants == ()
+    why = "maps.images has more than one key for 'westeurope'"
+    assert [reason for _, reason in found.unresolved] == [f"{{maps.images[location]}}: {why}"]
+
+
 def test_an_identity_picks_by_its_own_location() -> None:
     """Its grants are about itself, wherever the machines are that carry it."""
     grants = [{"role": "Reader", "scope": "{maps.images[location]}"}]

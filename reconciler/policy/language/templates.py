@@ -69,15 +69,17 @@ class MapEntry:
         return cls(found["map"], found["tag"]) if found else None
 
     def pick(self, place: Place, maps: Maps) -> ResourceId:
-        """Return the entry that the place picks; raises `ResourceIdError` where there is none."""
+        """Return the entry that the place picks; raises `ResourceIdError` unless there is one."""
         key = place.tag(self.tag) if self.tag else location_name(place.location)
         if not key:
             wanted = f"tag '{self.tag}'" if self.tag else "location"
             raise ResourceIdError(f"it picks from maps.{self.map}, but no {wanted} is known")
-        for known, value in maps.get(self.map, {}).items():
-            if key == (known if self.tag else location_name(known)):
-                return value
-        raise ResourceIdError(f"maps.{self.map} has no key '{key}'")
+        entries = maps.get(self.map, {}).items()
+        found = [one for name, one in entries if key == (name if self.tag else location_name(name))]
+        if len(found) != 1:
+            has = "more than one key for" if found else "no key"
+            raise ResourceIdError(f"maps.{self.map} has {has} '{key}'")
+        return found[0]
 
 
 def names(template: str) -> list[str]:
