@@ -234,7 +234,7 @@ def _folded(change: Change) -> dict[str, str | None]:
     """Describe a change so that the casing of ids, which varies between answers, tells nothing."""
     content = describe(change)
     return {
-        key: text if text is None or key == "condition" else fold(text)
+        key: text if text is None or key in {"condition", "tags"} else fold(text)
         for key, text in content.items()
     }
 

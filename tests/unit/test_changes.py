@@ -207,6 +207,16 @@ def test_the_case_of_a_condition_counts() -> None:
     assert wanted.fingerprint != shouted.fingerprint
 
 
+def test_the_case_of_a_tag_counts() -> None:
+    """What reads a tag's value may tell Desktop from desktop."""
+    plain, loud = (
+        replace(PLAN, changes=(CreateIdentity(NewIdentity(PLAN.id, "west", (("team", team),))),))
+        for team in ("desktop", "Desktop")
+    )
+
+    assert plain.fingerprint != loud.fingerprint
+
+
 def test_several_plans_have_one_fingerprint_whatever_their_order() -> None:
     """A sweep is approved as a whole; one plan alone keeps its own fingerprint."""
     other = replace(PLAN, incarnation="second")
