@@ -14,6 +14,9 @@ from sandbox.azure.state import Assignment, Operation, Principal
 type Event = dict[str, Any]
 
 _CLAIM = "http://schemas.microsoft.com/identity/claims/"
+_NAME = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+"""The application through which people sign in here: the Azure CLI's (recorded)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def stamp(moment: dt.datetime) -> str:
 
 
 def claims(caller: Principal, tenant: str, now: dt.datetime) -> dict[str, str]:
-    """Return the token claims that events carry for a service principal (facts B1, documented)."""
+    """Return the token claims that events carry (facts B1, documented; a person's recorded)."""
     issued = int(now.timestamp())
     found = {
         "aud": "https://management.azure.com/",
@@ -47,12 +50,17 @@ def claims(caller: Principal, tenant: str, now: dt.datetime) -> dict[str, str]:
         "exp": str(issued + 86400),
         "appid": caller.app_id,
         "appidacr": "2" if caller.resource_id else "1",
-        f"{_CLAIM}identityprovider": f"https://sts.windows.net/{tenant}/",
         f"{_CLAIM}objectidentifier": caller.oid,
-        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier": caller.oid,
+        f"{_NAME}nameidentifier": caller.oid,
         f"{_CLAIM}tenantid": tenant,
         "ver": "1.0",
     }
+    if caller.kind == "User":
+        upn = f"{caller.name}@example.com"
+        names = {"name": caller.name, f"{_NAME}name": upn, f"{_NAME}upn": upn}
+        person = {"appid": _CLI, "appidacr": "0", "ipaddr": "127.0.0.1"}
+        return found | person | names | {f"{_CLAIM}scope": "user_impersonation"}
+    found[f"{_CLAIM}identityprovider"] = f"https://sts.windows.net/{tenant}/"
     if caller.resource_id:
         found["xms_mirid"] = caller.resource_id
     return found

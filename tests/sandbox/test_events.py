@@ -1,11 +1,14 @@
 """The resource events that writes cause."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox.azure import eventschemas
 from sandbox.azure.weather import Weather
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, identity
+from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
 
 LOWER = GROUP.replace("resourceGroups", "resourcegroups")
 
@@ -43,6 +46,43 @@ def test_a_creation_carries_no_request(arm: Arm, events: list[dict[str, Any]]) -
     arm.call("PUT", identity("new"), {"location": "westus"})
 
     assert "httpRequest" not in events[0]["data"]
+
+
+def test_a_persons_claims_name_the_person(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Who signed in by the CLI has its application, and a name."""
+    person = arm.principal("person")
+    contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+    arm.assign(SUB, person.oid, contributor, principalType="User")
+    arm.called_by(person).call("PUT", identity("new"), {"location": "westus"})
+    claims = events[1]["data"]["claims"]
+
+    assert claims["name"] == "person"
+    assert claims["appid"] not in {person.app_id, arm.world.operator.app_id}
+    assert claims["http://schemas.microsoft.com/identity/claims/scope"] == "user_impersonation"
+
+
+def test_events_have_the_documented_members(
+    arm: Arm, events: list[dict[str, Any]], shared: Path
+) -> None:
+    """The samples' names at every level, and their casing of the group; in both schemas."""
+    arm.call("PUT", identity("new"), {"location": "westus"})
+    arm.call("DELETE", identity("new"))
+    arm.call("POST", f"{MACHINE}/start")
+    arm.settle()
+    for event, verb in zip(events, ("write", "delete", "action"), strict=True):
+        for schema in ("eventgrid", "cloudevents"):
+            name = f"docs_subscription_{verb}_success_{schema}.json"
+            sample = json.loads((shared / "events" / name).read_text("utf-8"))[0]
+            ours = eventschemas.to_cloud(event) if schema == "cloudevents" else event
+
+            assert ours.keys() == sample.keys()
+            assert ours["data"].keys() == sample["data"].keys()
+            assert ours["subject"].split("/")[3] == sample["subject"].split("/")[3]
+            request, theirs = (each["data"].get("httpRequest", {}) for each in (ours, sample))
+            assert request.keys() == theirs.keys()
+            right, theirs = (each["data"]["authorization"] for each in (ours, sample))
+            assert right.keys() == theirs.keys()
+            assert right["evidence"].keys() >= theirs["evidence"].keys()
 
 
 def test_a_deletion_is_spelled_otherwise(arm: Arm, events: list[dict[str, Any]]) -> None:
