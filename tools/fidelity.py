@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from sandbox.azure.app import SERVICES
+from sandbox.azure.kinds import KINDS
 from sandbox.azure.routing import Evidence, Route
 from tests.conformance.deviations import DEVIATIONS, OUTSIDE
 
@@ -27,6 +28,16 @@ Anything else is refused with 400 `UnsupportedBySandbox`, which names what is no
 group or a resource. In the last column, `facts` are the notes on Azure that the sandbox was written
 from, `test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
 documentation.
+"""
+
+TYPES = """
+## Resource types
+
+How types differ in their identity block and in the answers to writes. One that is not here behaves
+in the commonest way, which is **assumed**.
+
+| type | known |
+|---|---|
 """
 
 DIFFERENCES = """
@@ -58,6 +69,8 @@ def page() -> str:
             head,
             "\n| method | path | known | from |\n|---|---|---|---|\n",
             *map(_row, routes),
+            TYPES,
+            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in KINDS),
             DIFFERENCES,
             *(
                 f"| {each.recording} | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
