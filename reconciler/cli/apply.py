@@ -19,25 +19,28 @@ from reconciler.errors import ReconcilerError
 from reconciler.report import Finding, values
 from reconciler.settings import Settings
 
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+_Expect = Annotated[
+    str,
+    typer.Option(
+        metavar="FINGERPRINT",
+        help="Refuse unless the plan has this fingerprint.",
+        show_default=False,
+    ),
+]
+_Minutes = Annotated[
+    float, typer.Option(metavar="MINUTES", min=0, help="Wait no longer than this.")
+]
+_Output = Annotated[Format, typer.Option("--format", help="How to write the answer.")]
+
 
 def apply(
     ids: look.Ids,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    expect: Annotated[
-        str,
-        typer.Option(
-            metavar="FINGERPRINT",
-            help="Refuse unless the plan has this fingerprint.",
-            show_default=False,
-        ),
-    ] = "",
-    timeout: Annotated[
-        float, typer.Option(metavar="MINUTES", min=0, help="Wait no longer than this.")
-    ] = 60,
-    output: Annotated[
-        Format, typer.Option("--format", help="How to write the answer.")
-    ] = Format.TEXT,
+    yes: _Yes = False,
+    expect: _Expect = "",
+    timeout: _Minutes = 60,
+    output: _Output = Format.TEXT,
 ) -> int:
     """Show the plan, ask, and carry it out.
 
