@@ -12,6 +12,7 @@ import requests
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import BlobClient
 from azure.storage.queue import QueueClient, QueueServiceClient
+from urllib3.exceptions import LocationParseError
 
 from sandbox.azure import eventretry
 from sandbox.azure.outlets import Answer, Outlets
@@ -105,5 +106,8 @@ def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Ans
             )
         except requests.Timeout as error:
             raise TimeoutError(str(error)) from error
+        except LocationParseError as error:
+            # A host name that no resolver is asked for; requests lets it through.
+            raise ConnectionError(str(error)) from error
         found = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_code, answer.content, found)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.outlets import MemoryStorage, outlets
 from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, error, identity
 from tests.sandbox.grid import HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to
 
@@ -102,6 +103,21 @@ def test_a_webhook_must_answer(grid: Grid, fault: OSError, why: str) -> None:
 
     assert grid.state() == "Failed"
     assert why in (operation.error or {})["message"]
+
+
+def test_a_host_name_that_is_none_is_not_reached() -> None:
+    """Whoever delivers goes on to the next, as after any other failure."""
+    with pytest.raises(OSError, match="label empty"):
+        outlets(MemoryStorage()).call("POST", "https://a..b/", {}, b"")
+
+
+def test_a_fast_clock_leaves_a_webhook_its_time(grid: Grid) -> None:
+    """It is asked by the wall; until it has answered there is no success."""
+    grid.world.clock.speed = 600
+    grid.put()
+    grid.arm.clock.forward(60)
+
+    assert grid.state() == "Creating"
 
 
 def test_a_queue_is_not_asked(grid: Grid) -> None:
