@@ -56,6 +56,14 @@ def test_a_map_is_defined_once_and_for_all_files(tmp_path: Path) -> None:
     ]
 
 
+def test_two_maps_differ_by_more_than_case(tmp_path: Path) -> None:
+    """Scopes are compared without case, so one that picks from M would pass for one from m."""
+    maps = f"maps:\n  m: {{dev: {SUB}}}\n  M: {{dev: {SUB}}}\n"
+    (found,) = mistakes(written(tmp_path, a=GOOD + maps))
+
+    assert "map 'M' is already defined in" in found
+
+
 def test_a_map_may_be_named_from_another_file(tmp_path: Path) -> None:
     """All files are one policy, and guardrails see through its maps."""
     granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{maps.m[tags.env]}'}]}")

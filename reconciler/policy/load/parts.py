@@ -68,7 +68,9 @@ def check_unique(files: list[Document]) -> None:
                 position = document.position((*part.place, "id"))
                 _claim(ids, part, f"the identity '{id_}'", fold(id_), position)
         for part in named(document, "maps"):
-            _claim(maps, part, f"map '{part.name}'", part.name, document.keys[part.place])
+            position = document.keys[part.place]
+            # Scopes, which name maps, are compared without case.
+            _claim(maps, part, f"map '{part.name}'", fold(part.name), position)
         for part in listed(document, "rules"):
             if part.name:
                 position = document.position((*part.place, "name"))
