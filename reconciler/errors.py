@@ -56,8 +56,9 @@ class PolicyError(ReconcilerError):
     """The policy folder holds mistakes; `problems` has all of them, sorted."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        """Keep the problems in the order in which a reader meets them."""
-        self.problems = tuple(sorted(problems))
+        """Keep the problems in the order in which a reader meets them, each once."""
+        # A mistake in an anchor is found wherever an alias repeats it.
+        self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
