@@ -48,6 +48,11 @@ def scope(text: str, info: ValidationInfo) -> str:
 
 def check_braces(template: str) -> None:
     """Check that placeholders are whole, and stand where they may."""
+    if template != template.strip():
+        raise ValueError(
+            f"'{template}' has blanks or a line break at its edge; delete them (after '|' write "
+            "'|-', which leaves out the last line break)"
+        )
     if templates.has_lone_brace(template):
         raise ValueError(f"'{template}' has a brace without its partner")
     if found := templates.runs_on(template):
