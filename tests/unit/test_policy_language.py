@@ -43,7 +43,10 @@ maps:
 """
 
 
-def digest(folder: Path, text: str, guardrails: str = "version: 1\n") -> str:
+CEILING = f"version: 1\nidentities: [{SUB}]\n"
+
+
+def digest(folder: Path, text: str, guardrails: str = CEILING) -> str:
     """Return the digest of a policy of one file."""
     return load(written(folder, a=text, guardrails=guardrails)).digest
 

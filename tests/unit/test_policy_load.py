@@ -135,12 +135,15 @@ def test_guardrails_have_one_name(tmp_path: Path, name: str) -> None:
 
 
 def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
-    """The absence of guardrails forbids every grant, but not an attachment."""
-    attaching = load(written(tmp_path, a=GOOD.replace("attach:", "mode: repair\n    attach:")))
-    assert attaching.guardrails == language.Guardrails(version=1)
+    """The absence of guardrails forbids every grant and attachment, but no identity of its own."""
+    switching = load(written(tmp_path, a=rule(mode="repair")))
+    assert switching.guardrails == language.Guardrails(version=1)
+
+    told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
+    attaching = GOOD.replace("attach:", "mode: repair\n    attach:")
+    assert mistakes(written(tmp_path, a=attaching)) == [told]
 
     granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{id}'}]}")
-    told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
     assert mistakes(written(tmp_path, a=granting, b=identity(mode="repair"))) == [told]
 
     assert f"{told}; is it 'guardrail.yaml'?" in mistakes(written(tmp_path, guardrail="version: 1"))
@@ -262,6 +265,13 @@ def test_a_flood_of_mistakes_is_cut_short(tmp_path: Path) -> None:
 
     assert len(found) == 101
     assert "and 50 more mistakes in this file" in found[-1]
+
+
+def test_a_mistake_that_aliases_repeat_is_told_once(tmp_path: Path) -> None:
+    """It is mended in one place, that of the anchor."""
+    text = rule(system="{grants: [{role: &r Raeder, scope: '{id}'}, {role: *r, scope: '/'}]}")
+
+    assert [line.split(": ")[0] for line in mistakes(written(tmp_path, a=text))] == ["a.yaml:6:30"]
 
 
 def test_aliases_cannot_multiply_a_file(tmp_path: Path) -> None:

@@ -248,6 +248,11 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "a placeholder that runs on": (grant(scope="'{resourceGroup}2'"), "7:16", "may only begin"),
     "a lone brace": (grant(scope=f"'{SUB}{{'"), "7:16", "a brace without its partner"),
+    "a scope that ends in a line break": (
+        grant(scope="|\n          {resourceGroup}"),
+        "7:16",
+        "after '|' write '|-'",
+    ),
     "a template that is no id": (grant(scope="'{id}/x'"), "7:16", "is not an ARM id"),
     "an empty condition": (grant() + "        condition: ' '\n", "8:20", "condition is empty"),
     "two conditions": (
@@ -265,6 +270,20 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "a glob for all but": (rule(match="{type: A.B/c, name: ['!x']}"), "5:33", "'all but'"),
     "a glob with a slash": (rule(match="{type: A.B/c, name: [a/*]}"), "5:33", "no name holds '/'"),
     "a glob of no character": (rule(match="{type: A.B/c, name: ['[z-a]']}"), "5:33", "brackets"),
+    "a glob for other groups than those within": (
+        rule(
+            within=f"[{SUB}/resourceGroups/rg-a]",
+            match="{type: A.B/c, resourceGroup: ['RG-*', rg-b]}",
+        ),
+        "5:50",
+        "'rg-b' can never match: no group that 'within' names fits it",
+    ),
+    "one location twice": (
+        rule(system="{grants: [{role: Reader, scope: '{maps.m[location]}'}]}")
+        + f"maps: {{m: {{West Europe: {SUB}, westeurope: {SUB}/resourceGroups/a}}}}\n",
+        "6:45",
+        "'West Europe' and 'westeurope' of map 'm' are one location; keep one of them",
+    ),
     "a location that holds a sign": (
         rule(match="{type: A.B/c, location: west_europe}"),
         "5:36",
@@ -435,6 +454,11 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         identity(id=f"{UAI}/a".replace("rg-id", "rg-x"), mode="repair"),
         "4:9",
         "under 'identities'",
+    ),
+    "an identity of a wrong place attached": (
+        GOOD.replace("rg-id", "rg-x").replace("attach:", "mode: repair\n    attach:"),
+        "10:14",
+        "no identity of policy live where 'host' does; add its scope there under 'identities'",
     ),
     "identities at wrong places": (
         PLACED.replace("rg-id", "rg-x") + "    mode: repair\n",

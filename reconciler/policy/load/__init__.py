@@ -2,7 +2,7 @@
 
 `reconciler.app` loads policy once per process, `reconciler validate` to check it. Its modules are
 `syntax` (YAML), `document` (values and positions), `parts` (entries and their names), `messages`
-(what pydantic found) and `ceiling` (guardrails).
+(what pydantic found), `sense` (what can mean nothing) and `ceiling` (guardrails).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from reconciler.errors import PolicyError, Problem
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.policy import language
-from reconciler.policy.load import messages, parts
+from reconciler.policy.load import messages, parts, sense
 from reconciler.policy.load.ceiling import Ceiling, Mistake
 from reconciler.policy.load.document import Document, Value, read
 from reconciler.policy.load.parts import Part
@@ -32,8 +32,9 @@ _NEAR = 0.85
 def load(folder: Path) -> language.Policy:
     """Load all `*.yaml` and `*.yml` directly in the folder, and check them as one policy.
 
-    Raises `PolicyError` with all mistakes. Without guardrails.yaml nothing may be granted. A rule
-    or identity that has mistakes of its own is not also held against the guardrails.
+    Raises `PolicyError` with all mistakes. Without guardrails.yaml nothing may be granted or
+    attached. A rule or identity that has mistakes of its own is not also held against the
+    guardrails.
     """
     documents = [_read(path) for path in _files(folder)]
     files = [document for document in documents if not _is_guardrails(document)]
@@ -44,6 +45,7 @@ def load(folder: Path) -> language.Policy:
         _validate(language.PolicyFile, document, names)
         found.add(document, names)
     parts.check_unique(files)
+    found.check_sense()
     problems = _missing_guardrails(folder, documents) if found.needs_guardrails else []
     if guardrails and not problems:
         found.check_ceiling(guardrails)
@@ -80,15 +82,22 @@ class _Found:
     @property
     def needs_guardrails(self) -> bool:
         """Whether anything asks to be repaired that only guardrails may allow."""
-        rules = [
-            part.value for part in self.rules if part.value.system and part.value.system.grants
-        ]
-        modes = [part.value.mode for part in self.identities] + [rule.mode for rule in rules]
+        rules = [part.value for part in self.rules]
+        asking = [rule for rule in rules if rule.attach or (rule.system and rule.system.grants)]
+        modes = [part.value.mode for part in self.identities] + [rule.mode for rule in asking]
         return Mode.REPAIR in modes
+
+    def check_sense(self) -> None:
+        """Report what can mean nothing."""
+        for identity in self.identities:
+            _report(identity, sense.of_identity(identity.value, self.maps))
+        for rule in self.rules:
+            _report(rule, sense.of_rule(rule.value, self.maps))
 
     def check_ceiling(self, guardrails: language.Guardrails) -> None:
         """Report what the guardrails forbid."""
-        allowed = Ceiling(guardrails, self.maps)
+        identities = {part.name: part.value for part in self.identities}
+        allowed = Ceiling(guardrails, self.maps, identities)
         for identity in self.identities:
             _report(identity, allowed.of_identity(identity.value))
         for rule in self.rules:

@@ -6,7 +6,7 @@ entries is held against the guardrails here.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.errors import ResourceIdError
@@ -29,10 +29,11 @@ type Mistake = tuple[tuple[str | int, ...], str]
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The guardrails, and the maps by which scopes are named."""
+    """The guardrails, and the maps and identities that policy names."""
 
     guardrails: Guardrails
     maps: Maps
+    identities: Mapping[str, Identity]
 
     def of_identity(self, identity: Identity) -> Iterable[Mistake]:
         """Find what guardrails forbid about an identity."""
@@ -40,7 +41,7 @@ class Ceiling:
             yield ("id",), f"{GUARDRAILS_FILE} protects this identity, so policy may not name it"
         if identity.mode is not Mode.REPAIR:
             return
-        if not any(_may_lie(identity.id.text, one, ()) for one in self.guardrails.identities):
+        if not self._may_live(identity):
             message = (
                 f"{GUARDRAILS_FILE} lets no identity of policy live here; "
                 "add its scope there under 'identities', or choose mode: audit"
@@ -52,10 +53,22 @@ class Ceiling:
 
     def of_rule(self, rule: Rule) -> Iterable[Mistake]:
         """Find what guardrails forbid about a rule."""
-        if rule.mode is not Mode.REPAIR or rule.system is None:
+        if rule.mode is not Mode.REPAIR:
             return
-        for index, grant in enumerate(rule.system.grants):
+        for index, name in enumerate(rule.attach):
+            identity = self.identities.get(name)
+            # One in repair mode is told of itself, once and not for each rule.
+            if identity and identity.mode is Mode.AUDIT and not self._may_live(identity):
+                message = (
+                    f"{GUARDRAILS_FILE} lets no identity of policy live where '{name}' does; "
+                    "add its scope there under 'identities', or choose mode: audit"
+                )
+                yield ("attach", index), message
+        for index, grant in enumerate(rule.system.grants if rule.system else ()):
             yield from self._of_grant(("system", "grants", index), grant, rule.within)
+
+    def _may_live(self, identity: Identity) -> bool:
+        return any(_may_lie(identity.id.text, one, ()) for one in self.guardrails.identities)
 
     def _of_grant(
         self, path: tuple[str | int, ...], grant: Grant, within: tuple[ResourceId, ...]
@@ -66,7 +79,8 @@ class Ceiling:
         messages = (
             self._forbidden(grant.role, scope, around)
             for scope in with_entries(grant.scope, self.maps)
-            for around in alone
+            # Where a scope does not begin with a placeholder, all of them come to the same.
+            for around in (alone if scope.startswith("{") else [()])
         )
         yield from ((path, message) for message in list(filter(None, messages))[:1])
 
