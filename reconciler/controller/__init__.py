@@ -31,6 +31,7 @@ from reconciler.observe import Observer, desired_of
 from reconciler.plan import Terms, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
+from reconciler.report import log_lines, outcome_line, printable
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +165,10 @@ def _created_by(run: Run) -> Iterator[Request]:
 
 
 def _log_result(result: Result, run: Run, mode: Mode) -> None:
-    """Write one structured record for the request; ids and counts, never a token or a body."""
+    """Write one structured record for the request, and a line for each change and outcome.
+
+    The log is where audit mode tells what would change. It has no token and no body.
+    """
     last = result.plans[-1] if result.plans else None
     _log.info(
         "%s: %d to change, %d withheld, %d done",
@@ -179,6 +183,8 @@ def _log_result(result: Result, run: Run, mode: Mode) -> None:
             "outcomes": [f"{one.status}: {one.code or one.detail}" for one in result.outcomes],
         },
     )
+    for line in log_lines(last) if last else ():
+        _log.info("%s: %s", run.request.id, line)
     for outcome in result.outcomes:
-        if outcome.status is Status.BLOCKED:
-            _log.warning("%s: blocked: %s", run.request.id, outcome.detail)
+        level = logging.WARNING if outcome.status is Status.BLOCKED else logging.INFO
+        _log.log(level, "%s: %s", run.request.id, printable(outcome_line(outcome, run.request.id)))

@@ -2,6 +2,7 @@
 
 The command line prints these lines; `reconciler.report.values` says the same as JSON. The first
 sign of a line tells what it is: `+ ~ -` for a change, now or later, `!` for one that is withheld.
+`log_lines` says it for the log.
 """
 
 from collections import Counter
@@ -43,6 +44,7 @@ __all__ = [
     "Finding",
     "because",
     "counted",
+    "log_lines",
     "once",
     "outcome_line",
     "plan_lines",
@@ -134,6 +136,23 @@ def subject_lines(findings: Iterable[Finding], policy: Policy) -> Iterator[str]:
     for finding in findings:
         yield from _subject(finding, policy)
         yield ""
+
+
+def log_lines(plan: Plan) -> Iterator[str]:
+    """Yield each change, now or later, and what is withheld, each whole and on one line."""
+    for change in plan.changes:
+        yield _whole(headline(change), change)
+    for held in plan.waiting:
+        doing = f"{headline(held.change)} {when(held, plan)}"
+        yield _whole(doing, held.change, ("once", once(held)))
+    for held in plan.lasting:
+        why = f"{held.hold}: {held.detail}" if held.detail else str(held.hold)
+        yield _whole(f"withheld: {headline(held.change)}", held.change, ("because", why))
+
+
+def _whole(doing: str, change: Change, *more: tuple[str, str]) -> str:
+    shown = ", ".join(f"{key} {text}" for key, text in (*details(change), *more))
+    return printable(f"{doing}: {change.reason}; {shown}")
 
 
 def summary(plans: Sequence[Plan]) -> str:

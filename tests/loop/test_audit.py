@@ -1,5 +1,6 @@
 """Audit mode: everything is told, nothing is written, whatever has happened."""
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -84,3 +85,38 @@ def test_audit_says_what_repair_would_do(steady: Cloud) -> None:
 
     assert told.fingerprint == done.fingerprint
     assert told.changes
+
+
+def test_the_log_of_audit_mode_names_each_change(
+    steady: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever tries the app out in audit mode has no other place to see what it would do."""
+    principal = steady.principal()
+    lose_right(steady)
+    lose_identity(steady)
+    steady.pass_time()
+    steady.deploy(RECONCILER_MODE="audit")
+    with caplog.at_level(logging.INFO, "reconciler.controller"):
+        steady.look(VM)
+
+    head, *told = caplog.messages
+    assert head == f"{VM}: 2 to change, 0 withheld, 0 done"
+    assert [line for line in told if "attach identity shared: identity missing" in line]
+    assert [line for line in told if "grant Reader: " in line and f", to {principal}" in line]
+
+
+def test_the_log_says_what_policy_withholds_and_what_was_done(
+    steady: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A withheld change has its hold beside it, and one that was made its outcome."""
+    lose_right(steady)
+    with caplog.at_level(logging.INFO, "reconciler.controller"):
+        steady.deploy(policy(rule(mode="audit")))
+        steady.look(VM)
+        steady.deploy()
+        steady.look(VM)
+
+    text = "\n".join(caplog.messages)
+    assert f"{VM}: withheld: grant Reader: " in text
+    assert ", because policy says audit" in text
+    assert f"{VM}: done: grant Reader at " in text
