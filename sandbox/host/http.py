@@ -123,13 +123,20 @@ def _events(host: Host, request: Request) -> Response:
     events: list[dict[str, Any]] = body if isinstance(body, list) else [body]
     match request.headers.get("aeg-event-type"):
         case "SubscriptionValidation":
-            return _json({"validationResponse": events[0]["data"]["validationCode"]})
+            return _agree(events)
         case "Notification":
             return _deliver(host, events, request.args.get("functionName", ""))
         case "Unsubscribe":
             return Response(status=202)
         case _:
             return Response("the header aeg-event-type is missing or unknown", 400)
+
+
+def _agree(events: list[dict[str, Any]]) -> Response:
+    try:
+        return _json({"validationResponse": events[0]["data"]["validationCode"]})
+    except (LookupError, TypeError):
+        return Response("the validation event has no validationCode", 400)
 
 
 def _deliver(host: Host, events: list[dict[str, Any]], function: str) -> Response:

@@ -30,6 +30,14 @@ def test_the_handshake_of_event_grid_returns_the_code(host: Host) -> None:
     assert (answer.status_code, answer.json) == (200, {"validationResponse": "512d38b6"})
 
 
+@pytest.mark.parametrize("body", [[], [5], [{"data": None}], [{"data": {}}]])
+def test_a_handshake_without_a_code_is_a_bad_request(host: Host, body: object) -> None:
+    """Whoever sent it is told, not the host's log."""
+    answer = post(host, body, "SubscriptionValidation")
+
+    assert (answer.status_code, answer.text) == (400, "the validation event has no validationCode")
+
+
 def test_the_handshake_of_cloud_events_allows_the_origin(host: Host) -> None:
     """An OPTIONS request asks, a header answers."""
     headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
