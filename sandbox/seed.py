@@ -20,7 +20,7 @@ identity as Owners, and the first one the application's own group ``rg-reconcile
 import dataclasses
 from collections.abc import Callable
 
-from sandbox.azure import errors, identities, ids, scalesets, scalesetview
+from sandbox.azure import conditions, errors, identities, ids, scalesets, scalesetview
 from sandbox.azure.clock import Clock
 from sandbox.azure.roles import Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
@@ -35,6 +35,8 @@ _LOCATION = "westeurope"
 _GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
 _MACHINE = "Microsoft.Compute/virtualMachines"
 _KINDS = ("ServicePrincipal", "User", "Group")
+# Types whose records are more than a resource's, and where those stand.
+_SECTIONS = {_MACHINE.lower(): "virtualMachines", identities.TYPE.lower(): "identities"}
 
 
 def load(
@@ -91,7 +93,7 @@ class _Loader:
     def _subscription(self, record: Record, where: str) -> None:
         subscription = guid(record["id"], where)
         self.world.subscriptions[subscription] = record.get("name") or subscription
-        if limit := record.get("assignmentLimit"):
+        if (limit := record.get("assignmentLimit")) is not None:
             self.world.assignment_limits[subscription] = limit
         self._own(self.world.operator, subscription)
 
@@ -113,6 +115,8 @@ class _Loader:
 
     def _management_group(self, record: Record, where: str) -> None:
         members = frozenset(guid(each, where) for each in record.get("subscriptions") or ())
+        for each in members - set(self.world.subscriptions):
+            raise SeedError(f"{where}: '{each}' is no subscription of the seed")
         self.world.management_groups[record["name"].lower()] = members
 
     def _id(self, record: Record, where: str, kind: str = "") -> ids.ArmId:
@@ -170,6 +174,8 @@ class _Loader:
 
     def _resource(self, record: Record, where: str) -> None:
         made = self._make(record, where)
+        if section := _SECTIONS.get(made.type.lower()):
+            raise SeedError(f"{where}: '{made.id.text}' belongs under {section}")
         if made.type.lower() == scalesetview.TYPE.lower():
             made.properties = {**made.properties, "uniqueId": self.world.guid()}
             try:
@@ -206,6 +212,11 @@ class _Loader:
         scope = record["scope"]
         if not self._known(ids.parse(scope)):
             raise SeedError(f"{where}: '{scope}' is in no subscription of the seed")
+        if record.get("condition"):
+            try:
+                conditions.check(record["condition"])
+            except errors.AzureError as error:
+                raise SeedError(f"{where}: {error.message}") from error
         name = guid(record["name"], where) if record.get("name") else self.world.guid()
         holder = self._holder(record["principal"], where)
         table = self.world.assignments

@@ -32,7 +32,8 @@ _NEEDED = {
 _SHAPES: dict[str, tuple[type, str]] = {
     "assignmentLimit": (int, "a number"),
     "system": (bool, "true or false"),
-    **dict.fromkeys(("tags", "properties", "sku"), (dict, "a mapping")),
+    "tags": (dict, "a mapping of text to text"),
+    **dict.fromkeys(("properties", "sku"), (dict, "a mapping")),
     **dict.fromkeys(
         ("subscriptions", "actions", "notActions", "dataActions", "notDataActions", "identities"),
         (list, "a list of text"),
@@ -104,6 +105,9 @@ def records(content: Record, section: str) -> Iterator[tuple[Record, str]]:
             if key not in _KEYS[section]:
                 raise SeedError(f"{where}: unknown key '{key}'")
             _check_shape(record[key], *_SHAPES.get(key, _TEXT), where=f"{where}.{key}")
+        tags = (record.get("tags") or {}).items()
+        if not all(isinstance(each, str) for pair in tags for each in pair):
+            raise SeedError(f"{where}.tags: must be {_SHAPES['tags'][1]}")
         for key in needed:
             if not record.get(key):
                 raise SeedError(f"{where}: '{key}' is missing")

@@ -8,7 +8,17 @@ import yaml
 
 from sandbox import seed
 from sandbox.azure import access
-from tests.sandbox.arm import BLOB_READ, GROUP, MACHINE, SEED, STORE, SUB, SUBSCRIPTION, identity
+from tests.sandbox.arm import (
+    BLOB_READ,
+    GROUP,
+    MACHINE,
+    READER,
+    SEED,
+    STORE,
+    SUB,
+    SUBSCRIPTION,
+    identity,
+)
 
 
 def test_a_seed_makes_machines_with_identities_and_rights() -> None:
@@ -96,6 +106,17 @@ def test_a_seed_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
         ({"groups": [{"id": GROUP}, {"id": GROUP.upper()}]}, r"groups\[1\]: .* there already"),
         ({"groups": [{"id": STORE}]}, "not of the type Microsoft.Resources"),
         ({"groups": [{"id": GROUP, "tags": "x"}]}, r"groups\[0\].tags: must be a mapping"),
+        ({"groups": [{"id": GROUP, "tags": {"a": 1}}]}, r"groups\[0\].tags: .* of text to text"),
+        ({"resources": [{"id": f"{MACHINE}2"}]}, "belongs under virtualMachines"),
+        ({"resources": [{"id": identity("new")}]}, "belongs under identities"),
+        (
+            {"managementGroups": [{"name": "corp", "subscriptions": [READER]}]},
+            rf"managementGroups\[0\]: '{READER}' is no subscription of the seed",
+        ),
+        (
+            {"assignments": [{"scope": SUB, "role": "Reader", "principal": "x", "condition": "?"}]},
+            r"assignments\[0\]: The sandbox does not support the condition",
+        ),
         ({"identities": [{"id": MACHINE}]}, "not of the type Microsoft.ManagedIdentity"),
         ({"resources": [{"id": MACHINE}]}, r"resources\[0\]: .* is there already"),
         ({"principals": [{"name": "x"}] * 2}, r"principals\[1\]: 'x' is there already"),
