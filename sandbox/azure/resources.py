@@ -92,6 +92,16 @@ def put_group(call: Call) -> Reply:
     return Reply(200 if known else 201, _show_group(group, now))
 
 
+@routes.route("PATCH", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Update")
+def patch_group(call: Call) -> Reply:
+    """Replace the tags, if there are any in the body."""
+    group = _group(call)
+    if "tags" in call.object_body():
+        group.tags = dict(call.member("tags") or {})
+    call.world.put_group(group)
+    return Reply(200, _show_group(group, call.world.now()))
+
+
 @routes.route("DELETE", _GROUP, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #4")
 def delete_group(call: Call) -> Reply:
     """Delete a group with all in it; until the operation has ended it is ``Deleting``."""

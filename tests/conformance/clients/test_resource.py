@@ -8,6 +8,7 @@ from azure.mgmt.resource.resources.models import (
     Identity,
     IdentityUserAssignedIdentitiesValue,
     ResourceGroup,
+    ResourceGroupPatchable,
 )
 
 from tests.conformance.clients.azure import Azure
@@ -34,6 +35,8 @@ def test_a_group_lives_and_dies(resource: ResourceManagementClient) -> None:
     groups.create_or_update("x", ResourceGroup(location="westus", tags={"a": "b"}))
 
     assert groups.get("X").tags == {"a": "b"}
+    assert groups.update("x", ResourceGroupPatchable(tags={"c": "d"})).tags == {"c": "d"}
+    assert groups.update("x", ResourceGroupPatchable()).tags == {"c": "d"}
     assert groups.check_existence("x")
     assert {each.name for each in groups.list()} == {"rg", "rg-reconciler", "x"}
     groups.begin_delete("x").result()
