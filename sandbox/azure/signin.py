@@ -131,7 +131,10 @@ def client_credentials(call: Call) -> Reply:
 def _client(call: Call, form: Json) -> tuple[str, str]:
     scheme, _, value = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
-        client, _, secret = base64.b64decode(value).decode().partition(":")
+        try:
+            client, _, secret = base64.b64decode(value).decode().partition(":")
+        except ValueError:
+            return "", ""
         return client, secret
     return form.get("client_id", ""), form.get("client_secret", "")
 

@@ -84,3 +84,10 @@ def test_client_credentials_are_checked(arm: Arm) -> None:
     assert arm.session.post(url, data={**form, "client_secret": "x"}).status_code == 401
     assert arm.session.post(url, data={**form, "client_id": "x"}).status_code == 400
     assert arm.session.post(url, data={**form, "grant_type": "password"}).status_code == 400
+    for broken in ("Basic ?", "Basic a", "Basic //8="):
+        answer = arm.session.post(
+            url,
+            data={"grant_type": "client_credentials"},
+            headers={"Authorization": broken},
+        )
+        assert answer.status_code == 400
