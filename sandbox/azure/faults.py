@@ -32,6 +32,8 @@ _USUAL = {
 }
 _CONFLICT = 409
 _GATEWAY = 500
+# There the gateway blames the provider's service (recorded, 502_BadGatewayConnection).
+_SERVICE = (502, 504)
 
 
 class DroppedError(ConnectionError):
@@ -76,5 +78,8 @@ def error(fault: Fault) -> errors.AzureError:
     status = fault.status or _CONFLICT
     usual = _LATE if fault.late else _USUAL.get(status, ("Refused", "The request was refused."))
     code, text = (fault.code, "Made by the weather.") if fault.code else usual
-    waiting = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    return errors.AzureError(status, code, text, headers=waiting, gateway=status >= _GATEWAY)
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    if status in _SERVICE:
+        headers["x-ms-failure-cause"] = "service"
+    own = status >= _GATEWAY and status not in _SERVICE
+    return errors.AzureError(status, code, text, headers=headers, gateway=own)

@@ -40,6 +40,17 @@ def test_a_refused_request_has_the_usual_code(arm: Arm, status: int, code: str) 
     assert arm.call("GET", STORE).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [(409, None), (500, "gateway"), (502, "service"), (503, "gateway"), (504, "service")],
+)
+def test_a_fault_says_whose_it_is(arm: Arm, status: int, cause: str | None) -> None:
+    """The gateway's own, or that of the service behind it (recorded)."""
+    hit(arm, Fault(status=status))
+
+    assert arm.call("GET", STORE).headers.get("x-ms-failure-cause") == cause
+
+
 def test_a_fault_strikes_what_it_names(arm: Arm) -> None:
     """Method and path, after some requests, for some times, with a code and a wait."""
     fault = Fault(
