@@ -14,7 +14,8 @@ from sandbox.host import http
 from sandbox.host.blobs import StorageBlobs
 from sandbox.host.queues import MemoryQueues, StorageQueues
 from sandbox.host.storage import CONNECTION, StorageError, expanded
-from sandbox.host.triggers import Host, now
+from sandbox.host.timers import now
+from sandbox.host.triggers import Host
 from sandbox.host.worker import AppError, Worker
 
 

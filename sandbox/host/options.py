@@ -10,6 +10,9 @@ from typing import Any, Self
 
 # Documented: no more messages can be had at once.
 MOST = 32
+# How long a taken message stays hidden (documented). The real host renews this lease while the
+# function runs; this one does not, so a function that takes longer sees its message twice.
+LEASE = timedelta(minutes=10)
 _ENCODINGS = {"base64": True, "none": False}
 
 

@@ -8,7 +8,7 @@ whose times are less than a minute apart is not watched that closely.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.host.blobs import Blobs
@@ -17,6 +17,11 @@ from sandbox.host.schedule import Schedule
 # Where the real host keeps the same (read in its published source).
 CONTAINER = "azure-webjobs-hosts"
 _SHORTEST = timedelta(minutes=1)
+
+
+def now() -> datetime:
+    """Read the real clock, in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass

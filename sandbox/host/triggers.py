@@ -12,30 +12,22 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 from sandbox.host import messages, routes, schedule
 from sandbox.host.bindings import Bindings
 from sandbox.host.blobs import Blobs, MemoryBlobs
-from sandbox.host.options import QueueOptions
+from sandbox.host.options import LEASE, QueueOptions
 from sandbox.host.protocol import RpcHttp, TypedData
 from sandbox.host.queues import Message, QueueError, Queues
 from sandbox.host.storage import StorageError
-from sandbox.host.timers import Timer, Timers, information
+from sandbox.host.timers import Timer, Timers, information, now
 from sandbox.host.worker import Function, InvocationError, Worker
 
-# How long a taken message stays hidden (documented). The real host renews this lease while the
-# function runs; this one does not, so a function that takes longer sees its message twice.
-LEASE = timedelta(minutes=10)
 # How often queues and timers are looked at, in seconds of real time: an injected clock may jump.
 POLL = 0.05
 log = logging.getLogger(__name__)
-
-
-def now() -> datetime:
-    """Read the real clock, in UTC."""
-    return datetime.now(UTC)
 
 
 class Host:
