@@ -34,6 +34,8 @@ _CONFLICT = 409
 _GATEWAY = 500
 # There the gateway blames the provider's service (recorded, 502_BadGatewayConnection).
 _SERVICE = (502, 504)
+# The gateway's own refusal (recorded, 429_ResourceRequestsThrottled).
+_OWN_CODE = "ResourceRequestsThrottled"
 
 
 class DroppedError(ConnectionError):
@@ -81,5 +83,5 @@ def error(fault: Fault) -> errors.AzureError:
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if status in _SERVICE:
         headers["x-ms-failure-cause"] = "service"
-    own = status >= _GATEWAY and status not in _SERVICE
+    own = code == _OWN_CODE or (status >= _GATEWAY and status not in _SERVICE)
     return errors.AzureError(status, code, text, headers=headers, gateway=own)
