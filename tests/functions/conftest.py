@@ -18,7 +18,8 @@ from sandbox.demo.places import SHARED, machine
 from sandbox.demo.stage import HERE
 from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
-from sandbox.host.triggers import Host, now
+from sandbox.host.timers import now
+from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
 from sandbox.server import Server
 from tests.conftest import ROOT
