@@ -1,6 +1,8 @@
 """`reconciler validate`: checks policy, without an account and without any other setting."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +13,13 @@ from reconciler.cli import terminal
 from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError
 from reconciler.ids import fold
+from reconciler.model import Mode
 from reconciler.policy import load
+from reconciler.policy.language import Policy
 from reconciler.report import counted
+
+_ALL = 100
+"""The share of its matches that a rule has without `rollout`, in percent."""
 
 
 def validate(
@@ -37,11 +44,12 @@ def validate(
             terminal.tell(str(problem))
         terminal.tell(f"{counted(len(error.problems), 'problem')} in {folder}")
         return 1
-    for rule in policy.rules:
-        for name in rule.match.type:
-            if fold(name) not in API_VERSIONS:
-                where = policy.origins.get(f"rule {rule.name}", str(folder))
-                terminal.tell(f"note: {where}: this version does not reconcile {name}")
+    for note in _notes(policy):
+        terminal.tell(f"note: {note}")
+    today = datetime.now(UTC).date()
+    for exemption in policy.exemptions:
+        if exemption.expires < today:
+            terminal.tell(f"note: the exemption of {exemption.scope} is past: {exemption.expires}")
     rules, identities = len(policy.rules), len(policy.identities)
     if output is Format.JSON:
         read = {"digest": policy.digest, "rules": rules, "identities": identities}
@@ -50,3 +58,20 @@ def validate(
         read_as_text = f"{counted(rules, 'rule')}, {counted(identities, 'identity', 'identities')}"
         terminal.answer([f"{folder}: {read_as_text}, digest {policy.digest[:12]}"])
     return 0
+
+
+def _notes(policy: Policy) -> Iterator[str]:
+    """Yield what is sound but does nothing, or not what its author may think."""
+    for rule in policy.rules:
+        where = policy.origins[f"rule {rule.name}"]
+        for name in rule.match.type:
+            if fold(name) not in API_VERSIONS:
+                yield f"{where}: this version does not reconcile {name}"
+        if rule.mode is Mode.AUDIT:
+            if rule.rollout < _ALL:
+                yield f"{where}: rollout has no effect without mode: repair"
+            continue
+        for name in rule.attach:
+            identity = policy.identities[name]
+            if identity.mode is Mode.AUDIT and identity.grants:
+                yield f"{where}: '{name}' is attached, but its own mode is audit: it gets no rights"

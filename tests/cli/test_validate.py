@@ -113,3 +113,37 @@ def test_signs_that_a_terminal_obeys_are_not_shown(
     assert code == 1
     assert "/a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b: " in told
     assert all(line.isprintable() for line in told.splitlines())
+
+
+def test_what_is_sound_but_does_nothing_is_noted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A share without repair, an identity left in audit, an exemption whose last day is past."""
+    place = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-old"
+    (folder / "slips.yaml").write_text(
+        "version: 1\n"
+        "identities:\n"
+        f"  idle: {{id: {place}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/idle,\n"
+        f"    grants: [{{role: Reader, scope: {place}}}]}}\n"
+        "rules:\n"
+        f"  - {{name: shared-out, rollout: 20, within: [{place}],\n"
+        "     match: {type: Microsoft.Compute/virtualMachines}, system: {}}\n"
+        f"  - {{name: without-rights, mode: repair, within: [{place}],\n"
+        "     match: {type: Microsoft.Compute/virtualMachines}, attach: [idle]}\n"
+        f"exemptions: [{{scope: {place}, reason: ticket 1, expires: 2020-01-31}}]\n",
+        "utf-8",
+    )
+    rails = (folder / "guardrails.yaml").read_text("utf-8")
+    (folder / "guardrails.yaml").write_text(
+        rails.replace("identities: [", f"identities: [{place}, ")
+    )
+
+    code = main(["validate", str(folder)])
+
+    where = f"note: {folder}/slips.yaml"
+    assert code == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"{where}:6: rollout has no effect without mode: repair",
+        f"{where}:8: 'idle' is attached, but its own mode is audit: it gets no rights",
+        f"note: the exemption of {place} is past: 2020-01-31",
+    ]

@@ -84,7 +84,7 @@ def _inside_subscription(value: ResourceId) -> ResourceId:
             f"'{value}' is not inside a subscription; name a subscription, a group or a resource"
         )
     if "*" in str(value):
-        raise ValueError(f"'{value}' holds a '*': here ids are exact; globs belong under 'match'")
+        raise ValueError(f"'{value}' holds a '*': here ids are exact; only 'match' takes globs")
     return value
 
 
