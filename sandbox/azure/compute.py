@@ -1,7 +1,7 @@
 """Virtual machines (facts A2.1, B5)."""
 
 from sandbox.azure import attachment, errors, ids, listing, operations, rates
-from sandbox.azure.documents import check_etag, merge, tag
+from sandbox.azure.documents import check_etag, merge, tag, written
 from sandbox.azure.machineview import TYPE, show
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
@@ -72,18 +72,8 @@ def list_subscription(call: Call) -> Reply:
 def put(call: Call) -> Reply:
     """Create a machine (201) or write it anew (200); both run as an operation."""
     budget = rates.take(call, rates.UPDATE)
-    world = call.world
-    if world.group_key(call.id) not in world.groups:
-        raise errors.group_not_found(call.id.group)
-    body = call.object_body()
-    if not body.get("location"):
-        raise errors.AzureError(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
-    known = world.resources.get(call.id.key)
-    check_etag(call, known)
-    now = world.now()
-    machine = known or Resource(call.id, TYPE, body["location"], now, now)
+    world, body = call.world, call.object_body()
+    known, machine = written(call, TYPE)
     attachment.write(call, machine, call.member("identity"), merge=False)
     machine.tags = dict(call.member("tags") or {})
     machine.extra = {name: body[name] for name in _EXTRA if name in body}

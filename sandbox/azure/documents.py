@@ -50,3 +50,22 @@ def check_etag(call: Call, resource: Resource | None) -> None:
         raise errors.AzureError(
             412, "PreconditionFailed", "The condition specified in If-Match was not met."
         )
+
+
+def written(call: Call, kind: str) -> tuple[Resource | None, Resource]:
+    """Return what a compute PUT finds, if anything, and the resource that it writes.
+
+    Raises ``AzureError`` 404 without the group, 400 without a location, 412 for another entity tag.
+    """
+    world = call.world
+    if world.group_key(call.id) not in world.groups:
+        raise errors.group_not_found(call.id.group)
+    location = call.object_body().get("location")
+    if not location:
+        raise errors.AzureError(
+            400, "LocationRequired", "The location property is required for this definition."
+        )
+    known = world.resources.get(call.id.key)
+    check_etag(call, known)
+    now = world.now()
+    return known, known or Resource(call.id, kind, location, now, now)

@@ -7,7 +7,7 @@ they get a change of the model only by a manual upgrade.
 from typing import Any
 
 from sandbox.azure import attachment, errors, ids, listing, operations, rates
-from sandbox.azure.documents import check_etag, etag, merge, tag
+from sandbox.azure.documents import check_etag, etag, merge, tag, written
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.scalesetview import INSTANCE, TYPE, show, show_instance
 from sandbox.azure.state import Resource
@@ -71,18 +71,8 @@ for _rule in (_SETS, _LIST):
 def put(call: Call) -> Reply:
     """Create a scale set with its instances (201) or write it anew (200), as an operation."""
     budget = rates.take(call, rates.SET_WRITE)
-    world = call.world
-    if world.group_key(call.id) not in world.groups:
-        raise errors.group_not_found(call.id.group)
-    body = call.object_body()
-    if not body.get("location"):
-        raise errors.AzureError(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
-    known = world.resources.get(call.id.key)
-    check_etag(call, known)
-    now = world.now()
-    found = known or Resource(call.id, TYPE, body["location"], now, now)
+    world, body = call.world, call.object_body()
+    known, found = written(call, TYPE)
     wanted = call.member("properties") or {}
     properties = {name: value for name, value in wanted.items() if name not in _READ_ONLY}
     extra = {name: body[name] for name in _EXTRA if name in body}
