@@ -5,8 +5,10 @@ import pty
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -121,23 +123,36 @@ class Desk:
 
     def call(self, method: str, place: str, body: object = None) -> Any:  # noqa: ANN401 (JSON)
         """Call ARM itself with the token of the identity endpoint."""
+        answer = self._send(method, place, body)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def _send(self, method: str, place: str, body: object = None) -> requests.Response:
         told = self.settings
         mark = "&" if "?" in place else "?"
         version = next(each for part, each in _VERSIONS.items() if part in place)
-        answer = self.session.request(
+        return self.session.request(
             method,
             f"{told['RECONCILER_ARM_ENDPOINT']}{place}{mark}api-version={version}",
             json=body,
             headers={"Authorization": f"Bearer {self._token()}"},
             timeout=30,
         )
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
 
     def create(self, name: str, **more: object) -> str:
         """Create a machine and return its id."""
         self.call("PUT", machine(name), {"location": "westeurope", "properties": {}, **more})
         return machine(name)
+
+    def built(self, subject: str) -> Any:  # noqa: ANN401 (JSON)
+        """Return a machine once no operation runs on it: until then its entries may be empty."""
+        _until(lambda: self.call("GET", subject)["properties"]["provisioningState"] == "Succeeded")
+        return self.call("GET", subject)
+
+    def delete(self, subject: str) -> None:
+        """Delete a machine; until it is gone, nothing can be built under its name."""
+        self.call("DELETE", subject)
+        _until(lambda: self._send("GET", subject).status_code == HTTPStatus.NOT_FOUND)
 
     def assign(self, name: str, scope: str, role: str, principal: str) -> None:
         """Create a role assignment under a name."""
@@ -171,3 +186,10 @@ class Desk:
             timeout=30,
         )
         return str(answer.json()["access_token"])
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.1)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import time
 from io import RawIOBase
 
 import pytest
@@ -35,7 +34,7 @@ def test_a_new_machine_is_planned_applied_and_then_left_alone(cloud: Desk) -> No
     assert SHARED in before.stdout
     assert applied.stdout.splitlines()[-1] == "now: nothing to change"
     assert after.stdout.splitlines()[-1] == "nothing to change"
-    identity = cloud.call("GET", subject)["identity"]
+    identity = cloud.built(subject)["identity"]
     assert identity["principalId"] in cloud.holders(APP_GROUP)
     (entry,) = identity["userAssignedIdentities"].values()
     assert entry["principalId"] in cloud.holders(DATA_GROUP)
@@ -46,8 +45,7 @@ def test_a_recreated_machine_gets_its_rights_back(cloud: Desk) -> None:
     subject = cloud.create("vm-rebuilt")
     cloud.run("apply", subject, "--yes")
     old = cloud.call("GET", subject)["identity"]["principalId"]
-    cloud.call("DELETE", subject)
-    time.sleep(1)  # Until it is gone, nothing can be built under its name.
+    cloud.delete(subject)
     cloud.create("vm-rebuilt")
 
     ended = cloud.run("apply", subject, "--yes", RECONCILER_SETTLE="3")
@@ -183,7 +181,7 @@ def test_a_recreated_identity_points_at_the_machines_that_carry_it(cloud: Desk) 
     assert (identity.returncode, machine.returncode) == (0, 0)
     assert "note: " in identity.stderr
     assert "virtualMachines" in identity.stderr
-    (entry,) = cloud.call("GET", subject)["identity"]["userAssignedIdentities"].values()
+    (entry,) = cloud.built(subject)["identity"]["userAssignedIdentities"].values()
     assert entry["principalId"] == cloud.call("GET", SHARED)["properties"]["principalId"]
 
 
