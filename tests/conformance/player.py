@@ -30,7 +30,7 @@ class Player:
         world = self.arm.world
         self._stranger = world.new_principal("aaa@foo.com", kind="User")
         self._agreement = Agreement(made_here=frozenset({world.operator.oid, world.app.oid}))
-        self._preconditions = Preconditions(self.arm)
+        self._preconditions = Preconditions(self.arm, recording)
 
     def play(self) -> list[tuple[str, str]]:
         """Return where the answers differ: the exchange's number and place, and what differs."""

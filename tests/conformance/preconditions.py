@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.azure import ids
-from tests.conformance.recordings import TRIMMED, Exchange, Json
+from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
 from tests.sandbox.arm import Arm
 
@@ -25,16 +25,16 @@ _FULL_PAGE = 1000
 class Preconditions:
     """What was there, by world and by what was mentioned so far."""
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, recording: Recording) -> None:
         self._world = arm.world
-        self._restorer = Restorer(arm)
+        self._restorer = Restorer(arm, untouched(recording))
         self._mentioned: set[str] = set()
 
     def before(self, exchange: Exchange) -> None:
         """Put what an exchange presupposes."""
         with self._world.transaction():
-            if exchange.code != "ResourceGroupNotFound":
-                for found in _GROUP.findall(exchange.url):
+            if not _lacks_group(exchange):
+                for found in _GROUP.findall(exchange.path):
                     self._restorer.group(found)
             self._principal(exchange)
             for body in _shown(exchange):
@@ -55,7 +55,7 @@ class Preconditions:
     def _new(self, text: str, exchange: Exchange) -> bool:
         """Tell whether something was there before; or was made by what the recording leaves out."""
         key = text.lower()
-        known = key in self._world.resources
+        known = key in self._world.resources or key in self._world.groups
         cut = exchange.method != "GET" and not exchange.follows
         return not known and (key not in self._mentioned or cut)
 
@@ -113,12 +113,36 @@ def _acted_upon(exchange: Exchange) -> str:
     return found.text if written or exchange.method in ("DELETE", "PATCH") else ""
 
 
+def untouched(recording: Recording) -> dict[str, Json]:
+    """Return, by lower-case id, what reads show before the recording writes it."""
+    found: dict[str, Json] = {}
+    written: set[str] = set()
+    for exchange in recording.exchanges:
+        for body in _shown(exchange):
+            if body["id"].lower() not in written:
+                found.setdefault(body["id"].lower(), body)
+        if exchange.method in ("PUT", "PATCH", "DELETE"):
+            written.add(ids.parse(exchange.path).key)
+    return found
+
+
+def _lacks_group(exchange: Exchange) -> bool:
+    """Tell whether an answer says that the group of the path was not there, or makes it."""
+    group = _GROUP.fullmatch(exchange.path) is not None
+    made = (exchange.method, exchange.status) == ("PUT", 201)
+    absent = exchange.status == 404 and exchange.body is None
+    return exchange.code == "ResourceGroupNotFound" or (group and (made or absent))
+
+
 def _shown(exchange: Exchange) -> Iterator[Json]:
-    """Yield the resources that a successful read shows."""
+    """Yield the resources and groups that a successful read shows."""
     if exchange.method != "GET" or exchange.status != 200 or not isinstance(exchange.body, dict):
         return
     for body in (exchange.body, *(exchange.body.get("value") or ())):
-        if isinstance(body, dict) and "/providers/" in str(body.get("id")) and "type" in body:
+        if not isinstance(body, dict) or "type" not in body:
+            continue
+        text = str(body.get("id"))
+        if "/providers/" in text or _GROUP.fullmatch(text):
             yield body
 
 

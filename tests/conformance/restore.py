@@ -19,16 +19,22 @@ _ELSEWHERE = "westus"
 class Restorer:
     """One world, and the ways to put things into it."""
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, known: dict[str, Json] | None = None) -> None:
+        """``known``: how things are shown before they are written, by lower-case id."""
         self._arm = arm
         self._world = arm.world
+        self._known = known or {}
 
     def group(self, text: str) -> None:
         """Put a resource group, unless it is there."""
-        group = ids.parse(text)
-        if group.key not in self._world.groups:
-            now = self._world.now()
-            self._world.put_group(Resource(group, group.type, _ELSEWHERE, now, now))
+        key = ids.parse(text).key
+        if key in self._world.groups:
+            return
+        body = self._known.get(key) or {"id": text}
+        group, now = ids.parse(body["id"]), self._world.now()
+        made = Resource(group, group.type, body.get("location", _ELSEWHERE), now, now)
+        made.tags = body.get("tags") or {}
+        self._world.put_group(made)
 
     def put(self, body: Json) -> None:
         """Put what a body shows; its type decides."""
@@ -42,6 +48,8 @@ class Restorer:
             self._lock(found, body)
         elif kind == identities.TYPE.lower():
             self._identity(body)
+        elif "/providers/" not in found.key:
+            self.group(found.text)
         elif found.group:
             self._resource(found, body)
 
