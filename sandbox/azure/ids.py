@@ -45,7 +45,8 @@ def parse(text: str) -> ArmId:
         kind = "/".join([*rest[:1], *rest[1::2]])
         name = rest[-1] if len(rest) % 2 and len(rest) > 1 else ""
     elif group:
-        kind, name = _GROUP_TYPE, group
+        # One segment more is a list in the group, or an action on it.
+        kind, name = _GROUP_TYPE, group if len(segments) == 4 else ""  # noqa: PLR2004 - positions
     elif subscription:
         kind, name = "Microsoft.Resources/subscriptions", subscription
     return ArmId(text, text.lower(), subscription, group, kind, name, scope)
@@ -72,6 +73,11 @@ def ancestors(key: str) -> tuple[str, ...]:
 def contains(scope: str, key: str) -> bool:
     """Tell whether a lower-case id is a scope or lies below it, segment by segment."""
     return scope in ("", "/", key) or key.startswith(scope + "/")
+
+
+def moved(resource: ArmId, group: ArmId) -> ArmId:
+    """Return the id that a resource has in another group."""
+    return parse("/".join([group.text, *resource.text.split("/")[5:]]))
 
 
 def respell(text: str, literal: str) -> str:

@@ -1,4 +1,4 @@
-"""What is being deleted: it stays visible until its operation has ended, and takes no writes.
+"""What is being deleted or moved: it stays until its operation has ended, and takes no writes.
 
 The world keeps the list; the application asks ``refuse`` before every write.
 """
@@ -8,24 +8,25 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sandbox.azure import errors, ids
-from sandbox.azure.state import Operation, Resource
+from sandbox.azure.state import Operation
 
 if TYPE_CHECKING:
     from sandbox.azure.world import World
 
 STATE = "Deleting"
+MOVING = "MovingResources"
+"""The state of two groups between which resources move (issues: azure-cli 11942)."""
 
 
 class Leaving:
-    """What goes once an operation has ended."""
+    """What goes, or goes elsewhere, once an operation has ended."""
 
     def __init__(self) -> None:
         """Start with nothing."""
         self._waiting: list[tuple[Operation, Callable[[], None]]] = []
 
-    def add(self, resource: Resource, operation: Operation, go: Callable[[], None]) -> None:
-        """Show a resource as being deleted, and call ``go`` when its operation has ended."""
-        resource.busy, resource.ready_at = STATE, operation.ends
+    def add(self, operation: Operation, go: Callable[[], None]) -> None:
+        """Call ``go`` when an operation has ended."""
         self._waiting.append((operation, go))
 
     def depart(self, now: dt.datetime) -> None:
@@ -39,17 +40,31 @@ class Leaving:
 
 
 def refuse(world: "World", method: str, target: ids.ArmId) -> None:
-    """Raise 409 for a write to what is being deleted, or to a part of it.
+    """Raise 409 for a write to what is being deleted or moved, or to a part of it.
 
     The code of a group is known from issues, the other is Compute's for all concurrent writes
     (azure-cli 15765); that it is given here is assumed. What only hangs on a resource, such as a
-    role assignment, may be written.
+    role assignment, may be written. That actions on resources of a group go on while others move
+    is assumed; writes and deletions do not (documented).
     """
-    if method not in ("PUT", "PATCH", "POST"):
+    if method in ("GET", "HEAD"):
         return
     now = world.now()
     group = world.groups.get(world.group_key(target)) if target.group else None
-    if group is not None and group.provisioning_state(now) == STATE:
+    state = group.provisioning_state(now) if group else ""
+    hangs = target.type.lower().startswith("microsoft.authorization/")
+    acts = method == "POST" and group is not None and target.key != group.id.key
+    if state == MOVING and not (hangs or acts):
+        raise errors.AzureError(
+            409,
+            "ResourcesBeingMoved",
+            f"The resource group '{target.group}' is being updated and cannot perform this "
+            "operation.",
+            gateway=True,
+        )
+    if method == "DELETE":
+        return
+    if state == STATE:
         raise errors.AzureError(
             409,
             "ResourceGroupBeingDeleted",
@@ -57,7 +72,7 @@ def refuse(world: "World", method: str, target: ids.ArmId) -> None:
             "this operation.",
             gateway=True,
         )
-    if target.type.lower().startswith("microsoft.authorization/"):
+    if hangs:
         return
     for key in ids.ancestors(target.key):
         found = world.resources.get(key)

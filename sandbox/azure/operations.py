@@ -199,17 +199,22 @@ for _rule in (f"{_LOCATION}/{_KINDS}", f"{_RESOURCE}/{_KINDS}"):
 @routes.route(
     "GET",
     "/subscriptions/<subscription>/operationresults/<operation>",
-    Evidence.ASSUMED,
-    "facts A2.1: the location is recorded, its answer is not",
+    Evidence.RECORDED,
+    "azure-cli test_resource_move; the end of a deletion is assumed",
     action="",
 )
 def result(call: Call) -> Reply:
-    """Tell whether a group's deletion has ended: 202 with the same location, then 200."""
+    """Tell whether a group's operation has ended: 202 with the same location, then the result.
+
+    That of a deletion is 200, that of a move 204 (azure-cli test_resource_move).
+    """
     operation = find(call)
     if call.world.now() < operation.ends:
         retry = str(_seconds_left(call, operation))
         return Reply(202, None, {"location": group_url(call, operation), "Retry-After": retry})
-    return Reply(200)
+    if operation.error:
+        raise errors.AzureError(409, **operation.error)
+    return Reply(200 if operation.state == leaving.STATE else 204)
 
 
 def delete_group(call: Call, group: Resource) -> dict[str, str]:
@@ -219,12 +224,17 @@ def delete_group(call: Call, group: Resource) -> dict[str, str]:
         operation = call.world.start_operation()
         operation.resource, operation.state = group.id.text, leaving.STATE
         call.world.remove_group(group)
+    return group_headers(call, operation)
+
+
+def group_headers(call: Call, operation: Operation) -> dict[str, str]:
+    """Return the headers of an accepted operation on a group (facts A2.1, recorded)."""
     retry = str(_seconds_left(call, operation))
     return {"location": group_url(call, operation), "Retry-After": retry}
 
 
 def group_url(call: Call, operation: Operation) -> str:
-    """Return where the result of a group's deletion is found (facts A2.1, recorded)."""
+    """Return where the result of an operation on a group is found (facts A2.1, recorded)."""
     options = "&".join(
         f"{name}={value}" for name, value in signed(call, operation).items() if name != "p"
     )

@@ -8,14 +8,14 @@ import collections
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sandbox.azure import errors, ids
 from sandbox.azure.authority import Authority
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
-from sandbox.azure.leaving import Leaving
+from sandbox.azure.leaving import MOVING, STATE, Leaving
 from sandbox.azure.state import Operation, Resource
 from sandbox.azure.weather import Weather
 
@@ -124,17 +124,23 @@ class World(Authority):
 
     def put(self, resource: Resource) -> None:
         """Create a resource, or say that an existing one was changed."""
-        key = resource.id.key
-        update = key in self.resources
+        update = resource.id.key in self.resources
         if update:
             resource.version += 1
+        if resource.system is not None:
+            # A moved resource's principal names the old id until the next write (facts B5).
+            resource.system.resource_id = resource.id.text
+        self._enter(resource)
+        self._emit("Write", resource.id, resource.type, update=update)
+
+    def _enter(self, resource: Resource) -> None:
+        key = resource.id.key
         self.resources[key] = resource
         self.members[self.group_key(resource.id)][key] = resource
         self._note_resource(key, resource)
         parent = key.rpartition("/")[0].rpartition("/")[0]
         if parent in self.resources:
             self.children.setdefault(parent, {})[key] = resource
-        self._emit("Write", resource.id, resource.type, update=update)
 
     def act(self, resource: Resource, action: str) -> None:
         """Say that a POST succeeded on a resource."""
@@ -155,7 +161,8 @@ class World(Authority):
         if operation is None:
             forget(resource)
         else:
-            self.leaving.add(resource, operation, functools.partial(forget, resource))
+            resource.busy, resource.ready_at = STATE, operation.ends
+            self.leaving.add(operation, functools.partial(forget, resource))
 
     def _release(self) -> None:
         self.leaving.depart(self.now())
@@ -175,10 +182,36 @@ class World(Authority):
         for principal in (resource.system, resource.principal):
             if principal is not None:
                 principal.alive = False
+        self._exit(resource)
+
+    def _exit(self, resource: Resource) -> None:
+        key = resource.id.key
         del self.resources[key], self.members[self.group_key(resource.id)][key]
         self._note_resource(key, None)
         parent = key.rpartition("/")[0].rpartition("/")[0]
         self.children.get(parent, {}).pop(key, None)
+
+    def move(self, resources: Iterable[Resource], operation: Operation, *groups: Resource) -> None:
+        """Move resources with their children from one group to another, at an operation's end.
+
+        They keep their principals and lose nothing but what hangs on the old id: role assignments
+        there are orphans from then on (facts B4, documented).
+        """
+        target = groups[-1].id
+        for group in groups:
+            group.busy, group.ready_at = MOVING, operation.ends
+        for resource in resources:
+            self.leaving.add(operation, functools.partial(self._move, resource, target))
+
+    def _move(self, resource: Resource, group: ids.ArmId) -> None:
+        children = list(self.children.pop(resource.id.key, {}).values())
+        self._exit(resource)
+        for each in (resource, *resource.instances.values()):
+            each.id = ids.moved(each.id, group)
+            each.version += 1
+        self._enter(resource)
+        for child in children:
+            self._move(child, group)
 
     def remove_group(self, group: Resource) -> None:
         """Delete a resource group with all that is in it; it stays as long as a resource does."""
