@@ -27,6 +27,7 @@ from reconciler.ids import ResourceId
 from reconciler.inventory import Inventory
 from reconciler.marker import Ownership
 from reconciler.model import ROLE_ASSIGNMENT, Mode, Request
+from reconciler.notify import Topic
 from reconciler.observe import is_reconciled
 from reconciler.plan import Terms
 from reconciler.policy import load
@@ -73,9 +74,12 @@ class App:
     def handle(self, request: Request) -> Result:
         """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong."""
         try:
-            return self._answer(request)
+            result = self._answer(request)
         except (Again, Blocked) as error:
-            return self._failed(request, error)
+            result = self._failed(request, error)
+        if self._topic:
+            self._topic.tell(request.id, result)
+        return result
 
     def _answer(self, request: Request) -> Result:
         refusal = self.refusal(request.id)
@@ -102,13 +106,9 @@ class App:
             return f"{place}: resources of type {place.type} are not supported"
         return f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS"
 
-    def sweep(self, scope: ResourceId | None = None) -> Result:
-        """Nominate what is not as it should be, everywhere or about one scope."""
-        request = Request(scope or EVERYTHING)
-        try:
-            return self._sweep(request)
-        except (Again, Blocked) as error:
-            return self._failed(request, error)
+    def sweep(self) -> Result:
+        """Nominate what is not as it should be, everywhere."""
+        return self.handle(Request(EVERYTHING))
 
     def _sweep(self, request: Request) -> Result:
         looks = self.controller.looks
@@ -177,8 +177,19 @@ class App:
     @cached_property
     def controller(self) -> Controller:
         """Return the loop around one resource or identity."""
-        mode = Mode.REPAIR if self.settings.repair else Mode.AUDIT
-        return Controller(self.arm, self.inventory, self.policy, self.terms, mode, self.now)
+        return Controller(self.arm, self.inventory, self.policy, self.terms, self._mode, self.now)
+
+    @property
+    def _mode(self) -> Mode:
+        return Mode.REPAIR if self.settings.repair else Mode.AUDIT
+
+    @cached_property
+    def _topic(self) -> Topic | None:
+        """Return where outcomes are told, if anywhere."""
+        endpoint, owner = self.settings.topic_endpoint, self.settings.owner
+        if not endpoint:
+            return None
+        return Topic(endpoint, self.credential, owner, self.policy.digest, self._mode, self.now)
 
     @cached_property
     def _watch(self) -> Watch:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import assert_never
+from typing import Final, assert_never
 
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Grant, NewIdentity, Request, RoleAssignment
@@ -255,6 +255,10 @@ class Status(StrEnum):
     AGAIN = "again later"
     CONFLICT = "another writer came first"
     BLOCKED = "blocked"
+
+
+CONTENDED: Final = "Contended"
+"""The code of what another writer undoes again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
 _OWNER = re.compile(r"[a-z0-9-]{1,40}")
 _RESOURCE_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+_TOPIC = re.compile(rf"{_HTTPS.pattern}(?:/[A-Za-z0-9_.()-]+)*/api/events")
 _NCRONTAB = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){5}[0-9A-Za-z*/,-]+")
 _CONNECTION = re.compile(
     r"(?:^|;)(?:AccountName=|QueueEndpoint=|UseDevelopmentStorage=true)", re.IGNORECASE
@@ -45,6 +46,7 @@ class Settings:
     sweep_schedule: str = "0 */30 * * * *"
     queue_connection: str | None = None
     queue_service: str | None = None
+    topic_endpoint: str | None = None
 
     def watches(self, scope: ResourceId) -> bool:
         """Tell whether a place lies in a watched subscription."""
@@ -85,6 +87,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         sweep_schedule=_schedule(values, "RECONCILER_SWEEP_SCHEDULE", "0 */30 * * * *"),
         queue_connection=_connection(values, "AzureWebJobsStorage"),
         queue_service=values.get("AzureWebJobsStorage__queueServiceUri"),
+        topic_endpoint=_topic(values, "RECONCILER_TOPIC_ENDPOINT"),
     )
 
 
@@ -192,4 +195,15 @@ def _host(values: Mapping[str, str], name: str, default: str) -> str:
     text = values.get(name, default).rstrip("/")
     if not _HTTPS.fullmatch(text):
         raise SettingsError(f"{name} is {text!r}; it must be https://<host> without a path")
+    return text
+
+
+def _topic(values: Mapping[str, str], name: str) -> str | None:
+    """Return a custom topic's endpoint; a wrong one may hold a key, so it is in no message."""
+    text = values.get(name)
+    if text and not _TOPIC.fullmatch(text):
+        raise SettingsError(
+            f"{name} is no endpoint of a custom topic: it must be "
+            "https://<topic>.<region>-1.eventgrid.azure.net/api/events or alike, without a query"
+        )
     return text

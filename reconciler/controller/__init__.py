@@ -13,6 +13,7 @@ from typing import Final
 from reconciler.apply import Applier
 from reconciler.arm import Arm
 from reconciler.changes import (
+    CONTENDED,
     Change,
     CreateAssignment,
     CreateIdentity,
@@ -104,7 +105,7 @@ class Controller:
         contended = [one for one in changes if self.contention.contended(place, one, incarnation)]
         for change in contended:
             detail = "made three times within an hour, and undone each time by somebody else"
-            run.outcomes.append(Outcome(change, Status.BLOCKED, detail, "Contended"))
+            run.outcomes.append(Outcome(change, Status.BLOCKED, detail, CONTENDED))
         subject = observed.subject
         applier = Applier(self.arm, subject if isinstance(subject, Resource) else None)
         applier.apply([change for change in changes if change not in contended])

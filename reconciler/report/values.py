@@ -1,10 +1,13 @@
-"""The same findings and outcomes as JSON values; docs/cli.md lists the keys."""
+"""The same findings and outcomes as JSON values; docs/cli.md lists the keys.
+
+The command line prints them; outcome events carry those that need no finding.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from reconciler import changes
-from reconciler.changes import Change, Outcome, Withheld
+from reconciler.changes import Change, Outcome, Plan, Withheld
 from reconciler.policy.language import Policy
 from reconciler.report import Finding, origins, role_name, totals
 
@@ -41,14 +44,24 @@ def outcome(one: Outcome) -> Json:
     }
 
 
-def _subject(finding: Finding) -> Json:
-    plan = finding.plan
+def look(plan: Plan) -> Json:
+    """Return what one look led to, as far as its plan tells."""
     return {
         "id": str(plan.id),
-        "exists": finding.observed.subject is not None,
         "fingerprint": plan.fingerprint,
         "changes": [_change(change) for change in plan.changes],
-        "withheld": [_withheld(held, finding) for held in plan.withheld],
+        "withheld": [_withheld(held) for held in plan.withheld],
+    }
+
+
+def _subject(finding: Finding) -> Json:
+    asked = [sorted(finding.asked_by(held.change)) for held in finding.plan.withheld]
+    told = look(finding.plan)
+    withheld = zip(told["withheld"], asked, strict=True)
+    return {
+        **told,
+        "exists": finding.observed.subject is not None,
+        "withheld": [{**held, "askedBy": names} for held, names in withheld],
         "wantedBy": sorted(finding.wanted_by),
     }
 
@@ -59,10 +72,9 @@ def _change(change: Change) -> Json:
     return {**content, "roleName": role_name(role)} if role else dict(content)
 
 
-def _withheld(held: Withheld, finding: Finding) -> Json:
+def _withheld(held: Withheld) -> Json:
     return {
         "change": _change(held.change),
-        "askedBy": sorted(finding.asked_by(held.change)),
         "hold": held.hold.name,
         "because": str(held.hold),
         "detail": held.detail,

@@ -58,6 +58,7 @@ def test_every_setting_is_read() -> None:
             "AZURE_AUTHORITY_HOST": "https://localhost:8444/",
             "AzureWebJobsStorage": "UseDevelopmentStorage=true",
             "AzureWebJobsStorage__queueServiceUri": "https://store.example",
+            "RECONCILER_TOPIC_ENDPOINT": "https://topic.example/api/events",
             "PATH": "/bin",
         }
     )
@@ -77,6 +78,7 @@ def test_every_setting_is_read() -> None:
         authority="https://localhost:8444",
         queue_connection="UseDevelopmentStorage=true",
         queue_service="https://store.example",
+        topic_endpoint="https://topic.example/api/events",
     )
 
 
@@ -127,6 +129,14 @@ def test_every_setting_is_read() -> None:
         ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com#x"),
         ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com:port"),
         ("RECONCILER_ARM_ENDPOINT", "https://management.azure.com@elsewhere.example"),
+        ("RECONCILER_TOPIC_ENDPOINT", "http://topic.example/api/events"),
+        ("RECONCILER_TOPIC_ENDPOINT", "topic.example/api/events"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example/api/events?code=secret"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example/api/events#x"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example@elsewhere.example/api/events"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example/a b/api/events"),
+        ("RECONCILER_TOPIC_ENDPOINT", "https://topic.example//api/events"),
         ("AZURE_AUTHORITY_HOST", "http://login.example"),
         ("AZURE_AUTHORITY_HOST", "login.example/tenant"),
         ("AzureWebJobsStorage", "nonsense"),
@@ -163,6 +173,19 @@ def test_a_connection_string_may_name_an_account_or_a_service() -> None:
 
     with pytest.raises(SettingsError) as caught:
         settings.read(LEAST | {"AzureWebJobsStorage": "AccountKey=secret"})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_topic_of_the_sandbox_is_an_endpoint_and_a_wrong_one_is_not_told() -> None:
+    """There it lies below the topic's id; a wrong one may hold a key."""
+    local = (
+        f"https://127.0.0.1:8443/eventgrid{HOME}/providers/Microsoft.EventGrid/topics/t/api/events"
+    )
+    name = "RECONCILER_TOPIC_ENDPOINT"
+
+    assert settings.read(LEAST | {name: local}).topic_endpoint == local
+    with pytest.raises(SettingsError) as caught:
+        settings.read(LEAST | {name: "https://topic.example/api/events?code=secret"})
     assert "secret" not in str(caught.value)
 
 
