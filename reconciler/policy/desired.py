@@ -6,56 +6,41 @@ before the subject has been read, because role assignments must be read before w
 
 import contextlib
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Grant, Mode, NewIdentity, Resource, UserIdentity, Wanted
+from reconciler.model import (
+    USER_ASSIGNED_IDENTITY,
+    Desired,
+    Grant,
+    Mode,
+    Resource,
+    UserIdentity,
+    Wanted,
+)
 from reconciler.policy import language
 from reconciler.policy.language import templates
+from reconciler.policy.language.matching import ALL
 from reconciler.policy.language.templates import Place
-
-_ALL = 100
-"""Percent."""
+from reconciler.policy.language.wishes import added_up
 
 
 def for_resource(policy: language.Policy, resource: Resource) -> Desired:
     """Return what every rule that matches the resource wants of it, added up."""
     place = Place(resource.id, resource.location, resource.tags)
-    rules = [(rule, mode_for(rule, resource.id)) for rule in policy.matcher.about(resource)]
-    attach = [
-        Wanted(identity, mode, _by(rule), rule.allow_default_change, rule.allow_restart)
-        for rule, mode in rules
-        for _, _, identity in _attached(policy, rule, place)
-    ]
-    ensured = [
-        Wanted(
-            _new(entry, identity, place), _less(mode, entry.mode), (*_by(rule), f"identity {name}")
-        )
-        for rule, mode in rules
-        for name, entry, identity in _attached(policy, rule, place)
-        if entry.ensure
-    ]
-    systems = [
-        Wanted(None, mode, _by(rule), rule.allow_default_change, rule.allow_restart)
-        for rule, mode in rules
-        if rule.system
-    ]
-    grants = [
-        (grant, mode, _by(rule))
-        for rule, mode in rules
-        if rule.system
-        for grant in rule.system.grants
-    ]
-    system = next(iter(_added_up(systems)), None)
-    found = _with_grants(policy, place, grants)
-    return replace(
-        found,
-        attach=tuple(_added_up(attach)),
-        system=system,
-        ensured=tuple(_added_up(ensured)),
-        unwelcome=tuple(_added_up(_unwelcome(policy, resource, {one.what for one in attach}))),
+    chosen = policy.matcher.chosen(resource)
+    modes = tuple(mode_for(rule, resource.id) for rule in chosen.shared)
+    wishes = policy.wishes(chosen, modes, resource.id.subscription, resource.location)
+    grants, unresolved = _granted(policy, wishes.grants, place)
+    attached = {one.what for one in wishes.attach} if policy.exclusive else ()
+    return Desired(
+        wishes.attach,
+        wishes.system,
+        grants,
+        unresolved,
+        wishes.ensured,
+        added_up(_unwelcome(policy, resource, attached)),
     )
 
 
@@ -63,9 +48,9 @@ def _unwelcome(
     policy: language.Policy, resource: Resource, attach: Container[ResourceId]
 ) -> Iterator[Wanted[ResourceId]]:
     """Yield what may be exclusive identities that a resource carries and no rule attaches there."""
-    for name, entry in policy.identities.items():
+    for name, entry in policy.exclusive.items():
         # Without a location nobody knows which of a template's identities rules attach.
-        if entry.exclusive and (entry.id.exact or resource.location):
+        if entry.id.exact or resource.location:
             for carried in resource.identities.attached:
                 if entry.id.may_be(carried.id) and carried.id not in attach:
                     yield Wanted(carried.id, entry.mode, (f"identity {name}",))
@@ -77,22 +62,23 @@ def mode_for(rule: language.Rule, resource: ResourceId) -> Mode:
     The draw hangs on the id, so a machine that is rebuilt keeps it, and on the rule's name, so that
     rules do not all try themselves on the same machines.
     """
-    if rule.rollout == _ALL:
+    if rule.rollout == ALL:
         return rule.mode
     drawn = hashlib.sha256(f"{rule.name}\0{resource.key}".encode()).digest()
-    return rule.mode if int.from_bytes(drawn) % _ALL < rule.rollout else Mode.AUDIT
+    return rule.mode if int.from_bytes(drawn) % ALL < rule.rollout else Mode.AUDIT
 
 
 def for_identity(policy: language.Policy, identity: UserIdentity) -> Desired:
     """Return the grants that policy hangs on a user-assigned identity."""
     place = Place(identity.id, identity.location)
-    grants = [
-        (grant, entry.mode, (f"identity {name}",))
+    wanted = [
+        Wanted(grant, entry.mode, (f"identity {name}",))
         for name, entry in policy.identities.items()
         if entry.id.is_of(place)
         for grant in entry.grants
     ]
-    return _with_grants(policy, place, grants)
+    grants, unresolved = _granted(policy, wanted, place)
+    return Desired(grants=grants, unresolved=unresolved)
 
 
 def is_exclusive(policy: language.Policy, identity: UserIdentity) -> bool:
@@ -101,7 +87,7 @@ def is_exclusive(policy: language.Policy, identity: UserIdentity) -> bool:
     A neighbour's name may fit a template, too.
     """
     place = Place(identity.id, identity.location)
-    return any(entry.exclusive and entry.id.is_of(place) for entry in policy.identities.values())
+    return any(entry.id.is_of(place) for entry in policy.exclusive.values())
 
 
 def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
@@ -112,9 +98,10 @@ def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceI
         if rule.system
         for grant in rule.system.grants
     ]
-    for identity in policy.identities.values():
-        if identity.id.may_be(subject):
-            grants += identity.grants
+    if subject.is_type(USER_ASSIGNED_IDENTITY):
+        for identity in policy.identities.values():
+            if identity.id.may_be(subject):
+                grants += identity.grants
     found: set[ResourceId] = set()
     for grant in grants:
         with contextlib.suppress(ResourceIdError):
@@ -131,63 +118,18 @@ def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rul
     )
 
 
-def _attached(
-    policy: language.Policy, rule: language.Rule, place: Place
-) -> Iterator[tuple[str, language.Identity, ResourceId]]:
-    """Yield the identities that a rule attaches to a resource, with their ids there."""
-    for name in rule.attach:
-        entry = policy.identities[name]
-        # Only a resource without a location, of which Azure has none that carries identities.
-        with contextlib.suppress(ResourceIdError):
-            yield name, entry, entry.id.of(place)
-
-
-def _new(entry: language.Identity, identity: ResourceId, place: Place) -> NewIdentity:
-    own = entry.location == "{location}"
-    location = place.value("location") if own else entry.location or ""
-    return NewIdentity(identity, location, tuple(sorted(entry.tags.items())))
-
-
-def _less(one: Mode, other: Mode) -> Mode:
-    """Return what both modes allow: what only one of them would repair is audited."""
-    return Mode.REPAIR if one is other is Mode.REPAIR else Mode.AUDIT
-
-
-def _by(rule: language.Rule) -> tuple[str, ...]:
-    return (f"rule {rule.name}",)
-
-
-def _added_up[T](wanted: Iterable[Wanted[T]]) -> Iterator[Wanted[T]]:
-    """Make one of what several rules want: to be repaired where any of them says so."""
-    merged: dict[T, Wanted[T]] = {}
-    for one in wanted:
-        known = merged.get(one.what)
-        merged[one.what] = one if known is None else _both(known, one)
-    return iter(merged.values())
-
-
-def _both[T](one: Wanted[T], other: Wanted[T]) -> Wanted[T]:
-    mode = Mode.REPAIR if Mode.REPAIR in {one.mode, other.mode} else Mode.AUDIT
-    # What a rule in audit mode allows must not loosen one that repairs.
-    counting = [each for each in (one, other) if each.mode is mode]
-    default_change = any(each.default_change for each in counting)
-    restart = any(each.restart for each in counting)
-    return Wanted(one.what, mode, one.by + other.by, default_change, restart)
-
-
-def _with_grants(
-    policy: language.Policy,
-    place: Place,
-    grants: Sequence[tuple[language.Grant, Mode, tuple[str, ...]]],
-) -> Desired:
+def _granted(
+    policy: language.Policy, wanted: Iterable[Wanted[language.Grant]], place: Place
+) -> tuple[tuple[Wanted[Grant], ...], tuple[tuple[Wanted[str], str], ...]]:
+    """Return the grants at a place, and those whose scope has no name there, with the reason."""
     resolved: list[Wanted[Grant]] = []
     unresolved: list[tuple[Wanted[str], str]] = []
-    for grant, mode, by in grants:
+    for one in wanted:
+        role, template, condition = one.what.role.guid, one.what.scope, one.what.condition
         try:
-            scope = templates.fill(grant.scope, place, policy.maps)
+            scope = templates.fill(template, place, policy.maps)
         except ResourceIdError as error:
-            lost = Wanted(grant.role.guid, mode, by)
-            unresolved.append((lost, f"{grant.scope}: {error}"))
+            unresolved.append((Wanted(role, one.mode, one.by), f"{template}: {error}"))
         else:
-            resolved.append(Wanted(Grant(grant.role.guid, scope, grant.condition), mode, by))
-    return Desired(grants=tuple(_added_up(resolved)), unresolved=tuple(unresolved))
+            resolved.append(Wanted(Grant(role, scope, condition), one.mode, one.by))
+    return added_up(resolved), tuple(unresolved)

@@ -3,25 +3,28 @@
 `reconciler.policy.load` makes these values out of files; `reconciler.policy.desired` and the plan
 read them. What a policy file may hold is in `rules`, what the guardrails may in `guardrails`, what
 a single text must be in `texts`; `scopes` fills in placeholders, `matching` tells which rules speak
-of a resource.
+of a resource, `wishes` adds up what they want.
 """
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pydantic import TypeAdapter
 
 from reconciler.ids import ResourceId
+from reconciler.model import Mode
 from reconciler.policy.language.exemptions import Exemption
 from reconciler.policy.language.grants import Grant
 from reconciler.policy.language.guardrails import GuardrailGrant, Guardrails, MaxRemovals
-from reconciler.policy.language.matching import Matcher
+from reconciler.policy.language.matching import Chosen, Matcher
 from reconciler.policy.language.rules import Identity, Match, PolicyFile, Rule, System
 from reconciler.policy.language.scopes import Names
 from reconciler.policy.language.texts import Map
+from reconciler.policy.language.wishes import Wishes
 
 __all__ = [
     "GUARDRAILS_FILE",
@@ -43,6 +46,9 @@ __all__ = [
 ]
 
 GUARDRAILS_FILE = "guardrails.yaml"
+
+_REMEMBERED = 4096
+"""Sets of rules that match together, in a subscription and location each."""
 
 map_ids = TypeAdapter[Mapping[str, ResourceId]](Map).validate_python
 """Check one map of a policy file; raises pydantic's `ValidationError`."""
@@ -82,6 +88,16 @@ class Policy:
     def matcher(self) -> Matcher:
         """Tells which of the rules speak of a resource."""
         return Matcher(self.rules)
+
+    @cached_property
+    def wishes(self) -> Callable[[Chosen, tuple[Mode, ...], str | None, str], Wishes]:
+        """Adds up what some of the rules want in a subscription and location; see `Wishes.of`."""
+        return functools.lru_cache(_REMEMBERED)(functools.partial(Wishes.of, self.identities))
+
+    @cached_property
+    def exclusive(self) -> Mapping[str, Identity]:
+        """The identities that no resource outside of the rules may carry."""
+        return {name: entry for name, entry in self.identities.items() if entry.exclusive}
 
 
 def digest(file: PolicyFile, guardrails: Guardrails) -> str:

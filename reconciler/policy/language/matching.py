@@ -1,101 +1,152 @@
 """Which rules speak of a resource: the same for a fresh read and for a Resource Graph row.
 
-Globs are compiled once per policy, because a sweep asks about every resource there is.
+A sweep asks about every resource there is, and resources share all but their names: so the rules of
+a type are bits of a number, and which of them a text fits is found out once for each text.
 `reconciler.policy.desired` and the controller ask here.
 """
 
 import fnmatch
+import functools
+import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Resource
-from reconciler.policy.language.rules import Rule
+from reconciler.policy.language.rules import Match, Rule
 from reconciler.policy.language.templates import location_name
 
-type _Fits = Callable[[str], object]
+ALL = 100
+"""Percent of a rule's matches."""
 
-_OF_ID = 2
-"""How many of a resource's texts its id alone tells: its group and its name."""
+_REMEMBERED = 4096
+"""Texts, or sets of rules; a policy or tenant with more only takes longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """One rule with its globs: by the position of the text that each is held against."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Some rules in their order, and those of them that only a share of their matches is for.
 
-    rule: Rule
-    within: frozenset[str]
-    globs: tuple[tuple[int, _Fits], ...]
-    tags: tuple[tuple[str, _Fits], ...]
+    It equals only itself: what follows from it can be remembered by it.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    shared: tuple[Rule, ...] = ()
+
+
+_NONE = Chosen()
 
 
 class Matcher:
     """Some rules, ready to be asked about many resources."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._by_type: dict[str, list[_Compiled]] = {}
+        by_type: dict[str, list[Rule]] = defaultdict(list)
         for rule in rules:
-            compiled = _compiled(rule)
             for type_name in sorted(set(map(fold, rule.match.type))):
-                self._by_type.setdefault(type_name, []).append(compiled)
+                by_type[type_name].append(rule)
+        self._by_type = {name: _OfType(found) for name, found in by_type.items()}
 
     def about(self, resource: Resource) -> tuple[Rule, ...]:
         """Return the rules that match the resource, in their order."""
+        return self.chosen(resource).rules
+
+    def chosen(self, resource: Resource) -> Chosen:
+        """Return the rules that match the resource, as one that is mostly the same for the same."""
         rules = self._by_type.get(fold(resource.id.type))
-        if not rules:
-            return ()
-        around = _around(resource.id)
-        texts = (*_of_id(resource.id), location_name(resource.location), fold(resource.kind))
-        tags = {fold(name): value for name, value in resource.tags.items()}
-        found: list[Rule] = []
-        # A sweep comes by here for every resource and rule, so no call is made in between.
-        for one in rules:
-            if not one.within.isdisjoint(around):
-                for at, fits in one.globs:
-                    if not fits(texts[at]):
-                        break
-                else:
-                    if not one.tags or _all_tagged(one.tags, tags):
-                        found.append(one.rule)
-        return tuple(found)
+        return rules.about(resource) if rules else _NONE
 
     def near(self, place: ResourceId) -> tuple[Rule, ...]:
         """Return the rules that may match a resource, judged by its id alone."""
-        around, texts = _around(place), _of_id(place)
-        return tuple(
-            one.rule
-            for one in self._by_type.get(fold(place.type), ())
-            if not one.within.isdisjoint(around)
-            and all(fits(texts[at]) for at, fits in one.globs if at < _OF_ID)
-        )
+        rules = self._by_type.get(fold(place.type))
+        return rules.near(place).rules if rules else ()
 
 
-def _compiled(rule: Rule) -> _Compiled:
-    match = rule.match
-    patterns = (match.resource_group, match.name, match.location, match.kind)
-    return _Compiled(
-        rule,
-        frozenset(scope.key for scope in rule.within),
-        tuple((at, _any_of(map(fold, globs))) for at, globs in enumerate(patterns) if globs),
+class _OfType:
+    """The rules about one type; each is a bit in the order of the rules."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._within: dict[str, int] = defaultdict(int)
+        for bit, rule in _bits(rules):
+            for scope in rule.within:
+                self._within[scope.key] |= bit
+        matches = [rule.match for rule in rules]
+        self._group = _Asked([_any_of(match.resource_group) for match in matches])
+        self._name = _Asked([_any_of(match.name) for match in matches])
+        self._location = _Asked([_any_of(match.location) for match in matches])
+        self._kind = _Asked([_any_of(match.kind) for match in matches])
         # Azure ignores the case of a tag's name, but not of its value.
-        tuple((fold(name), _any_of([glob])) for name, glob in match.tags.items()),
-    )
+        tags = {fold(name) for match in matches for name in match.tags}
+        self._tags = {tag: _Asked([_of_tag(match, tag) for match in matches]) for tag in tags}
+        self._chosen = functools.lru_cache(_REMEMBERED)(self._of_bits)
+
+    def about(self, resource: Resource) -> Chosen:
+        found = self._around(resource.id)
+        found &= self._location.by(location_name(resource.location))
+        found &= self._kind.by(fold(resource.kind))
+        if found and self._tags:
+            tags = {fold(name): value for name, value in resource.tags.items()}
+            for name, asked in self._tags.items():
+                if asked.asking & found:
+                    found &= asked.by(tags.get(name))
+        return self._called(resource.id, found)
+
+    def near(self, place: ResourceId) -> Chosen:
+        return self._called(place, self._around(place))
+
+    def _around(self, place: ResourceId) -> int:
+        """Return those within whose scopes and groups a place lies."""
+        found = 0
+        for key in accumulate(place.key.split("/"), "{}/{}".format):
+            found |= self._within.get(key, 0)
+        return found & self._group.by(fold(place.group or ""))
+
+    def _called(self, place: ResourceId, among: int) -> Chosen:
+        """Return those that a place's name fits."""
+        # Not remembered by name, since hardly two resources share one.
+        return self._chosen(self._name.among(fold(place.name), among)) if among else _NONE
+
+    def _of_bits(self, bits: int) -> Chosen:
+        rules = tuple(rule for bit, rule in _bits(self._rules) if bit & bits)
+        return Chosen(rules, tuple(rule for rule in rules if rule.rollout != ALL))
 
 
-def _any_of(globs: Iterable[str]) -> _Fits:
-    return re.compile("|".join(map(fnmatch.translate, globs))).match
+class _Asked:
+    """What rules ask of one text: each a pattern, or nothing."""
+
+    def __init__(self, patterns: Sequence[str | None]) -> None:
+        self._all = (1 << len(patterns)) - 1
+        together: dict[str, int] = defaultdict(int)
+        for bit, pattern in _bits(patterns):
+            if pattern is not None:
+                together[pattern] |= bit
+        self._patterns = [(bits, re.compile(one).match) for one, bits in together.items()]
+        self.asking = functools.reduce(operator.or_, together.values(), 0)
+        self.by = functools.lru_cache(_REMEMBERED)(self._by)
+
+    def among(self, text: str | None, rules: int) -> int:
+        """Return which of some rules a text fits; those that ask nothing take also none."""
+        for bits, fits in self._patterns:
+            if bits & rules and (text is None or not fits(text)):
+                rules &= ~bits
+        return rules
+
+    def _by(self, text: str | None) -> int:
+        return self.among(text, self._all)
 
 
-def _all_tagged(globs: Iterable[tuple[str, _Fits]], tags: Mapping[str, str]) -> bool:
-    return all(name in tags and fits(tags[name]) for name, fits in globs)
+def _bits[T](values: Iterable[T]) -> Iterator[tuple[int, T]]:
+    return ((1 << number, value) for number, value in enumerate(values))
 
 
-def _of_id(place: ResourceId) -> tuple[str, ...]:
-    return (fold(place.group or ""), fold(place.name))
+def _any_of(globs: Iterable[str]) -> str | None:
+    return "|".join(map(fnmatch.translate, map(fold, globs))) or None
 
 
-def _around(place: ResourceId) -> frozenset[str]:
-    """Return the keys of a place and of everything that contains it."""
-    return frozenset(accumulate(place.key.split("/"), "{}/{}".format))
+def _of_tag(match: Match, tag: str) -> str | None:
+    globs = (glob for name, glob in match.tags.items() if fold(name) == tag)
+    return "|".join(map(fnmatch.translate, globs)) or None

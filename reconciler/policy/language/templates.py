@@ -4,6 +4,7 @@ Nothing that a person may choose freely, such as a name or a tag's value, ever b
 id: a tag only picks a key of a reviewed map.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ _NOT_IN_LOCATIONS = re.compile(r"[^a-z0-9]")
 type Maps = Mapping[str, Mapping[str, ResourceId]]
 
 
+@functools.lru_cache(1024)
 def location_name(text: str) -> str:
     """Return a location as Azure names it: "West Europe" and westeurope are the same."""
     return _NOT_IN_LOCATIONS.sub("", fold(text))
@@ -40,13 +42,15 @@ class Place:
 
     def value(self, name: str) -> str:
         """Return what `{name}` stands for; empty where nothing is known."""
+        # Texts and no ids: what comes of a whole template is parsed, once.
+        around = f"/subscriptions/{self.id.subscription}" if self.id.subscription else ""
         match name:
             case "id":
                 return str(self.id)
             case "resourceGroup":
-                return str(self.id.group_id or "")
+                return f"{around}/resourceGroups/{self.id.group}" if self.id.group else ""
             case "subscription":
-                return str(self.id.subscription_id or "")
+                return around
             case _:
                 return location_name(self.location)
 
@@ -111,6 +115,10 @@ def with_entries(scope: str, maps: Maps) -> Iterator[str]:
     yield scope
 
 
+_parsed = functools.lru_cache(4096)(ResourceId.parse)
+"""Resources share their groups and what maps hold, and a sweep asks for each of them."""
+
+
 def fill(template: str, place: Place, maps: Maps) -> ResourceId:
     """Put values in for placeholders, or raise `ResourceIdError`, also for a missing one."""
 
@@ -122,7 +130,7 @@ def fill(template: str, place: Place, maps: Maps) -> ResourceId:
             raise ResourceIdError(f"nothing is known for '{{{name}}}'")
         return known
 
-    return ResourceId.parse(_PLACEHOLDER.sub(value, template))
+    return _parsed(_PLACEHOLDER.sub(value, template))
 
 
 @dataclass(frozen=True, slots=True)

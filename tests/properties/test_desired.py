@@ -1,0 +1,142 @@
+"""Matching by remembered answers says what each rule, asked alone, would say."""
+
+import fnmatch
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.ids import ResourceId
+from reconciler.model import Resource
+from reconciler.policy import desired
+from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
+from tests.unit.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
+
+TYPES = ("Microsoft.Compute/virtualMachines", "Microsoft.Web/sites")
+GLOBS = st.lists(st.sampled_from(("*", "a*", "*b", "?", "[ab]", "b")), max_size=2)
+SHORT = st.sampled_from(("a", "b", "ab", "B", ""))
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> tuple[Rule, ...]:
+    """Draw a few rules over few names, so that several speak of one resource."""
+    match = st.fixed_dictionaries(
+        {"type": st.lists(st.sampled_from(TYPES), min_size=1, max_size=2)},
+        optional={
+            "resourceGroup": GLOBS,
+            "name": GLOBS,
+            "location": GLOBS,
+            "kind": GLOBS,
+            "tags": st.dictionaries(st.sampled_from(("env", "TEAM")), SHORT | st.just("*")),
+        },
+    )
+    scope = st.sampled_from((SUB, UNWATCHED, below(SUB, "resourceGroups/A")))
+    grant = st.sampled_from(("{id}", "{resourceGroup}", "{maps.m[tags.env]}", str(DATA)))
+    entries = st.fixed_dictionaries(
+        {
+            "mode": st.sampled_from(("audit", "repair")),
+            "rollout": st.sampled_from((0, 50, 100)),
+            "within": st.lists(scope.map(str), min_size=1, max_size=2),
+            "match": match,
+            "attach": st.lists(st.sampled_from(("app", "placed")), max_size=2),
+            "system": st.fixed_dictionaries(
+                {"grants": st.lists(st.builds(dict, role=st.just("Reader"), scope=grant))}
+            ),
+        }
+    )
+    return tuple(
+        Rule.model_validate({"name": f"rule-{number}", **entry})
+        for number, entry in enumerate(draw(st.lists(entries, max_size=5)))
+    )
+
+
+@st.composite
+def resources(draw: st.DrawFn) -> Resource:
+    """Draw a resource that some of the rules may speak of."""
+    subscription = draw(st.sampled_from((SUB, UNWATCHED)))
+    group, name = draw(st.sampled_from("abAB")), draw(st.sampled_from(("a", "b", "ab")))
+    path = f"resourceGroups/{group}/providers/{draw(st.sampled_from(TYPES))}/{name}"
+    return replace(
+        machine(),
+        id=below(subscription, path),
+        location=draw(SHORT),
+        kind=draw(SHORT),
+        tags=draw(st.dictionaries(st.sampled_from(("ENV", "team", "x")), SHORT)),
+    )
+
+
+def fits(globs: tuple[str, ...], text: str) -> bool:
+    """Hold a text against globs, one after the other."""
+    return not globs or any(fnmatch.fnmatchcase(text.lower(), glob.lower()) for glob in globs)
+
+
+def speaks(rule: Rule, resource: Resource) -> bool:
+    """Tell by the letter of the language whether a rule is about a resource."""
+    tags = {name.lower(): value for name, value in resource.tags.items()}
+    return (
+        any(resource.id.is_type(name) for name in rule.match.type)
+        and any(scope.contains(resource.id) for scope in rule.within)
+        and fits(rule.match.resource_group, resource.id.group or "")
+        and fits(rule.match.name, resource.id.name)
+        and fits(rule.match.location, resource.location)
+        and fits(rule.match.kind, resource.kind)
+        and all(
+            name.lower() in tags and fnmatch.fnmatchcase(tags[name.lower()], glob)
+            for name, glob in rule.match.tags.items()
+        )
+    )
+
+
+@given(rules(), st.lists(resources(), max_size=8))
+def test_a_matcher_says_what_each_rule_says_alone(
+    some: tuple[Rule, ...], asked: list[Resource]
+) -> None:
+    """What was asked before makes no difference."""
+    matcher = Matcher(some)
+
+    for resource in asked:
+        assert matcher.about(resource) == tuple(one for one in some if speaks(one, resource))
+
+
+@given(rules(), st.lists(resources(), max_size=8))
+def test_what_was_wanted_of_others_makes_no_difference(
+    some: tuple[Rule, ...], asked: list[Resource]
+) -> None:
+    """A policy that was asked about many wants the same as one that is new."""
+
+    def policy() -> Policy:
+        ids = {
+            "app": str(APP),
+            "placed": f"{{subscription}}{str(APP)[len(str(SUB)) :]}-{{location}}",
+        }
+        identities = {
+            name: Identity.model_validate({"id": id_, "exclusive": name == "placed"})
+            for name, id_ in ids.items()
+        }
+        maps: dict[str, dict[str, ResourceId]] = {"m": {"a": DATA, "b": IDS}}
+        return Policy(identities, some, Guardrails(version=1), "digest", maps=maps)
+
+    used = policy()
+
+    for resource in asked:
+        assert desired.for_resource(used, resource) == desired.for_resource(policy(), resource)
+
+
+@given(rules(), resources())
+def test_what_may_be_granted_is_known_before_the_resource_is_read(
+    some: tuple[Rule, ...], resource: Resource
+) -> None:
+    """But for what its tags and location pick, all scopes follow from its id."""
+    policy = Policy(
+        {
+            "app": Identity.model_validate({"id": str(APP)}),
+            "placed": Identity.model_validate({"id": str(APP)}),
+        },
+        some,
+        Guardrails(version=1),
+        "digest",
+        maps={"m": {"a": DATA}},
+    )
+    wanted = {one.what.scope for one in desired.for_resource(policy, resource).grants}
+
+    assert wanted <= {*desired.scopes_from(policy, resource.id), DATA}
