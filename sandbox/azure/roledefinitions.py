@@ -63,13 +63,15 @@ def _require_read(call: Call) -> None:
 def list_for_scope(call: Call) -> Reply:
     """List what may be assigned at a scope, by name (in any case) or type.
 
+    Without a filter what may only be assigned below is shown too (azure-cli
+    test_role_definition_scenario), else with ``atScopeAndBelow()`` (documented).
     A custom role just written is missing from filtered lists for a while
     (test_custom_role_definition_scenario #1 #2); the weather says for how long.
     """
     _require_read(call)
     text = call.query.get("$filter", "").strip()
     parts = [part.strip() for part in _AND.split(text)] if text else []
-    below = any(part.lower() == "atscopeandbelow()" for part in parts)
+    below = not text or any(part.lower() == "atscopeandbelow()" for part in parts)
     found = [role for role in call.world.roles.values() if _may_be_seen(call, role, below=below)]
     for part in parts:
         if part.lower() in ("atscope()", "atscopeandbelow()"):

@@ -47,7 +47,11 @@ class Agreement:
     differences: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     """Place and what differs there."""
     made_here: frozenset[str] = frozenset()
-    """Principals of the replay itself; what they hold is not in the recording."""
+    """Lower-case ids of what the replay itself needs; it is not in the recording."""
+
+    def same(self, theirs: str, ours: str) -> None:
+        """Pair a GUID of the recording with one of ours."""
+        self.guids[_bare(theirs)] = ours
 
     def ours(self, text: str) -> str:
         """Return a text of the recording with our GUIDs."""
@@ -57,6 +61,15 @@ class Agreement:
             return known if "-" in found[0] else _bare(known)
 
         return _GUID.sub(replace, text)
+
+    def translated(self, exchange: Exchange) -> Exchange:
+        """Return an exchange of the recording with our GUIDs."""
+        request, body = (
+            json.loads(self.ours(json.dumps(each))) for each in (exchange.request, exchange.body)
+        )
+        return dataclasses.replace(
+            exchange, url=self.ours(exchange.url), request=request, body=body
+        )
 
     def link(self, url: str) -> str:
         """Return the URL to call for a recorded one: what we were told, or the same with ours."""
@@ -159,8 +172,7 @@ class Agreement:
             self._value(f"{place}[]", each, found)
 
     def _own(self, item: object) -> bool:
-        properties = item.get("properties") if isinstance(item, dict) else None
-        return isinstance(properties, dict) and properties.get("principalId") in self.made_here
+        return isinstance(item, dict) and str(item.get("id", "")).lower() in self.made_here
 
     def _text(self, place: str, theirs: str, ours: str) -> None:
         times = _TIME.fullmatch(theirs), _TIME.fullmatch(ours)

@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from http.client import ACCEPTED
+from http.client import ACCEPTED, CREATED
 
 import requests
 
@@ -15,6 +15,7 @@ from tests.conformance.recordings import Exchange, Recording
 from tests.sandbox.arm import Arm
 
 _SUBSCRIPTION = re.compile(r"/subscriptions/([0-9a-f-]{36})", re.IGNORECASE)
+_ASSIGNMENT = "/providers/microsoft.authorization/roleassignments/"
 _ENDED = ("Succeeded", "Failed", "Canceled")
 
 
@@ -29,7 +30,10 @@ class Player:
         self._skipped: set[str] = set()
         world = self.arm.world
         self._stranger = world.new_principal("aaa@foo.com", kind="User")
-        self._agreement = Agreement(made_here=frozenset({world.operator.oid, world.app.oid}))
+        own = [each.id for each in world.assignments] + [world.app.resource_id or ""]
+        self._agreement = Agreement(made_here=frozenset(each.lower() for each in own))
+        if (caller := _caller(recording)) is not None:
+            self._agreement.same(caller, world.operator.oid)
         self._preconditions = Preconditions(self.arm, recording)
 
     def play(self) -> list[tuple[str, str]]:
@@ -38,11 +42,12 @@ class Player:
         for index, exchange in enumerate(self._recording.exchanges):
             if self._outside(exchange):
                 continue
-            self._preconditions.before(exchange)
+            known = self._agreement.translated(exchange)
+            self._preconditions.before(known)
             delay = {"operation_delay": self._until_done(index)}
             self.arm.world.weather = self.arm.world.weather.changed(delay)
             self._agreement.answer(exchange, self.send(exchange))
-            self._preconditions.after(exchange)
+            self._preconditions.after(known)
             self.arm.clock.forward(1)
             found += [(f"#{index} {place}", what) for place, what in self._agreement.differences]
             self._agreement.differences.clear()
@@ -91,3 +96,13 @@ class Player:
             if state in _ENDED:
                 return index - start - 0.5
         return 0.5
+
+
+def _caller(recording: Recording) -> str | None:
+    """Return who the client was, if the recording tells: role assignments name their writer."""
+    written = (
+        each.body["properties"]["updatedBy"]
+        for each in recording.exchanges
+        if each.method == "PUT" and each.status == CREATED and _ASSIGNMENT in each.path.lower()
+    )
+    return next(written, None)

@@ -8,6 +8,7 @@ import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterator
+from http.client import OK
 from typing import Any
 
 from sandbox.azure import ids
@@ -29,6 +30,7 @@ class Preconditions:
         self._world = arm.world
         self._restorer = Restorer(arm, untouched(recording))
         self._mentioned: set[str] = set()
+        self._written: set[str] = set()
 
     def before(self, exchange: Exchange) -> None:
         """Put what an exchange presupposes."""
@@ -37,6 +39,7 @@ class Preconditions:
                 for found in _GROUP.findall(exchange.path):
                     self._restorer.group(found)
             self._principal(exchange)
+            self._follow_others(exchange)
             for body in _shown(exchange):
                 if self._new(body["id"], exchange):
                     self._restorer.put(body)
@@ -51,6 +54,8 @@ class Preconditions:
         """Remember what an exchange mentioned."""
         self._mentioned |= {each["id"].lower() for each in _shown(exchange)}
         self._mentioned.add(ids.parse(exchange.path).key)
+        if exchange.method != "GET":
+            self._written.add(ids.parse(exchange.path).key)
 
     def _new(self, text: str, exchange: Exchange) -> bool:
         """Tell whether something was there before; or was made by what the recording leaves out."""
@@ -58,6 +63,22 @@ class Preconditions:
         known = key in self._world.resources or key in self._world.groups
         cut = exchange.method != "GET" and not exchange.follows
         return not known and (key not in self._mentioned or cut)
+
+    def _follow_others(self, exchange: Exchange) -> None:
+        """Take over what a whole list shows, but for what the client wrote.
+
+        The recorded tenants were shared: others write locks, roles and assignments meanwhile.
+        """
+        listed = ids.parse(exchange.path)
+        whole = "$filter" not in exchange.url and TRIMMED not in (exchange.body or {})
+        if listed.name or not whole or exchange.method != "GET" or exchange.status != OK:
+            return
+        self._restorer.forget(listed, self._mine)
+        shown = {each["id"].lower() for each in _shown(exchange)}
+        self._mentioned -= {each for each in shown if not self._mine(each)}
+
+    def _mine(self, key: str) -> bool:
+        return any(ids.contains(each, key) for each in self._written)
 
     def _target(self, exchange: Exchange) -> None:
         """Put what is acted upon: a scope, the parent of an action or of a list, or itself."""

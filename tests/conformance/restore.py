@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable
 
 from sandbox.azure import identities, ids, machineview, scalesetview
 from sandbox.azure.roles import Role
@@ -24,6 +25,7 @@ class Restorer:
         self._arm = arm
         self._world = arm.world
         self._known = known or {}
+        self._own = frozenset(self._world.assignments.by_name)
 
     def group(self, text: str) -> None:
         """Put a resource group, unless it is there."""
@@ -52,6 +54,29 @@ class Restorer:
             self.group(found.text)
         elif found.group:
             self._resource(found, body)
+
+    def forget(self, listed: ids.ArmId, keep: Callable[[str], bool]) -> None:
+        """Take away the locks, roles or role assignments that belong to a list, but for some.
+
+        Args:
+            listed: the path of the list; other types stay as they are.
+            keep: whether to keep what has a lower-case id.
+        """
+        world, scope = self._world, listed.scope.lower()
+        kind = listed.type.lower()
+        if kind == _LOCK:
+            for lock in [*world.locks.values()]:
+                if ids.contains(scope, lock.scope.lower()) and not keep(lock.id.lower()):
+                    world.remove_lock(lock)
+        elif kind == _ASSIGNMENT:
+            for each in [*world.assignments]:
+                inside = each.name not in self._own and ids.contains(scope, each.scope.lower())
+                if inside and not keep(each.id.lower()):
+                    world.remove_assignment(each)
+        elif kind == _ROLE:
+            prefix = f"/subscriptions/{listed.subscription}/providers/{_ROLE}"
+            gone = [each for each in world.roles if not keep(f"{prefix}/{each}")]
+            world.roles = {name: each for name, each in world.roles.items() if name not in gone}
 
     def _lock(self, found: ids.ArmId, body: Json) -> None:
         scope = ids.parse(found.scope)
@@ -151,9 +176,10 @@ class Restorer:
                 updated=_time(shown["updatedOn"]) or self._world.now(),
                 created_by=shown["createdBy"],
                 updated_by=shown["updatedBy"],
-                description=shown["description"],
-                condition=shown["condition"],
-                condition_version=shown["conditionVersion"],
+                # Older api-versions do not show these.
+                description=shown.get("description"),
+                condition=shown.get("condition"),
+                condition_version=shown.get("conditionVersion"),
             )
         )
 
@@ -195,9 +221,13 @@ class Restorer:
         )
 
     def principal(self, oid: str, kind: str) -> Principal:
-        """Put a principal, unless it is there."""
+        """Put a principal, unless it is there; one that has no resource becomes of the kind."""
         known = self._world.principals.get(oid)
-        return known or self._world.new_principal(oid, kind=kind, oid=oid)
+        if known is None:
+            return self._world.new_principal(oid, kind=kind, oid=oid)
+        if known.resource_id is None:
+            known.kind = kind
+        return known
 
 
 def _time(text: str | None) -> dt.datetime | None:

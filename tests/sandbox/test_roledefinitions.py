@@ -61,8 +61,10 @@ def test_a_custom_role_lives_as_written(arm: Arm) -> None:
 
 
 def test_a_custom_role_is_listed_where_it_may_be_assigned(arm: Arm) -> None:
-    """At its scope and below; above it only with atScopeAndBelow()."""
+    """At its scope and below; above it with atScopeAndBelow(), or without any filter."""
     put(arm, scope=GROUP)
+    shown = arm.get(f"{SUB}{ROLES}")["value"]
+    assert [each["name"] for each in shown if each["properties"]["type"] == "CustomRole"] == [GUID]
 
     assert names(arm, STORE, "type eq 'CustomRole'") == ["Restarter"]
     assert names(arm, SUB, "type eq 'CustomRole'") == []
