@@ -1,14 +1,20 @@
 """What every test may ask for, and the guards that all of them run under."""
 
+import faulthandler
 import itertools
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
+
+from tests.children import child
 
 ROOT = Path(__file__).parent.parent
 # These run without any socket, so that they stay fast and cannot depend on a server.
@@ -21,9 +27,16 @@ EMULATOR_KEY = (
 )
 
 # A shared machine is slow at times, which says nothing about a rule. CI repeats the same examples.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("default"), derandomize=True
+)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+LIMIT = 300
+"""Seconds after which a test hangs, on however busy a machine; each of its phases has as many."""
 
 
 def require(condition: object, reason: str) -> None:
@@ -33,6 +46,31 @@ def require(condition: object, reason: str) -> None:
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(f"REQUIRE_ALL=1 and missing: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_configure() -> None:
+    """Clear up on a polite kill as on Ctrl-C, so that no process of a test stays behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, _hung)
+
+
+def _hung(*_: object) -> NoReturn:
+    faulthandler.dump_traceback(sys.__stderr__ or 2)
+    pytest.fail(f"this hangs: {LIMIT} s are over; where, the traceback and standard error tell")
+
+
+def _limited() -> Generator[None, object, object]:
+    signal.alarm(LIMIT)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+
+
+# Fixtures hang as well as tests.
+pytest_runtest_setup = pytest.hookimpl(wrapper=True)(_limited)
+pytest_runtest_call = pytest.hookimpl(wrapper=True)(_limited)
+pytest_runtest_teardown = pytest.hookimpl(wrapper=True)(_limited)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,7 +96,9 @@ def azurite() -> Generator[str]:
     require(binary, "Azurite (npm install --prefix .tools azurite@3.35)")
     command = [str(binary), "--blobPort", "0", "--queuePort", "0", "--tablePort", "0"]
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+    # Not silent, it would stop in the middle of its log as soon as the pipe is full.
+    started = subprocess.Popen([*command, *options, "--silent"], stdout=subprocess.PIPE, text=True)
+    with child(started) as process:
         assert process.stdout
         ready = (line for line in process.stdout if "successfully" in line)
         blobs, queues, _ = (f"{line.split()[-1]}/{EMULATOR}" for line in itertools.islice(ready, 3))

@@ -1,6 +1,5 @@
 """One sandbox for each module, served as users serve it."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import yaml
 
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
+from tests.children import child
 from tests.cli import desk
 from tests.cli.desk import APP_GROUP, DATA_GROUP, GUARDRAILS, POLICY, READER, SHARED, STRANGER, Desk
 from tests.conftest import ROOT
@@ -46,19 +46,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     (policies / "guardrails.yaml").write_text(GUARDRAILS, "utf-8")
     (folder / "seed.yaml").write_text(yaml.safe_dump(_seed()), "utf-8")
     command = [sys.executable, "-m", "sandbox", "serve", "--dir", str(folder)]
-    with subprocess.Popen(
+    started = subprocess.Popen(
         [*command, "--seed", str(folder / "seed.yaml")],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    with child(started) as process:
         assert process.stdout
-        try:
-            assert process.stdout.readline().startswith("ready ")
-            settings = desk.exported(folder / "env.sh")
-            with requests.Session() as session:
-                session.trust_env = False  # Else REQUESTS_CA_BUNDLE of this machine wins.
-                session.verify = settings["REQUESTS_CA_BUNDLE"]
-                yield Desk({**settings, "RECONCILER_POLICIES": str(policies)}, session)
-        finally:
-            process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline().startswith("ready ")
+        settings = desk.exported(folder / "env.sh")
+        with requests.Session() as session:
+            session.trust_env = False  # Else REQUESTS_CA_BUNDLE of this machine wins.
+            session.verify = settings["REQUESTS_CA_BUNDLE"]
+            yield Desk({**settings, "RECONCILER_POLICIES": str(policies)}, session)
+        process.terminate()

@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from tests.children import PATIENCE
 from tests.conftest import ROOT
 
 SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -76,7 +77,7 @@ def reconciler(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -104,8 +105,21 @@ class Desk:
         """Run the command against the sandbox."""
         return reconciler(*arguments, **{**self.settings, **settings})
 
+    def start(
+        self, *arguments: str, stdout: int = subprocess.PIPE, **settings: str
+    ) -> subprocess.Popen[str]:
+        """Start the command against the sandbox."""
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env=environment({**self.settings, **settings}),
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def at_a_terminal(self, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-        """Run the command as its terminal's own, without colours; return it and the other end."""
+        """Start the command as its terminal's own, without colours; return it and the other end."""
         mine, theirs = pty.openpty()
         process = subprocess.Popen(
             [*COMMAND, *arguments],
@@ -136,12 +150,13 @@ class Desk:
             f"{told['RECONCILER_ARM_ENDPOINT']}{place}{mark}api-version={version}",
             json=body,
             headers={"Authorization": f"Bearer {self._token()}"},
-            timeout=30,
+            timeout=PATIENCE,
         )
 
     def create(self, name: str, **more: object) -> str:
-        """Create a machine and return its id."""
+        """Create a machine, wait until it is built, and return its id."""
         self.call("PUT", machine(name), {"location": "westeurope", "properties": {}, **more})
+        self.built(machine(name))
         return machine(name)
 
     def built(self, subject: str) -> Any:  # noqa: ANN401 (JSON)
@@ -183,13 +198,13 @@ class Desk:
                 "client_id": told["RECONCILER_CLIENT_ID"],
             },
             headers={"X-IDENTITY-HEADER": told["IDENTITY_HEADER"]},
-            timeout=30,
+            timeout=PATIENCE,
         )
         return str(answer.json()["access_token"])
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, "what was waited for did not come"
         time.sleep(0.1)

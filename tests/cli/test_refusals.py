@@ -1,16 +1,16 @@
 """What ends a command before anything is written: one clear line, exit code 1."""
 
 import json
+import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler.cli import main
+from tests.children import child
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, COMMAND, SUB, Desk
-from tests.conftest import ROOT
+from tests.cli.desk import APP_GROUP, SUB, Desk
 
 ELSEWHERE = "/subscriptions/22222222-2222-2222-2222-222222222222"
 
@@ -70,18 +70,12 @@ def test_a_wrong_format_names_the_right_ones(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_reader_that_went_away_is_no_error(cloud: Desk, form: str) -> None:
     """`plan | head` says nothing on stderr."""
-    with subprocess.Popen(
-        [*COMMAND, "plan", desk.machine("vm-unread"), "--format", form],
-        cwd=ROOT,
-        env=desk.environment(cloud.settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stderr
-        process.stdout.close()
-        told = process.stderr.read()
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = cloud.start("plan", desk.machine("vm-unread"), "--format", form, stdout=writer)
+    os.close(writer)
+    with child(process):
+        _, told = process.communicate()
 
     assert (process.returncode, told) == (141, "")
 
@@ -135,19 +129,12 @@ def test_another_plan_than_expected_is_not_applied(cloud: Desk) -> None:
 def test_an_interrupt_in_the_wait_is_told(cloud: Desk, number: int, code: int) -> None:
     """The last line says so, and what was done is in the answer, in JSON too."""
     subject = cloud.create(f"vm-interrupted-{code}", identity={"type": "SystemAssigned"})
-    settings = desk.environment({**cloud.settings, "RECONCILER_SETTLE": "600"})
-    with subprocess.Popen(
-        [*COMMAND, "apply", subject, "--yes", "--format", "json"],
-        cwd=ROOT,
-        env=settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    started = cloud.start("apply", subject, "--yes", "--format", "json", RECONCILER_SETTLE="600")
+    with child(started) as process:
         assert process.stderr
         waiting = next(line for line in process.stderr if line.startswith("waiting "))
         process.send_signal(number)
-        answer, told = process.communicate(timeout=30)
+        answer, told = process.communicate()
 
     assert "once the resource is built" in waiting
     assert process.returncode == code

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.marker import assignment_name
+from tests.children import child
 from tests.cli import desk
 from tests.cli.desk import (
     APP_GROUP,
@@ -208,7 +209,7 @@ def test_at_a_terminal_apply_asks(cloud: Desk, typed: str, code: int, last: str)
     """Only a yes writes; NO_COLOR leaves colours out there too."""
     subject = cloud.create(f"vm-asked-{ord(typed[0])}")
     process, mine = cloud.at_a_terminal("apply", subject)
-    with process, os.fdopen(mine, "rb", buffering=0) as screen:
+    with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
         shown = _read(screen, until="[y/N] ")
         os.write(mine, typed.encode())
         shown += _read(screen)
@@ -223,13 +224,13 @@ def test_at_a_terminal_apply_asks(cloud: Desk, typed: str, code: int, last: str)
 
 def _read(screen: RawIOBase, until: str = "") -> str:
     """Read what a process writes to its terminal, until a text comes or it ends."""
-    read = ""
-    while not until or until not in read:
+    read = b""
+    while not until or until.encode() not in read:
         try:
             part = screen.read(4096)
         except OSError:  # Linux says so at the end of a terminal.
             part = b""
         if not part:
             break
-        read += part.decode()
-    return read
+        read += part
+    return read.decode()

@@ -12,6 +12,7 @@ import requests
 
 from sandbox.host.command import main
 from sandbox.host.http import connection_string
+from tests.children import PATIENCE, child
 from tests.conftest import ROOT
 from tests.host.conftest import APPS, event
 
@@ -35,17 +36,17 @@ def start(app: Path, settings: dict[str, str], port: int = 0) -> subprocess.Pope
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     """It says where it is ready, takes events and ends well."""
-    with start(APPS / "relay", HOURLY) as process:
+    with child(start(APPS / "relay", HOURLY)) as process:
         assert process.stdout
         address = process.stdout.readline().removeprefix("ready ").strip()
         answer = requests.post(
             f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
             json=[event("nothing")],
             headers={"aeg-event-type": "Notification"},
-            timeout=20,
+            timeout=PATIENCE,
         )
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate()
 
     assert address.startswith("http://127.0.0.1:")
     assert answer.status_code == 202
@@ -66,8 +67,8 @@ def test_what_is_wrong_is_said_in_one_line(
     app: str, settings: dict[str, str], message: str
 ) -> None:
     """The exit code is 1, and nothing was said to be ready."""
-    with start(APPS / app, settings) as process:
-        stdout, stderr = process.communicate(timeout=20)
+    with child(start(APPS / app, settings)) as process:
+        stdout, stderr = process.communicate()
 
     assert (process.returncode, stdout) == (1, "")
     assert [line for line in stderr.splitlines() if line.startswith("error: ")] == [
@@ -80,8 +81,8 @@ def test_a_port_that_is_taken_is_an_error() -> None:
     """The reason comes from the system."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with start(APPS / "relay", HOURLY, port) as process:
-            _, stderr = process.communicate(timeout=20)
+        with child(start(APPS / "relay", HOURLY, port)) as process:
+            _, stderr = process.communicate()
 
     assert process.returncode == 1
     assert "Address already in use" in stderr.splitlines()[-1]

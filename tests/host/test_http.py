@@ -10,9 +10,9 @@ from werkzeug.test import Client, TestResponse
 from sandbox.host.http import application, connection_string, serving
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.triggers import Host
+from tests.children import PATIENCE
 from tests.host.conftest import Clock, event, objects
 
-ENOUGH = 20
 WEBHOOK = "/runtime/webhooks/EventGrid?functionName=event_grid_trigger"
 
 
@@ -57,7 +57,7 @@ def test_a_delivery_invokes_the_function_once_per_event(
 
     assert post(host, body).status_code == 202
 
-    host.drain(ENOUGH)
+    host.drain(PATIENCE)
     assert len(objects(queues, "done")) == 2 * count
 
 
@@ -94,11 +94,11 @@ def test_a_message_that_the_app_defers_reaches_its_queue_trigger(
     """The storage SDK sends it, it waits for its time, and then the function gets it."""
     with serving(application(host, queues)) as port, _client(port, "work") as client:
         sent = client.send_message(json.dumps({"later": "<&>"}), visibility_timeout=60)
-        host.drain(ENOUGH)
+        host.drain(PATIENCE)
         queues.create("done")
         early = queues.waiting("done")
         clock.turn(60)
-        host.drain(ENOUGH)
+        host.drain(PATIENCE)
 
     (done,) = objects(queues, "done")
     assert not early

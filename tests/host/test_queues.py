@@ -3,9 +3,10 @@
 import base64
 import json
 import time
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -13,20 +14,20 @@ import pytest
 from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
+from tests.children import PATIENCE
 from tests.host.conftest import APPS, Clock
 
-ENOUGH = 10
 SHORT = timedelta(seconds=1)
 LONG = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Store:
-    """Queues, one of which exists, and the way to let their time pass."""
+    """Queues, one of which exists and is new, and the way to let their time pass."""
 
     queues: Queues
     turn: Callable[[float], None]
-    queue: str = "contract"
+    queue: str = field(default_factory=lambda: f"contract-{uuid.uuid4()}")
 
 
 @pytest.fixture(params=["memory", "azurite"])
@@ -40,9 +41,6 @@ def store(request: pytest.FixtureRequest, clock: Clock) -> Generator[Store]:
     with closing(StorageQueues(request.getfixturevalue("azurite"))) as queues:
         store = Store(queues, time.sleep)
         queues.create(store.queue)
-        while taken := queues.get(store.queue, LONG, 32):
-            for message in taken:
-                queues.delete(store.queue, message)
         yield store
 
 
@@ -79,11 +77,12 @@ def test_a_message_comes_again_when_its_lease_ends(store: Store) -> None:
 
 def test_a_delayed_message_is_not_visible_before_its_time(store: Store) -> None:
     """It is neither waiting nor to be had."""
-    store.queues.put(store.queue, "later", delay=timedelta(seconds=2))
+    store.queues.put(store.queue, "later", delay=LONG)
     assert not store.queues.waiting(store.queue)
-    store.turn(2.5)
+    store.queues.put(store.queue, "soon", delay=SHORT)
+    store.turn(1.5)
 
-    assert store.queues.waiting(store.queue)
+    assert [one.text for one in store.queues.get(store.queue, LONG, 32)] == ["soon"]
 
 
 def test_a_released_message_is_visible_after_its_delay(store: Store) -> None:
@@ -148,7 +147,7 @@ def test_what_fails_for_the_last_time_moves_to_poison_as_it_is(
         host.options = replace(host.options, visibility_timeout=SHORT)
         store.queues.put("work", stored)
         for _ in range(3):
-            host.drain(ENOUGH)
+            host.drain(PATIENCE)
             store.turn(1.5)
 
     assert not store.queues.waiting("work")
@@ -164,7 +163,7 @@ def test_texts_travel_in_base64(store: Store, clock: Clock) -> None:
     store.queues.put("work", "R3LDvMOfZQ==")
 
     with Host(Worker(APPS / "relay"), store.queues, clock, {"SWEEP": "0 0 0 1 1 *"}) as host:
-        host.drain(ENOUGH)
+        host.drain(PATIENCE)
 
     (done,) = store.queues.get("done", LONG)
     about = json.loads(base64.b64decode(done.text))

@@ -8,9 +8,9 @@ from sandbox.host.messages import decode
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
+from tests.children import PATIENCE
 from tests.host.conftest import APPS, LEASE, Clock, texts
 
-ENOUGH = 20
 QUEUES = ("hourly", "careless", "eager", "often")
 
 
@@ -19,7 +19,7 @@ def rung(host: Host, queues: MemoryQueues, *names: str) -> dict[str, list[str]]:
     pause = threading.Event()
     while not all(queues.waiting(name) for name in names):
         pause.wait(0.01)
-    host.drain(ENOUGH)
+    host.drain(PATIENCE)
     found: dict[str, list[str]] = {}
     for name in QUEUES:
         for message in queues.get(name, LEASE, 32):
@@ -62,7 +62,7 @@ def test_a_timer_with_another_schedule_has_missed_nothing(
         pass
     clock.at = datetime(2026, 1, 1, 18, tzinfo=UTC)
     with Host(Worker(APPS / "relay"), queues, clock, {"SWEEP": "0 30 3 * * *"}, blobs) as running:
-        running.drain(ENOUGH)
+        running.drain(PATIENCE)
 
     assert not queues.waiting("ticks")
 
@@ -76,6 +76,6 @@ def test_a_clock_that_jumps_rings_a_timer_once(
     pause = threading.Event()
     while not queues.waiting("ticks"):
         pause.wait(0.01)
-    host.drain(ENOUGH)
+    host.drain(PATIENCE)
 
     assert len(texts(queues, "ticks")) == 1

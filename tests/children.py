@@ -1,0 +1,27 @@
+"""Commands that tests start as processes of their own; none of them outlives its test.
+
+One that hangs is no reason to wait for it: the limit in `tests.conftest` ends the test, and the end
+of the block here ends the process.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PATIENCE = 120.0
+"""Seconds that a busy machine may take for anything that a test waits for."""
+
+
+@contextmanager
+def child[T: (str, bytes)](process: "subprocess.Popen[T]") -> Iterator["subprocess.Popen[T]"]:
+    """Hand over a process that was started, and see it end.
+
+    Raises `subprocess.TimeoutExpired` where it was told to end, or was to end by itself, and does
+    not.
+    """
+    with process:
+        try:
+            yield process
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
