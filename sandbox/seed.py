@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 from sandbox.azure import conditions, errors, identities, ids, scalesets, scalesetview
 from sandbox.azure.clock import Clock
-from sandbox.azure.roles import Role
+from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from sandbox.azure.weather import Weather, WeatherError
 from sandbox.azure.world import World
@@ -156,9 +156,8 @@ class _Loader:
     def _role(self, record: Record, where: str) -> None:
         lists = ("actions", "notActions", "dataActions", "notDataActions")
         allowed, refused, data, no_data = (tuple(record.get(each) or ()) for each in lists)
-        role = Role(
-            guid(record["id"], where), record["name"], allowed, refused, data, no_data, custom=True
-        )
+        blocks = (Permissions(allowed, refused, data, no_data),)
+        role = Role(guid(record["id"], where), record["name"], blocks, custom=True)
         self.world.roles[role.guid] = role
 
     def _identity(self, record: Record, where: str) -> None:

@@ -26,14 +26,21 @@ def _pattern(action: str) -> re.Pattern[str]:
 
 @functools.lru_cache(maxsize=65536)
 def permits(role: Role, action: str, *, data: bool = False) -> bool:
-    """Tell whether a role allows an action: its actions minus its notActions, case-insensitive."""
-    wanted, refused = (
-        (role.data_actions, role.not_data_actions) if data else (role.actions, role.not_actions)
-    )
+    """Tell whether a block of a role allows an action and does not take it away, in any case."""
     folded = action.lower()
-    return any(_pattern(each).match(folded) for each in wanted) and not any(
-        _pattern(each).match(folded) for each in refused
-    )
+    for block in role.permissions:
+        wanted, refused = (
+            (block.data_actions, block.not_data_actions)
+            if data
+            else (block.actions, block.not_actions)
+        )
+        if _covers(wanted, folded) and not _covers(refused, folded):
+            return True
+    return False
+
+
+def _covers(actions: tuple[str, ...], folded: str) -> bool:
+    return any(_pattern(each).match(folded) for each in actions)
 
 
 def rights(

@@ -4,11 +4,10 @@ import dataclasses
 import datetime as dt
 import re
 import uuid
-from typing import Any
 
 from sandbox.azure import errors
 from sandbox.azure.eventgrid import stamp
-from sandbox.azure.roles import Role
+from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
 routes = Routes()
@@ -24,14 +23,16 @@ _LISTS = ("actions", "notActions", "dataActions", "notDataActions")
 
 def _show(role: Role, subscription: str) -> Json:
     prefix = f"/subscriptions/{subscription}" if subscription else ""
-    permissions = (role.actions, role.not_actions, role.data_actions, role.not_data_actions)
     return {
         "properties": {
             "roleName": role.name,
             "type": "CustomRole" if role.custom else "BuiltInRole",
             "description": role.description,
             "assignableScopes": list(role.assignable),
-            "permissions": [dict(zip(_LISTS, map(list, permissions), strict=True))],
+            "permissions": [
+                dict(zip(_LISTS, map(list, dataclasses.astuple(block)), strict=True))
+                for block in role.permissions
+            ],
             "createdOn": stamp(role.created),
             "updatedOn": stamp(role.updated),
             "createdBy": role.created_by,
@@ -152,21 +153,16 @@ def _wanted(call: Call) -> Role:
         raise errors.bad_content("a value is required. Path 'properties.roleName'")
     if not isinstance(scopes, list) or not scopes:
         raise errors.bad_content("a list is required. Path 'properties.assignableScopes'")
-    if not isinstance(blocks, list) or len(blocks) != 1 or not isinstance(blocks[0], dict):
-        raise errors.unsupported("role definitions without exactly one block of permissions")
+    whole = isinstance(blocks, list) and all(isinstance(each, dict) for each in blocks)
+    if not blocks or not whole:
+        raise errors.bad_content("a list is required. Path 'properties.permissions'")
     guid = _guid(call)
     now = call.world.now()
     author = call.caller.oid if call.caller else None
-    actions, not_actions, data_actions, not_data_actions = (
-        _strings(blocks[0], each) for each in _LISTS
-    )
     return Role(
         guid,
         name,
-        actions,
-        not_actions,
-        data_actions,
-        not_data_actions,
+        tuple(_permissions(each, number) for number, each in enumerate(blocks)),
         custom=True,
         description=str(properties.get("description") or ""),
         assignable=tuple(str(scope) for scope in scopes),
@@ -177,11 +173,19 @@ def _wanted(call: Call) -> Role:
     )
 
 
-def _strings(block: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = block.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise errors.bad_content(f"a list is required. Path 'properties.permissions[0].{name}'")
-    return tuple(value)
+def _permissions(block: Json, number: int) -> Permissions:
+    named = {name for name, value in block.items() if value is not None}
+    if unknown := named - set(_LISTS):
+        raise errors.unsupported(f"'{min(unknown)}' in the permissions of a role")
+    lists = []
+    for name in _LISTS:
+        value = block.get(name) or []
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise errors.bad_content(
+                f"a list is required. Path 'properties.permissions[{number}].{name}'"
+            )
+        lists.append(tuple(value))
+    return Permissions(*lists)
 
 
 @routes.route("DELETE", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Delete")

@@ -28,15 +28,22 @@ _VAULT_READ = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Role:
-    """A role definition with one block of permissions."""
+class Permissions:
+    """One block of what a role allows: its actions but for those it takes away."""
 
-    guid: str
-    name: str
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
     data_actions: tuple[str, ...] = ()
     not_data_actions: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Role:
+    """A role definition; a block takes nothing away from another."""
+
+    guid: str
+    name: str
+    permissions: tuple[Permissions, ...] = (Permissions(),)
     custom: bool = False
     description: str = dataclasses.field(default="", compare=False)
     assignable: tuple[str, ...] = dataclasses.field(default=("/",), compare=False)
@@ -45,6 +52,17 @@ class Role:
     updated: dt.datetime = dataclasses.field(default=_LONG_AGO, compare=False)
     created_by: str | None = dataclasses.field(default=None, compare=False)
     updated_by: str | None = dataclasses.field(default=None, compare=False)
+
+
+def _role(
+    guid: str,
+    name: str,
+    actions: tuple[str, ...] = (),
+    not_actions: tuple[str, ...] = (),
+    data_actions: tuple[str, ...] = (),
+) -> Role:
+    """Return a built-in role with one block, as nearly all have."""
+    return Role(guid, name, (Permissions(actions, not_actions, data_actions),))
 
 
 def _others(known: tuple[Role, ...]) -> tuple[Role, ...]:
@@ -59,8 +77,8 @@ def _others(known: tuple[Role, ...]) -> tuple[Role, ...]:
 
 
 _REVIEWED: tuple[Role, ...] = (
-    Role("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
-    Role(
+    _role("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
+    _role(
         "b24988ac-6180-42a0-ab88-20f7382dd24c",
         "Contributor",
         ("*",),
@@ -73,13 +91,13 @@ _REVIEWED: tuple[Role, ...] = (
             "Microsoft.Compute/galleries/share/action",
         ),
     ),
-    Role("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", ("*/read",)),
-    Role(
+    _role("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", ("*/read",)),
+    _role(
         "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
         "User Access Administrator",
         ("*/read", "Microsoft.Authorization/*"),
     ),
-    Role(
+    _role(
         "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
         "Role Based Access Control Administrator",
         (
@@ -88,12 +106,12 @@ _REVIEWED: tuple[Role, ...] = (
             "*/read",
         ),
     ),
-    Role(
+    _role(
         "f1a07417-d97a-45cb-824c-7a7467783830",
         "Managed Identity Operator",
         (f"{_IDENTITY}/*/read", f"{_IDENTITY}/*/assign/action", *_COMMON),
     ),
-    Role(
+    _role(
         "e40ec5ca-96e0-45a2-b4ff-59039f2c2b59",
         "Managed Identity Contributor",
         (
@@ -106,7 +124,7 @@ _REVIEWED: tuple[Role, ...] = (
             *_COMMON,
         ),
     ),
-    Role(
+    _role(
         "9980e02c-c2be-4d73-94e8-173b1dc7cf3c",
         "Virtual Machine Contributor",
         (
@@ -119,24 +137,24 @@ _REVIEWED: tuple[Role, ...] = (
             *_COMMON,
         ),
     ),
-    Role(
+    _role(
         "17d1049b-9a84-46fb-8f53-869881c3d3ab",
         "Storage Account Contributor",
         ("Microsoft.Storage/storageAccounts/*", *_COMMON),
     ),
-    Role(
+    _role(
         "d5a91429-5739-47e2-a06b-3470a27159e7",
         "EventGrid Data Sender",
         ("Microsoft.EventGrid/topics/read", *_COMMON),
         data_actions=("Microsoft.EventGrid/events/send/action",),
     ),
-    Role(
+    _role(
         "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
         "Storage Blob Data Reader",
         (f"{_BLOB}/read",),
         data_actions=(f"{_BLOB}/blobs/read",),
     ),
-    Role(
+    _role(
         "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
         "Storage Blob Data Contributor",
         (f"{_BLOB}/delete", f"{_BLOB}/read", f"{_BLOB}/write"),
@@ -148,13 +166,13 @@ _REVIEWED: tuple[Role, ...] = (
             f"{_BLOB}/blobs/add/action",
         ),
     ),
-    Role(
+    _role(
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
         "Storage Blob Data Owner",
         (f"{_BLOB}/*",),
         data_actions=(f"{_BLOB}/blobs/*",),
     ),
-    Role(
+    _role(
         "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
         "Storage Queue Data Contributor",
         (f"{_QUEUE}/delete", f"{_QUEUE}/read", f"{_QUEUE}/write"),
@@ -165,19 +183,19 @@ _REVIEWED: tuple[Role, ...] = (
             f"{_QUEUE}/messages/process/action",
         ),
     ),
-    Role(
+    _role(
         "19e7f393-937e-4f77-808e-94535e297925",
         "Storage Queue Data Reader",
         (f"{_QUEUE}/read",),
         data_actions=(f"{_QUEUE}/messages/read",),
     ),
-    Role(
+    _role(
         "00482a5a-887f-4fb3-b363-3b7fe8e74483",
         "Key Vault Administrator",
         _VAULT_READ,
         data_actions=("Microsoft.KeyVault/vaults/*",),
     ),
-    Role(
+    _role(
         "21090545-7ca7-4776-b22c-e363652d74d2",
         "Key Vault Reader",
         _VAULT_READ,
@@ -186,13 +204,13 @@ _REVIEWED: tuple[Role, ...] = (
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
         ),
     ),
-    Role(
+    _role(
         "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
         "Key Vault Secrets Officer",
         _VAULT_READ,
         data_actions=("Microsoft.KeyVault/vaults/secrets/*",),
     ),
-    Role(
+    _role(
         "4633458b-17de-408a-b874-0445c86b69e6",
         "Key Vault Secrets User",
         data_actions=(
@@ -200,7 +218,7 @@ _REVIEWED: tuple[Role, ...] = (
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
         ),
     ),
-    Role(
+    _role(
         "3913510d-42f4-4e42-8a64-420c390055eb",
         "Monitoring Metrics Publisher",
         (
@@ -209,7 +227,7 @@ _REVIEWED: tuple[Role, ...] = (
         ),
         data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
     ),
-    Role(
+    _role(
         "7f951dda-4ed3-4680-a7ca-43fe172d538d",
         "AcrPull",
         ("Microsoft.ContainerRegistry/registries/pull/read",),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from sandbox.azure import identities, ids, machineview, scalesetview
-from sandbox.azure.roles import Role
+from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from tests.conformance.recordings import Json
 from tests.sandbox.arm import Arm
@@ -203,14 +203,18 @@ class Restorer:
     def _role(self, body: Json) -> None:
         """Put a role as it was shown; built-in ones change over the years."""
         shown = body["properties"]
-        (allowed,) = shown["permissions"]
         self._world.roles[body["name"]] = Role(
             body["name"],
             shown["roleName"],
-            tuple(allowed["actions"]),
-            tuple(allowed["notActions"]),
-            tuple(allowed["dataActions"]),
-            tuple(allowed["notDataActions"]),
+            tuple(
+                Permissions(
+                    tuple(each["actions"]),
+                    tuple(each["notActions"]),
+                    tuple(each["dataActions"]),
+                    tuple(each["notDataActions"]),
+                )
+                for each in shown["permissions"]
+            ),
             custom=shown["type"] == "CustomRole",
             description=shown["description"],
             assignable=tuple(shown["assignableScopes"]),

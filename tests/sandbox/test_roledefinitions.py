@@ -71,6 +71,25 @@ def test_a_custom_role_is_listed_where_it_may_be_assigned(arm: Arm) -> None:
     assert names(arm, SUB, "type eq 'CustomRole' and atScopeAndBelow()") == ["Restarter"]
 
 
+def test_a_block_of_permissions_takes_nothing_from_another(arm: Arm) -> None:
+    """What one block's notActions name is allowed where another block has it."""
+    blocks = [
+        {"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]},
+        {"actions": ["Microsoft.Authorization/roleAssignments/write"]},
+    ]
+    properties = {"roleName": "Keeper", "permissions": blocks, "assignableScopes": [SUB]}
+    made = arm.call("PUT", f"{SUB}{ROLES}/{GUID}", {"properties": properties})
+    assert len(made.json()["properties"]["permissions"]) == 2
+
+    stranger = arm.principal("stranger")
+    arm.assign(SUB, stranger.oid, GUID)
+    arm.called_by(stranger)
+    assert arm.assign(GROUP, stranger.oid).status_code == 201
+    lock = f"{GROUP}/providers/Microsoft.Authorization/locks/keep"
+    refused = arm.call("PUT", lock, {"properties": {"level": "ReadOnly"}})
+    assert error(refused) == (403, "AuthorizationFailed")
+
+
 def test_filtered_lists_lag_behind_with_the_switch(arm: Arm) -> None:
     """A role just changed is missing from them for a while, but not under its id."""
     arm.world.weather = Weather(role_filter_delay=10)
