@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from reconciler.answers import Json
 from reconciler.arm import failures
@@ -70,7 +70,7 @@ class Topic:
         try:
             self._publish(kind, subject, self._data(result))
         except AzureError as error:
-            failure = failures.from_exception("publishing the outcome event", error)
+            failure = failures.from_exception("publishing the outcome event", _answered(error))
             advice = _ADVICE.get(failure.code) or _ADVICE.get(failure.status, _PASSING)
             _log.warning("%s: %s; only the event is lost; %s", subject, failure, advice)
         except Exception:  # noqa: BLE001 (a message that comes back would repeat the reconcile)
@@ -119,3 +119,10 @@ def _would_change(plan: Plan, mode: Mode) -> bool:
     """Tell whether only audit, by the setting or by policy, keeps a change from being made."""
     by_policy = any(held.hold is Hold.AUDIT for held in plan.withheld)
     return by_policy or (mode is Mode.AUDIT and bool(plan.todo))
+
+
+def _answered(error: AzureError) -> AzureError:
+    """Return the topic's own 404, which the publisher hides behind a text about namespaces."""
+    if isinstance(error, ResourceNotFoundError) and isinstance(error.__cause__, AzureError):
+        return error.__cause__
+    return error

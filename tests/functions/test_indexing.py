@@ -67,6 +67,7 @@ def test_the_bindings_are_exactly_those_intended(worker: Worker) -> None:
         ("RECONCILER_MODE", "repair", "SettingsError: RECONCILER_HOME is not set"),
         ("RECONCILER_SETTLE", "soon", "SettingsError: RECONCILER_SETTLE is 'soon'"),
         ("RECONCILER_SWEEP_SCHEDULE", "hourly", "SettingsError: RECONCILER_SWEEP_SCHEDULE is"),
+        ("RECONCILER_TOPIC_ENDPOINT", "http://t/", "SettingsError: RECONCILER_TOPIC_ENDPOINT is"),
         ("RECONCILER_POLICIES", "/nowhere", "PolicyError: /nowhere"),
     ],
 )

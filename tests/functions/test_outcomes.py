@@ -1,0 +1,133 @@
+"""From a write in Azure to a subscriber of what became of it, through the real worker library."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.wrappers import Request, Response
+
+from sandbox.deliveries import Deliveries
+from sandbox.demo.places import GROUP, STORE
+from sandbox.host import http
+from sandbox.host.queues import MemoryQueues
+from sandbox.host.timers import now
+from sandbox.outlets import MemoryStorage
+from tests.conftest import ROOT
+from tests.functions.conftest import MACHINE, PATIENCE, Cloud, deployed, healed
+from tests.functions.test_eventgrid import until
+from tests.functions.test_triggers import calls
+
+TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/outcomes"
+SUBSCRIBED = f"{TOPIC}/providers/Microsoft.EventGrid/eventSubscriptions/chat"
+SENDER = "d5a91429-5739-47e2-a06b-3470a27159e7"
+
+type Content = dict[str, Any]
+
+
+@pytest.fixture
+def telling(cloud: Cloud, settings: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The settings of an app that tells what it does on a topic, and may."""
+    topic = cloud.operator.put(TOPIC, {})
+    cloud.operator.assign(TOPIC, SENDER, cloud.server.world.app.oid)
+    settings.setenv("RECONCILER_TOPIC_ENDPOINT", topic["properties"]["endpoint"])
+    return settings
+
+
+@pytest.fixture
+def storage(cloud: Cloud) -> Generator[MemoryStorage]:
+    """What the world's Event Grid delivers to, by the world's clock."""
+    kept = MemoryStorage()
+    with Deliveries(cloud.server.world, kept):
+        yield kept
+
+
+def subscribe(cloud: Cloud, kind: str, **properties: object) -> None:
+    """Subscribe somebody to the topic and wait until he receives."""
+    destination = {"endpointType": kind, "properties": properties}
+    cloud.operator.put(SUBSCRIBED, {"properties": {"destination": destination}})
+    until(lambda: cloud.operator.get(SUBSCRIBED)["properties"]["provisioningState"] == "Succeeded")
+
+
+@dataclass
+class Chat:
+    """A webhook that consents and keeps what it gets."""
+
+    got: list[Content] = field(default_factory=list)
+
+    def __call__(self, environ: Content, start_response: Any) -> Any:  # noqa: ANN401 - WSGI
+        """Answer one post of Event Grid."""
+        events = Request(environ).get_json()
+        if Request(environ).headers["aeg-event-type"] == "SubscriptionValidation":
+            code = events[0]["data"]["validationCode"]
+            answer = Response(json.dumps({"validationResponse": code}))
+        else:
+            self.got += events
+            answer = Response()
+        return answer(environ, start_response)
+
+
+def test_a_repair_is_told_to_a_queue(
+    cloud: Cloud, telling: pytest.MonkeyPatch, storage: MemoryStorage
+) -> None:
+    """A bare machine's event leads to its repair, and that to an outcome event."""
+    subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="outcomes")
+    with deployed(telling, MemoryQueues(now)) as deployment:
+        deployment.host.deliver(cloud.written(MACHINE))
+        deployment.host.drain(PATIENCE)
+        until(lambda: storage.queues)
+
+    ((text, *_),) = storage.queues.values()
+    event = json.loads(base64.b64decode(text))
+    assert healed(cloud)
+    assert event["eventType"] == "IdentityReconciler.Changed"
+    assert event["subject"].lower() == MACHINE.lower()
+    assert {one["status"] for one in event["data"]["outcomes"]} == {"DONE"}
+
+
+@pytest.mark.usefixtures("storage")
+def test_audit_is_told_to_a_webhook_and_leads_to_nothing(
+    cloud: Cloud, telling: pytest.MonkeyPatch
+) -> None:
+    """Not even where somebody sends the outcome event back to the app."""
+    telling.setenv("RECONCILER_MODE", "audit")
+    chat = Chat()
+    with http.serving(chat) as port, deployed(telling, MemoryQueues(now)) as deployment:
+        subscribe(cloud, "WebHook", endpointUrl=f"http://{http.ADDRESS}:{port}/")
+        deployment.host.deliver(cloud.written(MACHINE))
+        deployment.host.drain(PATIENCE)
+        until(lambda: chat.got)
+        before = calls(cloud)
+        answer = requests.post(
+            f"{deployment.address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
+            json=chat.got,
+            headers={"aeg-event-type": "Notification"},
+            timeout=PATIENCE,
+        )
+        deployment.host.drain(PATIENCE)
+
+    assert {one["eventType"] for one in chat.got} == {"IdentityReconciler.WouldChange"}
+    assert answer.status_code == 202
+    assert calls(cloud) == before
+    assert not healed(cloud)
+
+
+def test_the_publisher_is_loaded_by_nobody_who_does_not_tell(cloud: Cloud) -> None:
+    """It would lengthen every cold start, that of an app that tells included."""
+    code = "import function_app, sys; print('azure.eventgrid' in sys.modules)"
+    told = {"RECONCILER_TOPIC_ENDPOINT": "https://topic.example/api/events"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=cloud.server.environment() | told,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout == "False\n"

@@ -1,0 +1,115 @@
+"""Which results are news, and of what kind."""
+
+import logging
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.changes import (
+    CONTENDED,
+    AttachIdentity,
+    Hold,
+    Outcome,
+    Plan,
+    Result,
+    Status,
+    Withheld,
+)
+from reconciler.ids import ResourceId
+from reconciler.model import Mode
+from reconciler.notify import Kind, Topic, kind_of
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "outcomes.md").read_text("utf-8")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+VM = ResourceId.parse(
+    "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
+    "/Microsoft.Compute/virtualMachines/vm"
+)
+CHANGE = AttachIdentity(VM, None)
+IDLE = Plan(VM, NOON)
+BUSY = Plan(VM, NOON, changes=(CHANGE,))
+DONE = Outcome(CHANGE, Status.DONE)
+BLOCKED = Outcome(CHANGE, Status.BLOCKED, "no right", "AuthorizationFailed")
+QUARREL = Outcome(CHANGE, Status.BLOCKED, "undone", CONTENDED)
+AGAIN = Outcome(None, Status.AGAIN, "throttled")
+
+
+def withheld(hold: Hold) -> Plan:
+    """Return a plan that withholds its change."""
+    return Plan(VM, NOON, withheld=(Withheld(CHANGE, hold),))
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"),
+    [
+        (Result(), None),
+        (Result(plans=(IDLE,)), None),
+        (Result(plans=(BUSY,), outcomes=(AGAIN,)), None),
+        (Result(plans=(BUSY,), outcomes=(Outcome(CHANGE, Status.PRESENT),)), None),
+        (Result(plans=(withheld(Hold.GUARDRAILS),)), None),
+        (Result(plans=(BUSY, IDLE), outcomes=(DONE,)), Kind.CHANGED),
+        (Result(plans=(BUSY,), outcomes=(DONE, AGAIN)), Kind.CHANGED),
+        (Result(plans=(BUSY, withheld(Hold.AUDIT)), outcomes=(DONE,)), Kind.CHANGED),
+        (Result(outcomes=(replace(BLOCKED, change=None),)), Kind.BLOCKED),
+        (Result(plans=(BUSY,), outcomes=(DONE, BLOCKED)), Kind.BLOCKED),
+        (Result(plans=(BUSY,), outcomes=(QUARREL, BLOCKED)), Kind.BLOCKED),
+        (Result(plans=(BUSY,), outcomes=(DONE, QUARREL)), Kind.CONTENDED),
+        (Result(plans=(withheld(Hold.AUDIT),)), Kind.WOULD_CHANGE),
+        (Result(plans=(withheld(Hold.AUDIT),), again_after=timedelta(10)), None),
+    ],
+)
+def test_a_result_is_news_of_one_kind_or_none(result: Result, kind: Kind | None) -> None:
+    """What needs a person counts most, then what was done, then what audit keeps from it."""
+    assert kind_of(result, Mode.REPAIR) is kind
+
+
+@pytest.mark.parametrize(
+    ("plan", "kind"),
+    [
+        (IDLE, None),
+        (BUSY, Kind.WOULD_CHANGE),
+        (withheld(Hold.SETTLING), Kind.WOULD_CHANGE),
+        (withheld(Hold.AUDIT), Kind.WOULD_CHANGE),
+        (withheld(Hold.PROTECTED), None),
+    ],
+)
+def test_the_audit_setting_tells_what_it_keeps_from_being_done(
+    plan: Plan, kind: Kind | None
+) -> None:
+    """Now or once a wait is over; what is withheld for another reason is no news."""
+    assert kind_of(Result(plans=(plan,)), Mode.AUDIT) is kind
+
+
+def test_the_documentation_names_the_kinds() -> None:
+    """And no other."""
+    documented = re.findall(r"^\| `(IdentityReconciler\.\w+)` \|", PAGE, re.MULTILINE)
+
+    assert documented == [kind.value for kind in Kind]
+
+
+class Broken:
+    """A credential with a bug."""
+
+    def get_token(self, *_: str, **__: object) -> None:
+        """Fail as no library promises to."""
+        raise LookupError
+
+
+def test_no_failure_to_tell_ends_the_reconcile(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even a bug: the message would come back, and the reconcile with it."""
+    topic = Topic(
+        "https://topic.example/api/events",
+        Broken(),  # type: ignore[arg-type]  # That is the bug.
+        "prod",
+        "digest",
+        Mode.REPAIR,
+        lambda: NOON,
+    )
+    topic.tell(VM, Result(plans=(BUSY,), outcomes=(DONE,)))
+
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert str(VM) in record.getMessage()
