@@ -267,6 +267,22 @@ def test_a_flood_of_mistakes_is_cut_short(tmp_path: Path) -> None:
     assert "and 50 more mistakes in this file" in found[-1]
 
 
+def test_guesses_are_few_and_each_is_made_once(tmp_path: Path) -> None:
+    """However many names are wrong, only the first are looked up; again the same costs nothing."""
+
+    def wrong(file: int) -> str:
+        names = (f"Storage Blob Data Raeder {file}{number % 80}" for number in range(90))
+        grants = ", ".join(f"{{role: {name}, scope: /}}" for name in names)
+        return rule(name=f"r{file}", system=f"{{grants: [{grants}]}}")
+
+    found = mistakes(written(tmp_path, **{f"t{file}": wrong(file) for file in range(5)}))
+    told = [line for line in found if "did you mean 'Storage Blob Data Reader'?" in line]
+
+    assert len(found) == 5 * 90
+    assert len({line.split("'")[1] for line in told}) == 30
+    assert len(told) == 40
+
+
 def test_a_mistake_that_aliases_repeat_is_told_once(tmp_path: Path) -> None:
     """It is mended in one place, that of the anchor."""
     text = rule(system="{grants: [{role: &r Raeder, scope: '{id}'}, {role: *r, scope: '/'}]}")

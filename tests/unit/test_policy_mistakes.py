@@ -453,12 +453,12 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "an identity at a wrong place": (
         identity(id=f"{UAI}/a".replace("rg-id", "rg-x"), mode="repair"),
         "4:9",
-        "under 'identities'",
+        f"lets no identity of policy live at '{UAI.replace('rg-id', 'rg-x')}/a'; add its group",
     ),
     "an identity of a wrong place attached": (
         GOOD.replace("rg-id", "rg-x").replace("attach:", "mode: repair\n    attach:"),
         "10:14",
-        "no identity of policy live where 'host' does; add its scope there under 'identities'",
+        f"policy live where 'host' does, at '{UAI.replace('rg-id', 'rg-x')}/host'; add its",
     ),
     "identities at wrong places": (
         PLACED.replace("rg-id", "rg-x") + "    mode: repair\n",
@@ -470,7 +470,7 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
         "6:14",
         "does not allow 'Reader' at '{subscription}/resourceGroups/rg-id'",
     ),
-    "a protected identity": (identity(id=f"{UAI}/CROWN"), "4:9", "protects this identity"),
+    "a protected identity": (identity(id=f"{UAI}/CROWN"), "4:9", f"protects '{UAI}/CROWN'"),
 }
 
 

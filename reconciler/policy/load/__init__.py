@@ -2,7 +2,8 @@
 
 `reconciler.app` loads policy once per process, `reconciler validate` to check it. Its modules are
 `syntax` (YAML), `document` (values and positions), `parts` (entries and their names), `messages`
-(what pydantic found), `sense` (what can mean nothing) and `ceiling` (guardrails).
+(what pydantic found), `guesses` (what was meant), `sense` (what can mean nothing) and `ceiling`
+(guardrails).
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from reconciler.policy import language
 from reconciler.policy.load import messages, parts, sense
 from reconciler.policy.load.ceiling import Ceiling, Mistake
 from reconciler.policy.load.document import Document, Value, read
+from reconciler.policy.load.guesses import Guesses
 from reconciler.policy.load.parts import Part
 from reconciler.policy.load.syntax import MAX_BYTES, START
 
@@ -38,11 +40,12 @@ def load(folder: Path) -> language.Policy:
     """
     documents = [_read(path) for path in _files(folder)]
     files = [document for document in documents if not _is_guardrails(document)]
-    guardrails = _guardrails([document for document in documents if _is_guardrails(document)])
     names = language.Names(parts.names(files, "identities"), parts.names(files, "maps"))
+    guesses = Guesses(names)
+    guardrails = _guardrails(documents, guesses)
     found = _Found()
     for document in files:
-        _validate(language.PolicyFile, document, names)
+        _validate(language.PolicyFile, document, guesses)
         found.add(document, names)
     parts.check_unique(files)
     found.check_sense()
@@ -184,22 +187,23 @@ def _is_guardrails(document: Document) -> bool:
     return Path(document.file).name == language.GUARDRAILS_FILE
 
 
-def _guardrails(documents: list[Document]) -> language.Guardrails | None:
+def _guardrails(documents: list[Document], guesses: Guesses) -> language.Guardrails | None:
     """Return the guardrails, or nothing where they have mistakes."""
-    if not documents:
+    document = next(filter(_is_guardrails, documents), None)
+    if document is None:
         return language.Guardrails(version=1)
-    guardrails = _validate(language.Guardrails, documents[0], language.Names())
-    return None if documents[0].problems else guardrails
+    guardrails = _validate(language.Guardrails, document, guesses)
+    return None if document.problems else guardrails
 
 
-def _validate[T: BaseModel](model: type[T], document: Document, names: language.Names) -> T | None:
+def _validate[T: BaseModel](model: type[T], document: Document, guesses: Guesses) -> T | None:
     """Check a whole file, so that all of its mistakes are found."""
     if () in document.refused:
         return None
     try:
-        return _model(model, document.value, names)
+        return _model(model, document.value, guesses.names)
     except ValidationError as error:
-        messages.report(document, model, error, names)
+        messages.report(document, model, error, guesses)
         return None
 
 

@@ -6,6 +6,7 @@ entries is held against the guardrails here.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from reconciler.roles import Role
 type Mistake = tuple[tuple[str | int, ...], str]
 """Where, below the rule or identity, and what."""
 
+_ADD_ITS_PLACE = "add its group or subscription there under 'identities', or choose mode: audit"
+
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
@@ -38,13 +41,17 @@ class Ceiling:
     def of_identity(self, identity: Identity) -> Iterable[Mistake]:
         """Find what guardrails forbid about an identity."""
         if identity.id.exact in self.guardrails.protected:
-            yield ("id",), f"{GUARDRAILS_FILE} protects this identity, so policy may not name it"
+            message = (
+                f"{GUARDRAILS_FILE} protects '{identity.id.text}', so policy may not name it; "
+                "delete one of the two"
+            )
+            yield ("id",), message
         if identity.mode is not Mode.REPAIR:
             return
         if not self._may_live(identity):
             message = (
-                f"{GUARDRAILS_FILE} lets no identity of policy live here; "
-                "add its scope there under 'identities', or choose mode: audit"
+                f"{GUARDRAILS_FILE} lets no identity of policy live at '{identity.id.text}'; "
+                f"{_ADD_ITS_PLACE}"
             )
             yield ("id",), message
         for index, grant in enumerate(identity.grants):
@@ -60,8 +67,8 @@ class Ceiling:
             # One in repair mode is told of itself, once and not for each rule.
             if identity and identity.mode is Mode.AUDIT and not self._may_live(identity):
                 message = (
-                    f"{GUARDRAILS_FILE} lets no identity of policy live where '{name}' does; "
-                    "add its scope there under 'identities', or choose mode: audit"
+                    f"{GUARDRAILS_FILE} lets no identity of policy live where '{name}' does, at "
+                    f"'{identity.id.text}'; {_ADD_ITS_PLACE}"
                 )
                 yield ("attach", index), message
         for index, grant in enumerate(rule.system.grants if rule.system else ()):
@@ -85,22 +92,20 @@ class Ceiling:
         yield from ((path, message) for message in list(filter(None, messages))[:1])
 
     def _forbidden(self, role: Role, scope: str, within: tuple[ResourceId, ...]) -> str | None:
+        covered = False
         try:
-            covering = [
-                entry
-                for entry in self.guardrails.grants
-                if _names(entry, role) and _may_lie(scope, entry.scope, within)
-            ]
+            for entry in self.guardrails.grants:
+                if _names(entry, role) and _may_lie(scope, entry.scope, within):
+                    # How far a custom role reaches is read at every plan.
+                    if entry.privileged or not role.privileged or role.custom:
+                        return None
+                    covered = True
         except ResourceIdError as error:
             return str(error)
-        # How far a custom role reaches is read at every plan.
-        unknown = role.custom and bool(covering)
-        if unknown or any(entry.privileged or not role.privileged for entry in covering):
-            return None
         where = f"'{scope}'"
         if within and scope.startswith("{"):
             where += f" within '{within[0]}'"
-        if covering:
+        if covered:
             return (
                 f"'{role.name}' is privileged, and {GUARDRAILS_FILE} allows it at "
                 f"{where} only with 'privileged: true'"
@@ -154,13 +159,17 @@ def _anchors(
         yield from _known(template)
 
 
+_parsed = functools.lru_cache(1024)(ResourceId.parse)
+"""Each scope is held against every guardrail."""
+
+
 def _known(template: str) -> Iterator[tuple[ResourceId, bool]]:
     """Yield the longest id that a template begins with, and whether that is all of it."""
     known, brace, _ = template.partition("{")
     if not brace:
-        yield ResourceId.parse(known), True
+        yield _parsed(known), True
     while brace and "/" in known:
         known = known.rpartition("/")[0]
         with contextlib.suppress(ResourceIdError):
-            yield ResourceId.parse(known), False
+            yield _parsed(known), False
             return

@@ -3,23 +3,21 @@
 `reconciler.policy.load` is the only caller.
 """
 
-import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler import roles
 from reconciler.policy import language
 from reconciler.policy.language import scopes, texts
 from reconciler.policy.load.document import Document, Path
+from reconciler.policy.load.guesses import Guesses, did_you_mean, nearest
 from reconciler.policy.load.syntax import Position
 
 _MAX_PROBLEMS = 100
-"""Per file: looking for near misses takes a millisecond each, and nobody reads on."""
+"""Per file: nobody reads on."""
 
-_MAX_WORD = 100
 _UNKNOWN_KEY = "extra_forbidden"
 
 _MUST_BE = {
@@ -42,9 +40,9 @@ def report(
     document: Document,
     model: type[BaseModel],
     error: ValidationError,
-    names: language.Names,
+    guesses: Guesses,
 ) -> None:
-    """Add to the document's problems what pydantic found; `names` are what policy defines."""
+    """Add to the document's problems what pydantic found."""
     found = [
         (_position(document, detail), detail)
         for detail in error.errors(include_url=False)
@@ -56,24 +54,17 @@ def report(
     meant = {_meant(model, detail["loc"]) for _, detail in shown if detail["type"] == _UNKNOWN_KEY}
     for position, detail in shown:
         if detail["type"] != "missing" or detail["loc"] not in meant:
-            document.report(position, _message(model, detail, names))
+            document.report(position, _message(model, detail, guesses))
     if rest:
         document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
 
 
-def _nearest(word: str, known: Collection[str]) -> str | None:
-    spelled = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word[:_MAX_WORD].lower(), spelled, n=1)
-    return spelled[near[0]] if near else None
-
-
 def _meant(model: type[BaseModel], path: Path) -> Path:
-    return (*path[:-1], _nearest(str(path[-1]), _keys(model, path[:-1])) or "")
+    return (*path[:-1], nearest(str(path[-1]), frozenset(_keys(model, path[:-1]))) or "")
 
 
-def _did_you_mean(word: str, known: Collection[str]) -> str:
-    near = _nearest(word, known)
-    return f"; did you mean '{near}'?" if near else ""
+def _near_miss(word: str, known: Iterable[str]) -> str:
+    return did_you_mean(nearest(word, frozenset(known)))
 
 
 def _position(document: Document, detail: ErrorDetails) -> Position:
@@ -85,7 +76,7 @@ def _position(document: Document, detail: ErrorDetails) -> Position:
     return document.position(path)
 
 
-def _message(model: type[BaseModel], detail: ErrorDetails, names: language.Names) -> str:
+def _message(model: type[BaseModel], detail: ErrorDetails, guesses: Guesses) -> str:
     path, value, kind = detail["loc"], detail["input"], detail["type"]
     match kind:
         case "extra_forbidden":
@@ -96,19 +87,18 @@ def _message(model: type[BaseModel], detail: ErrorDetails, names: language.Names
         case "value_error":
             message = str(detail["ctx"]["error"])
         case texts.UNKNOWN_ROLE:
-            near = roles.table().suggest(value[:_MAX_WORD])
-            meant = f"did you mean '{near}'?" if near else "write a built-in role's name or GUID"
-            message = f"{detail['msg']}; {meant}"
+            near = did_you_mean(guesses.role(value))
+            message = detail["msg"] + (near or "; write a built-in role's name or GUID")
         case texts.UNKNOWN_IDENTITY:
-            near = _did_you_mean(value, names.identities or ())
+            near = did_you_mean(guesses.identity(value))
             named = " and attach its name" if value.startswith("/") else ""
             message = detail["msg"] + (near or f"; define it under 'identities'{named}")
         case scopes.UNKNOWN_MAP:
-            near = _did_you_mean(detail["ctx"]["name"], names.maps or ())
+            near = did_you_mean(guesses.map(detail["ctx"]["name"]))
             message = detail["msg"] + (near or "; define it under 'maps'")
         case scopes.UNKNOWN_PLACEHOLDER:
             known = detail["ctx"]["known"]
-            near = _did_you_mean(detail["ctx"]["name"], known)
+            near = _near_miss(detail["ctx"]["name"], known)
             listed = ", ".join(f"{{{name}}}" for name in known)
             message = detail["msg"] + (near or f"; there are {listed}")
         case _:
@@ -139,7 +129,7 @@ def _next_step(kind: str, value: object) -> str:
         case "string_type", str() | bool() | int() | float():
             return "; put it in quotes"
         case "enum", str():
-            return _did_you_mean(value, ["audit", "repair"])
+            return _near_miss(value, ["audit", "repair"])
         case "tuple_type", str():
             return f"; put it in brackets: [{value}]"
         case "model_type", True:
@@ -173,7 +163,7 @@ def _unknown_key(model: type[BaseModel], path: Path) -> str:
             return f"'{key}' belongs in a policy file, not in {language.GUARDRAILS_FILE}"
     elif key in _keys(model, ()):
         return f"'{key}' belongs at the top of the file"
-    near = _did_you_mean(key, here)
+    near = _near_miss(key, here)
     homes = [home for home in here if not near and key in _keys(model, (*path[:-1], home))]
     if homes:
         return f"'{key}' belongs under '{homes[0]}'"
