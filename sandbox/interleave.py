@@ -90,7 +90,7 @@ def seeded(seed: int, *, deaths: float = 0.0) -> Choose:
 class Gate:
     """Runs workers whose calls come in an order that somebody chooses."""
 
-    def __init__(self, *, patience: float = 10.0) -> None:
+    def __init__(self, *, patience: float = 60.0) -> None:
         """Make a gate.
 
         Args:

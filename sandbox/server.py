@@ -24,7 +24,8 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
+    # Whoever stops the server waits for the threads of its connections.
+    daemon_threads = False
     request_queue_size = 128
 
     def __init__(self, port: int, context: ssl.SSLContext, app: wsgi.App) -> None:
@@ -51,7 +52,8 @@ class _Listener(ThreadingHTTPServer):
     def hang_up(self) -> None:
         for each in list(self._open):
             try:
-                each.shutdown(socket.SHUT_RDWR)
+                # By its own method, TLS would be taken away from under the thread that reads.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
             except OSError:
                 continue
 

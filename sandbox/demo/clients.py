@@ -26,6 +26,8 @@ _VERSIONS: Final = {
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _PAUSE: Final = 0.05
+_TIMEOUT: Final = 60.0
+"""Seconds that a busy machine may take for an answer."""
 
 
 class Client:
@@ -46,7 +48,7 @@ class Client:
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:  # noqa: ANN401 - those of requests
         """Send a request to a path of the local Azure."""
-        return self._session.request(method, f"{self.url}{path}", timeout=10, **options)
+        return self._session.request(method, f"{self.url}{path}", timeout=_TIMEOUT, **options)
 
 
 class Operator(Client):

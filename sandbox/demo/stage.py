@@ -6,12 +6,14 @@ signs in at the identity endpoint, and events come to its webhook.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,7 +26,8 @@ from sandbox.server import Server
 ROOT: Final = Path(__file__).parents[2]
 HERE: Final = Path(__file__).parent
 FUNCTION: Final = "event_grid_trigger"
-_TIMEOUT: Final = 30.0
+_TIMEOUT: Final = 120.0
+"""Seconds that a busy machine may take for anything; what takes longer hangs."""
 _QUIET: Final = 0.4
 _POLL: Final = 0.05
 _TAIL: Final = 12
@@ -59,12 +62,33 @@ class FunctionApp:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.communicate()
+        with self._killed_when_late():
+            self._process.communicate()
+
+    @contextmanager
+    def _killed_when_late(self) -> Iterator[None]:
+        """Wait inside for the process; what waits for its output then ends, too."""
+        late = threading.Timer(_TIMEOUT, self._process.kill)
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the app stand still, as Azure may for a while: meanwhile nothing is healed."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def _ready(self) -> str:
         """Wait until the host serves; return its address."""
         output = self._process.stdout
-        ready, _, url = (output.readline() if output else "").strip().partition(" ")
+        with self._killed_when_late():
+            ready, _, url = (output.readline() if output else "").strip().partition(" ")
         if ready != "ready":
             self._process.wait()
             raise DemoError(
@@ -141,6 +165,7 @@ class Stage:
             env=self.settings,
             capture_output=True,
             text=True,
+            timeout=_TIMEOUT,
             check=False,
         )
         return done.returncode, (done.stdout + done.stderr).strip()

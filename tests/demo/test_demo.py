@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import child
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "sandbox", "demo"]
@@ -72,18 +73,19 @@ def test_every_step_of_the_story_holds(environment: dict[str, str], tmp_path: Pa
 
 def test_ctrl_c_ends_it_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     """Nothing keeps running, and no file is left."""
-    with subprocess.Popen(
+    started = subprocess.Popen(
         COMMAND,
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    with child(started) as process:
         assert process.stdout
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate()
 
     ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", first)]
     assert len(ports) == 2

@@ -26,8 +26,6 @@ from tests.conftest import ROOT
 
 MACHINE = machine("app-1")
 QUEUE = "reconcile-requests"
-PATIENCE = 30.0
-"""Seconds that a busy machine may take."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,16 @@ def settings(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatc
 def deployed(settings: pytest.MonkeyPatch, queues: MemoryQueues) -> Generator[Deployment]:
     """Run the function app with these queues for as long as the context lasts."""
     host = Host(Worker(ROOT), queues)
-    with http.serving(http.application(host, queues)) as port:
+    with (
+        http.serving(http.application(host, queues)) as port,
+        contextlib.ExitStack() as closed_at_last,
+    ):
         settings.setenv("AzureWebJobsStorage", http.connection_string(port))
         with host:
             app = sys.modules["function_app"].deployment
-            with contextlib.closing(app.arm), contextlib.closing(app.credential):
-                yield Deployment(host, queues, f"http://{http.ADDRESS}:{port}")
+            for connection in (app.arm, app.credential):
+                closed_at_last.callback(connection.close)
+            yield Deployment(host, queues, f"http://{http.ADDRESS}:{port}")
 
 
 @pytest.fixture

@@ -5,46 +5,42 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import requests
 
 from sandbox.host.queues import StorageQueues
+from tests.children import PATIENCE, child
 from tests.conftest import ROOT
-from tests.functions.conftest import MACHINE, PATIENCE, QUEUE, Cloud, healed
+from tests.functions.conftest import MACHINE, QUEUE, Cloud, healed
 
 
 @pytest.mark.usefixtures("settings")
-def test_a_machine_is_healed_over_azurite(cloud: Cloud, azurite: str) -> None:
+def test_a_machine_is_healed_over_azurite(cloud: Cloud, azurite: str, tmp_path: Path) -> None:
     """Webhook, queue, function and delayed request work as they do with queues in memory."""
     settings = os.environ | {"AzureWebJobsStorage": azurite, "RECONCILER_SETTLE": "1"}
     command = [sys.executable, "-m", "sandbox", "host", "--port", "0"]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (tmp_path / "app.log").open("w") as log:
+        started = subprocess.Popen(
+            command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    with child(started) as process:
         assert process.stdout
         address = process.stdout.readline().removeprefix("ready ").strip()
-        try:
-            cloud.operator.put(MACHINE, {})
-            answer = requests.post(
-                f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
-                json=[cloud.written(MACHINE)],
-                headers={"aeg-event-type": "Notification"},
-                timeout=PATIENCE,
-            )
-            deadline = time.monotonic() + PATIENCE
-            while not healed(cloud) and time.monotonic() < deadline:
-                time.sleep(0.1)
-        finally:
-            process.terminate()
-            _, log = process.communicate(timeout=PATIENCE)
+        cloud.operator.put(MACHINE, {})
+        answer = requests.post(
+            f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
+            json=[cloud.written(MACHINE)],
+            headers={"aeg-event-type": "Notification"},
+            timeout=PATIENCE,
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not healed(cloud) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.terminate()
 
     assert answer.status_code == 202
-    assert healed(cloud), log
+    assert healed(cloud), (tmp_path / "app.log").read_text("utf-8")
     with closing(StorageQueues(azurite)) as queues:
         assert queues.create(f"{QUEUE}-poison"), "a message was poisoned"

@@ -16,7 +16,8 @@ from sandbox.demo.stage import FUNCTION
 from sandbox.host import http
 from sandbox.host.messages import decode
 from sandbox.outlets import RealStorage
-from tests.functions.conftest import MACHINE, PATIENCE, Cloud, Deployment, healed
+from tests.children import PATIENCE
+from tests.functions.conftest import MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"

@@ -13,9 +13,9 @@ import requests
 from sandbox.demo.places import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
 from sandbox.host.messages import encode
 from sandbox.host.queues import MemoryQueues
+from tests.children import PATIENCE
 from tests.functions.conftest import (
     MACHINE,
-    PATIENCE,
     QUEUE,
     Cloud,
     Deployment,

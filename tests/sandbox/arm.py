@@ -40,8 +40,10 @@ def identity(name: str) -> str:
 class Arm:
     """Calls ARM as one principal; the operator unless told otherwise."""
 
-    def __init__(self, content: dict[str, Any] | None = None, **options: float) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, content: dict[str, Any] | None = None, clock: Clock | None = None, **options: float
+    ) -> None:
+        self.clock = clock or Clock()
         self.world = seed.load(content or SEED, clock=self.clock, **options)  # type: ignore[arg-type]  # delays and seed only
         self.app = Azure(self.world)
         self.session = wsgi.session(self.app)

@@ -1,7 +1,6 @@
 """The HTTPS entrance as its users start it."""
 
 import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -18,6 +17,7 @@ from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 from sandbox import seed
 from sandbox.azure import tokens
 from sandbox.server import Server
+from tests.children import PATIENCE, child
 from tests.sandbox.arm import GROUP, MACHINE, SEED, SUB, identity
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,22 +31,21 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str
     seed_file = tmp_path / "seed.yaml"
     seed_file.write_text(yaml.safe_dump({**SEED, "virtualMachines": [machine]}), "utf-8")
     command = [*SERVE, "--dir", str(tmp_path), "--seed", str(seed_file)]
-    with subprocess.Popen(
+    started = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    )
+    with child(started) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        try:
-            assert line.startswith("ready https://127.0.0.1:"), line
-            lines = (tmp_path / "env.sh").read_text("utf-8").splitlines()
-            found = dict(each.removeprefix("export ").split("=", 1) for each in lines)
-            for name, value in found.items():
-                monkeypatch.setenv(name, value)
-            yield found
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=30)
-        assert (process.returncode, errors) == (0, "")
+        assert line.startswith("ready https://127.0.0.1:"), line
+        lines = (tmp_path / "env.sh").read_text("utf-8").splitlines()
+        found = dict(each.removeprefix("export ").split("=", 1) for each in lines)
+        for name, value in found.items():
+            monkeypatch.setenv(name, value)
+        yield found
+        process.terminate()
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_published_credentials_sign_in_and_call(served: dict[str, str]) -> None:
@@ -84,7 +83,7 @@ def test_a_machine_gets_its_own_token(
         token = credential.get_token("https://storage.azure.com/.default").token
     probe = f"{arm}/dataplane{GROUP}/providers/Microsoft.Storage/storageAccounts/store"
     answer = requests.get(
-        f"{probe}?action=x", headers={"Authorization": f"Bearer {token}"}, timeout=10
+        f"{probe}?action=x", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE
     )
 
     assert answer.status_code == 403
@@ -145,6 +144,7 @@ def refused(folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (ended.returncode, ended.stdout) == (2, "")

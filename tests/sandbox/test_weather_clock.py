@@ -87,9 +87,8 @@ def test_a_client_waits_for_as_long_as_it_is_told(arm: Arm) -> None:
 
 def test_who_waits_on_a_fast_clock_is_told_the_time_of_the_wall() -> None:
     """A minute at sixty times the speed is a second for the client."""
-    arm = Arm(SEED)
+    arm = Arm(SEED, Clock(speed=60, wall=lambda: 0.0))
     arm.world.weather = Weather(operation_delay=600)
-    arm.world.clock.speed = 60
     answer = arm.patch(MACHINE, {"type": "SystemAssigned"})
 
     assert answer.headers["Retry-After"] == "10"

@@ -66,9 +66,11 @@ def test_identities_are_merged(compute: ComputeManagementClient) -> None:
 def test_a_poller_waits_for_the_end(azure: Azure, compute: ComputeManagementClient) -> None:
     """While the operation runs the poller says so; its result is the machine as it then is."""
     azure.world.weather = Weather(operation_delay=0.5)
+    azure.world.clock.speed = 0
     poller = compute.virtual_machines.begin_update("rg", "vm", update("id1"))
 
     assert poller.status() == "InProgress"
+    azure.world.clock.forward(1)
     updated = poller.result()
     assert (poller.status(), updated.provisioning_state) == ("Succeeded", "Succeeded")
     assert updated.identity is not None
