@@ -14,7 +14,7 @@ from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError
 from reconciler.ids import fold
 from reconciler.model import Mode
-from reconciler.policy import load
+from reconciler.policy import desired, load
 from reconciler.policy.language import Policy
 from reconciler.report import counted
 
@@ -46,10 +46,6 @@ def validate(
         return 1
     for note in _notes(policy):
         terminal.tell(f"note: {note}")
-    today = datetime.now(UTC).date()
-    for exemption in policy.exemptions:
-        if exemption.expires < today:
-            terminal.tell(f"note: the exemption of {exemption.scope} is past: {exemption.expires}")
     rules, identities = len(policy.rules), len(policy.identities)
     if output is Format.JSON:
         read = {"digest": policy.digest, "rules": rules, "identities": identities}
@@ -62,6 +58,23 @@ def validate(
 
 def _notes(policy: Policy) -> Iterator[str]:
     """Yield what is sound but does nothing, or not what its author may think."""
+    yield from _of_exemptions(policy)
+    yield from _of_rules(policy)
+
+
+def _of_exemptions(policy: Policy) -> Iterator[str]:
+    for exemption in policy.exemptions:
+        where = policy.origins[f"exemption {exemption.scope}"]
+        if not exemption.in_force(datetime.now(UTC)):
+            yield f"{where}: the exemption of {exemption.scope} is past: {exemption.expires}"
+        elif not desired.reaches(policy, exemption.scope):
+            yield (
+                f"{where}: no rule and no identity speaks of {exemption.scope}: its exemption can "
+                "only keep what policy once granted there"
+            )
+
+
+def _of_rules(policy: Policy) -> Iterator[str]:
     for rule in policy.rules:
         where = policy.origins[f"rule {rule.name}"]
         for name in rule.match.type:

@@ -109,6 +109,17 @@ def scopes_from(policy: language.Policy, subject: ResourceId) -> tuple[ResourceI
     return tuple(sorted(found, key=lambda scope: scope.key))
 
 
+def reaches(policy: language.Policy, scope: ResourceId) -> bool:
+    """Tell whether policy may speak of anything in a scope, be it only to forbid an identity."""
+    places = [place for rule in policy.rules for place in rule.within]
+    for identity in policy.identities.values():
+        known = templates.beginning(identity.id.text)
+        if known is None or identity.exclusive:
+            return True
+        places.append(known[0])
+    return any(scope.contains(place) or place.contains(scope) for place in places)
+
+
 def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rule, ...]:
     """Return the rules whose matches may have to carry the identity, judged by its id alone."""
     return tuple(

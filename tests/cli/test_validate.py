@@ -143,7 +143,30 @@ def test_what_is_sound_but_does_nothing_is_noted(
     where = f"note: {folder}/slips.yaml"
     assert code == 0
     assert capsys.readouterr().err.splitlines() == [
+        f"{where}:10: the exemption of {place} is past: 2020-01-31",
         f"{where}:6: rollout has no effect without mode: repair",
         f"{where}:8: 'idle' is attached, but its own mode is audit: it gets no rights",
-        f"note: the exemption of {place} is past: 2020-01-31",
     ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ("subscriptions/22222222-2222-2222-2222-222222222222", True),
+        ("subscriptions/11111111-1111-1111-1111-111111111111", False),
+        ("subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-nowhere", True),
+    ],
+)
+def test_an_exemption_of_what_policy_is_silent_about_is_noted(
+    folder: Path, capsys: pytest.CaptureFixture[str], scope: str, told: object
+) -> None:
+    """It may be a slip of the pen, and what it was meant for is not exempt."""
+    (folder / "exempt.yaml").write_text(
+        f"version: 1\nexemptions: [{{scope: /{scope}, reason: why, expires: 9999-01-31}}]\n"
+    )
+
+    code = main(["validate", str(folder)])
+
+    note = f"note: {folder}/exempt.yaml:2: no rule and no identity speaks of /{scope}: "
+    assert code == 0
+    assert capsys.readouterr().err.startswith(note) is told

@@ -58,8 +58,8 @@ map_ids = TypeAdapter[Mapping[str, ResourceId]](Map).validate_python
 class Policy:
     """All policy files, loaded and checked as one; rules are sorted by name.
 
-    `digest` is the SHA-256 of what they mean. `origins` says where something is written:
-    `{"rule session-hosts": "policies/avd.yaml:12", "identity avd-host": ...}`.
+    `digest` is the SHA-256 of what they mean. `origins` says where rules, identities and exemptions
+    are written: `{"rule hosts": "policies/avd.yaml:12", "identity avd": "...", ...}`.
     """
 
     identities: Mapping[str, Identity]

@@ -4,6 +4,7 @@ Nothing that a person may choose freely, such as a name or a tag's value, ever b
 id: a tag only picks a key of a reviewed map.
 """
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterator, Mapping
@@ -131,6 +132,18 @@ def fill(template: str, place: Place, maps: Maps) -> ResourceId:
         return known
 
     return _parsed(_PLACEHOLDER.sub(value, template))
+
+
+def beginning(template: str) -> tuple[ResourceId, bool] | None:
+    """Return the longest id that a template begins with, and whether that is all of it."""
+    known, brace, _ = template.partition("{")
+    if not brace:
+        return _parsed(known), True
+    while "/" in known:
+        known = known.rpartition("/")[0]
+        with contextlib.suppress(ResourceIdError):
+            return _parsed(known), False
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ the resource, so the plan decides again, exactly; what a map may give is known, 
 entries is held against the guardrails here.
 """
 
-import contextlib
-import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -21,7 +19,7 @@ from reconciler.policy.language import (
     Identity,
     Rule,
 )
-from reconciler.policy.language.templates import IdentityTemplate, Maps, with_entries
+from reconciler.policy.language.templates import IdentityTemplate, Maps, beginning, with_entries
 from reconciler.roles import Role
 
 type Mistake = tuple[tuple[str | int, ...], str]
@@ -152,24 +150,8 @@ def _anchors(
         subscriptions = {one.subscription_id or one for one in within or (place,)}
         for one in subscriptions:
             filled = template.replace("{subscription}", str(one)) if one.subscription else str(one)
-            yield from _known(filled)
+            yield from filter(None, [beginning(filled)])
     elif template.startswith("{"):
         yield from ((one, False) for one in within)
     else:
-        yield from _known(template)
-
-
-_parsed = functools.lru_cache(1024)(ResourceId.parse)
-"""Each scope is held against every guardrail."""
-
-
-def _known(template: str) -> Iterator[tuple[ResourceId, bool]]:
-    """Yield the longest id that a template begins with, and whether that is all of it."""
-    known, brace, _ = template.partition("{")
-    if not brace:
-        yield _parsed(known), True
-    while brace and "/" in known:
-        known = known.rpartition("/")[0]
-        with contextlib.suppress(ResourceIdError):
-            yield _parsed(known), False
-            return
+        yield from filter(None, [beginning(template)])
