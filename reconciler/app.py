@@ -5,7 +5,7 @@ The function app and the command line both stand on `App`; neither knows how it 
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from reconciler.arm import Arm
 from reconciler.changes import Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
+from reconciler.controller.memory import Contention, Looks
 from reconciler.controller.run import Run
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
@@ -34,6 +35,7 @@ from reconciler.policy import load
 from reconciler.policy.language import Policy
 from reconciler.settings import Settings
 from reconciler.sweep import Sweep
+from reconciler.watched import Watched
 
 _log = logging.getLogger(__name__)
 
@@ -66,10 +68,24 @@ class App:
     arm: Arm
     credential: TokenCredential
     now: Callable[[], datetime] = utc_now
+    looks: Looks = field(init=False, default_factory=Looks)
+    contention: Contention = field(init=False)
+    watched: Watched = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share clock and connection with what lasts as long as the process."""
+        self.contention = Contention(self.now)
+        named, groups = self.settings.subscriptions, self.settings.management_groups
+        self.watched = Watched(named, groups, self.arm, self.now)
 
     def requests(self, event: Event) -> tuple[Request, ...]:
-        """Return what should be looked at because of an event; makes no call."""
-        return self._watch.requests(event)
+        """Return what should be looked at because of an event.
+
+        It makes no call, but for the one an hour that resolves a management group; raises
+        `ArmError` where that is not possible.
+        """
+        watch = Watch(self.policy, self.watched.subscriptions, self.settings.client_id)
+        return watch.requests(event)
 
     def handle(self, request: Request) -> Result:
         """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong."""
@@ -93,30 +109,36 @@ class App:
         return self._sweep(request)
 
     def refusal(self, place: ResourceId) -> str | None:
-        """Return why an id is not for us to look at, or none; an id may come from anybody."""
+        """Return why an id is not for us to look at, or none; an id may come from anybody.
+
+        Raises `ArmError` where it cannot be told.
+        """
         if place == EVERYTHING:
             return None
-        if self.settings.watches(place) and (is_reconciled(place) or not place.blocks):
+        watched = self.watched.contains(place)
+        if watched and (is_reconciled(place) or not place.blocks):
             return None
         # A scope at which policy may grant is swept, wherever it lies.
         scope = place.scope if place.is_type(ROLE_ASSIGNMENT) else place
         if not is_reconciled(place) and self.terms.may_write_at(scope):
             return None
-        if self.settings.watches(place):
+        if watched:
             return f"{place}: resources of type {place.type} are not supported"
-        return f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS"
+        return (
+            f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS and "
+            "RECONCILER_MANAGEMENT_GROUPS"
+        )
 
     def sweep(self) -> Result:
         """Nominate what is not as it should be, everywhere."""
         return self.handle(Request(EVERYTHING))
 
     def _sweep(self, request: Request) -> Result:
-        looks = self.controller.looks
-        if looks.answer(request):
+        if self.looks.answer(request):
             return Result()
         began = self.now()
         result = Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
-        looks.remember(request, began, leads_on=bool(result.requests))
+        self.looks.remember(request, began, leads_on=bool(result.requests))
         return result
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:
@@ -148,7 +170,9 @@ class App:
                 messages.encode(request), visibility_timeout=round(delay.total_seconds())
             )
 
-    @cached_property
+    # What is watched may change, so these three are made anew for each request.
+
+    @property
     def terms(self) -> Terms:
         """Return the terms of every plan; the first use reads who we are from our token."""
         ours = self.arm.caller
@@ -163,21 +187,30 @@ class App:
             settle=self.settings.settle,
             own_identity=ours.identity,
             home=self.settings.home,
-            watched=self.settings.subscriptions,
+            watched=self.watched.subscriptions,
             exemptions=self.policy.exemptions,
         )
 
-    @cached_property
+    @property
     def inventory(self) -> Inventory:
         """Return Resource Graph over what is watched, and over where rights may be granted."""
         scopes = (rail.scope.subscription_id for rail in self.policy.guardrails.grants)
         granted = tuple(scope for scope in scopes if scope)
-        return Inventory(self.arm, self.settings.subscriptions, granted)
+        return Inventory(self.arm, self.watched.subscriptions, granted)
 
-    @cached_property
+    @property
     def controller(self) -> Controller:
         """Return the loop around one resource or identity."""
-        return Controller(self.arm, self.inventory, self.policy, self.terms, self._mode, self.now)
+        return Controller(
+            self.arm,
+            self.inventory,
+            self.policy,
+            self.terms,
+            self._mode,
+            self.now,
+            self.looks,
+            self.contention,
+        )
 
     @property
     def _mode(self) -> Mode:
@@ -190,10 +223,6 @@ class App:
         if not endpoint:
             return None
         return Topic(endpoint, self.credential, owner, self.policy.digest, self._mode, self.now)
-
-    @cached_property
-    def _watch(self) -> Watch:
-        return Watch(self.policy, self.settings.subscriptions, self.settings.client_id)
 
 
 def create(

@@ -82,6 +82,10 @@ class ArmError(ReconcilerError):
         self.code = code
         self.request_id = request_id
 
+    def about(self, what: str) -> None:
+        """Say in front of the text what the call was for; all else stays."""
+        self.args = (f"{what}: {self}",)
+
 
 class NotFound(ArmError):
     """404, the only answer that means "absent"."""

@@ -15,7 +15,7 @@ from reconciler.ids import ResourceId
 VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
 USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
-
+SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 
 RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
 """Types, in lower case, whose apps restart when their identities change (documented)."""

@@ -19,6 +19,9 @@ PUBLIC_CLOUD: Final = "https://management.azure.com"
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
 _OWNER = re.compile(r"[a-z0-9-]{1,40}")
 _RESOURCE_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
+_GROUPS = "/providers/Microsoft.Management/managementGroups/"
+# What Azure lets the id of a management group be (documented).
+_GROUP_NAME = re.compile(r"(?=[A-Za-z0-9])[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _TOPIC = re.compile(rf"{_HTTPS.pattern}(?:/[A-Za-z0-9_.()-]+)*/api/events")
 _NCRONTAB = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){5}[0-9A-Za-z*/,-]+")
@@ -33,7 +36,8 @@ class Settings:
     """What one deployment of the app is told from outside; see docs/settings.md."""
 
     owner: str
-    subscriptions: tuple[ResourceId, ...]
+    subscriptions: tuple[ResourceId, ...] = ()
+    management_groups: tuple[ResourceId, ...] = ()
     repair: bool = False
     policies: Path = Path("policies")
     client_id: str | None = None
@@ -47,10 +51,6 @@ class Settings:
     queue_connection: str | None = None
     queue_service: str | None = None
     topic_endpoint: str | None = None
-
-    def watches(self, scope: ResourceId) -> bool:
-        """Tell whether a place lies in a watched subscription."""
-        return any(subscription.contains(scope) for subscription in self.subscriptions)
 
 
 def from_environment() -> Settings:
@@ -68,9 +68,17 @@ def read(environment: Mapping[str, str]) -> Settings:
             "RECONCILER_HOME is not set: RECONCILER_MODE=repair needs the id of the app's own "
             "resource group, so that no grant can reach it"
         )
+    owner = _owner(_required(values, "RECONCILER_OWNER"), "RECONCILER_OWNER")
+    subscriptions, groups = _subscriptions(values), _management_groups(values)
+    if not subscriptions and not groups:
+        raise SettingsError(
+            "RECONCILER_SUBSCRIPTIONS is not set, nor is RECONCILER_MANAGEMENT_GROUPS: one of them "
+            "must list what is watched; see docs/settings.md"
+        )
     return Settings(
-        owner=_owner(_required(values, "RECONCILER_OWNER"), "RECONCILER_OWNER"),
-        subscriptions=_subscriptions(values),
+        owner=owner,
+        subscriptions=subscriptions,
+        management_groups=groups,
         repair=repair,
         policies=Path(values.get("RECONCILER_POLICIES", "policies")),
         client_id=_guid(values["RECONCILER_CLIENT_ID"], "RECONCILER_CLIENT_ID")
@@ -128,11 +136,16 @@ def _subscriptions(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
     for name, text in _items(values, "RECONCILER_SUBSCRIPTIONS"):
         guid = text.lower().removeprefix("/subscriptions/")
         found[ResourceId.parse(f"/subscriptions/{_guid(guid, name)}")] = None
-    if not found:
-        raise SettingsError(
-            "RECONCILER_SUBSCRIPTIONS is not set: it must list what is watched; see "
-            "docs/settings.md"
-        )
+    return tuple(found)
+
+
+def _management_groups(values: Mapping[str, str]) -> tuple[ResourceId, ...]:
+    found: dict[ResourceId, None] = {}
+    for name, text in _items(values, "RECONCILER_MANAGEMENT_GROUPS"):
+        group = text[len(_GROUPS) :] if text.lower().startswith(_GROUPS.lower()) else text
+        if not _GROUP_NAME.fullmatch(group):
+            raise SettingsError(f"{name} is {text!r}; it must list the ids of management groups")
+        found[ResourceId.parse(_GROUPS + group)] = None
     return tuple(found)
 
 

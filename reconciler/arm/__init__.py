@@ -27,6 +27,7 @@ from reconciler.errors import NotFound, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
 from reconciler.model import (
+    SUBSCRIPTION,
     VIRTUAL_MACHINE,
     Grant,
     NewIdentity,
@@ -42,6 +43,7 @@ _ROLES: Final = "/providers/Microsoft.Authorization/roleDefinitions"
 _DEFINITIONS: Final = "2022-04-01"
 _RESOURCES: Final = "2021-04-01"
 _GRAPH: Final = "2021-03-01"
+_MANAGEMENT: Final = "2020-05-01"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 
 # One row a type: the api-version under which its identity block was recorded (facts A2.1).
@@ -182,6 +184,11 @@ class Arm:
         """Delete a role assignment; one that is already gone is no error (204)."""
         with self._wire.calling(bucket_of(assignment, "delete"), f"deleting {assignment}"):
             self._authorization.delete_by_id(_bare(assignment), **transport.to(str(assignment)))
+
+    def subscriptions_below(self, group: ResourceId) -> tuple[ResourceId, ...]:
+        """List the subscriptions of a management group and of all groups in it (documented)."""
+        below = map(answers.id_of, self._wire.pages(group, "/descendants", _MANAGEMENT))
+        return tuple(one for one in below if one.is_type(SUBSCRIPTION))
 
     def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
         """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`.

@@ -62,11 +62,11 @@ class Wire:
         with self.calling(("tenant", "token"), "signing in"):
             return self._credential.get_token(self.scope).token
 
-    def pages(self, scope: ResourceId, path: str, version: str, chosen: str) -> Iterator[Json]:
-        """Yield the rows of a list, following its next links."""
+    def pages(self, scope: ResourceId, path: str, version: str, chosen: str = "") -> Iterator[Json]:
+        """Yield the rows of a list, or those that a filter chooses, following its next links."""
         place = str(scope).rstrip("/") + path
         bucket = bucket_of(scope, "read")
-        query = {"api-version": version, "$filter": chosen}
+        query = {"api-version": version} | ({"$filter": chosen} if chosen else {})
         body, _ = self.request("GET", place, query, bucket)
         while True:
             if not isinstance(body.get("value"), list):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -84,7 +85,7 @@ def parse(app: App, texts: Sequence[str]) -> Look:
     subjects: dict[ResourceId, None] = {}
     for text in texts:
         subject = ResourceId.parse(text)
-        refusal = app.refusal(subject)
+        refusal = _patiently(partial(app.refusal, subject))
         if refusal:
             raise ReconcilerError(refusal)
         if not is_reconciled(subject):

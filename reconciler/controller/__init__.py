@@ -6,7 +6,7 @@ and the result says when a copy of the request is due. Converged means that the 
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -39,9 +39,12 @@ _log = logging.getLogger(__name__)
 MAX_PASSES: Final = 3
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Controller:
-    """Brings one resource or user-assigned identity to what policy asks, or says what it takes."""
+    """Brings one resource or user-assigned identity to what policy asks, or says what it takes.
+
+    `looks` and `contention` are what the process remembers; they outlive it.
+    """
 
     arm: Arm
     inventory: Inventory
@@ -49,12 +52,8 @@ class Controller:
     terms: Terms
     mode: Mode
     now: Callable[[], datetime]
-    looks: Looks = field(init=False, default_factory=Looks)
-    contention: Contention = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Share the clock with what is remembered."""
-        self.contention = Contention(self.now)
+    looks: Looks
+    contention: Contention
 
     def reconcile(self, request: Request) -> Result:
         """Look, decide and, in repair mode, write until nothing is left to do for now.

@@ -17,21 +17,33 @@ from tests.conftest import ROOT
 
 
 def _seed() -> dict[str, object]:
-    """A stranger holds Reader in the machines' group: marked as ours, but made by another."""
+    """A stranger holds Reader in the machines' group: marked as ours, but made by another.
+
+    Of the two management groups the app may read `corp`.
+    """
     scope = ResourceId.parse(APP_GROUP)
     return {
         "subscriptions": [{"id": "11111111-1111-1111-1111-111111111111", "name": "lab"}],
         "groups": [{"id": APP_GROUP}, {"id": DATA_GROUP}],
         "identities": [{"id": SHARED}],
         "principals": [{"name": "stranger", "id": STRANGER}],
+        "managementGroups": [
+            {"name": name, "subscriptions": ["11111111-1111-1111-1111-111111111111"]}
+            for name in ("corp", "secret")
+        ],
         "assignments": [
+            {
+                "scope": "/providers/Microsoft.Management/managementGroups/corp",
+                "role": "Reader",
+                "principal": "reconciler",
+            },
             {
                 "scope": APP_GROUP,
                 "role": "Reader",
                 "principal": "stranger",
                 "name": assignment_name(scope, READER, STRANGER),
                 "description": str(Marker("sandbox", ResourceId.parse(desk.machine("vm-once")))),
-            }
+            },
         ],
     }
 

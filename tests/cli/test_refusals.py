@@ -42,6 +42,10 @@ def test_an_id_that_is_not_for_us_is_refused(cloud: Desk, subject: str, message:
     ("settings", "message"),
     [
         ({"RECONCILER_OWNER": ""}, "error: RECONCILER_OWNER is not set"),
+        (
+            {"RECONCILER_MANAGEMENT_GROUPS": "corp,secret"},
+            "error: RECONCILER_MANAGEMENT_GROUPS: the management group secret cannot be read: ",
+        ),
         ({"RECONCILER_POLICIES": "/nowhere"}, "error: /nowhere: the policy folder"),
         ({"IDENTITY_HEADER": "wrong"}, "Missing or invalid X-IDENTITY-HEADER"),
         ({"IDENTITY_ENDPOINT": "https://127.0.0.1:1"}, "Connection refused"),

@@ -234,3 +234,15 @@ def _read(screen: RawIOBase, until: str = "") -> str:
             break
         read += part
     return read.decode()
+
+
+def test_a_management_group_does_instead_of_subscriptions(cloud: Desk) -> None:
+    """Its subscriptions are watched as if they were named."""
+    subject = cloud.create("vm-grouped")
+    cloud.built(subject)
+    groups = {"RECONCILER_SUBSCRIPTIONS": "", "RECONCILER_MANAGEMENT_GROUPS": "corp"}
+    grouped = cloud.run("plan", subject, "--format", "json", **groups)
+    named = cloud.run("plan", subject, "--format", "json")
+
+    assert grouped.returncode == 2
+    assert json.loads(grouped.stdout)["fingerprint"] == json.loads(named.stdout)["fingerprint"]

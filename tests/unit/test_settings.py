@@ -23,6 +23,11 @@ def subscription(guid: str) -> ResourceId:
     return ResourceId.parse(f"/subscriptions/{guid}")
 
 
+def management_group(name: str) -> ResourceId:
+    """Return the id of a management group."""
+    return ResourceId.parse(f"/providers/Microsoft.Management/managementGroups/{name}")
+
+
 def settings_read() -> set[str]:
     """Return the names of settings that the source mentions as whole strings."""
     tree = ast.parse(Path(settings.__file__).read_text(encoding="utf-8"))
@@ -46,6 +51,7 @@ def test_every_setting_is_read() -> None:
     found = settings.read(
         LEAST
         | {
+            "RECONCILER_MANAGEMENT_GROUPS": "corp",
             "RECONCILER_MODE": "repair",
             "RECONCILER_HOME": HOME,
             "RECONCILER_POLICIES": "/srv/policies",
@@ -66,6 +72,7 @@ def test_every_setting_is_read() -> None:
     assert found == settings.Settings(
         owner="prod",
         subscriptions=(subscription(GUID),),
+        management_groups=(management_group("corp"),),
         repair=True,
         home=ResourceId.parse(HOME),
         policies=Path("/srv/policies"),
@@ -96,6 +103,12 @@ def test_every_setting_is_read() -> None:
         ("RECONCILER_SUBSCRIPTIONS", "my-subscription"),
         ("RECONCILER_SUBSCRIPTIONS", f"{GUID},*"),
         ("RECONCILER_SUBSCRIPTIONS", HOME),
+        ("RECONCILER_MANAGEMENT_GROUPS", "My group"),
+        ("RECONCILER_MANAGEMENT_GROUPS", "-corp"),
+        ("RECONCILER_MANAGEMENT_GROUPS", "corp."),
+        ("RECONCILER_MANAGEMENT_GROUPS", "corp/../x"),
+        ("RECONCILER_MANAGEMENT_GROUPS", "c" * 91),
+        ("RECONCILER_MANAGEMENT_GROUPS", f"corp,/subscriptions/{GUID}"),
         ("RECONCILER_MODE", "yes"),
         ("RECONCILER_MODE", "audit,repair"),
         ("RECONCILER_HOME", "rg-app"),
@@ -212,14 +225,14 @@ def test_subscriptions_are_guids_or_ids_and_count_once() -> None:
     assert found.subscriptions == (subscription(OTHER), subscription(GUID))
 
 
-def test_only_what_lies_in_a_watched_subscription_is_watched() -> None:
-    """Neighbours and what is above a subscription are not."""
-    found = settings.read(LEAST)
+def test_management_groups_do_instead_of_subscriptions() -> None:
+    """By their ids, short or whole and in any case; each counts once."""
+    told = f"corp, {str(management_group('CORP')).lower()},{GUID},a.b-(c)_1"
+    found = settings.read({"RECONCILER_OWNER": "prod", "RECONCILER_MANAGEMENT_GROUPS": told})
 
-    assert found.watches(ResourceId.parse(HOME.upper()))
-    assert found.watches(subscription(GUID))
-    assert not found.watches(subscription(OTHER))
-    assert not found.watches(ResourceId.parse("/"))
+    assert found.subscriptions == ()
+    groups = tuple(management_group(name) for name in ("corp", GUID, "a.b-(c)_1"))
+    assert found.management_groups == groups
 
 
 def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
