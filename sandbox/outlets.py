@@ -5,6 +5,7 @@ behind a connection string (Azurite's), stands for every storage account of the 
 """
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -91,7 +92,9 @@ def outlets(storage: Storage) -> Outlets:
     return Outlets(_call, storage.enqueue, storage.store)
 
 
-def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def _call(
+    method: str, url: str, headers: Mapping[str, str], body: bytes, patience: dt.timedelta
+) -> Answer:
     with requests.Session() as session:
         # Everything is on loopback, whatever proxy the machine has.
         session.trust_env = False
@@ -101,7 +104,7 @@ def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Ans
                 url,
                 headers=dict(headers),
                 data=body,
-                timeout=eventretry.TIMEOUT.total_seconds(),
+                timeout=patience.total_seconds(),
                 allow_redirects=False,
             )
         except requests.Timeout as error:
@@ -110,4 +113,4 @@ def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Ans
             # A host name that no resolver is asked for; requests lets it through.
             raise ConnectionError(str(error)) from error
         found = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status_code, answer.content, found)
+        return Answer(answer.status_code, answer.content, found, answer.elapsed)

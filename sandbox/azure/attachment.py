@@ -6,7 +6,7 @@ Used by every service whose resources carry identities; the differences between 
 
 from typing import Any
 
-from sandbox.azure import errors, ids
+from sandbox.azure import errors, identitylimits, ids
 from sandbox.azure.kinds import Kind
 from sandbox.azure.routing import Call, Json
 from sandbox.azure.state import Attached, Resource
@@ -178,6 +178,9 @@ def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) ->
     wanted: dict[str, Attached] = {}
     if _USER in types:
         wanted = _users(call, resource, entries, merge=merge)
+    costs = ["create"] if _SYSTEM in types and resource.system is None else []
+    costs += ["assign"] if wanted.keys() - resource.users.keys() else []
+    identitylimits.take(call, resource.location, *costs)
     resource.users = wanted
     resource.identity_written = True
     if _SYSTEM in types and resource.system is None:

@@ -26,7 +26,9 @@ class Bucket:
     """Names it, and whom it counts."""
     size: int
     refill: float
-    """Tokens a second."""
+    """Tokens a second, or a window's if there is one."""
+    window: float = 0.0
+    """Seconds from the first token on, after which it is full again at once."""
 
 
 class Buckets:
@@ -36,6 +38,7 @@ class Buckets:
         """Start with full buckets."""
         self._now = now
         self._left: dict[Bucket, tuple[float, dt.datetime]] = {}
+        """What was left at a time; of a window, since when it is open."""
         self._lock = threading.Lock()
 
     def take(self, wanted: Iterable[Bucket]) -> tuple[list[int], Bucket | None, int]:
@@ -48,17 +51,26 @@ class Buckets:
         now = self._now()
         with self._lock:
             left = {bucket: self._tokens(bucket, now) for bucket in wanted}
-            lacking = next((each for each, tokens in left.items() if tokens < _ONE), None)
+            lacking = next((each for each, found in left.items() if found[0] < _ONE), None)
             if lacking:
-                wait = math.ceil((_ONE - left[lacking]) / lacking.refill)
-                return [int(tokens) for tokens in left.values()], lacking, max(1, wait)
-            for bucket, tokens in left.items():
-                self._left[bucket] = (tokens - 1, now)
-            return [int(tokens - 1) for tokens in left.values()], None, 0
+                wait = self._wait(lacking, *left[lacking], now)
+                return [int(tokens) for tokens, _ in left.values()], lacking, max(1, wait)
+            self._left |= {bucket: (tokens - 1, at) for bucket, (tokens, at) in left.items()}
+            return [int(tokens - 1) for tokens, _ in left.values()], None, 0
 
-    def _tokens(self, bucket: Bucket, now: dt.datetime) -> float:
+    def _tokens(self, bucket: Bucket, now: dt.datetime) -> tuple[float, dt.datetime]:
+        """Return what is left in a bucket, and since when."""
         tokens, at = self._left.get(bucket, (float(bucket.size), now))
-        return min(float(bucket.size), tokens + (now - at).total_seconds() * bucket.refill)
+        passed = (now - at).total_seconds()
+        if bucket.window:
+            return (tokens, at) if passed < bucket.window else (float(bucket.size), now)
+        return min(float(bucket.size), tokens + passed * bucket.refill), now
+
+    @staticmethod
+    def _wait(bucket: Bucket, tokens: float, at: dt.datetime, now: dt.datetime) -> int:
+        if bucket.window:
+            return math.ceil(bucket.window - (now - at).total_seconds())
+        return math.ceil((_ONE - tokens) / bucket.refill)
 
 
 def kind_of(method: str) -> str:

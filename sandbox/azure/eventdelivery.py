@@ -13,7 +13,7 @@ import itertools
 import json
 import threading
 
-from sandbox.azure import eventfilters, eventretry, eventschemas, eventsending
+from sandbox.azure import eventfilters, eventretry, eventschemas, eventsending, eventweather
 from sandbox.azure.eventgrid import Event
 from sandbox.azure.eventsettings import CLOUD_EVENTS
 from sandbox.azure.outlets import Outlets
@@ -208,7 +208,7 @@ class Delivery:
         """Decide what becomes of a parcel that was not taken."""
         policy = subscription.properties["retryPolicy"]
         kind = subscription.properties["destination"]["endpointType"]
-        following = at + eventretry.wait(parcel.attempts, status)
+        following = at + eventweather.wait(self._world, parcel.attempts, status)
         expires = self._expires(subscription, parcel)
         if eventretry.hopeless(kind, status):
             self._give_up(subscription, parcel, at, eventretry.reason(status))

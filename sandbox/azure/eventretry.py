@@ -1,6 +1,6 @@
 """When a delivery is tried again, and when it is not (facts B2, documented unless said).
 
-Azure adds a little chance to every step and may skip some; here they are exact.
+Azure adds a little chance to every step and may skip some; here they are exact but for the weather.
 """
 
 import datetime as dt
@@ -8,22 +8,26 @@ from http import HTTPStatus
 
 TIMEOUT = dt.timedelta(seconds=30)
 """How long an endpoint may take for its answer."""
+LATEST = dt.timedelta(minutes=3)
+"""How late an answer may be and still count, if it is lucky."""
 DEAD_LETTER_DELAY = dt.timedelta(minutes=5)
 """From the last attempt until the dead letter is written."""
 DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)
 """How long a dead letter waits for its container."""
+TIMED_OUT = 408
+"""Stands in for a status where no answer came in time."""
 UNKNOWN_FUNCTION = 0
 """Stands in for a status where no function has the id of the destination."""
 UNREACHABLE = -1
 """Stands in for a status where there was no connection."""
 
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
-_LEAST = {408: 120, 503: 30, 404: 300, 401: 300}
+_LEAST = {TIMED_OUT: 120, 503: 30, 404: 300, 401: 300}
 _SUCCESS = range(200, 205)
 _NEVER_AGAIN = {"WebHook": (400, 401, 403, 413)}
 _NEVER_AGAIN_IN_AZURE = (400, 403, 413)
 _OUTCOMES = {
-    408: "TimedOut",
+    TIMED_OUT: "TimedOut",
     413: "RequestEntityTooLarge",
     503: "Busy",
     UNKNOWN_FUNCTION: "InvalidAzureFunctionDestination",

@@ -54,11 +54,25 @@ def send(
         headers, body = _request(
             subscription, events, attempts, batch="maxEventsPerBatch" in properties
         )
-        return Attempt(outlets.call("POST", url, headers, body).status)
+        return _called(world, outlets, url, headers, body, attempts)
     except TimeoutError:
-        return Attempt(408, eventretry.TIMEOUT)
+        return Attempt(eventretry.TIMED_OUT, eventretry.TIMEOUT)
     except OSError:
         return Attempt(eventretry.UNREACHABLE)
+
+
+def _called(  # noqa: PLR0913, PLR0917 - the parts of a request
+    world: World, outlets: Outlets, url: str, headers: dict[str, str], body: bytes, attempts: int
+) -> Attempt:
+    """Send a request; one that was answered late counts by chance, until it would go out again."""
+    chance = world.weather.delivery_late_counts
+    patience = eventretry.LATEST if chance else eventretry.TIMEOUT
+    answer = outlets.call("POST", url, headers, body, patience)
+    if answer.took <= eventretry.TIMEOUT:
+        return Attempt(answer.status)
+    again = eventretry.TIMEOUT + eventretry.wait(attempts + 1, eventretry.TIMED_OUT)
+    counts = eventretry.delivered(answer.status) and answer.took < again and world.happens(chance)
+    return Attempt(answer.status if counts else eventretry.TIMED_OUT, eventretry.TIMEOUT)
 
 
 def _function(world: World, resource_id: str) -> str:
@@ -132,7 +146,7 @@ def _post(
         "aeg-delivery-count": "0",
         "Content-Type": _JSON,
     }
-    answer = outlets.call("POST", url, headers, json.dumps([event]).encode())
+    answer = outlets.call("POST", url, headers, json.dumps([event]).encode(), eventretry.TIMEOUT)
     try:
         found = json.loads(answer.body)
     except ValueError:
@@ -145,6 +159,7 @@ def _options(
     _world: World, outlets: Outlets, _subscription: EventSubscription, url: str
 ) -> tuple[bool, Answer]:
     """Ask as CloudEvents' webhooks do: the answer must allow the origin."""
-    answer = outlets.call("OPTIONS", url, {"WebHook-Request-Origin": _ORIGIN}, b"")
+    headers = {"WebHook-Request-Origin": _ORIGIN}
+    answer = outlets.call("OPTIONS", url, headers, b"", eventretry.TIMEOUT)
     allowed = answer.headers.get("webhook-allowed-origin")
     return answer.status == _OK and allowed in {"*", _ORIGIN}, answer

@@ -1,28 +1,58 @@
-"""What may happen to resource events before Event Grid has them; the feed asks for each one.
+"""What may happen to resource events on their way; the feed and the delivery ask for each one.
 
 Event Grid promises at least once and no order (facts B2, documented). That it loses events is not
 documented; whoever watches it must bear it nevertheless.
 """
 
 import datetime as dt
-import random
+import json
 
-from sandbox.azure.weather import Weather
+from sandbox.azure import eventretry
+from sandbox.azure.climate import Climate
+from sandbox.azure.eventgrid import Event
+
+_PARTS = ("authorization", "claims", "httpRequest")
+"""Members that old events have in other forms (facts A1)."""
 
 
-def delays(weather: Weather, chance: random.Random) -> list[dt.timedelta]:
+def delays(climate: Climate) -> list[dt.timedelta]:
     """Return for each copy of the next event how long it takes; none: it is lost."""
-
-    def happens(probability: float) -> bool:
-        # Fair weather draws nothing, so that a switch does not move the chance of others.
-        return probability > 0 and chance.random() < probability
-
+    weather, happens = climate.weather, climate.happens
     if happens(weather.events_lost):
         return []
     found: list[dt.timedelta] = []
     for _ in range(2 if happens(weather.events_duplicate) else 1):
         seconds = weather.events_late_by if happens(weather.events_late) else 0.0
         if happens(weather.events_reordered):
-            seconds += chance.uniform(0, weather.events_reordered_by)
+            seconds += climate.chance.uniform(0, weather.events_reordered_by)
         found.append(dt.timedelta(seconds=seconds))
     return found
+
+
+def formed(climate: Climate, event: Event) -> Event:
+    """Return an event in the form that it comes in, which is an old one by chance."""
+    weather, data = climate.weather, dict(event["data"])
+    parts = [name for name in _PARTS if name in data]
+    if climate.happens(weather.events_pascal_case):
+        # A claim's name is the token's own.
+        data |= {name: _capitals(data[name]) for name in parts if name != "claims"}
+    if not climate.happens(weather.events_textual):
+        return {**event, "data": data}
+    data |= {name: json.dumps(data[name]) for name in parts}
+    return {**event, "data": data, "dataVersion": ""}
+
+
+def _capitals(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    return {name[:1].upper() + name[1:]: _capitals(each) for name, each in value.items()}
+
+
+def wait(climate: Climate, attempts: int, status: int) -> dt.timedelta:
+    """Return how long a delivery waits for its next attempt, after so many that ended so."""
+    weather = climate.weather
+    found = eventretry.wait(attempts, status)
+    if climate.happens(weather.delivery_skips):
+        found += eventretry.wait(attempts + 1, status)
+    jitter = weather.delivery_jitter
+    return found * (1 + (climate.chance.uniform(0, jitter) if jitter else 0))

@@ -141,8 +141,8 @@ class Feed(Climate):
     def _tell(self, change: Change) -> None:
         self.activity.append(change)
         if self._subscribers:
-            event = eventgrid.resource_event(change, self.tenant)
-            for delay in eventweather.delays(self.weather, self.chance):
+            event = eventweather.formed(self, eventgrid.resource_event(change, self.tenant))
+            for delay in eventweather.delays(self):
                 heapq.heappush(self._ready, (self.now() + delay, next(self._number), event))
 
     def _deliver(self) -> None:

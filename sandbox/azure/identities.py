@@ -1,6 +1,6 @@
 """User-assigned identities (facts A2.4)."""
 
-from sandbox.azure import errors, ids, listing
+from sandbox.azure import errors, identitylimits, ids, listing
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Principal, Resource
 from sandbox.azure.world import World
@@ -115,6 +115,7 @@ def put(call: Call) -> Reply:
         _isolate(call, known)
         call.world.put(known)
         return Reply(200, _shown(call, known))
+    identitylimits.take(call, body["location"], "create")
     made = create(call.world, call.id, body["location"], tags)
     _isolate(call, made)
     shown = _shown(call, made)

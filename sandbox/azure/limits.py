@@ -10,6 +10,9 @@ from sandbox.azure.state import Principal
 from sandbox.azure.world import World
 
 _GRAPH = "/providers/microsoft.resourcegraph/"
+_RIGHTS = "microsoft.authorization/"
+_MINUTE = 60.0
+_VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete", "POST": "action"}
 
 
 def full(method: str, path: str) -> dict[str, str]:
@@ -31,12 +34,16 @@ def take(world: World, caller: Principal, method: str, path: str) -> dict[str, s
     """Charge a call and return what its headers show; raises ``AzureError`` 429."""
     if path.lower().startswith(_GRAPH):
         return full(method, path)
-    subscription = ids.parse(path).subscription
+    parsed = ids.parse(path)
+    subscription = parsed.subscription
     found = buckets.arm(subscription, caller.oid, method)
-    left, lacking, wait = world.buckets.take(found.values())
-    shown = _shown(dict(zip(found, left, strict=True)))
+    more = _authorization(world, parsed, method)
+    left, lacking, wait = world.buckets.take([*found.values(), *more])
+    shown = _shown(dict(zip(found, left, strict=False)))
     if lacking is None:
         return shown
+    if lacking in more:
+        raise _too_often(world, lacking, wait)
     # The code of the tenant is assumed, all else is known from issues (facts A2.6).
     place = "subscription" if subscription else "tenant"
     headers = {"Retry-After": str(wait)} if world.weather.retry_after else {}
@@ -48,5 +55,29 @@ def take(world: World, caller: Principal, method: str, path: str) -> dict[str, s
         "seconds after additional tokens are available. "
         "Refer to https://aka.ms/arm-throttling for additional information.",
         headers=headers | shown,
+        gateway=True,
+    )
+
+
+def _authorization(world: World, path: ids.ArmId, method: str) -> list[buckets.Bucket]:
+    """Return the bucket of an action on rights: by subscription, be it whose it may (assumed).
+
+    That it is a window follows from the wait that was recorded, which is longer than any refill.
+    """
+    limit = world.weather.authorization_limit
+    if limit is None or not path.type.lower().startswith(_RIGHTS):
+        return []
+    action = f"{path.type}/{_VERBS.get(method, 'write')}"
+    return [buckets.Bucket((path.subscription.lower(), action), limit, limit, _MINUTE)]
+
+
+def _too_often(world: World, lacking: buckets.Bucket, wait: int) -> errors.AzureError:
+    """Return the 429 of one action (recorded, 429_ResourceRequestsThrottled; the limit: issues)."""
+    return errors.AzureError(
+        429,
+        "ResourceRequestsThrottled",
+        f"Number of requests for action '{lacking.key[1]}' exceeded the limit of '{lacking.size}' "
+        f"for time interval '00:01:00'. Please try again after '{wait}' seconds.",
+        headers={"Retry-After": str(wait)} if world.weather.retry_after else {},
         gateway=True,
     )

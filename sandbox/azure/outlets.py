@@ -16,14 +16,16 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Names are in lower case."""
+    took: dt.timedelta = dt.timedelta()
+    """How long one waited for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outlets:
-    """Three ways out. Each raises ``TimeoutError`` after 30 s, or another ``OSError``."""
+    """Three ways out. Each raises ``TimeoutError`` in the end, or another ``OSError``."""
 
-    call: Callable[[str, str, Mapping[str, str], bytes], Answer]
-    """Send a request: method, URL, headers, body."""
+    call: Callable[[str, str, Mapping[str, str], bytes, dt.timedelta], Answer]
+    """Send a request: method, URL, headers, body, and how long to wait for the answer."""
     enqueue: Callable[[str, str, str], int]
     """Put a text into a queue: storage account's id, queue, text; returns a status."""
     store: Callable[[str, str, str, bytes], int]

@@ -3,7 +3,7 @@
 import base64
 import secrets
 
-from sandbox.azure import tokens
+from sandbox.azure import identitylimits, tokens
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Principal
 from sandbox.azure.world import World
@@ -73,6 +73,10 @@ def imds(call: Call) -> Reply:
     """Return a token of an identity that this machine carries; the system's own comes first."""
     if call.headers.get("metadata", "").lower() != "true":
         return _invalid("Required metadata header not specified")
+    return identitylimits.refuse_token(call.world, call.args["machine"]) or _machine_token(call)
+
+
+def _machine_token(call: Call) -> Reply:
     machine = call.world.resources.get("/" + call.args["machine"])
     resource = call.query.get("resource")
     if machine is None or not resource:

@@ -102,6 +102,10 @@ class Weather(_Switches):
     """Whether ARM, Compute and Resource Graph count requests and answer 429 (facts B3)."""
     retry_after: bool = True
     """Whether these 429 carry ``Retry-After``; some real ones do not (facts A2.6)."""
+    authorization_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How often a minute each action of Microsoft.Authorization may be asked for, if that counts.
+
+    Nothing is documented; 120 was seen (facts B3, issues)."""
     events_at_end: bool = True
     """Whether an operation's writes are told at its end or when it is accepted.
 
@@ -118,6 +122,16 @@ class Weather(_Switches):
     """That it waits a moment, so that others overtake it."""
     events_reordered_by: Seconds = 5.0
     """How long such an event waits at most."""
+    events_textual: Chance = 0.0
+    """That some of its members are JSON in a text, as the oldest events have them (facts A1)."""
+    events_pascal_case: Chance = 0.0
+    """That the names in these members begin with a capital (facts A1)."""
+    delivery_jitter: Chance = 0.0
+    """By what part of its wait a retry is late at most (facts B2, documented)."""
+    delivery_skips: Chance = 0.0
+    """For each retry: that it is left out (facts B2, documented)."""
+    delivery_late_counts: Chance = 0.0
+    """That an answer after half a minute, in time for three, still counts (facts B2)."""
     faults: list[Fault] = Field(default_factory=list)
     """What happens to some requests; of several that apply, the first one decides."""
 

@@ -37,6 +37,7 @@ WEATHERS = {
     "an index with gaps": Weather(graph_missing=0.3, graph_truncated=0.3),
     "throttling": Weather(throttling=True),
     "throttling that names no time": Weather(throttling=True, retry_after=False),
+    "throttled rights": Weather(throttling=True, authorization_limit=30),
     "slow operations": Weather(operation_delay=60, operation_jitter=600),
     "reads that fail": Weather(faults=[Fault(method="GET", status=503, probability=0.1)]),
     "conflicts": Weather(
@@ -77,6 +78,8 @@ ALL_TOGETHER = Weather(
     events_duplicate=0.2,
     events_late=0.2,
     events_reordered=0.3,
+    events_textual=0.3,
+    events_pascal_case=0.3,
     faults=[
         Fault(method="PATCH", late=True, probability=0.2),
         Fault(method="PUT", status=409, probability=0.05),
@@ -233,6 +236,15 @@ def test_in_bad_weather_the_same_is_brought_about(
     assert played.play() == state
     assert played.answers() != answers
     played.assert_nobody_was_harmed()
+
+
+def test_events_of_old_forms_lead_to_the_same(
+    fair: tuple[State, list[int]], story: Callable[[Weather, int], Story]
+) -> None:
+    """They are understood as others are, so that not even a call differs."""
+    played = story(Weather(events_textual=0.7, events_pascal_case=0.7), 0)
+
+    assert (played.play(), played.answers()) == fair
 
 
 @pytest.mark.parametrize("seed", range(3))

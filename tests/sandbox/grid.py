@@ -27,6 +27,8 @@ class Grid:
         self.status = 200
         self.fault: OSError | None = None
         """Raised in place of an answer."""
+        self.took = dt.timedelta()
+        """How long a webhook thinks about its answer to a delivery."""
         self.consents = True
         self.container = 201
         """How the storage answers dead letters; 0 is not at all."""
@@ -38,7 +40,14 @@ class Grid:
         self.delivery = Delivery(self.world, Outlets(self._call, self._enqueue, self._store))
         self._start = self.world.now()
 
-    def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _call(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        patience: dt.timedelta,
+    ) -> Answer:
         content: Any = json.loads(body) if body else None
         self.calls.append((method, url, headers, content))
         asked = method == "OPTIONS" or headers["aeg-event-type"] == "SubscriptionValidation"
@@ -50,7 +59,10 @@ class Grid:
         if asked:
             code = content[0]["data"]["validationCode"] if self.consents else "?"
             return Answer(200, json.dumps({"validationResponse": code}).encode())
-        return Answer(self._tried())
+        status = self._tried()
+        if self.took > patience:
+            raise TimeoutError
+        return Answer(status, took=self.took)
 
     def _tried(self) -> int:
         self.attempts.append((self.world.now() - self._start).total_seconds())

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.azure.eventretry import TIMEOUT
 from sandbox.outlets import MemoryStorage, outlets
 from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, error, identity
 from tests.sandbox.grid import HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to
@@ -108,7 +109,7 @@ def test_a_webhook_must_answer(grid: Grid, fault: OSError, why: str) -> None:
 def test_a_host_name_that_is_none_is_not_reached() -> None:
     """Whoever delivers goes on to the next, as after any other failure."""
     with pytest.raises(OSError, match="label empty"):
-        outlets(MemoryStorage()).call("POST", "https://a..b/", {}, b"")
+        outlets(MemoryStorage()).call("POST", "https://a..b/", {}, b"", TIMEOUT)
 
 
 def test_a_fast_clock_leaves_a_webhook_its_time(grid: Grid) -> None:

@@ -202,3 +202,29 @@ def test_reordered_events_overtake_each_other(arm: Arm, events: list[dict[str, A
 
     assert sorted(heard) == names
     assert heard != names
+
+
+def test_old_events_hold_their_parts_as_text(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """Authorization, claims and request are JSON in a string, as in 2017 (facts A1)."""
+    arm.world.weather = Weather(events_textual=1, operation_delay=0)
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+    (event,) = events
+    data = event["data"]
+
+    assert event["dataVersion"] == ""
+    assert all(isinstance(data[name], str) for name in ("authorization", "claims", "httpRequest"))
+    assert json.loads(data["claims"])["appid"] == arm.world.operator.app_id
+    assert json.loads(data["httpRequest"])["method"] == "PATCH"
+    assert data["resourceUri"] == event["subject"]
+
+
+def test_names_may_begin_with_capitals(arm: Arm, events: list[dict[str, Any]]) -> None:
+    """But for those of claims, which are the token's (facts A1)."""
+    arm.world.weather = Weather(events_pascal_case=1, operation_delay=0)
+    arm.patch(MACHINE, {"type": "SystemAssigned"})
+    data = events[0]["data"]
+
+    assert set(data["authorization"]) == {"Scope", "Action", "Evidence"}
+    assert "RoleAssignmentId" in data["authorization"]["Evidence"]
+    assert data["httpRequest"]["Method"] == "PATCH"
+    assert data["claims"]["appid"] == arm.world.operator.app_id

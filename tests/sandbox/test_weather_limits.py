@@ -1,10 +1,12 @@
 """Token buckets: ARM's, Compute's and Resource Graph's, with the headers that show them."""
 
+from typing import Any
+
 import pytest
 import requests
 
 from sandbox.azure.weather import Weather
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, error
+from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, error, identity
 
 LEFT = "x-ms-ratelimit-remaining-"
 BUDGET = f"{LEFT}resource"
@@ -151,3 +153,81 @@ def test_in_fair_weather_nobody_is_refused(arm: Arm) -> None:
 
     assert {each.status_code for each in answers} == {200}
     assert {each.headers[f"{LEFT}subscription-reads"] for each in answers} == {"249"}
+
+
+RIGHTS = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments"
+
+
+def test_actions_on_rights_are_counted_if_told_so(busy: Arm) -> None:
+    """Each action for itself, by the minute (facts B3, issues); ARM's own gateway refuses."""
+    assert until_refused(busy, "GET", RIGHTS, 251)[1].json()["error"]["code"] != (
+        "ResourceRequestsThrottled"
+    )
+    busy.world.weather = Weather(throttling=True, authorization_limit=120)
+    count, refused = until_refused(busy, "GET", RIGHTS, 121)
+
+    assert count == 120
+    assert error(refused) == (429, "ResourceRequestsThrottled")
+    action = "Microsoft.Authorization/roleAssignments/read"
+    assert f"action '{action}' exceeded the limit of '120' for time interval" in refused.text
+    assert refused.headers["Retry-After"] == "60"
+    assert refused.headers["x-ms-failure-cause"] == "gateway"
+    assert busy.assign(GROUP, busy.principal("stranger").oid).status_code == 201
+    assert busy.call("GET", f"{GROUP}/providers/Microsoft.Authorization/locks").status_code == 200
+    assert busy.call("GET", STORE).status_code == 200
+    busy.clock.forward(59)
+    assert busy.call("GET", RIGHTS).headers["Retry-After"] == "1"
+    busy.clock.forward(1)
+    assert until_refused(busy, "GET", RIGHTS, 121)[0] == 120
+
+
+def test_identities_are_created_at_a_limited_rate(busy: Arm) -> None:
+    """Eighty in twenty seconds by subscription and region; a machine's own identity counts too."""
+
+    def create(number: int, location: str = "westus") -> requests.Response:
+        return busy.call("PUT", identity(f"new{number}"), {"location": location})
+
+    assert {create(number).status_code for number in range(80)} == {201}
+    refused = create(80)
+    assert error(refused) == (429, "429")
+    assert "is temporarily throttled" in refused.text
+    assert refused.headers["Retry-After"] == "1"
+    body = {"location": "westus", "identity": {"type": "SystemAssigned"}}
+    assert busy.call("PUT", OTHER, body).status_code == 429
+    assert OTHER.lower() not in busy.world.resources
+    assert create(1).status_code == 200
+    assert create(81, "eastus").status_code == 201
+    busy.clock.forward(20)
+    assert busy.call("PUT", OTHER, body).status_code == 201
+
+
+def test_identities_are_assigned_at_a_limited_rate(busy: Arm) -> None:
+    """Three hundred in twenty seconds; a PATCH that attaches nothing new is free."""
+    owner = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+    busy.assign(GROUP, busy.world.app.oid, owner)
+    callers = (busy.caller, busy.world.app)
+    answers: list[requests.Response] = []
+    for number in range(301):
+        # What ARM lets one principal write would be used up earlier.
+        busy.caller = callers[number % 2]
+        new, old = (identity(f"id{1 + (number + each) % 2}") for each in (0, 1))
+        entries: dict[str, Any] = {new: {}, old: None} if number else {new: {}}
+        block = {"type": "UserAssigned", "userAssignedIdentities": entries}
+        answers.append(busy.patch(STORE, block))
+
+    assert {each.status_code for each in answers[:-1]} == {200}
+    assert error(answers[-1]) == (429, "429")
+    assert busy.patch(STORE, {"type": "None"}).status_code == 200
+
+
+def test_a_machine_gets_twenty_tokens_a_second(busy: Arm) -> None:
+    """The metadata service refuses more, in words of its own and without Retry-After."""
+    busy.patch(MACHINE, {"type": "SystemAssigned"})
+    url = f"https://host/imds{MACHINE}/metadata/identity/oauth2/token?resource=https://x"
+    answers = [busy.session.get(url, headers={"Metadata": "true"}) for _ in range(21)]
+
+    assert [each.status_code for each in answers] == [200] * 20 + [429]
+    assert answers[-1].json()["error_description"] == "Temporarily throttled, too many requests"
+    assert "Retry-After" not in answers[-1].headers
+    busy.clock.forward(1)
+    assert busy.session.get(url, headers={"Metadata": "true"}).status_code == 200
