@@ -9,6 +9,7 @@ from sandbox.azure import errors
 from sandbox.azure.state import Principal
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.IGNORECASE)
+_SLASHES = re.compile("/{2,}")
 
 type Environ = dict[str, Any]
 
@@ -21,8 +22,11 @@ class Incoming:
         self.id = request_id
         self.method: str = environ["REQUEST_METHOD"]
         # WSGI hands paths over as latin-1; ids are UTF-8.
-        self.path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        self.target = f"{self.path}?{environ['QUERY_STRING']}"
+        sent = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        self.target = f"{sent}?{environ['QUERY_STRING']}"
+        # Clients that put a scope into a template begin with two slashes, and ARM reads one
+        # (cloud-custodian LockActionTest.test_lock_action_resource).
+        self.path = _SLASHES.sub("/", sent)
         options = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
         self.query = {name.lower(): value for name, value in options}
         self.origin = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"

@@ -48,6 +48,17 @@ def test_what_is_not_there_has_its_own_code(arm: Arm, path: str, expected: tuple
     assert error(arm.call("GET", path)) == expected
 
 
+@pytest.mark.parametrize(
+    "path",
+    [f"/{STORE}", f"/{STORE.replace('/', '%2F')}", STORE.replace("/storage", "//storage")],
+)
+def test_doubled_and_escaped_slashes_count_once(arm: Arm, path: str) -> None:
+    """Clients write them where a scope stands in a path; answers do not repeat them."""
+    made = arm.assign(path, arm.principal("stranger").oid)
+
+    assert made.json()["properties"]["scope"] == STORE
+
+
 def test_every_call_is_in_the_log(arm: Arm) -> None:
     """Method, path, status, caller and time; also of refused ones."""
     arm.get(MACHINE)
