@@ -1,7 +1,7 @@
 """The world at the start, from YAML; the command line, the demo and tests load it.
 
     tenant: <guid>                      # optional, as are all lists but subscriptions
-    subscriptions: [{id: <guid>, name: lab, assignmentLimit: 4000}]
+    subscriptions: [{id: <guid>, name: lab, assignmentLimit: 4000, unregistered: [<namespace>]}]
     managementGroups: [{name: corp, subscriptions: [<guid>]}]
     groups: [{id: /subscriptions/.../resourceGroups/rg, location: westeurope, tags: {}}]
     principals: [{name: alice, kind: User, id: <guid>}]
@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from sandbox.azure import conditions, errors, identities, ids, scalesets, scalesetview
 from sandbox.azure.clock import Clock
+from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from sandbox.azure.weather import Weather, WeatherError
@@ -95,6 +96,9 @@ class _Loader:
         self.world.subscriptions[subscription] = record.get("name") or subscription
         if (limit := record.get("assignmentLimit")) is not None:
             self.world.assignment_limits[subscription] = limit
+        for namespace in record.get("unregistered") or ():
+            missing = Registration(namespace, "NotRegistered")
+            self.world.registrations.put(subscription, missing)
         self._own(self.world.operator, subscription)
 
     def _own(self, principal: Principal, subscription: str) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 _TEXT = (str, "text")
 _KEYS = {
-    "subscriptions": {"id", "name", "assignmentLimit"},
+    "subscriptions": {"id", "name", "assignmentLimit", "unregistered"},
     "managementGroups": {"name", "subscriptions"},
     "groups": {"id", "location", "tags"},
     "principals": {"name", "id", "kind"},
@@ -35,7 +35,10 @@ _SHAPES: dict[str, tuple[type, str]] = {
     "tags": (dict, "a mapping of text to text"),
     **dict.fromkeys(("properties", "sku"), (dict, "a mapping")),
     **dict.fromkeys(
-        ("subscriptions", "actions", "notActions", "dataActions", "notDataActions", "identities"),
+        (
+            *("subscriptions", "unregistered", "identities"),
+            *("actions", "notActions", "dataActions", "notDataActions"),
+        ),
         (list, "a list of text"),
     ),
 }

@@ -228,6 +228,7 @@ class Azure:
             unfulfilled = any(access.rights(self.world, caller.oid, action, scope))
             raise errors.not_authorized(caller, action, scope, condition=unfulfilled)
         target = ids.parse(scope)
+        self.world.registrations.refuse(call.method, target, self.world.now())
         locks.refuse(self.world, call.method, target)
         leaving.refuse(self.world, call.method, target)
         self.world.authorize(found, self.world.roles[found.role].name)

@@ -2,8 +2,9 @@
 
 import itertools
 
-from sandbox.azure import errors
+from sandbox.azure import errors, registrations
 from sandbox.azure.kinds import KINDS
+from sandbox.azure.registrations import Registration
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
 routes = Routes()
@@ -18,6 +19,9 @@ _SERVICES = (
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.Authorization/roleDefinitions",
     "Microsoft.EventGrid/eventSubscriptions",
+    "Microsoft.Management/getEntities",
+    "Microsoft.Management/managementGroups",
+    "Microsoft.Management/managementGroups/subscriptions",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
     "Microsoft.ResourceGraph/resources",
@@ -27,6 +31,7 @@ _SERVICES = (
 _VERSIONS = {
     "microsoft.authorization": "2022-04-01",
     "microsoft.eventgrid": "2022-06-15",
+    "microsoft.management": "2023-04-01",
     "microsoft.managedidentity": "2023-01-31",
     "microsoft.resourcegraph": "2022-10-01",
     "microsoft.resources": "2022-09-01",
@@ -34,13 +39,15 @@ _VERSIONS = {
 _USUAL_VERSION = "2024-07-01"
 
 
-def _provider(namespace: str, types: list[str], subscription: str) -> Json:
+def _provider(call: Call, namespace: str, types: list[str]) -> Json:
     versions = [_VERSIONS.get(namespace.lower(), _USUAL_VERSION)]
+    free = namespace.lower() in registrations.FREE
+    world, subscription = call.world, call.id.subscription
     return {
         "id": f"/subscriptions/{subscription}/providers/{namespace}",
         "namespace": namespace,
-        "registrationPolicy": "RegistrationRequired",
-        "registrationState": "Registered",
+        "registrationPolicy": "RegistrationFree" if free else "RegistrationRequired",
+        "registrationState": world.registrations.state(subscription, namespace, world.now()),
         "resourceTypes": [
             {
                 "resourceType": each.partition("/")[2],
@@ -56,19 +63,26 @@ def _provider(namespace: str, types: list[str], subscription: str) -> Json:
 def _providers(call: Call) -> dict[str, Json]:
     """Return the providers by lower-case namespace."""
     types = sorted({*_SERVICES, *(each.type for each in KINDS)})
-    return {
-        namespace.lower(): _provider(namespace, list(members), call.id.subscription)
+    found = {
+        namespace: list(members)
         for namespace, members in itertools.groupby(types, lambda each: each.partition("/")[0])
     }
+    known = {each.lower() for each in found}
+    for each in call.world.registrations.namespaces(call.id.subscription.lower()):
+        if each.lower() not in known:
+            found[each] = []
+    return {each.lower(): _provider(call, each, members) for each, members in found.items()}
 
 
 @routes.route("GET", _ALL, Evidence.DOCUMENTED, "REST: Providers - List", action=_READ)
 def list_providers(call: Call) -> Reply:
-    """List the providers that the sandbox knows; all are registered."""
+    """List the providers that the sandbox knows."""
     return Reply(200, {"value": list(_providers(call).values())})
 
 
-@routes.route("GET", _ONE, Evidence.DOCUMENTED, "REST: Providers - Get", action=_READ)
+@routes.route(
+    "GET", _ONE, Evidence.RECORDED, "azure-cli test_provider_registration_rpaas", action=_READ
+)
 def get_provider(call: Call) -> Reply:
     """Return one provider."""
     found = _providers(call).get(call.args["namespace"])
@@ -82,9 +96,34 @@ def get_provider(call: Call) -> Reply:
     return Reply(200, found)
 
 
-routes.route(
-    "POST", f"{_ONE}/register", Evidence.DOCUMENTED, "REST: Providers - Register; nothing to do"
-)(get_provider)
+@routes.route("POST", f"{_ONE}/register", Evidence.RECORDED, "azure-cli test_provider_registration")
+def register(call: Call) -> Reply:
+    """Register a subscription for a namespace: ``Registering`` at first, if it was not before."""
+    namespace = get_provider(call).body["namespace"]
+    _register(call, call.id.subscription, namespace)
+    return get_provider(call)
+
+
+def _register(call: Call, subscription: str, namespace: str) -> None:
+    world = call.world
+    if world.registrations.state(subscription, namespace, world.now()) != "Registered":
+        ends = world.now() + world.operation_time()
+        made = Registration(namespace, "Registered", "Registering", ends)
+        world.registrations.put(subscription, made)
+
+
+@routes.route(
+    "POST", f"{_ONE}/unregister", Evidence.RECORDED, "azure-cli test_provider_registration"
+)
+def unregister(call: Call) -> Reply:
+    """End a registration: ``Unregistering`` at first, then ``Unregistered``."""
+    namespace = get_provider(call).body["namespace"]
+    if namespace.lower() in registrations.FREE:
+        raise errors.unsupported(f"to unregister '{namespace}'")
+    ends = call.world.now() + call.world.operation_time()
+    gone = Registration(namespace, "Unregistered", "Unregistering", ends)
+    call.world.registrations.put(call.id.subscription, gone)
+    return get_provider(call)
 
 
 @open_routes.route(

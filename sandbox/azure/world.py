@@ -16,6 +16,7 @@ from sandbox.azure.authority import Authority
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
 from sandbox.azure.leaving import MOVING, STATE, Leaving
+from sandbox.azure.registrations import Registrations
 from sandbox.azure.state import Operation, Resource
 from sandbox.azure.weather import Weather
 
@@ -55,6 +56,7 @@ class World(Authority):
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
+        self.registrations = Registrations()
         self.management_groups: dict[str, frozenset[str]] = {}
         self.groups: dict[str, Resource] = {}
         self.members: dict[str, dict[str, Resource]] = {}

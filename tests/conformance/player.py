@@ -16,7 +16,7 @@ from tests.sandbox.arm import Arm
 
 _SUBSCRIPTION = re.compile(r"/subscriptions/([0-9a-f-]{36})", re.IGNORECASE)
 _ASSIGNMENT = "/providers/microsoft.authorization/roleassignments/"
-_ENDED = ("Succeeded", "Failed", "Canceled")
+_ENDED = ("Succeeded", "Failed", "Canceled", "Registered", "Unregistered")
 
 
 class Player:
@@ -79,11 +79,13 @@ class Player:
     def _until_done(self, start: int) -> float:
         """Return how many seconds an operation started now runs, so that the recorded polls fit.
 
-        It ends half a second before the first exchange that shows it ended.
+        It ends half a second before the first exchange that shows it ended, or after the last
+        that shows it running.
         """
         exchanges = self._recording.exchanges
         link = exchanges[start].headers.get("azure-asyncoperation")
         location = None if link else exchanges[start].headers.get("location")
+        running = start
         for index in range(start + 1, len(exchanges)):
             body = exchanges[index].body
             polled = exchanges[index].url == link and isinstance(body, dict)
@@ -93,9 +95,11 @@ class Player:
             state = body.get("status") if polled else None
             if read and isinstance(body, dict):
                 state = (body.get("properties") or {}).get("provisioningState")
+                state = body.get("registrationState", state)
             if state in _ENDED:
                 return index - start - 0.5
-        return 0.5
+            running = index if state else running
+        return running - start + 0.5
 
 
 def _caller(recording: Recording) -> str | None:

@@ -20,6 +20,7 @@ _GROUP = re.compile(r"/subscriptions/[^/?]+/resourcegroups/[^/?]+", re.IGNORECAS
 _ROLES = "microsoft.authorization/roledefinitions"
 # These refusals come after the scope was found.
 _FOUND = ("", "RoleAssignmentExists", "PrincipalNotFound")
+_REGISTERED_BEFORE = {"Registering": "NotRegistered", "Unregistering": "Registered"}
 _FULL_PAGE = 1000
 
 
@@ -38,6 +39,7 @@ class Preconditions:
             if not _lacks_group(exchange):
                 for found in _GROUP.findall(exchange.path):
                     self._restorer.group(found)
+            self._registration(exchange)
             self._principal(exchange)
             self._follow_others(exchange)
             for body in _shown(exchange):
@@ -101,6 +103,19 @@ class Preconditions:
         world.weather = world.weather.changed({"role_filter_delay": 86400})
         for role in [each for each in world.roles.values() if each.custom]:
             world.roles[role.guid] = dataclasses.replace(role, updated=world.now())
+
+    def _registration(self, exchange: Exchange) -> None:
+        """Let a namespace be registered as an exchange presupposes."""
+        target = ids.parse(exchange.path)
+        if exchange.code == "MissingSubscriptionRegistration":
+            namespace = target.type.partition("/")[0]
+            self._restorer.registration(target.subscription, namespace, "NotRegistered")
+        shown = exchange.body.get("registrationState") if isinstance(exchange.body, dict) else None
+        if shown and exchange.body["id"].lower() not in self._mentioned:
+            before = str(_REGISTERED_BEFORE.get(shown, shown))
+            namespace = exchange.body["namespace"]
+            self._restorer.registration(target.subscription, namespace, before)
+            self._mentioned.add(exchange.body["id"].lower())
 
     def _principal(self, exchange: Exchange) -> None:
         """Put the principal that an assignment names, unless the answer says it is not there."""

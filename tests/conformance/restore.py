@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 from sandbox.azure import identities, ids, machineview, scalesetview
+from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from tests.conformance.recordings import Json
@@ -54,6 +55,10 @@ class Restorer:
             self.group(found.text)
         elif found.group:
             self._resource(found, body)
+
+    def registration(self, subscription: str, namespace: str, state: str) -> None:
+        """Put how a subscription is registered for a namespace."""
+        self._world.registrations.put(subscription, Registration(namespace, state))
 
     def forget(self, listed: ids.ArmId, keep: Callable[[str], bool]) -> None:
         """Take away the locks, roles or role assignments that belong to a list, but for some.

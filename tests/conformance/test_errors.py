@@ -30,7 +30,6 @@ UNPROVOKED = {
     "404_NotFound_1": _OTHER,
     "404_ResourceTypeNotSupported_1": "policy definitions are not served",
     "405_MethodNotAllowed_1": _OTHER,
-    "409_MissingSubscriptionRegistration_1": "every namespace is registered here",
     "409_OperationNotAllowed_1": _ACTION,
     "409_OperationNotAllowed_2": _ACTION,
     "409_OperationNotAllowed_3": "disks are not tied to machines here",

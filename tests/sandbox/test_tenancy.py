@@ -1,6 +1,6 @@
 """Tenants, subscriptions, management groups, providers and the endpoints of the cloud."""
 
-from tests.sandbox.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error
+from tests.sandbox.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error, identity
 
 CORP = "/providers/Microsoft.Management/managementGroups/corp"
 GROUPS = [{"name": "corp", "subscriptions": [SUBSCRIPTION]}]
@@ -70,6 +70,45 @@ def test_providers_tell_types_and_versions(arm: Arm) -> None:
         404,
         "InvalidResourceNamespace",
     )
+
+
+def test_a_namespace_is_registered_in_a_while(arm: Arm) -> None:
+    """It ends as Unregistered, begins as Registering, and to register again changes nothing."""
+    path = f"{SUB}/providers/Microsoft.Compute"
+
+    def state() -> str:
+        found: str = arm.get(path)["registrationState"]
+        return found
+
+    assert arm.call("POST", f"{path}/register").json()["registrationState"] == "Registered"
+    assert arm.call("POST", f"{path}/unregister").json()["registrationState"] == "Unregistering"
+    arm.clock.forward(1)
+    assert state() == "Unregistered"
+    assert arm.call("POST", f"{path}/register").json()["registrationState"] == "Registering"
+    arm.clock.forward(1)
+    assert state() == "Registered"
+
+
+def test_writes_need_a_registered_namespace() -> None:
+    """409 names the namespace; reads, deletions and namespaces that need none pass."""
+    missing = [{"id": SUBSCRIPTION, "unregistered": ["Microsoft.ManagedIdentity"]}]
+    arm = Arm({**SEED, "subscriptions": missing})
+    refused = arm.call("PUT", identity("id3"), {"location": "westeurope"})
+
+    assert error(refused) == (409, "MissingSubscriptionRegistration")
+    (detail,) = refused.json()["error"]["details"]
+    assert detail["target"] == "Microsoft.ManagedIdentity"
+    assert arm.get(identity("id1"))
+    assert arm.attach("id1").status_code == 200
+    path = f"{SUB}/providers/Microsoft.ManagedIdentity"
+    assert arm.get(path)["registrationState"] == "NotRegistered"
+    assert arm.call("POST", f"{path}/register").status_code == 200
+    made = arm.call("PUT", identity("id3"), {"location": "westeurope"})
+    assert made.status_code == 201
+
+    free = f"{SUB}/providers/Microsoft.Authorization"
+    assert arm.get(free)["registrationPolicy"] == "RegistrationFree"
+    assert error(arm.call("POST", f"{free}/unregister")) == (400, "UnsupportedBySandbox")
 
 
 def test_a_cloud_is_registered_from_its_endpoints(arm: Arm) -> None:
