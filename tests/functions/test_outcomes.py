@@ -18,8 +18,9 @@ from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now
 from sandbox.outlets import MemoryStorage
+from tests.children import PATIENCE
 from tests.conftest import ROOT
-from tests.functions.conftest import MACHINE, PATIENCE, Cloud, deployed, healed
+from tests.functions.conftest import MACHINE, Cloud, deployed, healed
 from tests.functions.test_eventgrid import until
 from tests.functions.test_triggers import calls
 
