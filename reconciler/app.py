@@ -21,13 +21,13 @@ from reconciler.changes import Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
 from reconciler.controller.memory import Contention, Looks
-from reconciler.controller.run import Run
+from reconciler.controller.run import Run, once_more
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
 from reconciler.inventory import Inventory
 from reconciler.marker import Ownership
-from reconciler.model import ROLE_ASSIGNMENT, Mode, Request
+from reconciler.model import MOVED, ROLE_ASSIGNMENT, Mode, Request
 from reconciler.notify import Topic
 from reconciler.observe import is_reconciled
 from reconciler.plan import Terms
@@ -134,12 +134,13 @@ class App:
         return self.handle(Request(EVERYTHING))
 
     def _sweep(self, request: Request) -> Result:
-        if self.looks.answer(request):
-            return Result()
-        began = self.now()
-        result = Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
-        self.looks.remember(request, began, leads_on=bool(result.requests))
-        return result
+        """Nominate what is about a scope; after a move, which takes its time, once more."""
+        result = Result()
+        if not self.looks.answer(request):
+            began = self.now()
+            result = Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
+            self.looks.remember(request, began, leads_on=bool(result.requests))
+        return once_more(result, request, self.now()) if MOVED in request.seen else result
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:
         """Say that nothing could be read; the request is asked again where that may pass."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold
-from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
+from reconciler.model import MOVED, ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
 from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import with_entries
 
@@ -50,7 +50,8 @@ class Watch:
             return ()
         named = dict.fromkeys(self._named(place, event))
         since = _aware(event.time)
-        return tuple(Request(one, since=since) for one in named)
+        seen = (MOVED,) if _moves(event) else ()
+        return tuple(Request(one, since=since, seen=seen) for one in named)
 
     def _named(self, place: ResourceId, event: Event) -> Iterator[ResourceId]:
         if place.is_type(ROLE_ASSIGNMENT):
@@ -145,9 +146,13 @@ def _place(event: Event) -> ResourceId | None:
 
 def _may_change_scopes(event: Event) -> bool:
     """Tell a write, a delete and a move from the many actions that leave a scope as it is."""
+    return _moves(event) or fold(event.type) != _ACTION
+
+
+def _moves(event: Event) -> bool:
+    """Tell whether resources are moved out of the place, which goes on after it was announced."""
     operation = event.data.get("operationName")
-    moves = isinstance(operation, str) and "/moveresources/" in fold(operation)
-    return moves or fold(event.type) != _ACTION
+    return isinstance(operation, str) and "/moveresources/" in fold(operation)
 
 
 def _object(value: object) -> Mapping[str, object]:

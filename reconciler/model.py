@@ -21,6 +21,10 @@ RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
 """Types, in lower case, whose apps restart when their identities change (documented)."""
 
 
+MOVED = "moved"
+"""What `Request.seen` says of a scope that resources were moved out of."""
+
+
 class Mode(StrEnum):
     """Whether a difference is only told or also mended."""
 

@@ -69,7 +69,7 @@ class Sweep:
         chosen = [
             Request(one, began, removals if one in plans else None)
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
-            if scope.contains(one) or self._reaches(one, subjects.get(one), scope)
+            if scope.contains(one) or self._reaches(one, subjects.get(one), scope, index)
         ]
         _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
         return Result(requests=tuple(chosen))
@@ -140,12 +140,17 @@ class Sweep:
                 yield named
 
     def _reaches(
-        self, one: ResourceId, subject: Resource | UserIdentity | None, scope: ResourceId
+        self,
+        one: ResourceId,
+        subject: Resource | UserIdentity | None,
+        scope: ResourceId,
+        index: "_Index",
     ) -> bool:
-        """Tell whether an id is granted something in a scope, as far as is known of it."""
+        """Tell whether an id is granted something in a scope, or was moved out of it."""
         # Which entry of a map a subject picks is not told by its id.
         own = {grant.what.scope for grant in desired_of(self.policy, subject).grants}
-        return any(map(scope.contains, own.union(wanted.scopes_from(self.policy, one))))
+        places = own.union(wanted.scopes_from(self.policy, one), index.former(subject))
+        return any(map(scope.contains, places))
 
 
 class _Index:
@@ -161,12 +166,14 @@ class _Index:
         self.identities = identities
         self.roles = roles
         self.ours: dict[ResourceId, list[RoleAssignment]] = defaultdict(list)
+        self._former: dict[str, set[ResourceId]] = defaultdict(set)
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
         for assignment in assignments:
             self._by_principal[assignment.principal].append(assignment)
             marker = terms.ownership.marker_of(assignment)
             if marker:
                 self.ours[marker.resource].append(assignment)
+                self._former[assignment.principal].add(marker.resource)
 
     def about(self, subject: Resource | UserIdentity) -> Iterator[RoleAssignment]:
         """Yield the assignments of its principal, then those whose marker names it."""
@@ -176,6 +183,11 @@ class _Index:
         for assignment in self.ours.get(subject.id, ()):
             if assignment.principal != principal:
                 yield assignment
+
+    def former(self, subject: Resource | UserIdentity | None) -> set[ResourceId]:
+        """Return the ids under which we knew its principal: a moved machine keeps its own."""
+        principal = subject.principal if subject else None
+        return self._former.get(principal or "", set())
 
 
 def _needs_a_look(one: Plan) -> bool:

@@ -7,13 +7,12 @@ name of everything that policy could have granted at its scope, without having s
 import contextlib
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Final
 
 from reconciler.changes import Result
 from reconciler.controller import Controller
-from reconciler.controller.run import Run
+from reconciler.controller.run import Run, once_more
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId, dashless
 from reconciler.marker import assignment_name, parse
@@ -21,7 +20,6 @@ from reconciler.model import Request, Resource, RoleAssignment, UserIdentity
 from reconciler.observe import desired_of, is_reconciled
 from reconciler.policy.language import Matcher
 
-SECOND_SEARCH: Final = timedelta(minutes=5)
 MISSED: Final = "missed"
 """What `Request.seen` says once nobody was found whose it could have been."""
 
@@ -35,8 +33,8 @@ class AssignmentSearch:
     def reconcile(self, request: Request) -> Result:
         """Request whose it is or was.
 
-        Of a deleted one that was nobody's: search once more in five minutes, since the index may
-        not know a young machine yet, then sweep its scope.
+        One that is gone and was nobody's is sought once more in five minutes, since the index may
+        not know a young machine yet; then its scope is swept.
         """
         run = Run(request, self.controller.now())
         try:
@@ -50,8 +48,7 @@ class AssignmentSearch:
         if found:
             return Result()
         if MISSED not in request.seen:
-            copy = replace(request, seen=(*request.seen, MISSED))
-            return Result(again_after=SECOND_SEARCH, again=copy)
+            return once_more(Result(), request, self.controller.now(), *request.seen, MISSED)
         return Result(requests=(Request(request.id.scope, since=request.since),))
 
     def _read(self, assignment: ResourceId) -> RoleAssignment | None:

@@ -30,6 +30,8 @@ GIVE_UP: Final = timedelta(hours=1)
 GIVE_UP_ON_PRINCIPAL: Final = timedelta(minutes=10)
 # A right that was granted a moment ago may need this long to be effective (facts B4).
 LOOK_AT_RIGHTS_AGAIN: Final = timedelta(minutes=10)
+# What the index does not show at first it shows by then.
+ONCE_MORE: Final = timedelta(minutes=5)
 _SHORTEST: Final = timedelta(seconds=1)
 _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 # After these the next list must show it, whoever wrote it.
@@ -159,6 +161,12 @@ class Run:
         blocked = any(one.status is Status.BLOCKED for one in self.outcomes)
         waiting = isinstance(change, CreateAssignment) and change.principal is None
         return not (waiting and blocked)
+
+
+def once_more(result: Result, request: Request, now: datetime, *seen: str) -> Result:
+    """Return a result after which the request comes once more, with what was seen by now."""
+    copy = replace(request, since=now + ONCE_MORE, seen=seen)
+    return replace(result, again_after=ONCE_MORE, again=copy)
 
 
 def _same(one: Change | None, other: Change) -> bool:

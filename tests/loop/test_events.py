@@ -141,12 +141,18 @@ def test_a_right_that_nobody_claims_is_sought_again_and_then_its_scope_swept(
     assert first.requests == ()
     assert first.again_after == timedelta(minutes=5)
     assert first.again is not None
+    assert first.again.since == steady.clock() + timedelta(minutes=5)
+    steady.pass_time(1)
+    steady.look(APPS)
     steady.pass_time(300)
+    steady.wire.calls.clear()
     second = steady.look(first.again)
 
     assert second.again_after is None
     assert [request.id for request in second.requests] == [ResourceId.parse(APPS)]
+    searched = len(steady.wire.calls)
     steady.drive(*second.requests)
+    assert len(steady.wire.calls) > searched, "an early sweep is no answer"
     assert steady.wire.writes == []
 
 

@@ -13,6 +13,7 @@ import pytest
 from reconciler import events
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
+from reconciler.model import MOVED, Request
 from reconciler.policy.language import Guardrails, Identity, Policy, Rule, System
 from tests.unit.builders import APP, DATA, NOON, SECOND, SUB, TERMS, VM, below
 
@@ -261,6 +262,17 @@ def test_actions_on_a_scope_leave_it_as_it_is_except_moves() -> None:
     assert asked(event(VAULT, "ActionSuccess")) == []
     assert asked(event(DATA, "ActionSuccess", operationName=export)) == []
     assert asked(event(DATA, "ActionSuccess", operationName=move)) == [DATA]
+
+
+def test_a_request_tells_a_move_from_other_changes_of_a_group() -> None:
+    """It is swept once more: a move is told when it begins."""
+    operation = "Microsoft.Resources/subscriptions/resourceGroups/{}/action"
+    move, ask = (operation.format(one) for one in ("MoveResources", "validateMoveResources"))
+    told = event(DATA, "ActionSuccess", operationName=move)
+
+    assert WATCH.requests(told) == (Request(DATA, since=NOON, seen=(MOVED,)),)
+    assert WATCH.requests(event(DATA)) == (Request(DATA, since=NOON),)
+    assert asked(event(DATA, "ActionSuccess", operationName=ask)) == []
 
 
 @pytest.mark.parametrize(
