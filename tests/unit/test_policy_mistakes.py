@@ -561,7 +561,7 @@ def changed(draw: st.DrawFn) -> str:
     return text[:start] + draw(TEXTS) + text[start + draw(st.integers(0, 30)) :]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.one_of(st.binary(), TEXTS.map(str.encode), changed().map(str.encode)))
 def test_no_input_raises_anything_but_a_policy_error(tmp_path: Path, content: bytes) -> None:
     """Whatever is in a file, it is loaded or its mistakes are told inside the file."""
