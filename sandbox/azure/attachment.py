@@ -18,6 +18,7 @@ _SYSTEM = "systemassigned"
 _USER = "userassigned"
 _MEMBERS = ("principalId", "tenantId", "userAssignedIdentities")
 _KNOWN = {"none", _SYSTEM, _USER}
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _IDENTITY_TYPE = "microsoft.managedidentity/userassignedidentities"
 
 
@@ -36,27 +37,38 @@ def show(world: World, resource: Resource, kind: Kind) -> Json:
     block: Json = {"type": name}
     if resource.system:
         block["principalId"] = resource.system.oid
+    elif kind.zeros:
+        block |= {"principalId": _NOBODY, "tenantId": _NOBODY}
     if resource.system or kind.tenant:
         block["tenantId"] = world.tenant
+    if kind.nulls_none:
+        block = dict.fromkeys(_MEMBERS) | block
     if resource.users:
-        settled = world.now() >= resource.ready_at
+        settled = world.now() >= resource.ready_at or not kind.late_entries
         block["userAssignedIdentities"] = {
-            ids.respell(attached.id, kind.group_literal): _entry(attached, settled=settled)
+            _key(attached, kind): _entry(world, attached, kind, settled=settled)
             for attached in resource.users.values()
         }
     return {"identity": block}
 
 
-def _entry(attached: Attached, *, settled: bool) -> Json:
+def _key(attached: Attached, kind: Kind) -> str:
+    literal = kind.group_literal
+    return ids.respell(attached.id, literal) if literal else attached.id
+
+
+def _entry(world: World, attached: Attached, kind: Kind, *, settled: bool) -> Json:
     """Show one identity: empty while it is being attached, null once that incarnation is gone.
 
     The empty entry is recorded (facts A2.1), the dead one is known from issues (facts C2).
     """
-    if not attached.principal.alive:
-        return {"principalId": None, "clientId": None}
+    principal = attached.principal
+    if not principal.alive:
+        return {name: None for name, _ in kind.entry}
     if not settled and attached.fresh:
         return {}
-    return {"principalId": attached.principal.oid, "clientId": attached.principal.app_id}
+    found = {"principal": principal.oid, "client": principal.app_id, "tenant": world.tenant}
+    return {name: found[whose] for name, whose in kind.entry}
 
 
 def _types(block: Json) -> set[str]:
@@ -156,8 +168,10 @@ def _missing(resource: Resource, text: str) -> errors.AzureError:
     )
 
 
-def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) -> None:
+def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) -> bool:
     """Apply the identity block of a request; everything is checked before anything changes.
+
+    Tells whether it adds an identity.
 
     An absent block leaves the identities as they are. A PATCH merges the map of user-assigned
     identities, null removes one (facts A2.1, recorded); a PUT replaces it (documented).
@@ -172,7 +186,7 @@ def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) ->
         AzureError: as facts A2.6 and B6 list them.
     """
     if block is None:
-        return
+        return False
     types = _types(block)
     entries = _entries(block, types)
     wanted: dict[str, Attached] = {}
@@ -189,6 +203,7 @@ def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) ->
     elif _SYSTEM not in types and resource.system is not None:
         resource.system.alive = False
         resource.system = None
+    return bool(costs)
 
 
 def _users(

@@ -5,37 +5,42 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.azure import errors
+from sandbox.azure import errors, regions
 from sandbox.azure.routing import Call, Json, Reply
 from sandbox.azure.state import Resource
 
 _TERM = re.compile(r"(\w+)\s+eq\s+'([^']*)'", re.IGNORECASE)
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+_OR = re.compile(r"\s+or\s+", re.IGNORECASE)
 
 PAGE = 1000
 
 
-def equalities(text: str, allowed: tuple[str, ...]) -> dict[str, str]:
-    """Parse ``a eq 'x' and b eq 'y'``; raises ``AzureError`` 400 for anything else.
+def _choices(text: str, allowed: tuple[str, ...]) -> dict[str, set[str]]:
+    """Parse ``a eq 'x' and (b eq 'y' or b eq 'z')``; raises ``AzureError`` 400 for anything else.
 
     Args:
         text: the filter, possibly empty.
         allowed: the names that may occur.
     """
-    found: dict[str, str] = {}
+    names = {each.lower(): each for each in allowed}
+    found: dict[str, set[str]] = {}
     for part in _AND.split(text.strip()) if text.strip() else ():
-        term = _TERM.fullmatch(part.strip())
-        name = next((each for each in allowed if term and each.lower() == term[1].lower()), None)
-        if term is None or name is None or name in found:
+        inner = part.strip()
+        grouped = inner.startswith("(") and inner.endswith(")")
+        each_of = _OR.split(inner[1:-1]) if grouped else [inner]
+        terms = [term for each in each_of if (term := _TERM.fullmatch(each.strip()))]
+        (name, *more) = {names.get(term[1].lower(), "") for term in terms} or {""}
+        if more or not name or name in found or len(terms) < len(each_of):
             raise errors.unsupported(f'the filter "{part}"')
-        found[name] = term[2]
+        found[name] = {term[2] for term in terms}
     return found
 
 
 _FIELDS: dict[str, Callable[[Resource], str]] = {
     "resourceType": lambda each: each.type,
     "name": lambda each: each.id.name,
-    "location": lambda each: each.location,
+    "location": lambda each: regions.plain(each.location),
     "resourceGroup": lambda each: each.id.group,
 }
 _TAG = ("tagName", "tagValue")
@@ -46,22 +51,23 @@ def matching(
 ) -> list[Resource]:
     """Return what ``$filter`` selects: by fields or by one tag, not both (documented)."""
     text = call.query.get("$filter", "")
-    wanted = equalities(text, (*fields, *_TAG))
-    tag, value = (wanted.pop(name, None) for name in _TAG)
-    if ((tag or value) and wanted) or (value and not tag):
+    wanted = _choices(text, (*fields, *_TAG))
+    tags, values = (wanted.pop(name, set()) for name in _TAG)
+    if ((tags or values) and wanted) or (values and not tags):
         raise errors.unsupported(f'the filter "{text}"')
+    tests = {name: {each.lower() for each in values} for name, values in wanted.items()}
     return [
         each
         for each in items
-        if all(_FIELDS[name](each).lower() == wanted[name].lower() for name in wanted)
-        and (tag is None or _tagged(each, tag, value))
+        if all(_FIELDS[name](each).lower() in tests[name] for name in tests)
+        and all(_tagged(each, tag, values) for tag in tags)
     ]
 
 
-def _tagged(resource: Resource, tag: str, value: str | None) -> bool:
+def _tagged(resource: Resource, tag: str, values: set[str]) -> bool:
     # Names of tags are compared without regard to case, values with it (documented).
     found = {name.lower(): each for name, each in resource.tags.items()}
-    return tag.lower() in found and value in {None, found[tag.lower()]}
+    return tag.lower() in found and (not values or found[tag.lower()] in values)
 
 
 def select(call: Call, resource_type: str) -> list[Resource]:

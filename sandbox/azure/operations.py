@@ -2,8 +2,9 @@
 
 import datetime as dt
 import math
+from urllib.parse import quote
 
-from sandbox.azure import errors, leaving, rates, resourceview
+from sandbox.azure import errors, ids, leaving, rates, regions, resourceview
 from sandbox.azure.operationstyles import SEGMENTS, Style, style
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Operation, Resource
@@ -28,6 +29,7 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
         state: its provisioning state meanwhile.
         final: whether a ``Location`` is given too, as for POST, DELETE and answers without a body.
     """
+    created = resource.id.key not in call.world.resources
     operation = call.world.start_operation()
     resource.busy, resource.ready_at = state, operation.ends
     resource.outcome = "Failed" if call.late else "Succeeded"
@@ -35,7 +37,26 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
         operation.error = {"code": call.late.code, "message": call.late.message}
     operation.resource, operation.state = resource.id.text, state
     operation.location = resource.location
-    return headers(call, operation, final=final)
+    located = style(resource.type).located
+    found = headers(call, operation, final=final or located == "always")
+    if located == "created" and created:
+        version = call.query["api-version"]
+        found["location"] = f"{call.origin}{resource.id.text}?api-version={version}"
+    return found
+
+
+def receipt(call: Call, resource: Resource) -> Json | None:
+    """Return the body of a 202, which few providers give one."""
+    manners, deleting = style(resource.type), resource.busy == leaving.STATE
+    if manners.calls[deleting]:
+        return {
+            "operation": manners.calls[deleting],
+            "startTime": _time(call.world.now(), zulu=True),
+        }
+    if manners.queued and deleting:
+        return {"status": manners.queued}
+    shown = manners.shows and not deleting
+    return resourceview.show(call.world, resource, read=False) if shown else None
 
 
 def delete(call: Call, resource: Resource) -> dict[str, str]:
@@ -72,38 +93,48 @@ def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
 
     Retry-After is stripped from the recordings; its value is assumed: when polling pays.
     """
-    manners = style(_namespace(operation))
+    manners = _style(operation)
     found = {"Retry-After": str(_seconds_left(call, operation))}
-    if manners.polled:
+    alone = manners.deletion and operation.state == leaving.STATE
+    if manners.polled and not alone:
         found["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
     if manners.notified:
         found["azure-asyncnotification"] = "Enabled"
     if final:
-        found["location"] = _url(call, operation, manners, manners.result)
+        found["location"] = _url(call, operation, manners, _result_segment(operation, manners))
     return found
 
 
-def _namespace(operation: Operation) -> str:
-    return operation.resource.lower().rpartition("/providers/")[2].partition("/")[0]
+def _result_segment(operation: Operation, manners: Style) -> str:
+    deleting = operation.state == leaving.STATE
+    return (manners.deletion if deleting else "") or manners.result
+
+
+def _style(operation: Operation) -> Style:
+    return style(ids.parse(operation.resource).type)
 
 
 def _path(operation: Operation, manners: Style, segment: str) -> str:
-    if manners.beside == "resource":
-        return f"{operation.resource}/{segment}/{operation.name}"
-    namespace = operation.resource.rpartition("/providers/")[2].partition("/")[0]
-    subscription = operation.resource.split("/")[2]
-    return (
-        f"/subscriptions/{subscription}/providers/{namespace}/locations/{operation.location}"
-        f"/{segment}/{operation.name}"
-    )
+    deleting = operation.state == leaving.STATE
+    writes_beside = segment == manners.result and not deleting and manners.result_beside
+    resource = ids.respell(operation.resource, manners.group_literal)
+    if (writes_beside or manners.beside) == "resource":
+        return f"{resource}/{segment}/{operation.name}"
+    scope, _, rest = resource.rpartition("/providers/")
+    if manners.beside == "location":
+        scope = "/".join(scope.split("/")[:3])
+    named = manners.names_region == "always" or (manners.names_region == "deleting" and deleting)
+    region = regions.shown(operation.location) if named else operation.location
+    namespace = rest.partition("/")[0]
+    return f"{scope}/providers/{namespace}/locations/{region}/{segment}/{operation.name}"
 
 
 def _url(call: Call, operation: Operation, manners: Style, segment: str) -> str:
-    values = signed(call, operation)
+    values = signed(call, operation) | {"resourceType": "Namespace"}
     options = [f"{name}={values[name]}" for name in manners.options]
     if not segment:
         options.insert(manners.options.index("api-version"), "monitor=true")
-    path = _path(operation, manners, segment or manners.status)
+    path = quote(_path(operation, manners, segment or manners.status))
     return f"{call.origin}{path}?{'&'.join(options)}"
 
 
@@ -134,7 +165,7 @@ def find(call: Call) -> Operation:
 def poll(call: Call) -> Reply:
     """Tell the state of an operation, or give its result."""
     operation = find(call)
-    manners = style(_namespace(operation))
+    manners = _style(operation)
     running = call.world.now() < operation.ends
     extra = {"Retry-After": str(_seconds_left(call, operation))} if running else {}
     if manners.namespace == "Microsoft.Compute":
@@ -147,7 +178,9 @@ def poll(call: Call) -> Reply:
     shown = _members(operation, manners, running=running)
     # Who shows no error while all is well shows one all the same (documented).
     names = (*manners.members, *(["error"] if shown["error"] else []))
-    return Reply(200, {name: shown[name] for name in names if name in shown}, extra)
+    found = {name: shown[name] for name in names if name in shown}
+    operation.polled = True
+    return Reply(200, dict.fromkeys(manners.nulls) | found, extra)
 
 
 def _result(call: Call, operation: Operation, manners: Style, extra: dict[str, str]) -> Reply:
@@ -156,14 +189,14 @@ def _result(call: Call, operation: Operation, manners: Style, extra: dict[str, s
     That the location is repeated is documented; clients may go on without it, too.
     """
     if call.world.now() < operation.ends:
-        location = _url(call, operation, manners, manners.result)
+        location = _url(call, operation, manners, _result_segment(operation, manners))
         return Reply(202, None, {"location": location, **extra})
     if operation.error:
         # The status is assumed.
         raise errors.AzureError(409, operation.error["code"], operation.error["message"])
     resource = call.world.resources.get(operation.resource.lower())
     if resource is None or not manners.yields or operation.state == leaving.STATE:
-        return Reply(200, None, extra)
+        return Reply(manners.done, None, extra)
     return Reply(200, resourceview.show(call.world, resource), extra)
 
 
@@ -171,15 +204,20 @@ def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
     compute = manners.namespace == "Microsoft.Compute"
     action = _ACTIONS.get(operation.state, "UPDATE")
     ended = "Failed" if operation.error else "Succeeded"
+    begun = manners.running or operation.state
+    if manners.queued and not operation.polled:
+        begun = manners.queued
     found: Json = {
-        "id": _path(operation, manners, manners.status),
+        "id": operation.resource,
         "name": operation.name,
-        "status": (manners.running or operation.state) if running else ended,
+        "status": begun if running else ended,
         "startTime": _time(operation.started, zulu=not compute),
         "error": None if running else operation.error,
         "properties": {"resourceName": operation.resource, "action": action},
         "percentComplete": 0.0 if running else 100.0,
     }
+    if manners.about == "operation":
+        found["id"] = _path(operation, manners, manners.status)
     if not running:
         found["endTime"] = _time(operation.ends, zulu=not compute)
     return found

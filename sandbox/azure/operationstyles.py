@@ -19,17 +19,40 @@ class Style:
     """The segment of the URL that tells the state."""
     result: str = ""
     """The segment of the URL that gives the result; empty: ``status`` with ``monitor=true``."""
-    beside: Literal["location", "resource"] = "location"
-    """What the segments hang on."""
+    beside: Literal["location", "resource", "group"] = "location"
+    """What the segments hang on; ``group``: a location in the resource's group."""
+    result_beside: Literal["", "resource"] = ""
+    """What the segment of a write's result hangs on, where it is something else."""
+    group_literal: str = "resourceGroups"
+    """How the group is spelled there."""
+    names_region: Literal["never", "deleting", "always"] = "never"
+    """When the location is spelled as for people."""
     options: tuple[str, ...] = _SIGNED
     polled: bool = True
     """Whether the URL of the state is announced; else only that of the result."""
+    deletion: str = ""
+    """The segment of a deletion's result, where it is announced by that alone."""
+    located: Literal["", "created", "always"] = ""
+    """Which answers besides 202 have a location: one that creates (it names the resource), or all
+    (the result)."""
+    calls: tuple[str, str] = ("", "")
+    """What the receipt calls a write and a deletion; empty: it has no body."""
+    shows: bool = False
+    """Whether the receipt of a write is the resource."""
+    queued: str = ""
+    """The state that is told first, also in the receipt of a deletion."""
     yields: bool = True
     """Whether a write's result is the resource (documented for all); else it has no body."""
+    done: int = 200
+    """The status of a result without a body."""
     notified: bool = False
     """Whether ``azure-asyncnotification`` is sent."""
     members: tuple[str, ...] = ("startTime", "endTime", "status", "name")
     """What the state shows; ``endTime`` only once it has ended."""
+    nulls: tuple[str, ...] = ()
+    """What it shows as null."""
+    about: Literal["operation", "resource"] = "operation"
+    """Whose ``id`` it shows."""
     running: str = "InProgress"
     """The state while it runs; empty: the provisioning state of the resource."""
     again: bool = False
@@ -62,8 +85,8 @@ _TABLE = (
         again=True,
     ),
     Style("Microsoft.RecoveryServices", "operationStatus", "operationResults", beside="resource"),
-    # The paths of these are documented, Storage's and Batch's way of announcing one, too.
     Style("Microsoft.Storage", "asyncoperations", polled=False),
+    # The paths of these are documented, Batch's way of announcing one, too.
     Style(
         "Microsoft.Batch",
         "accountOperationResults",
@@ -72,19 +95,6 @@ _TABLE = (
         polled=False,
     ),
     Style("Microsoft.Synapse", "operationStatuses", "operationResults", beside="resource"),
-    # These are known from the actions of their providers and from issues.
-    Style(
-        "Microsoft.DBforMySQL",
-        "azureAsyncOperation",
-        "operationResults",
-        members=("name", "status", "startTime"),
-    ),
-    Style(
-        "Microsoft.DBforPostgreSQL",
-        "azureAsyncOperation",
-        "operationResults",
-        members=("name", "status", "startTime"),
-    ),
     Style(
         "Microsoft.EventGrid",
         "operationsStatus",
@@ -92,20 +102,97 @@ _TABLE = (
         members=("id", "name", "status", "error"),
     ),
 )
+# The rest is azure-cli's: test_mysql_flexible_server_*, test_sql_server_mgmt, test_acr_*, ...
+_DATABASES = Style(
+    "",
+    "azureAsyncOperation",
+    "operationResults",
+    names_region="deleting",
+    calls=("UpsertServerManagementOperationV2", "DropServerManagementOperation"),
+    members=("name", "status", "startTime"),
+)
+_BUS = Style(
+    "",
+    "operationStatus",
+    "operationStatus",
+    beside="group",
+    group_literal="resourcegroups",
+    options=("api-version", "resourceType"),
+    polled=False,
+    done=204,
+)
+_MORE = (
+    *(
+        dataclasses.replace(_DATABASES, namespace=f"Microsoft.{each}")
+        for each in ("DBforMySQL", "DBforPostgreSQL")
+    ),
+    Style(
+        "Microsoft.Sql",
+        "serverAzureAsyncOperation",
+        "serverOperationResults",
+        beside="group",
+        calls=("UpsertLogicalServer", "DropLogicalServer"),
+        members=("name", "status", "startTime"),
+    ),
+    *(
+        dataclasses.replace(_BUS, namespace=f"Microsoft.{each}")
+        for each in ("EventHub", "ServiceBus")
+    ),
+    Style(
+        "Microsoft.ContainerRegistry",
+        "operationStatuses",
+        "operationResults",
+        beside="resource",
+        members=("status",),
+        running="",
+        again=True,
+    ),
+    Style(
+        "Microsoft.ContainerInstance",
+        "operations",
+        "operations",
+        members=("id", "status", "startTime"),
+        about="resource",
+        running="",
+    ),
+    Style("Microsoft.ContainerService", "operations", "operationresults"),
+    Style(
+        "Microsoft.DocumentDB",
+        "operationsStatus",
+        "operationResults",
+        result_beside="resource",
+        located="always",
+        queued="Enqueued",
+        members=("status",),
+        running="Dequeued",
+    ),
+    Style(
+        "Microsoft.Cache",
+        "asyncOperations",
+        "asyncOperations",
+        names_region="always",
+        deletion="operationresults",
+        located="created",
+        shows=True,
+        members=("id", "name", "status"),
+        nulls=("startTime", "endTime", "percentComplete", "properties", "error"),
+        again=True,
+    ),
+)
 _COMMONEST = Style("", "operationStatuses", "operationResults")
 
-_STYLES = {style.namespace.lower(): style for style in _TABLE}
+_STYLES = {style.namespace.lower(): style for style in (*_TABLE, *_MORE)}
 
 SEGMENTS = sorted(
     {
         each.lower()
-        for style in (*_TABLE, _COMMONEST)
-        for each in (style.status, style.result)
+        for style in (*_TABLE, *_MORE, _COMMONEST)
+        for each in (style.status, style.result, style.deletion)
         if each
     }
 )
 
 
-def style(namespace: str) -> Style:
-    """Return a provider's row; others behave in the commonest way (assumed)."""
-    return _STYLES.get(namespace.lower(), _COMMONEST)
+def style(resource_type: str) -> Style:
+    """Return the row of a type's provider; others behave in the commonest way (assumed)."""
+    return _STYLES.get(resource_type.lower().partition("/")[0], _COMMONEST)

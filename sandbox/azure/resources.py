@@ -28,13 +28,20 @@ _OTHERS = (
 
 def _show_group(group: Resource, now: dt.datetime) -> Json:
     return {
-        "id": group.id.text,
+        "id": ids.respell(group.id.text, "resourceGroups"),
         "name": group.id.name,
         "type": "Microsoft.Resources/resourceGroups",
         "location": group.location,
-        "tags": group.tags,
+        **({"tags": group.tags} if group.tags or group.tagged else {}),
+        **group.extra,
         "properties": {"provisioningState": group.provisioning_state(now)},
     }
+
+
+def _tag(call: Call, resource: Resource) -> None:
+    """Take over the tags of a body."""
+    resource.tags = dict(call.member("tags") or {})
+    resource.tagged = call.member("tags") is not None
 
 
 def _group(call: Call) -> Resource:
@@ -87,7 +94,8 @@ def put_group(call: Call) -> Reply:
     now = call.world.now()
     known = call.world.groups.get(call.id.key)
     group = known or Resource(call.id, call.id.type, body["location"], now, now)
-    group.tags = dict(call.member("tags") or {})
+    _tag(call, group)
+    group.extra = {"managedBy": body["managedBy"]} if body.get("managedBy") else {}
     call.world.put_group(group)
     return Reply(200 if known else 201, _show_group(group, now))
 
@@ -97,7 +105,7 @@ def patch_group(call: Call) -> Reply:
     """Replace the tags, if there are any in the body."""
     group = _group(call)
     if "tags" in call.object_body():
-        group.tags = dict(call.member("tags") or {})
+        _tag(call, group)
     call.world.put_group(group)
     return Reply(200, _show_group(group, call.world.now()))
 
@@ -123,8 +131,7 @@ def _list_resources(call: Call) -> Reply:
             "changedTime": _time(resource.ready_at),
             "provisioningState": resource.provisioning_state(call.world.now()),
         }
-        shown = listed(resource) | attachment.show(call.world, resource, kind(resource.type))
-        return shown | {name: times[name] for name in expand}
+        return listed(call.world, resource) | {name: times[name] for name in expand}
 
     return listing.page(call, found, row)
 
@@ -172,8 +179,7 @@ def get(call: Call) -> Reply:
         resource = _find(call)
         return Reply(200, show(call.world, resource), etag(resource, kind(resource.type)))
     _enter(call)
-    found = listing.select(call, call.id.type)
-    return listing.page(call, found, lambda each: show(call.world, each))
+    return list_by_subscription(call)
 
 
 @routes.route(
@@ -185,19 +191,26 @@ def get(call: Call) -> Reply:
 def list_by_subscription(call: Call) -> Reply:
     """List a type in a subscription."""
     found = listing.select(call, call.id.type)
-    return listing.page(call, found, lambda each: show(call.world, each))
+    page = listing.page(call, found, lambda each: show(call.world, each))
+    return Reply(200, dict.fromkeys(kind(call.id.type).list_nulls) | page.body)
+
+
+def _written(call: Call, resource: Resource) -> Json:
+    return show(call.world, resource, read=False)
 
 
 def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
     """Store a resource, as an operation when it has a state meanwhile."""
+    row = kind(resource.type)
     found: dict[str, str] = {}
-    empty = status == HTTPStatus.ACCEPTED
+    accepted = status == HTTPStatus.ACCEPTED
     created = resource.id.key not in call.world.resources
     if state:
-        found = operations.begin(call, resource, state, final=empty)
+        found = operations.begin(call, resource, state, final=accepted)
     call.world.put(resource)
-    body = None if empty else show(call.world, resource)
-    return Reply(status, body, found | etag(resource, kind(resource.type), created=created))
+    body = (operations.receipt if accepted else _written)(call, resource)
+    headers = (found if row.announced else {}) | etag(resource, row, created=created)
+    return Reply(status, body, headers)
 
 
 @routes.route("PUT", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -213,14 +226,15 @@ def put(call: Call) -> Reply:
     parent = call.world.resources.get(call.id.parent.rpartition("/")[0].lower())
     location = body.get("location") or (parent.location if parent else "")
     resource = known or Resource(call.id, kind(call.id.type).type, location, now, now)
-    attachment.write(call, resource, call.member("identity"), merge=False)
-    resource.tags = dict(call.member("tags") or {})
+    added = attachment.write(call, resource, call.member("identity"), merge=False)
+    _tag(call, resource)
     resource.properties = dict(call.member("properties") or {})
     resource.extra = {name: body[name] for name in _EXTRA if name in body}
     row = kind(resource.type)
     runs = row.put_runs == "always" or (row.put_runs == "create" and not known)
-    state = "Updating" if known else row.creating
-    return _store(call, resource, 200 if known else row.created, state=state if runs else "")
+    state = (added and row.activating) or ("Updating" if known else row.creating)
+    status = row.replaced if known else row.created
+    return _store(call, resource, status, state=state if runs else "")
 
 
 @routes.route("PATCH", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -230,14 +244,15 @@ def patch(call: Call) -> Reply:
     body = call.object_body()
     attachment.write(call, resource, call.member("identity"), merge=True)
     if "tags" in body:
-        resource.tags = dict(call.member("tags") or {})
+        _tag(call, resource)
     resource.properties = merge(resource.properties, call.member("properties") or {})
     resource.extra |= {name: body[name] for name in _EXTRA if name in body}
     row = kind(resource.type)
-    users = "userassigned" in str((call.member("identity") or {}).get("type")).lower()
-    runs = row.patch_runs == "always" or (row.patch_runs == "users" and users)
-    state = "Updating" if runs else ""
-    return _store(call, resource, row.patched if runs else 200, state=state)
+    block = call.member("identity")
+    users = "userassigned" in str((block or {}).get("type")).lower()
+    runs = {"always": True, "identity": block is not None, "users": users, "never": False}
+    state = "Updating" if runs[row.patch_runs] else ""
+    return _store(call, resource, row.patched if state else 200, state=state)
 
 
 @routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33; others documented")
@@ -247,7 +262,10 @@ def delete(call: Call) -> Reply:
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         return Reply(204)
-    if kind(resource.type).delete_runs:
-        return Reply(202, None, operations.delete(call, resource))
+    row = kind(resource.type)
+    if row.delete_runs:
+        found = operations.delete(call, resource)
+        return Reply(202, operations.receipt(call, resource), found)
     call.world.remove(resource)
-    return Reply(200)
+    body = show(call.world, resource) if row.deleted == "resource" else None
+    return Reply(200, body, etag(resource, row) if row.etag == "always" else {})

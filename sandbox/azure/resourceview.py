@@ -1,38 +1,65 @@
 """The bodies and entity tags of resources without a service of their own (facts A2.3)."""
 
-from sandbox.azure import attachment
+from sandbox.azure import attachment, ids, regions
 from sandbox.azure.kinds import Kind, kind
-from sandbox.azure.routing import Json
+from sandbox.azure.routing import Evidence, Json
 from sandbox.azure.state import Resource
 from sandbox.azure.world import World
 
+# ARM spells identity blocks in its own lists alike for all types (azure-cli test_acr_identity).
+_ARM = Kind("", group_literal="")
 
-def listed(resource: Resource) -> Json:
-    """Return what lists of all types show of a resource, but for its identity."""
+
+def listed(world: World, resource: Resource) -> Json:
+    """Return what ARM's lists of all types show; it keeps little of how providers spell it."""
+    row = kind(resource.type)
+    block = attachment.show(world, resource, row)
+    if resource.system or resource.users:
+        block = attachment.show(world, resource, _ARM)
     return {
-        "id": resource.id.text,
-        "name": resource.id.name,
+        "id": ids.respell(resource.id.text, "resourceGroups"),
+        # The names of all, from the outermost (azure-cli test_resource_scenario).
+        "name": "/".join(resource.id.text.rpartition("/providers/")[2].split("/")[2::2]),
         "type": resource.type,
-        "location": resource.location,
-        "tags": resource.tags,
+        "location": regions.plain(resource.location),
+        **_tags(resource, row),
         **resource.extra,
+        **block,
     }
 
 
-def show(world: World, resource: Resource) -> Json:
-    """Return a resource as its provider does."""
+def show(world: World, resource: Resource, *, read: bool = True) -> Json:
+    """Return a resource as its provider does; ``read`` unless it answers a write."""
     row = kind(resource.type)
-    state = {"provisioningState": resource.provisioning_state(world.now())}
-    properties = {"properties": {**resource.properties, **state}}
-    body = listed(resource) | attachment.show(world, resource, row) | properties
-    if not (resource.tags or row.shows_tags):
-        del body["tags"]
+    names = row.region == "shown" or (row.region == "read" and read)
+    state = {"provisioningState": resource.provisioning_state(world.now())} if row.state else {}
+    name = resource.id.name
     if row.lowers_name and world.now() >= resource.ready_at:
-        body["id"] = f"{resource.id.parent}/{resource.id.name.lower()}"
-    return body
+        name = name.lower()
+    scope = ids.respell(resource.id.scope, row.own_group)
+    kind_path = resource.id.parent[len(resource.id.scope) :]
+    if row.evidence is not Evidence.ASSUMED:
+        kind_path = f"/providers/{row.type}"
+    return {
+        "id": f"{scope}{kind_path}/{name}",
+        "name": resource.id.name,
+        "type": row.spelled or resource.type,
+        "location": regions.shown(resource.location) if names else resource.location,
+        **_tags(resource, row),
+        **resource.extra,
+        **attachment.show(world, resource, row),
+        "properties": {**resource.properties, **state},
+    }
+
+
+def _tags(resource: Resource, row: Kind) -> Json:
+    if row.tags == "null":
+        return {"tags": resource.tags or None}
+    shown = row.tags == "always" or (row.tags == "sent" and resource.tagged)
+    return {"tags": resource.tags} if resource.tags or shown else {}
 
 
 def etag(resource: Resource, row: Kind, *, created: bool = False) -> dict[str, str]:
     """Return the header, if the type has it; its value counts writes."""
-    shown = row.etag == "always" or (row.etag == "settled" and not created)
+    shown = row.etag in ("shown", "always") or (row.etag == "settled" and not created)
     return {"etag": f'"{resource.version:08x}-0000-0100-0000-000000000000"'} if shown else {}

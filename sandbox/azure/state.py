@@ -56,6 +56,8 @@ class Resource:
     ready_at: dt.datetime
     """When its running operation ends; in the past when none runs."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    tagged: bool = False
+    """Whether the last write sent tags, be it none; some types then show an empty object."""
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Other top-level members of its body: sku, kind, zones, managedBy."""
@@ -148,6 +150,8 @@ class Operation:
     """The resource's provisioning state meanwhile."""
     error: dict[str, Any] | None = None
     """Code and message, where it ends as failed."""
+    polled: bool = False
+    """Whether somebody has asked for its state."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -18,7 +18,7 @@ from tests.conformance.recordings import TRIMMED, Exchange, Json
 
 _GUID = re.compile(r"([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(Z|\+00:00)")
-_OPERATION = re.compile(r"/(operation\w*)/([^/?]+)", re.IGNORECASE)
+_OPERATION = re.compile(r"/(\w*operation\w*)/([^/?]+)", re.IGNORECASE)
 _SAME = ("azure-asyncnotification", "x-ms-failure-cause")
 _LINKS = ("azure-asyncoperation", "location")
 _RATES = "x-ms-ratelimit-remaining-resource"

@@ -8,10 +8,12 @@ import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.client import OK
 from typing import Any
 
 from sandbox.azure import ids
+from sandbox.azure.kinds import kind
 from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
 from tests.sandbox.arm import Arm
@@ -145,7 +147,9 @@ def _acted_upon(exchange: Exchange) -> str:
     nested = found.type.count("/") > 1
     if exchange.method == "POST" or (exchange.method == "GET" and not found.name and nested):
         return found.parent
-    written = (exchange.method, exchange.status) == ("PUT", 200)
+    # Some providers answer so when they create, too; their resource is a new one.
+    replaced = exchange.status == HTTPStatus.OK != kind(found.type).created
+    written = exchange.method == "PUT" and replaced
     return found.text if written or exchange.method in ("DELETE", "PATCH") else ""
 
 

@@ -36,7 +36,8 @@ class Restorer:
         body = self._known.get(key) or {"id": text}
         group, now = ids.parse(body["id"]), self._world.now()
         made = Resource(group, group.type, body.get("location", _ELSEWHERE), now, now)
-        made.tags = body.get("tags") or {}
+        made.tags, made.tagged = body.get("tags") or {}, body.get("tags") is not None
+        made.extra = {name: body[name] for name in body if name not in _OWN}
         self._world.put_group(made)
 
     def put(self, body: Json) -> None:
@@ -113,6 +114,9 @@ class Restorer:
     def _resource(self, found: ids.ArmId, body: Json) -> None:
         world = self._world
         self.group("/".join(found.text.split("/")[:5]))
+        if str(body.get("name")).lower() == found.name.lower():
+            # A few ids have the name in lower case; the name itself is as it was chosen.
+            found = ids.parse(f"{found.parent}/{body['name']}")
         parent = ids.parse(found.parent.rpartition("/")[0])
         if parent.name and found.type.count("/") > 1 and parent.key not in world.resources:
             self.put({"id": parent.text, "type": parent.type})
@@ -127,6 +131,7 @@ class Restorer:
             created,
             world.now(),
             tags=body.get("tags") or {},
+            tagged=body.get("tags") is not None,
             properties=properties,
             extra={name: value for name, value in body.items() if name not in _OWN},
         )

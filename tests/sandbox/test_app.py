@@ -107,7 +107,7 @@ def test_generic_lists_filter_and_page(arm: Arm) -> None:
     ("kind", "status", "joint", "none"),
     [
         ("Microsoft.Storage/storageAccounts", 200, "SystemAssigned,UserAssigned", True),
-        ("Microsoft.ContainerRegistry/registries", 201, "systemAssigned, userAssigned", True),
+        ("Microsoft.ContainerRegistry/registries", 201, "systemAssigned, userAssigned", False),
         (
             "Microsoft.AppConfiguration/configurationStores",
             200,
@@ -133,9 +133,7 @@ def test_providers_differ_in_their_identity_block(
 
     assert patched.status_code == status
     assert shown["type"] == joint
-    assert list(shown["userAssignedIdentities"]) == [
-        identity("id1").replace("resourceGroups", "resourcegroups")
-    ]
+    assert list(shown["userAssignedIdentities"]) == [identity("id1")]
     arm.patch(path, {"type": "None"})
     assert ("identity" in arm.get(path)) is none
 
