@@ -20,7 +20,7 @@ identity as Owners, and the first one the application's own group ``rg-reconcile
 import dataclasses
 from collections.abc import Callable
 
-from sandbox.azure import conditions, errors, identities, ids, scalesets, scalesetview
+from sandbox.azure import conditions, errors, fleet, identities, ids, scalesetview
 from sandbox.azure.clock import Clock
 from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import Permissions, Role
@@ -182,7 +182,7 @@ class _Loader:
         if made.type.lower() == scalesetview.TYPE.lower():
             made.properties = {**made.properties, "uniqueId": self.world.guid()}
             try:
-                scalesets.scale(self.world, made)
+                fleet.scale(self.world, made)
             except errors.AzureError as error:
                 raise SeedError(f"{where}: {error.message}") from error
         self.world.put(made)

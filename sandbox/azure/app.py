@@ -27,12 +27,14 @@ from sandbox.azure import (
     eventgrid,
     eventsubscriptions,
     eventtopics,
+    eviction,
     extensions,
     faults,
     federated,
     graph,
     identities,
     ids,
+    instances,
     leaving,
     limits,
     locks,
@@ -44,6 +46,7 @@ from sandbox.azure import (
     roledefinitions,
     scalesets,
     signin,
+    tags,
     tenancy,
     tokens,
 )
@@ -60,9 +63,12 @@ SERVICES = (
     compute.routes,
     extensions.routes,
     scalesets.routes,
+    instances.routes,
+    eviction.routes,
     identities.routes,
     federated.routes,
     locks.routes,
+    tags.routes,
     assignments.routes,
     quota.routes,
     roledefinitions.routes,
@@ -77,7 +83,11 @@ SERVICES = (
     eventtopics.publishing,
 )
 
-_EXTENSIONS = ("/providers/microsoft.authorization/", "/providers/microsoft.eventgrid/eventsub")
+_EXTENSIONS = (
+    "/providers/microsoft.authorization/",
+    "/providers/microsoft.eventgrid/eventsub",
+    "/providers/microsoft.resources/tags/",
+)
 _OUTSIDE_ARM = ("/imds/", "/dataplane/", "/eventgrid/", "/msi/", "/sandbox/")
 _VERBS = {
     "GET": "read",

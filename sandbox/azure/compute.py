@@ -1,8 +1,10 @@
 """Virtual machines (facts A2.1, B5)."""
 
-from sandbox.azure import attachment, errors, ids, listing, operations, rates
-from sandbox.azure.documents import check_etag, merge, tag, written
-from sandbox.azure.machineview import TYPE, show
+import re
+
+from sandbox.azure import attachment, computemodel, errors, listing, operations, rates
+from sandbox.azure.documents import check_etag, existing, expanded, merge, tag, written
+from sandbox.azure.machineview import DEALLOCATED, TYPE, instance_view, set_of, show
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
 
@@ -15,89 +17,114 @@ _MACHINE = f"{_MACHINES}/<name>"
 _EXTRA = ("zones", "plan", "extendedLocation", "managedBy")
 # A machine's own; a client that writes back what it read does not change them.
 _READ_ONLY = ("vmId", "provisioningState", "timeCreated", "instanceView")
-_POWER = {
+_ACTIONS = {
     "start": ("start", "running", rates.UPDATE),
     "restart": ("restart", "running", rates.UPDATE),
+    "redeploy": ("redeploy", "running", rates.UPDATE),
     "poweroff": ("powerOff", "stopped", rates.UPDATE),
-    "deallocate": ("deallocate", "deallocated", rates.DELETE),
+    "deallocate": ("deallocate", DEALLOCATED, rates.DELETE),
+    "reapply": ("reapply", "", rates.UPDATE),
+    "reimage": ("reimage", "", rates.UPDATE),
 }
-
-
-def _find(call: Call, text: str | None = None) -> Resource:
-    """Return the machine of the call, or of another id; raises ``AzureError`` 404."""
-    wanted = ids.parse(text) if text else call.id
-    if call.world.group_key(call.id) not in call.world.groups:
-        raise errors.group_not_found(call.id.group)
-    machine = call.world.resources.get(wanted.key)
-    if machine is None:
-        raise errors.resource_not_found(TYPE, wanted.name, wanted.group)
-    return machine
+_OF_SET = re.compile(r"'virtualmachinescaleset/id' eq '([^']+)'", re.IGNORECASE)
 
 
 @routes.route("GET", _MACHINE, Evidence.RECORDED, "facts A2.1, test_vm_msi #6")
 def get(call: Call) -> Reply:
     """Return a machine; the entity tag is a header too, except with an instance view."""
     budget = rates.take(call, rates.READ)
-    machine = _find(call)
-    expand = call.query.get("$expand", "")
-    if expand.lower() not in ("", "instanceview"):
-        raise errors.unsupported(f"the option $expand={expand}")
-    body = show(call, machine, view=bool(expand))
-    return Reply(200, body, budget if expand else {**budget, **tag(call, machine)})
+    asked = expanded(call, "instanceview", "userdata")
+    machine = existing(call)
+    body = show(call, machine, asked)
+    return Reply(200, body, budget if "instanceview" in asked else {**budget, **tag(call, machine)})
+
+
+@routes.route("GET", f"{_MACHINE}/instanceview", Evidence.DOCUMENTED, "REST: VM - Instance View")
+def get_view(call: Call) -> Reply:
+    """Return what a machine is doing."""
+    budget = rates.take(call, rates.READ)
+    machine = existing(call, call.id.parent)
+    return Reply(200, instance_view(machine, machine.provisioning_state(call.world.now())), budget)
 
 
 @routes.route("GET", _MACHINES, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #11")
 def list_group(call: Call) -> Reply:
-    """List the machines of a group."""
+    """List the machines of a group, or those of one flexible scale set.
+
+    Who asks for those gets the group in upper case (azure-cli test_vm_list_filter).
+    """
     budget = rates.take(call, rates.LIST)
-    found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: show(call, each), budget)
+    wanted = call.query.get("$filter")
+    if wanted is None:
+        found = listing.select(call, TYPE)
+        return listing.page(call, found, lambda each: show(call, each), budget)
+    listing.refuse_options(call, "$filter")
+    term = _OF_SET.fullmatch(wanted)
+    if term is None:
+        raise errors.unsupported(f'the filter "{wanted}"')
+    members = [each for each in listing.within(call) if set_of(each) == term[1].lower()]
+    return listing.page(call, members, lambda each: _loud(call, each), budget)
+
+
+def _loud(call: Call, machine: Resource) -> Json:
+    """Return a machine with its group in upper case."""
+    body = show(call, machine)
+    segments = body["id"].split("/")
+    segments[4] = segments[4].upper()
+    return body | {"id": "/".join(segments)}
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.1: group in upper case (c7n)")
 def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
     budget = rates.take(call, rates.LIST)
-
-    def upper(machine: Resource) -> Json:
-        body = show(call, machine)
-        segments = body["id"].split("/")
-        segments[4] = segments[4].upper()
-        return body | {"id": "/".join(segments)}
-
-    return listing.page(call, listing.select(call, TYPE), upper, budget)
+    found = listing.select(call, TYPE)
+    return listing.page(call, found, lambda each: _loud(call, each), budget)
 
 
-@routes.route("PUT", _MACHINE, Evidence.DOCUMENTED, "REST: Virtual Machines - Create Or Update")
+@routes.route("PUT", _MACHINE, Evidence.RECORDED, "azure-cli test_vm_update_size; 201 documented")
 def put(call: Call) -> Reply:
-    """Create a machine (201) or write it anew (200); both run as an operation."""
+    """Create a machine (201) or merge into it (200), as an operation.
+
+    One that changes nothing but tags is not announced, though the machine is ``Updating`` in the
+    answer (azure-cli test_vm_create_no_wait, test_disk_controller_type).
+    """
     budget = rates.take(call, rates.UPDATE)
     world, body = call.world, call.object_body()
     known, machine = written(call, TYPE)
+    before = _essence(machine) if known else None
     attachment.write(call, machine, call.member("identity"), merge=False)
     machine.tags = dict(call.member("tags") or {})
-    machine.extra = {name: body[name] for name in _EXTRA if name in body}
-    machine_id = known.properties["vmId"] if known else world.guid()
-    wanted = call.member("properties") or {}
-    kept = {name: value for name, value in wanted.items() if name not in _READ_ONLY}
-    machine.properties = {**kept, "vmId": machine_id}
+    machine.extra = merge(machine.extra, {name: body[name] for name in _EXTRA if name in body})
+    own = machine.properties or {"vmId": world.guid()}
+    machine.properties = computemodel.write(own, call.member("properties") or {}, _READ_ONLY)
     found = operations.begin(call, machine, "Updating" if known else "Creating", final=False)
+    if _essence(machine) == before:
+        found = {}
     world.put(machine)
     found |= {**tag(call, machine), **budget}
     return Reply(200 if known else 201, show(call, machine), found)
+
+
+def _essence(machine: Resource) -> tuple[object, ...]:
+    """Return what a write has to change to be work for Compute: anything but tags."""
+    users = {key: attached.principal.oid for key, attached in machine.users.items()}
+    system = machine.system.oid if machine.system else ""
+    return machine.properties, machine.extra, system, users
 
 
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts A2.1, test_vm_explicit_msi #7")
 def patch(call: Call) -> Reply:
     """Merge identity, tags and properties: 200 with the new body, while the operation runs."""
     budget = rates.take(call, rates.UPDATE)
-    machine = _find(call)
+    machine = existing(call)
     body = call.object_body()
     check_etag(call, machine)
     attachment.write(call, machine, call.member("identity"), merge=True)
     if "tags" in body:
         machine.tags = dict(call.member("tags") or {})
-    machine.properties = merge(machine.properties, call.member("properties") or {})
+    wanted = call.member("properties") or {}
+    machine.properties = computemodel.write(machine.properties, wanted, _READ_ONLY)
     found = operations.begin(call, machine, "Updating", final=False)
     call.world.put(machine)
     found |= {**tag(call, machine), **budget}
@@ -117,16 +144,16 @@ def delete(call: Call) -> Reply:
 
 @routes.route(
     "POST",
-    f"{_MACHINE}/<any({','.join(_POWER)}):verb>",
+    f"{_MACHINE}/<any({','.join(_ACTIONS)}):verb>",
     Evidence.RECORDED,
-    "facts A2.1, test_invoke_action",
+    "facts A2.1, test_invoke_action; azure-cli test_vm_redeploy, test_vm_reimage",
 )
-def power(call: Call) -> Reply:
-    """Start, restart, power off or deallocate: 202, an operation with a final location."""
-    verb, power_state, cost = _POWER[call.args["verb"]]
+def act(call: Call) -> Reply:
+    """Start, stop, repair or build a machine anew: 202, an operation with a final location."""
+    verb, power_state, cost = _ACTIONS[call.args["verb"]]
     budget = rates.take(call, cost)
-    machine = _find(call, call.id.parent)
-    machine.power = power_state
+    machine = existing(call, call.id.parent)
+    machine.power = power_state or machine.power
     machine.version += 1
     found = operations.begin(call, machine, "Updating", final=True)
     call.world.act(machine, verb)
@@ -137,5 +164,5 @@ def power(call: Call) -> Reply:
 def generalize(call: Call) -> Reply:
     """Mark a machine as an image's source: 200 without a body."""
     budget = rates.take(call, rates.UPDATE)
-    call.world.act(_find(call, call.id.parent), "generalize")
+    call.world.act(existing(call, call.id.parent), "generalize")
     return Reply(200, None, budget)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.azure import errors
+from sandbox.azure import errors, ids
 from sandbox.azure.routing import Call
 from sandbox.azure.state import Resource
 
@@ -17,8 +17,9 @@ def merge(old: Json, new: Json) -> Json:
     for name, value in new.items():
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, dict) and isinstance(merged.get(name), dict):
-            merged[name] = merge(merged[name], value)
+        elif isinstance(value, dict):
+            known = merged.get(name)
+            merged[name] = merge(known if isinstance(known, dict) else {}, value)
         else:
             merged[name] = value
     return merged
@@ -29,9 +30,9 @@ def etag(resource: Resource) -> str:
     return f'"{resource.version}"'
 
 
-def tag(call: Call, resource: Resource) -> Json:
+def tag(call: Call, resource: Resource, since: str = _FIRST_WITH_ETAG) -> Json:
     """Return the tag as a member or header; older api-versions show none (facts A2.1, B5)."""
-    shown = call.query["api-version"] >= _FIRST_WITH_ETAG
+    shown = call.query["api-version"] >= since
     return {"etag": etag(resource)} if shown else {}
 
 
@@ -50,6 +51,27 @@ def check_etag(call: Call, resource: Resource | None) -> None:
         raise errors.AzureError(
             412, "PreconditionFailed", "The condition specified in If-Match was not met."
         )
+
+
+def expanded(call: Call, *allowed: str) -> frozenset[str]:
+    """Return what ``$expand`` asks for, in lower case; raises ``AzureError`` 400 for all else."""
+    found = frozenset(each.strip().lower() for each in call.query.get("$expand", "").split(","))
+    if found - {"", *allowed}:
+        raise errors.unsupported(f"the option $expand={call.query['$expand']}")
+    return found
+
+
+def existing(call: Call, text: str | None = None) -> Resource:
+    """Return the resource of the call, or of another id; raises ``AzureError`` 404."""
+    wanted = ids.parse(text) if text else call.id
+    if call.world.group_key(call.id) not in call.world.groups:
+        raise errors.group_not_found(call.id.group)
+    found = call.world.resources.get(wanted.key)
+    if found is None and wanted.key in call.world.vanished:
+        raise errors.gone()
+    if found is None:
+        raise errors.resource_not_found(wanted.type, wanted.name, wanted.group)
+    return found
 
 
 def written(call: Call, kind: str) -> tuple[Resource | None, Resource]:

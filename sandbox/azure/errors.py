@@ -51,6 +51,11 @@ def resource_not_found(kind: str, name: str, group: str) -> AzureError:
     )
 
 
+def gone() -> AzureError:
+    """Return Compute's own 404, for what ARM believes in (azure-cli test_vm_simulate_eviction)."""
+    return AzureError(404, "NotFound", "The entity was not found in this Azure location.")
+
+
 def parent_not_found(name: str) -> AzureError:
     """Return ARM's 404 for a nested resource; its parent is named ``a/b`` (recorded)."""
     return AzureError(

@@ -1,6 +1,7 @@
 """Extensions of virtual machines, their children."""
 
-from sandbox.azure import errors, ids, operations
+from sandbox.azure import computemodel, errors, ids, operations, rates
+from sandbox.azure.documents import expanded
 from sandbox.azure.machineview import extensions_of, show_extension
 from sandbox.azure.routing import Call, Evidence, Reply, Routes
 from sandbox.azure.state import Resource
@@ -27,39 +28,46 @@ def _machine(call: Call) -> Resource:
 @routes.route("GET", _EXTENSIONS, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - List")
 def list_all(call: Call) -> Reply:
     """List a machine's extensions."""
-    return Reply(200, {"value": extensions_of(call.world, _machine(call))})
+    budget = rates.take(call, rates.READ)
+    return Reply(200, {"value": extensions_of(call.world, _machine(call))}, budget)
 
 
-@routes.route("GET", _EXTENSION, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - Get")
+@routes.route("GET", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def get(call: Call) -> Reply:
     """Return an extension."""
+    budget = rates.take(call, rates.READ)
+    asked = expanded(call, "instanceview")
     _machine(call)
     extension = call.world.resources.get(call.id.key)
     if extension is None:
         raise errors.resource_not_found(call.id.type, call.id.name, call.id.group)
-    return Reply(200, show_extension(call.world, extension))
+    return Reply(200, show_extension(call.world, extension, asked), budget)
 
 
-@routes.route("PUT", _EXTENSION, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - Create")
+@routes.route("PUT", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def put(call: Call) -> Reply:
-    """Create or update an extension as an operation."""
+    """Create or update an extension as an operation, of the machine as well.
+
+    The machine is ``Updating`` meanwhile (azure-cli test_vm_extension_list).
+    """
+    budget = rates.take(call, rates.UPDATE)
     machine = _machine(call)
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
     extension = known or Resource(call.id, call.id.type, machine.location, now, now)
-    extension.properties = dict(call.member("properties") or {})
+    extension.properties = computemodel.public(call.member("properties") or {})
     extension.tags = dict(call.member("tags") or {})
     found = operations.begin(call, extension, "Updating" if known else "Creating", final=False)
+    machine.busy, machine.ready_at = "Updating", extension.ready_at
     call.world.put(extension)
-    return Reply(200 if known else 201, show_extension(call.world, extension), found)
+    return Reply(200 if known else 201, show_extension(call.world, extension), {**budget, **found})
 
 
-@routes.route(
-    "DELETE", _EXTENSION, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - Delete"
-)
+@routes.route("DELETE", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def delete(call: Call) -> Reply:
-    """Delete an extension: 202, or 204 when there was none."""
+    """Delete an extension: 202, or 204 (documented) when there was none."""
+    budget = rates.take(call, rates.UPDATE)
     extension = call.world.resources.get(call.id.key)
     if extension is None:
         return Reply(204)
-    return Reply(202, None, operations.delete(call, extension))
+    return Reply(202, None, {**budget, **operations.delete(call, extension)})

@@ -1,8 +1,9 @@
 """The bodies of virtual machines and of their extensions (facts A2.1)."""
 
+from collections.abc import Collection
 from typing import Any
 
-from sandbox.azure import attachment, ids
+from sandbox.azure import attachment, computemodel, ids
 from sandbox.azure.documents import tag
 from sandbox.azure.kinds import kind
 from sandbox.azure.routing import Call, Json
@@ -10,19 +11,29 @@ from sandbox.azure.state import Resource
 from sandbox.azure.world import World
 
 TYPE = "Microsoft.Compute/virtualMachines"
+DEALLOCATED = "deallocated"
 _KIND = kind(TYPE)
+_AT_REST = (
+    "placementGroupId",
+    "platformUpdateDomain",
+    "platformFaultDomain",
+    "disks",
+    "hyperVGeneration",
+)
 
 
-def show(call: Call, machine: Resource, *, view: bool = False) -> Json:
-    """Return a machine, with its instance view if that was asked for."""
+def show(call: Call, machine: Resource, asked: Collection[str] = ()) -> Json:
+    """Return a machine, with its instance view or user data if ``asked`` names them."""
     world = call.world
     state = machine.provisioning_state(world.now())
     properties: dict[str, Any] = {
-        **machine.properties,
+        **computemodel.shown(machine.properties, asked),
         "provisioningState": state,
         "timeCreated": machine.created.isoformat(),
     }
-    if view:
+    if machine.power == DEALLOCATED:
+        properties = computemodel.at_rest(properties)
+    if "instanceview" in asked:
         properties["instanceView"] = instance_view(machine, state)
     children = extensions_of(world, machine)
     return {
@@ -39,24 +50,34 @@ def show(call: Call, machine: Resource, *, view: bool = False) -> Json:
     }
 
 
-def instance_view(machine: Resource, state: str) -> Json:
-    """Return what a machine or a scale set's instance is doing."""
-    status = {
+def set_of(machine: Resource) -> str:
+    """Return the lower-case id of the flexible scale set that a machine is in, or nothing."""
+    found = machine.properties.get("virtualMachineScaleSet")
+    return str(found.get("id", "")).lower() if isinstance(found, dict) else ""
+
+
+def status(resource: Resource, state: str) -> Json:
+    """Return how the last operation on a resource ended, or that it runs."""
+    return {
         "code": f"ProvisioningState/{state.lower()}",
         "level": "Info",
         "displayStatus": f"Provisioning {state.lower()}",
-        "time": machine.ready_at.isoformat(),
+        "time": resource.ready_at.isoformat(),
     }
+
+
+def instance_view(machine: Resource, state: str) -> Json:
+    """Return what a machine or a scale set's instance is doing."""
     power = {
         "code": f"PowerState/{machine.power}",
         "level": "Info",
         "displayStatus": f"VM {machine.power}",
     }
     found = machine.guest or _report(machine)
-    if machine.power == "deallocated":
+    if machine.power == DEALLOCATED:
         # Nothing runs that could report (documented).
-        found = {name: found[name] for name in ("disks", "hyperVGeneration") if name in found}
-    return {**found, "statuses": [status, power]}
+        found = {name: found[name] for name in _AT_REST if name in found}
+    return {**found, "statuses": [status(machine, state), power]}
 
 
 def _report(machine: Resource) -> Json:
@@ -87,16 +108,28 @@ def _report(machine: Resource) -> Json:
     }
 
 
-def show_extension(world: World, extension: Resource) -> Json:
+def show_extension(world: World, extension: Resource, asked: Collection[str] = ()) -> Json:
     """Return an extension as its own routes and its machine show it."""
     state = extension.provisioning_state(world.now())
+    own = extension.properties
+    view = {
+        "name": extension.id.name,
+        "type": f"{own.get('publisher')}.{own.get('type')}",
+        "typeHandlerVersion": own.get("typeHandlerVersion"),
+        "statuses": [status(extension, state)],
+    }
     return {
         "name": extension.id.name,
         "id": ids.respell(extension.id.text, "resourceGroups"),
         "type": extension.type,
         "location": extension.location,
-        "tags": extension.tags,
-        "properties": {**extension.properties, "provisioningState": state},
+        **({"tags": extension.tags} if extension.tags else {}),
+        "properties": {
+            "autoUpgradeMinorVersion": False,
+            **own,
+            **({"instanceView": view} if "instanceview" in asked else {}),
+            "provisioningState": state,
+        },
     }
 
 

@@ -57,12 +57,16 @@ class World(Authority):
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
         self.registrations = Registrations()
+        self.subscription_tags: dict[str, dict[str, str]] = {}
+        """Tags of subscriptions, by lower-case id."""
         self.management_groups: dict[str, frozenset[str]] = {}
         self.groups: dict[str, Resource] = {}
         self.members: dict[str, dict[str, Resource]] = {}
         self.children: dict[str, dict[str, Resource]] = {}
         """Nested resources by the lower-case id of their parent."""
         self.resources: dict[str, Resource] = {}
+        self.vanished: set[str] = set()
+        """What went by itself, by lower-case id: ARM knows it, and its provider does not."""
         self.operations: dict[str, Operation] = {}
         self.leaving = Leaving()
         self.snapshots: dict[str, list[dict[str, Any]]] = {}
@@ -138,11 +142,27 @@ class World(Authority):
     def _enter(self, resource: Resource) -> None:
         key = resource.id.key
         self.resources[key] = resource
+        self.vanished.discard(key)
         self.members[self.group_key(resource.id)][key] = resource
         self._note_resource(key, resource)
         parent = key.rpartition("/")[0].rpartition("/")[0]
         if parent in self.resources:
             self.children.setdefault(parent, {})[key] = resource
+
+    def tag(self, scope: ids.ArmId, tags: dict[str, str], verb: str = "Write") -> None:
+        """Give a subscription, a group or a resource other tags, by the resource that they are.
+
+        The news is of the scope itself (facts A1); that of a deletion is assumed.
+        """
+        found = self.groups.get(scope.key) or self.resources.get(scope.key)
+        if found is None:
+            self.subscription_tags[scope.subscription.lower()] = tags
+        else:
+            found.tags, found.tagged = tags, bool(tags)
+            found.version += 1
+        if scope.key in self.resources:
+            self._note_resource(scope.key, found)
+        self._emit(verb, scope, "Microsoft.Resources/tags")
 
     def act(self, resource: Resource, action: str) -> None:
         """Say that a POST succeeded on a resource."""
@@ -170,9 +190,18 @@ class World(Authority):
         self.leaving.depart(self.now())
         super()._release()
 
+    def tell(self, verb: str, part: Resource) -> None:
+        """Say that a request changed an instance of a scale set, which is no resource itself."""
+        self._emit(verb, part.id, part.type)
+
     def keep(self, resource: Resource) -> None:
         """Tell of a resource's deletion by an operation that fails in the end."""
         self._emit("Delete", resource.id, resource.type)
+
+    def vanish(self, resource: Resource) -> None:
+        """Take a resource away as the platform does: by no request, so no event tells (assumed)."""
+        self._forget(resource)
+        self.vanished.add(resource.id.key)
 
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key

@@ -255,8 +255,8 @@ def test_an_identity_of_a_foreign_subscription_is_refused(arm: Arm) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", f"{MACHINE}/redeploy"),
-        ("GET", f"{MACHINE}?$expand=userData"),
+        ("POST", f"{MACHINE}/convertToManagedDisks"),
+        ("GET", f"{MACHINE}?$expand=userData,everything"),
         ("GET", f"{GROUP}/providers/Microsoft.Compute/virtualMachines?$filter=x"),
         ("GET", f"{SUB}/providers/Microsoft.Compute/virtualMachines?statusOnly=true"),
     ],

@@ -134,6 +134,33 @@ def test_a_set_written_anew_stays_itself(arm: Arm) -> None:
     assert len(instances(arm)) == 2
 
 
+def test_a_write_of_the_size_alone_leaves_the_model(arm: Arm) -> None:
+    """A PUT merges, too; instances that stay have the latest model all the same."""
+    create(arm)
+    body = {"location": "westus", "sku": {"name": "Standard_D2s_v5", "capacity": 1}}
+
+    assert arm.call("PUT", SET, body).status_code == 200
+    assert arm.get(SET)["properties"]["upgradePolicy"] == {"mode": "Manual"}
+    assert arm.get(SET)["sku"]["tier"] == "Standard"
+    (left,) = instances(arm)
+    assert left["properties"]["latestModelApplied"]
+    arm.call("PUT", SET, body | {"tags": {"a": "b"}})
+    (left,) = instances(arm)
+    assert not left["properties"]["latestModelApplied"]
+
+
+def test_user_data_is_shown_on_demand(arm: Arm) -> None:
+    """A set has it in the profile of its machines."""
+    create(arm)
+    profile = {"userData": "eA==", "osProfile": {"adminUsername": "a", "adminPassword": "b"}}
+    arm.call("PATCH", SET, {"properties": {"virtualMachineProfile": profile}})
+
+    plain = arm.get(SET)["properties"]["virtualMachineProfile"]
+    assert plain == {"osProfile": {"adminUsername": "a"}}
+    asked = arm.get(f"{SET}?$expand=userData")["properties"]["virtualMachineProfile"]
+    assert asked["userData"] == "eA=="
+
+
 @pytest.mark.parametrize(
     ("verb", "state"),
     [("deallocate", "deallocated"), ("powerOff", "stopped"), ("restart", "running")],

@@ -1,0 +1,69 @@
+"""Spot machines, which Azure takes away when it needs their place; clients may have it simulated.
+
+What goes so goes by no request: no event tells of it, and a sweep has to find it (assumed). The
+answers are recorded: azure-cli test_vm_simulate_eviction, test_vmss_simulate_eviction.
+"""
+
+from sandbox.azure import errors, fleet, ids, rates
+from sandbox.azure.documents import existing
+from sandbox.azure.machineview import DEALLOCATED
+from sandbox.azure.routing import Call, Evidence, Reply, Routes
+from sandbox.azure.state import Resource
+
+routes = Routes()
+
+_COMPUTE = "/subscriptions/<subscription>/resourcegroups/<group>/providers/microsoft.compute"
+_MACHINE = f"{_COMPUTE}/virtualmachines/<name>"
+_INSTANCE = f"{_COMPUTE}/virtualmachinescalesets/<name>/virtualmachines/<instance>"
+_VERB = "simulateEviction"
+
+
+def _deletes(model: Resource) -> bool:
+    """Tell whether an eviction deletes a machine; raises 409 for one that is safe from it."""
+    profile = model.properties.get("virtualMachineProfile", model.properties)
+    if str(profile.get("priority")).lower() != "spot":
+        raise errors.AzureError(
+            409,
+            "OperationNotAllowed",
+            f"Operation '{_VERB}' is allowed only for Spot Virtual Machines",
+        )
+    return str(profile.get("evictionPolicy")).lower() == "delete"
+
+
+@routes.route(
+    "POST", f"{_MACHINE}/simulateeviction", Evidence.RECORDED, "azure-cli test_vm_simulate_eviction"
+)
+def evict(call: Call) -> Reply:
+    """Evict a machine: 204; it is deallocated or gone, as its policy says."""
+    budget = rates.take(call, rates.DELETE)
+    machine = existing(call, call.id.parent)
+    deletes = _deletes(machine)
+    call.world.act(machine, _VERB)
+    if deletes:
+        call.world.vanish(machine)
+    else:
+        machine.power = DEALLOCATED
+    return Reply(204, None, budget)
+
+
+@routes.route(
+    "POST",
+    f"{_INSTANCE}/simulateeviction",
+    Evidence.RECORDED,
+    "azure-cli test_vmss_simulate_eviction",
+)
+def evict_instance(call: Call) -> Reply:
+    """Evict an instance: 204; it is deallocated or gone, as its set's policy says."""
+    budget = rates.take(call, rates.SET_WRITE)
+    instance = ids.parse(call.id.parent)
+    scale_set = existing(call, ids.parse(instance.parent).parent)
+    found = fleet.find(call.world, scale_set, instance.name)
+    if found is None:
+        raise errors.gone()
+    deletes = _deletes(scale_set)
+    call.world.act(found, _VERB)
+    if deletes:
+        fleet.remove(scale_set, [found], call.world.now())
+    else:
+        found.power = DEALLOCATED
+    return Reply(204, None, budget)

@@ -1,0 +1,127 @@
+"""The instances of uniform scale sets, one by one; those of flexible ones are only listed."""
+
+from sandbox.azure import computemodel, errors, fleet, ids, listing, operations, rates
+from sandbox.azure.documents import existing, expanded
+from sandbox.azure.machineview import DEALLOCATED
+from sandbox.azure.routing import Call, Evidence, Reply, Routes
+from sandbox.azure.scalesetview import instance_tag, instance_view, show_instance, show_member
+from sandbox.azure.state import Resource
+
+routes = Routes()
+
+_INSTANCES = (
+    "/subscriptions/<subscription>/resourcegroups/<group>/providers/microsoft.compute"
+    "/virtualmachinescalesets/<name>/virtualmachines"
+)
+_INSTANCE = f"{_INSTANCES}/<instance>"
+_READ_ONLY = (
+    "latestModelApplied",
+    "modelDefinitionApplied",
+    "vmId",
+    "provisioningState",
+    "timeCreated",
+    "instanceView",
+)
+_ACTIONS = {
+    "start": ("start", "running", rates.SET_WRITE),
+    "restart": ("restart", "running", rates.SET_WRITE),
+    "redeploy": ("redeploy", "running", rates.SET_WRITE),
+    "poweroff": ("powerOff", "stopped", rates.SET_DELETE),
+    "deallocate": ("deallocate", DEALLOCATED, rates.SET_DELETE),
+    "reimage": ("reimage", "", rates.SET_WRITE),
+    "reimageall": ("reimageAll", "", rates.SET_WRITE),
+}
+
+
+def _set_of(call: Call) -> Resource:
+    """Return the set whose instance, or whose instance's part, the call names; raises 404."""
+    return existing(call, call.id.text[: call.id.key.rindex("/virtualmachines")])
+
+
+def _instance(call: Call) -> Resource:
+    """Return the instance of the call; raises 404 (azure-cli test_vmss_simulate_eviction)."""
+    number = ids.parse(call.id.text if call.id.name else call.id.parent).name
+    found = fleet.find(call.world, _set_of(call), number)
+    if found is None:
+        raise errors.gone()
+    return found
+
+
+@routes.route("GET", _INSTANCES, Evidence.RECORDED, "facts A2.2, misc_vm_vmss_arg_paging #10")
+def list_all(call: Call) -> Reply:
+    """List a set's instances; of a flexible one's machines less is shown."""
+    budget = rates.take(call, rates.INSTANCES)
+    scale_set = _set_of(call)
+    asked = expanded(call, "instanceview")
+    listing.refuse_options(call, "$expand")
+    found = fleet.machines(call.world, scale_set)
+    if fleet.flexible(scale_set.properties):
+        return listing.page(call, found, lambda each: show_member(scale_set, each), budget)
+    return listing.page(call, found, lambda each: show_instance(call, each, asked), budget)
+
+
+@routes.route("GET", _INSTANCE, Evidence.RECORDED, "azure-cli test_vmss_create_options")
+def get(call: Call) -> Reply:
+    """Return an instance."""
+    budget = rates.take(call, rates.SET_READ)
+    asked = expanded(call, "instanceview", "userdata")
+    found = _instance(call)
+    return Reply(200, show_instance(call, found, asked), {**budget, **instance_tag(call, found)})
+
+
+@routes.route("GET", f"{_INSTANCE}/instanceview", Evidence.RECORDED, "azure-cli test_vmss_vms")
+def get_view(call: Call) -> Reply:
+    """Return what an instance is doing."""
+    budget = rates.take(call, rates.SET_READ)
+    return Reply(200, instance_view(call, _instance(call)), budget)
+
+
+@routes.route("PUT", _INSTANCE, Evidence.RECORDED, "azure-cli test_vmss_update")
+def put(call: Call) -> Reply:
+    """Merge into an instance that is there: 200, while the operation runs."""
+    budget = rates.take(call, rates.SET_WRITE)
+    found = _instance(call)
+    body = call.object_body()
+    wanted = call.member("properties") or {}
+    if "tags" in body:
+        found.tags = dict(call.member("tags") or {})
+    found.properties = computemodel.write(found.properties, wanted, _READ_ONLY)
+    headers = operations.begin(call, found, "Updating", final=False)
+    found.version += 1
+    call.world.tell("Write", found)
+    return Reply(200, show_instance(call, found), {**budget, **headers})
+
+
+@routes.route("DELETE", _INSTANCE, Evidence.DOCUMENTED, "REST: VMSS VMs - Delete")
+def delete(call: Call) -> Reply:
+    """Delete an instance: 202, or 204 when there is none; the set is smaller from now on."""
+    budget = rates.take(call, rates.SET_DELETE)
+    scale_set = _set_of(call)
+    found = fleet.find(call.world, scale_set, call.id.name)
+    if found is None:
+        return Reply(204)
+    headers = operations.begin(call, scale_set, "Updating", final=True)
+    if not call.late:
+        fleet.remove(scale_set, [found], scale_set.ready_at)
+    call.world.tell("Delete", found)
+    return Reply(202, None, {**budget, **headers})
+
+
+@routes.route(
+    "POST",
+    f"{_INSTANCE}/<any({','.join(_ACTIONS)}):verb>",
+    Evidence.RECORDED,
+    "azure-cli test_vmss_vms",
+)
+def act(call: Call) -> Reply:
+    """Act on an instance, or on all of them where ``*`` stands for it: 202, an operation."""
+    verb, power_state, cost = _ACTIONS[call.args["verb"]]
+    budget = rates.take(call, cost)
+    scale_set = _set_of(call)
+    everyone = ids.parse(call.id.parent).name == "*"
+    chosen = fleet.instances(call.world, scale_set) if everyone else [_instance(call)]
+    headers = operations.begin(call, scale_set, "Updating", final=True)
+    for each in chosen:
+        each.power = power_state or each.power
+        call.world.act(each, verb)
+    return Reply(202, None, {**budget, **headers})
