@@ -180,7 +180,7 @@ def test_the_timer_finds_what_events_missed(cloud: Cloud, deployment: Deployment
 def calls(cloud: Cloud) -> int:
     """Return how many ARM calls the app made."""
     world = cloud.server.world
-    return sum(one.app_id == world.app.app_id for one in world.requests)
+    return sum(one.app_id == world.app.app_id for one in list(world.requests))
 
 
 def held(cloud: Cloud) -> set[tuple[str, str]]:
