@@ -62,7 +62,7 @@ def _show(world: World, change: Change) -> Json:
         "id": f"{resource.text}/events/{change.id}/ticks/{_ticks(change.at)}",
         "level": "Informational",
         "resourceGroupName": resource.group,
-        "resourceProviderName": _pair(resource.type.partition("/")[0]),
+        "resourceProviderName": _pair(change.operation.partition("/")[0]),
         "resourceId": resource.text,
         "resourceType": _pair(change.action.rpartition("/")[0] if cascades else kind),
         "operationId": context.correlation_id,

@@ -121,7 +121,7 @@ def resource_event(change: Change, tenant: str) -> Event:
         "authorization": {"scope": uri, "action": change.action, "evidence": _evidence(context)},
         "claims": claims(context.caller, tenant, change.at),
         "correlationId": context.correlation_id,
-        "resourceProvider": resource.type.partition("/")[0],
+        "resourceProvider": change.operation.partition("/")[0],
         "resourceUri": uri,
         "operationName": change.operation,
         "status": change.status,

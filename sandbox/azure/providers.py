@@ -26,6 +26,7 @@ _SERVICES = (
     "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
     "Microsoft.ResourceGraph/resources",
     "Microsoft.Resources/subscriptions/resourceGroups",
+    "Microsoft.Resources/tags",
 )
 # Any version is served; clients that look one up take the newest here (assumed).
 _VERSIONS = {
