@@ -18,10 +18,12 @@ from reconciler.model import (
     Resource,
     RoleAssignment,
     UserIdentity,
+    Written,
 )
 
 type Json = Mapping[str, Any]
 
+_OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _KNOWN_TYPES = frozenset({"systemassigned", "userassigned", "none"})
 _IN_FLIGHT = frozenset({"creating", "updating", "deleting"})
 
@@ -38,7 +40,7 @@ def resource(body: Json, etag: str | None = None) -> Resource:
             state=_text(properties.get("provisioningState")) or "Succeeded",
             deploying=any(_in_flight(child) for child in body.get("resources") or ()),
             incarnation=_text(properties.get("vmId")),
-            created=_time(_text(properties.get("timeCreated"))),
+            created=_moment(created) if (created := _text(properties.get("timeCreated"))) else None,
             etag=etag or _text(body.get("etag")),
             managed_by=_text(body.get("managedBy")) or _set_of(properties),
             kind=_text(body.get("kind")) or "",
@@ -95,6 +97,22 @@ def id_of(row: Json) -> ResourceId:
         return ResourceId.parse(row["id"])
 
 
+def written(entry: Json) -> Written | None:
+    """Read an entry of the activity log; none of what has only begun, or failed.
+
+    Of its claims no more is read than the object id.
+    """
+    with _reading("an entry of the activity log", entry):
+        if fold(entry["status"]["value"]) != "succeeded":
+            return None
+        return Written(
+            operation=_text(entry["operationName"]["value"]) or "",
+            caller=_text(entry.get("caller")) or "somebody whom the log does not name",
+            principal=_text((entry.get("claims") or {}).get(_OBJECT_ID)),
+            at=_moment(entry["eventTimestamp"]),
+        )
+
+
 def permissions(body: Json) -> tuple[Permission, ...]:
     """Read what a role definition allows."""
     with _reading("a role definition", body):
@@ -138,10 +156,10 @@ def _guid(value: object) -> str | None:
     return fold(text) if text else None
 
 
-def _time(text: str | None) -> datetime | None:
+def _moment(text: str) -> datetime:
     """Read a time; one without a zone is UTC, as Azure's own are (assumed)."""
-    time = datetime.fromisoformat(text) if text else None
-    return time.replace(tzinfo=time.tzinfo or UTC) if time else None
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=time.tzinfo or UTC)
 
 
 def _set_of(properties: Json) -> str | None:

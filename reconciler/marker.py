@@ -13,7 +13,7 @@ from typing import Final
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold
-from reconciler.model import RoleAssignment
+from reconciler.model import ROLE_ASSIGNMENT, RoleAssignment
 
 NAMESPACE: Final = uuid.UUID("ae4fd897-d481-50aa-8b07-a3d143e52e06")
 MAX_LENGTH: Final = 512
@@ -56,6 +56,12 @@ def parse(description: str | None) -> Marker | None:
 def assignment_name(scope: ResourceId, role: str, principal: str) -> str:
     """Return the name that our assignment of this triple bears, for ever."""
     return str(uuid.uuid5(NAMESPACE, fold(f"{scope}|{role}|{principal}")))
+
+
+def assignment_id(scope: ResourceId, role: str, principal: str) -> ResourceId:
+    """Return the id that our assignment of this triple has."""
+    name = assignment_name(scope, role, principal)
+    return ResourceId.parse(f"{str(scope).rstrip('/')}/providers/{ROLE_ASSIGNMENT}/{name}")
 
 
 @dataclass(frozen=True, slots=True)

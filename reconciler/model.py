@@ -81,6 +81,19 @@ class RoleAssignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """An entry of the activity log: what was done, by whom as people know them, and when.
+
+    `principal` is the object id of the same, where the entry has it.
+    """
+
+    operation: str
+    caller: str
+    principal: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AttachedIdentity:
     """A user-assigned identity as a resource's own entry shows it; the principal may be stale."""
 

@@ -13,15 +13,14 @@ from typing import Final
 from reconciler.apply import Applier
 from reconciler.arm import Arm
 from reconciler.changes import (
-    CONTENDED,
     Change,
     CreateAssignment,
     CreateIdentity,
-    Outcome,
     Plan,
     Result,
     Status,
 )
+from reconciler.controller import quarrel
 from reconciler.controller.memory import Contention, Looks
 from reconciler.controller.run import Run
 from reconciler.errors import Again, Blocked
@@ -102,9 +101,9 @@ class Controller:
         """Apply changes, except those that another writer keeps undoing."""
         place, incarnation = observed.id, observed.incarnation
         contended = [one for one in changes if self.contention.contended(place, one, incarnation)]
-        for change in contended:
-            detail = "made three times within an hour, and undone each time by somebody else"
-            run.outcomes.append(Outcome(change, Status.BLOCKED, detail, CONTENDED))
+        if contended:
+            makers = self.terms.ownership.makers
+            run.outcomes += quarrel.blocked(contended, self.arm, makers, self.now())
         subject = observed.subject
         applier = Applier(self.arm, subject if isinstance(subject, Resource) else None)
         applier.apply([change for change in changes if change not in contended])
