@@ -118,36 +118,42 @@ def _handshake(request: Request) -> Response:
 
 
 def _events(host: Host, request: Request) -> Response:
-    """Take a delivery, an array of events or one (facts A1); statuses but 200 are assumed."""
-    body = request.get_json(force=True)
-    events: list[dict[str, Any]] = body if isinstance(body, list) else [body]
-    match request.headers.get("aeg-event-type"):
-        case "SubscriptionValidation":
-            return _agree(events)
-        case "Notification":
-            return _deliver(host, events, request.args.get("functionName", ""))
-        case "Unsubscribe":
-            return Response(status=202)
-        case _:
-            return Response("the header aeg-event-type is missing or unknown", 400)
+    """Take a delivery; its statuses were read in the published source of the extension.
 
-
-def _agree(events: list[dict[str, Any]]) -> Response:
+    Whatever it is about, the function must be there. What cannot be read is a fault of the server,
+    which Event Grid delivers again.
+    """
+    function = request.args.get("functionName", "")
+    if not host.takes_events(function):
+        return Response(f"cannot find function: '{function}'", 404)
+    kind = request.headers.get("aeg-event-type", "").lower()
     try:
-        return _json({"validationResponse": events[0]["data"]["validationCode"]})
-    except (LookupError, TypeError):
-        return Response("the validation event has no validationCode", 400)
+        if kind == "subscriptionvalidation":
+            return _agree(json.loads(request.get_data()))
+        if kind == "notification":
+            return _deliver(host, json.loads(request.get_data()), function)
+    except (LookupError, TypeError, ValueError) as error:
+        return Response(f"the request cannot be read: {error!r}", 500)
+    return Response(status=202 if kind == "unsubscribe" else 400)
 
 
-def _deliver(host: Host, events: list[dict[str, Any]], function: str) -> Response:
-    try:
-        for event in events:
+def _agree(body: Any) -> Response:  # noqa: ANN401 - JSON
+    """Return the code: of an array of one, or of one object that has its data as text."""
+    data = body[0]["data"] if isinstance(body, list) else json.loads(body["data"])
+    return _json({"validationResponse": data["validationCode"]})
+
+
+def _deliver(host: Host, body: Any, function: str) -> Response:  # noqa: ANN401 - JSON
+    """Hand over every event, of an array or one alone, and fail if one of them does."""
+    if not isinstance(body, list | dict):
+        raise TypeError(body)
+    failures: list[str] = []
+    for event in body if isinstance(body, list) else [body]:
+        try:
             host.deliver(event, function)
-    except LookupError as error:
-        return Response(str(error), 404)
-    except (InvocationError, StorageError) as error:
-        return Response(str(error), 500)
-    return Response(status=202)
+        except (InvocationError, StorageError) as error:
+            failures.append(str(error))
+    return Response(failures[0], 500) if failures else Response(status=202)
 
 
 def _function(host: Host, request: Request) -> Response:

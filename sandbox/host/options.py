@@ -10,9 +10,10 @@ from typing import Any, Self
 
 # Documented: no more messages can be had at once.
 MOST = 32
-# How long a taken message stays hidden (documented). The real host renews this lease while the
-# function runs; this one does not, so a function that takes longer sees its message twice.
+# How long a taken message stays hidden (documented) unless this lease is renewed.
 LEASE = timedelta(minutes=10)
+# How often queues and timers are looked at, in seconds of real time: an injected clock may jump.
+POLL = 0.05
 _ENCODINGS = {"base64": True, "none": False}
 
 

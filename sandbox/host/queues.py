@@ -53,8 +53,8 @@ class Queues(Protocol):
     def get(self, queue: str, lease: timedelta, limit: int = 1) -> list[Message]:
         """Take up to `limit` visible messages and hide them for the time of `lease`."""
 
-    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> None:
-        """Give a taken message back, visible after `delay`."""
+    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> Message:
+        """Make a taken message visible after `delay`; return it with its new receipt."""
 
     def delete(self, queue: str, message: Message) -> None:
         """Remove a taken message for good."""
@@ -97,12 +97,13 @@ class MemoryQueues:
             self._find(queue).update({one.id: one for one in taken})
         return taken
 
-    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> None:
+    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> Message:
         """See `Queues`."""
         until = self.clock() + delay
         with self._lock:
-            held = self._held(queue, message)
-            self._find(queue)[held.id] = replace(held, visible=until, receipt=_guid())
+            held = replace(self._held(queue, message), visible=until, receipt=_guid())
+            self._find(queue)[held.id] = held
+        return held
 
     def delete(self, queue: str, message: Message) -> None:
         """See `Queues`."""
@@ -169,10 +170,14 @@ class StorageQueues:
             taken = client.receive_messages(max_messages=limit, visibility_timeout=_seconds(lease))
             return [_message(one) for one in taken]
 
-    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> None:
+    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> Message:
         """See `Queues`."""
         with self._queue(queue) as client:
-            client.update_message(message.id, message.receipt, visibility_timeout=_seconds(delay))
+            found = client.update_message(
+                message.id, message.receipt, visibility_timeout=_seconds(delay)
+            )
+        until = found.next_visible_on or message.visible
+        return replace(message, visible=until, receipt=found.pop_receipt or "")
 
     def delete(self, queue: str, message: Message) -> None:
         """See `Queues`."""

@@ -9,24 +9,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Self
 
 from sandbox.host import messages, routes, schedule
+from sandbox.host.activity import Activity
 from sandbox.host.bindings import Bindings
 from sandbox.host.blobs import Blobs, MemoryBlobs
-from sandbox.host.options import LEASE, QueueOptions
+from sandbox.host.listening import Listener
+from sandbox.host.options import POLL, QueueOptions
 from sandbox.host.protocol import RpcHttp, TypedData
-from sandbox.host.queues import Message, QueueError, Queues
+from sandbox.host.queues import Message, Queues
 from sandbox.host.storage import StorageError
 from sandbox.host.timers import Timer, Timers, information, now
 from sandbox.host.worker import Function, InvocationError, Worker
 
-# How often queues and timers are looked at, in seconds of real time: an injected clock may jump.
-POLL = 0.05
 log = logging.getLogger(__name__)
 
 
@@ -52,9 +50,7 @@ class Host:
         self._stopped = threading.Event()
         self._stopped.set()
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._running = 0
-        self._begun = 0
+        self._activity = Activity()
 
     def __enter__(self) -> Self:
         self.start()
@@ -76,16 +72,16 @@ class Host:
             self._bindings.check(self.worker.functions)
             self.routes = routes.read(self.worker.functions, self.worker.app_dir)
             timers = self._timers()
-            listeners = self._triggered("queueTrigger")
-            for function in listeners:
-                self.queues.create(self._bindings.queue(function.trigger))
+            listeners = [self._listener(one) for one in self._triggered("queueTrigger")]
+            for listener in listeners:
+                self.queues.create(listener.queue)
             timers.start()
         except BaseException:
             self.worker.stop()
             raise
         self._stopped.clear()
-        for function in listeners:
-            self._spawn(self._listen, function)
+        for listener in listeners:
+            self._spawn(listener.listen, self._stopped)
         if timers.timers:
             self._spawn(self._tick, timers)
 
@@ -95,7 +91,7 @@ class Host:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        while self._running:
+        while self._activity.running:
             time.sleep(POLL)
         self.worker.stop()
 
@@ -108,6 +104,10 @@ class Host:
             StorageError: what the function produced could not be stored.
         """
         self._fire("eventGridTrigger", function, event)
+
+    def takes_events(self, function: str) -> bool:
+        """Tell whether there is an Event Grid function of this name, in its own spelling."""
+        return bool(self._triggered("eventGridTrigger", function))
 
     def fire_timer(self, name: str, *, past_due: bool = False) -> None:
         """Run a timer's function now, whatever its schedule says.
@@ -126,7 +126,7 @@ class Host:
             InvocationError: the function raised, or the host does not run.
             StorageError: what the function produced could not be stored.
         """
-        with self._busy():
+        with self._activity.one():
             self._require_running()
             return self._run(route.function, TypedData(http=request)).get("$return")
 
@@ -150,7 +150,7 @@ class Host:
         ]
 
     def _fire(self, kind: str, name: str | None, data: Mapping[str, Any]) -> None:
-        with self._busy():
+        with self._activity.one():
             self._require_running()
             found = self._triggered(kind, name)
             if not found:
@@ -168,7 +168,7 @@ class Host:
         data: TypedData,
         metadata: Mapping[str, TypedData] | None = None,
     ) -> Mapping[str, object]:
-        with self._busy():
+        with self._activity.one():
             inputs = self._bindings.inputs(function) | {function.trigger["name"]: data}
             try:
                 result = self.worker.invoke(function.name, inputs, metadata)
@@ -178,64 +178,12 @@ class Host:
             self._bindings.store(function, result.outputs)
             return result.outputs
 
-    def _listen(self, function: Function) -> None:
-        # As documented, a new batch is fetched when no more than the threshold are still running.
+    def _listener(self, function: Function) -> Listener:
+        def run(message: Message, text: str) -> None:
+            self._run(function, TypedData(string=text), messages.metadata(message, text))
+
         queue = self._bindings.queue(function.trigger)
-        most = self.options.batch_size + self.options.new_batch_threshold
-        running: set[Future[None]] = set()
-        with ThreadPoolExecutor(most, thread_name_prefix=f"queue-{queue}") as pool:
-            while not self._stopped.is_set():
-                if len(running) > self.options.new_batch_threshold:
-                    running = wait(running, POLL, return_when=FIRST_COMPLETED).not_done
-                    continue
-                with self._busy():
-                    batch = self._take(queue)
-                    for message in batch:
-                        self._count(1)
-                        future = pool.submit(self._process, function, message)
-                        future.add_done_callback(self._done)
-                        running.add(future)
-                if not batch:
-                    self._stopped.wait(POLL)
-                running = {one for one in running if not one.done()}
-
-    def _take(self, queue: str) -> list[Message]:
-        try:
-            return self.queues.get(queue, LEASE, self.options.batch_size)
-        except QueueError:
-            log.exception("cannot read queue %s", queue)
-            return []
-
-    def _process(self, function: Function, message: Message) -> None:
-        queue = self._bindings.queue(function.trigger)
-        try:
-            try:
-                text = messages.decode(message.text) if self.options.base64 else message.text
-                self._run(function, TypedData(string=text), messages.metadata(message, text))
-            except (InvocationError, StorageError, ValueError) as error:
-                self._fail(queue, message, str(error))
-            else:
-                self.queues.delete(queue, message)
-        except QueueError:
-            # Its lease ends at some time, and the message comes again.
-            log.exception("message %s of queue %s is left where it is", message.id, queue)
-
-    def _done(self, work: Future[None]) -> None:
-        self._count(-1)
-        if error := work.exception():
-            log.error("the host itself failed", exc_info=error)
-
-    def _fail(self, queue: str, message: Message, reason: str) -> None:
-        if message.dequeued < self.options.max_dequeue_count:
-            log.warning("message %s of queue %s failed: %s", message.id, queue, reason)
-            self.queues.release(queue, message, self.options.visibility_timeout)
-            return
-        # Documented for functions that raise; that undecodable text goes the same way is assumed.
-        poison = f"{queue}-poison"
-        log.error("message %s moves to %s: %s", message.id, poison, reason)
-        self.queues.create(poison)
-        self.queues.put(poison, message.text)
-        self.queues.delete(queue, message)
+        return Listener(queue, self.queues, lambda: self.options, self.clock, self._activity, run)
 
     def _timers(self) -> Timers:
         found = [
@@ -275,26 +223,11 @@ class Host:
         self._threads.append(thread)
         thread.start()
 
-    @contextmanager
-    def _busy(self) -> Generator[None]:
-        self._count(1)
-        try:
-            yield
-        finally:
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        with self._lock:
-            self._running += change
-            self._begun += max(change, 0)
-
     def _idle(self) -> bool:
         """Tell whether all is quiet, and was so while the queues were looked at one by one."""
-        with self._lock:
-            before = self._running, self._begun
+        before = self._activity.counts()
         quiet = not any(
             self.queues.waiting(self._bindings.queue(one.trigger))
             for one in self._triggered("queueTrigger")
         )
-        with self._lock:
-            return quiet and before == (0, self._begun)
+        return quiet and before == (0, self._activity.counts()[1])

@@ -100,7 +100,7 @@ def test_a_failing_message_is_tried_again_and_then_moves_to_poison_with_its_reas
     reasons = [
         one.getMessage()
         for one in caplog.records
-        if one.name == "sandbox.host.triggers" and one.levelname != "INFO"
+        if one.name == "sandbox.host.listening" and one.levelname != "INFO"
     ]
     assert [reason.split(": ", 1)[1] for reason in reasons] == ["RuntimeError: cannot do boom"] * 3
     assert "moves to work-poison" in reasons[-1]
