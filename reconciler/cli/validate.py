@@ -44,6 +44,8 @@ def validate(
             terminal.tell(str(problem))
         terminal.tell(f"{counted(len(error.problems), 'problem')} in {folder}")
         return 1
+    for path in load.unread(folder):
+        terminal.tell(f"note: {path} is not read: it lies in a folder of its own")
     for note in _notes(policy):
         terminal.tell(f"note: {note}")
     rules, identities = len(policy.rules), len(policy.identities)

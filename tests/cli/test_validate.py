@@ -170,3 +170,16 @@ def test_an_exemption_of_what_policy_is_silent_about_is_noted(
     note = f"note: {folder}/exempt.yaml:2: no rule and no identity speaks of /{scope}: "
     assert code == 0
     assert capsys.readouterr().err.startswith(note) is told
+
+
+def test_files_that_are_not_read_are_noted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only those directly in the folder are policy."""
+    (folder / "team").mkdir()
+    (folder / "team" / "more.yml").write_text("version: 1\n")
+
+    code = main(["validate", str(folder)])
+
+    told = f"note: {folder}/team/more.yml is not read: it lies in a folder of its own\n"
+    assert (code, capsys.readouterr().err) == (0, told)

@@ -8,7 +8,7 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.policy import language
-from reconciler.policy.load import load
+from reconciler.policy.load import load, unread
 from tests.unit.policy_files import (
     GOOD,
     GUARDRAILS,
@@ -119,19 +119,60 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
     """A folder or pipe with a policy file's name is told, and opening it never waits."""
     (written(tmp_path, a=GOOD) / "b.yaml").mkdir()
     os.mkfifo(tmp_path / "c.yml")
+    (tmp_path / "d.yaml").symlink_to("d.yaml")
+    (tmp_path / "e.yaml").symlink_to("/dev/zero")
 
     assert mistakes(tmp_path) == [
-        "b.yaml:1:1: this is not a file that can be read",
-        "c.yml:1:1: this is not a file that can be read",
+        f"{name}:1:1: this is no file that can be read (a folder, or a link to nothing); rename it"
+        for name in ("b.yaml", "c.yml", "d.yaml", "e.yaml")
     ]
 
 
-@pytest.mark.parametrize("name", ["guardrails.yml", "Guardrails.yaml"])
-def test_guardrails_have_one_name(tmp_path: Path, name: str) -> None:
-    """Guardrails under another name, which its code owner would not see, are refused."""
-    (written(tmp_path, a=GOOD) / name).write_text(GUARDRAILS)
+def test_a_file_that_may_not_be_opened_is_told(tmp_path: Path) -> None:
+    """The others are still checked."""
+    (written(tmp_path, a=GOOD) / "b.yaml").symlink_to("/proc/self/mem")
 
-    assert f"{name}:1:1: name this file guardrails.yaml, exactly so" in mistakes(tmp_path)
+    (found,) = mistakes(tmp_path)
+    assert found.startswith("b.yaml:1:1: the file cannot be read: ")
+
+
+@pytest.mark.parametrize("folder", ["/" + "a" * 5000, "/a\0b"])
+def test_a_folder_that_no_system_knows_is_told(folder: str) -> None:
+    """Whatever the setting holds, a mistake in it is one line."""
+    (found,) = mistakes(Path(folder))
+
+    assert "the policy folder cannot be read: " in found
+
+
+def test_suffixes_have_no_case(tmp_path: Path) -> None:
+    """No file is passed over that looks like policy to its author."""
+    (written(tmp_path, a=GOOD) / "b.YAML").write_text("x: 1\nversion: 1\n")
+    (tmp_path / "c.Yml").write_text("x: 1\nversion: 1\n")
+
+    assert [line.split(": ")[0] for line in mistakes(tmp_path)] == ["b.YAML:1:1", "c.Yml:1:1"]
+
+
+def test_files_in_folders_of_the_folder_are_not_read(tmp_path: Path) -> None:
+    """They are named, since their author may think otherwise."""
+    for name in ("a", ".git"):
+        (tmp_path / name).mkdir()
+        written(tmp_path / name, policy=GOOD)
+
+    (found,) = mistakes(tmp_path)
+    assert found.endswith(
+        f"; files in folders of it, such as {tmp_path}/a/policy.yaml, are not read"
+    )
+    assert list(unread(written(tmp_path, a=GOOD))) == [tmp_path / "a" / "policy.yaml"]
+
+
+@pytest.mark.parametrize("name", ["guardrails.yml", "Guardrails.yaml", "GUARDRAILS.YAML"])
+@pytest.mark.parametrize("mode", ["audit", "repair"])
+def test_guardrails_have_one_name(tmp_path: Path, name: str, mode: str) -> None:
+    """Guardrails under another name, which its code owner would not see, are refused."""
+    policy = GOOD.replace("attach:", f"mode: {mode}\n    attach:")
+    (written(tmp_path, a=policy) / name).write_text(GUARDRAILS)
+
+    assert mistakes(tmp_path) == [f"{name}:1:1: name this file guardrails.yaml, exactly so"]
 
 
 def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ ONLY_THE_LOADER_SEES = {
     # What needs two texts side by side, or knowledge of what a text means.
     "a glob for other groups than those within",
     "a glob of no character",
+    "a glob of no character for a tag",
     "a template that is no id",
     "an entry of a map that comes to no id",
     "many identities at one location",
@@ -63,6 +64,9 @@ ONLY_THE_LOADER_SEES = {
     "unknown GUID",
     # What the patterns refuse in JavaScript, whose "$" is the end also before a line break.
     "a scope that ends in a line break",
+    "a tag that ends in a line break",
+    # What JSON makes no difference between.
+    "a whole float",
 }
 
 FULL = f"""\

@@ -13,7 +13,8 @@ from reconciler.policy.language.entry import SUBSCRIPTION, Entry
 def _day(value: object) -> date:
     if isinstance(value, date):
         return value
-    text = texts.only_text(value)
+    # A year alone is a number, and one in quotes would still be no date.
+    text = str(value) if isinstance(value, int) else texts.only_text(value)
     try:
         day = date.fromisoformat(text)
     except ValueError:

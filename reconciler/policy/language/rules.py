@@ -133,7 +133,7 @@ class Match(Entry):
         description="Globs, one of which the resource's kind must fit, whatever the case.",
         examples=[["functionapp*"]],
     )
-    tags: texts.Tags = Field(
+    tags: texts.TagGlobs = Field(
         default_factory=dict,
         title="Tags",
         description=(

@@ -16,8 +16,12 @@ from reconciler import roles
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 TYPE: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9.-]+)+"
-NEVER_IN_NAMES: Final = r"""/\\%#<>"'\x00-\x1f\x7f"""
+CONTROL: Final = r"\x00-\x1f\x7f"
+NEVER_IN_NAMES: Final = rf"""/\\%#<>"'{CONTROL}"""
+NEVER_IN_TEXTS: Final = r"\x00-\x08\x0e-\x1f\x7f"
 LONGEST_NAME: Final = 260
+LONGEST_TAG: Final = 256
+"""Characters of a tag's value (documented)."""
 PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
 
 _NEVER_IN_IDS = r"""/%?#\\"'`{}\x00-\x1f\x7f"""
@@ -106,7 +110,10 @@ NEW_LOCATION: Final = _text(
     rf"\{{location\}}|(?=.*[^ ]){PLAIN_LOCATION}",
     "This must be a location, such as westeurope, or {location}.",
 )
-CONDITION: Final = _text(_NOT_BLANK, "The condition is empty.")
+TAG: Final = _text(f"[^{CONTROL}]*", "No tag has this value.", maxLength=LONGEST_TAG)
+CONDITION: Final = _text(
+    rf"(?=[\s\S]*\S)[^{NEVER_IN_TEXTS}]*", "The condition is empty or holds what is no text."
+)
 REASON: Final = _text(_NOT_BLANK, "The reason is empty.")
 DAY: Final = _text(r"\d{4}-\d{2}-\d{2}", "This must be a date, such as 2027-01-31.", format="date")
 

@@ -36,6 +36,8 @@ _NEAR = 0.95
 _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _NAME = re.compile(shapes.NAME)
 _TYPE = re.compile(shapes.TYPE)
+_CONTROL = re.compile(f"[{shapes.CONTROL}]")
+_NEVER_IN_TEXTS = re.compile(f"[{shapes.NEVER_IN_TEXTS}]")
 _NEVER_IN_NAMES = re.compile(f"[{shapes.NEVER_IN_NAMES}]")
 _LOCATION = re.compile(shapes.PLAIN_LOCATION)
 _LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
@@ -151,8 +153,23 @@ def _glob(text: str) -> str:
         raise ValueError(f"'{text}' can never match: no name holds {found.group()!r}")
     if text.startswith("!"):
         raise ValueError(f"'{text}' can never match: there is no glob for 'all but'")
-    if "(?!)" in fnmatch.translate(text):
-        raise ValueError(f"'{text}' can never match: its brackets allow no character")
+    return _with_characters(text)
+
+
+def _with_characters(glob: str) -> str:
+    if "(?!)" in fnmatch.translate(glob):
+        raise ValueError(f"'{glob}' can never match: its brackets allow no character")
+    return glob
+
+
+def _tag_value(text: str) -> str:
+    if len(text) > shapes.LONGEST_TAG:
+        raise ValueError(f"'{text}' is longer than the {shapes.LONGEST_TAG} that a tag can hold")
+    if found := _CONTROL.search(text):
+        raise ValueError(
+            f"'{text}' holds {found.group()!r}, which no tag does (after '|' write '|-', which "
+            "leaves out the last line break)"
+        )
     return text
 
 
@@ -183,6 +200,8 @@ def _condition(text: str) -> str:
     # A block scalar ends in a line break, which would differ from what Azure stores.
     if not text.strip():
         raise ValueError("the condition is empty; write one, or delete the key")
+    if found := _NEVER_IN_TEXTS.search(text):
+        raise ValueError(f"the condition holds {found.group()!r}; delete it")
     return text.strip()
 
 
@@ -211,7 +230,7 @@ def some[T](values: tuple[T, ...]) -> tuple[T, ...]:
 
 def _version(value: object) -> object:
     if value != 1 or type(value) is not int:
-        raise ValueError("version must be 1, the only one there is")
+        raise ValueError("version must be 1, a number without quotes; there is no other")
     return value
 
 
@@ -246,13 +265,13 @@ Type = Annotated[str, AfterValidator(_type_name), _CaseBlind, shapes.OF_TYPE]
 Glob = Annotated[str, AfterValidator(_glob), _CaseBlind, shapes.GLOB]
 Location = Annotated[str, AfterValidator(_location), shapes.LOCATION]
 NewLocation = Annotated[str, AfterValidator(_new_location), shapes.NEW_LOCATION]
+_TagValue = Annotated[str, AfterValidator(_tag_value), shapes.TAG]
+TagGlob = Annotated[_TagValue, AfterValidator(_with_characters)]
 Map = Annotated[Mapping[str, Id], AfterValidator(_map), shapes.KEYED]
-Tags = Annotated[
-    Mapping[str, str],
-    AfterValidator(_tags),
-    PlainSerializer(lambda tags: {fold(name): value for name, value in tags.items()}),
-    shapes.TAGS,
-]
+_OneEach = AfterValidator(_tags)
+_NamesCaseBlind = PlainSerializer(lambda tags: {fold(name): tags[name] for name in tags})
+Tags = Annotated[Mapping[str, _TagValue], _OneEach, _NamesCaseBlind, shapes.TAGS]
+TagGlobs = Annotated[Mapping[str, TagGlob], _OneEach, _NamesCaseBlind, shapes.TAGS]
 Version = Annotated[Literal[1], BeforeValidator(_version)]
 OneOrMany = BeforeValidator(one_or_many)
 Some = AfterValidator(some)

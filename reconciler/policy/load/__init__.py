@@ -24,7 +24,8 @@ from reconciler.policy.load.ceiling import Ceiling, Mistake
 from reconciler.policy.load.document import Document, Value, read
 from reconciler.policy.load.guesses import Guesses
 from reconciler.policy.load.parts import Part
-from reconciler.policy.load.syntax import MAX_BYTES, START
+from reconciler.policy.load.positions import START
+from reconciler.policy.load.syntax import MAX_BYTES
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _NEAR = 0.85
@@ -138,7 +139,7 @@ def _report(part: Part[Any], mistakes: Iterable[Mistake]) -> None:
 
 def _missing_guardrails(folder: Path, documents: list[Document]) -> list[Problem]:
     """Say once, and not for each grant, that nothing at all is allowed."""
-    if any(_is_guardrails(document) for document in documents):
+    if any(_is_guardrails(one) or _is_misnamed(Path(one.file)) for one in documents):
         return []
     message = f"there is no {language.GUARDRAILS_FILE}: repair needs one"
     names = [Path(document.file).name for document in documents]
@@ -147,18 +148,28 @@ def _missing_guardrails(folder: Path, documents: list[Document]) -> list[Problem
 
 
 def _files(folder: Path) -> list[Path]:
-    if folder.is_file():
-        message = "this is a file; give the folder that it lies in, as all its files are one policy"
-        raise PolicyError((_about(folder, message),))
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
-    except OSError as error:
-        message = f"the policy folder cannot be read: {error.strerror}"
+        if folder.is_file():
+            message = "this is a file; give the folder that it lies in, whose files are one policy"
+            raise PolicyError((_about(folder, message),))
+        # In any case, so that no file is passed over which looks like policy to its author.
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"the policy folder cannot be read: {reason}"
         raise PolicyError((_about(folder, message),)) from error
     if not paths:
         message = "the folder has no policy (*.yaml); that never means that rights are taken away"
+        below = next(unread(folder), None)
+        message += f"; files in folders of it, such as {below}, are not read" if below else ""
         raise PolicyError((_about(folder, message),))
     return paths
+
+
+def unread(folder: Path) -> Iterator[Path]:
+    """Yield files that look like policy in folders of a policy folder, where they are not read."""
+    for suffix in sorted(_SUFFIXES):
+        yield from sorted(folder.glob(f"[!.]*/*{suffix}"))
 
 
 def _about(folder: Path, message: str) -> Problem:
@@ -167,9 +178,14 @@ def _about(folder: Path, message: str) -> Problem:
 
 def _read(path: Path) -> Document:
     document = Document(str(path), refused={()})
+    if _is_misnamed(path):
+        # Reviews of guardrails hang on the one name.
+        document.report(START, f"name this file {language.GUARDRAILS_FILE}, exactly so")
+        return document
     # Opening a pipe or device would wait for ever.
     if not path.is_file():
-        document.report(START, "this is not a file that can be read")
+        message = "this is no file that can be read (a folder, or a link to nothing); rename it"
+        document.report(START, message)
         return document
     try:
         with path.open("rb") as file:
@@ -177,11 +193,11 @@ def _read(path: Path) -> Document:
     except OSError as error:
         document.report(START, f"the file cannot be read: {error.strerror}")
         return document
-    document = read(str(path), content)
-    if path.stem.casefold() == "guardrails" and path.name != language.GUARDRAILS_FILE:
-        # Reviews of guardrails hang on the one name.
-        document.report(START, f"name this file {language.GUARDRAILS_FILE}, exactly so")
-    return document
+    return read(str(path), content)
+
+
+def _is_misnamed(path: Path) -> bool:
+    return path.stem.casefold() == "guardrails" and path.name != language.GUARDRAILS_FILE
 
 
 def _is_guardrails(document: Document) -> bool:
@@ -189,10 +205,11 @@ def _is_guardrails(document: Document) -> bool:
 
 
 def _guardrails(documents: list[Document], guesses: Guesses) -> language.Guardrails | None:
-    """Return the guardrails, or nothing where they have mistakes."""
+    """Return the guardrails, or nothing where they have mistakes, be it in their name."""
     document = next(filter(_is_guardrails, documents), None)
     if document is None:
-        return language.Guardrails(version=1)
+        misnamed = any(_is_misnamed(Path(one.file)) for one in documents)
+        return None if misnamed else language.Guardrails(version=1)
     guardrails = _validate(language.Guardrails, document, guesses)
     return None if document.problems else guardrails
 

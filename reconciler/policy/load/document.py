@@ -10,23 +10,25 @@ from dataclasses import dataclass, field
 
 from reconciler.errors import Problem
 from reconciler.policy.load import syntax
-from reconciler.policy.load.syntax import Position
+from reconciler.policy.load.positions import START, Position
 
 type Value = str | int | float | bool | list[Value] | dict[str, Value] | None
 type Path = tuple[str | int, ...]
 
-_MAX_VALUES = 20_000
 _COUNTS_AS_ONE = 100
 """Characters; a longer text counts as several values, so that aliases cannot multiply it."""
-_MAX_MESSAGE = 400
+_MAX_HEAD, _MAX_TAIL = 250, 150
+"""Characters of a message, whose end says what to do."""
+
+_MISSING = "a value is missing here; write one, or delete the line"
 
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_OTHER_BASE = re.compile(r"0o[0-7]{1,18}|0x[0-9a-fA-F]{1,18}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
+_OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
@@ -49,11 +51,12 @@ class Document:
         """Return where the value at `path` begins, or the innermost one around it."""
         while path not in self.values and path:
             path = path[:-1]
-        return self.values.get(path, syntax.START)
+        return self.values.get(path, START)
 
     def report(self, position: Position, message: str) -> None:
         """Note a mistake, in one line however long or odd the text that it quotes."""
-        short = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]} ..."
+        long = len(message) > _MAX_HEAD + _MAX_TAIL
+        short = f"{message[:_MAX_HEAD]} ... {message[-_MAX_TAIL:]}" if long else message
         line = "".join(part if part.isprintable() else ascii(part)[1:-1] for part in short)
         self.problems.append(Problem(self.file, *position, line))
 
@@ -75,15 +78,14 @@ class _Reading:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._left = _MAX_VALUES
+        self._left = syntax.MAX_VALUES
 
     def value(self, node: syntax.Node, path: Path) -> Value:
         """Return what a node means, noting where it stands."""
         self._document.values[path] = node.position
         self._count(node)
         if node.tag not in {None, "!"}:
-            tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
-            self._refuse(path, node, f"the tag '{tag}' is not supported; delete it")
+            self._refuse(path, node, f"the tag '{_shown(node.tag)}' is not supported; delete it")
         elif name := _placeholder(node):
             message = f"'{name}' has no value; if it is a placeholder, quote it: \"{{{name}}}\""
             self._refuse(path, node, message)
@@ -94,7 +96,7 @@ class _Reading:
         elif (value := _meaning(node)) is not None:
             return value
         else:
-            self._refuse(path, node, "a value is missing here; write one, or delete the line")
+            self._refuse(path, node, _MISSING if path else syntax.EMPTY)
         return None
 
     def _count(self, node: syntax.Node) -> None:
@@ -102,8 +104,7 @@ class _Reading:
         if isinstance(node, syntax.Scalar):
             self._left -= len(node.text) // _COUNTS_AS_ONE
         if self._left < 0:
-            message = f"more than {_MAX_VALUES} values, aliases counted; split the file"
-            raise syntax.SyntaxMistake(node.position, message)
+            raise syntax.too_many(node.position)
 
     def _mapping(self, node: syntax.Mapping, path: Path) -> Value:
         values: dict[str, Value] = {}
@@ -126,8 +127,10 @@ class _Reading:
     def _key(self, node: syntax.Node, path: Path) -> str | None:
         """Return a key's text, or nothing for one that this language does not know."""
         self._count(node)
-        if not isinstance(node, syntax.Scalar) or node.tag not in {None, "!"}:
-            message = "a key must be a text without a tag"
+        if not isinstance(node, syntax.Scalar):
+            message = "a key must be a text"
+        elif node.tag not in {None, "!"}:
+            message = f"the tag '{_shown(node.tag)}' is not supported; delete it"
         elif node.plain and node.text == "<<":
             message = "merge keys ('<<') are not supported; write the keys out"
         elif isinstance(meaning := _meaning(node), str):
@@ -140,6 +143,10 @@ class _Reading:
     def _refuse(self, path: Path, node: syntax.Node, message: str) -> None:
         self._document.refused.add(path)
         self._document.report(node.position, message)
+
+
+def _shown(tag: str | None) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")
 
 
 def _placeholder(node: syntax.Node) -> str | None:

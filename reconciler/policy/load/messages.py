@@ -13,7 +13,7 @@ from reconciler.policy import language
 from reconciler.policy.language import scopes, texts
 from reconciler.policy.load.document import Document, Path
 from reconciler.policy.load.guesses import Guesses, did_you_mean, nearest
-from reconciler.policy.load.syntax import Position
+from reconciler.policy.load.positions import Position
 
 _MAX_PROBLEMS = 100
 """Per file: nobody reads on."""
@@ -46,7 +46,7 @@ def report(
     found = [
         (_position(document, detail), detail)
         for detail in error.errors(include_url=False)
-        if detail["loc"] not in document.refused
+        if not _follows(detail, document)
     ]
     found.sort(key=lambda item: item[0])
     shown, rest = found[:_MAX_PROBLEMS], found[_MAX_PROBLEMS:]
@@ -57,6 +57,20 @@ def report(
             document.report(position, _message(model, detail, guesses))
     if rest:
         document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
+
+
+def _follows(detail: ErrorDetails, document: Document) -> bool:
+    """Tell whether a mistake only follows from one that reading the file has found already."""
+    path, refused = detail["loc"], document.refused
+    match detail["type"]:
+        case "missing":
+            # Nobody knows what a merge key would have brought.
+            follows = (*path[:-1], "") in refused
+        case "value_error":
+            follows = any(one[:-1] == path for one in refused if one)
+        case _:
+            follows = False
+    return follows or path in refused
 
 
 def _meant(model: type[BaseModel], path: Path) -> Path:
@@ -125,17 +139,23 @@ def _must_be(kind: str, value: object, detail: ErrorDetails) -> str:
 
 
 def _next_step(kind: str, value: object) -> str:
+    step = ""
     match kind, value:
         case "string_type", str() | bool() | int() | float():
-            return "; put it in quotes"
+            step = "put it in quotes"
+        case "bool_type", "true" | "false":
+            step = "delete the quotes"
+        case "int_type", str() if value.isdecimal():
+            step = "delete the quotes"
+        case "int_type", float() if value.is_integer():
+            step = f"write {int(value)}"
         case "enum", str():
             return _near_miss(value, ["audit", "repair"])
         case "tuple_type", str():
-            return f"; put it in brackets: [{value}]"
+            step = f"put it in brackets: [{value}]"
         case "model_type", True:
-            return "; write {} for one without keys"
-        case _:
-            return ""
+            step = "write {} for one without keys"
+    return f"; {step}" if step else ""
 
 
 def _shown(value: object) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reconciler.ids import fold
 from reconciler.policy.load.document import Document, Path, Value
-from reconciler.policy.load.syntax import Position
+from reconciler.policy.load.positions import Position
 
 
 @dataclass(frozen=True, slots=True)

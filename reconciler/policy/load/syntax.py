@@ -4,25 +4,19 @@
 it recurses without a limit, so that a file of brackets ends the whole process.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import yaml
 from yaml.reader import Reader
 
-type Position = tuple[int, int]
-"""Line and column, both from 1."""
+from reconciler.policy.load import advice, positions
+from reconciler.policy.load.positions import START, Position
 
-START: Position = (1, 1)
 MAX_BYTES = 1024 * 1024
+MAX_VALUES = 20_000
+EMPTY = "the file is empty; write 'version: 1', or delete the file"
 _MAX_DEPTH = 20
-_LINE_BREAK = re.compile(r"\r\n?|[\n\x85\u2028\u2029]")
-"""Where libyaml counts a new line."""
-_PLACEHOLDER = re.compile(r"(?:^|[\s:,\[])\{[A-Za-z.]+[}\[]")
-"""Where a plain text begins with a placeholder, which YAML takes for a mapping."""
-_QUOTE = "put quotes around a text that begins with '{}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +59,13 @@ class SyntaxMistake(Exception):
         self.position = position
 
 
+def too_many(position: Position) -> SyntaxMistake:
+    """Return the mistake of a file that says too much, from a position on."""
+    return SyntaxMistake(
+        position, f"more than {MAX_VALUES} values, aliases counted; split the file"
+    )
+
+
 def compose(content: bytes) -> Node:
     """Return the root of the file's only document, or raise `SyntaxMistake`."""
     if len(content) > MAX_BYTES:
@@ -73,23 +74,9 @@ def compose(content: bytes) -> Node:
     try:
         return _Composer(text).document()
     except yaml.MarkedYAMLError as error:
-        reason = ", ".join(part for part in (error.context, error.problem) if part)
-        position = _position(error.problem_mark or error.context_mark)
-        advice = _advice(reason, text, position)
-        raise SyntaxMistake(position, advice or f"not valid YAML: {reason}") from error
+        raise SyntaxMistake(*advice.on(error, text)) from error
     except yaml.YAMLError as error:
         raise SyntaxMistake(START, f"not valid YAML: {error}") from error
-
-
-def _advice(reason: str, text: str, position: Position) -> str | None:
-    """Return what mends the mistakes that are made most, where this looks like one of them."""
-    line, column = position
-    here = "".join(_LINE_BREAK.split(text)[line - 1 : line])
-    if here[column - 1 : column] == "\t":
-        return "use spaces, not tabs"
-    if "alias" in reason:
-        return _QUOTE.format("*")
-    return _QUOTE.format("{") if _PLACEHOLDER.search(here) else None
 
 
 def _decode(content: bytes) -> str:
@@ -97,10 +84,12 @@ def _decode(content: bytes) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig")
-        raise SyntaxMistake(_end_of(before), "the file is not UTF-8; save it as UTF-8") from error
+        raise SyntaxMistake(
+            positions.after(before), "the file is not UTF-8; save it as UTF-8"
+        ) from error
     if found := Reader.NON_PRINTABLE.search(text):
         message = f"not valid YAML: it may not contain the character {found.group()!a}"
-        raise SyntaxMistake(_end_of(text[: found.start()]), message)
+        raise SyntaxMistake(positions.after(text[: found.start()]), message)
     return text
 
 
@@ -111,26 +100,31 @@ class _Composer:
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self._anchors: dict[str, Node] = {}
         self._depth = 0
+        self._nodes = 0
 
     def document(self) -> Node:
         next(self._events)  # The stream's start.
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise SyntaxMistake(START, "the file is empty; write 'version: 1', or delete the file")
+            raise SyntaxMistake(START, EMPTY)
         root = self._node(next(self._events))
         next(self._events)  # The document's end.
         following = next(self._events)
         if not isinstance(following, yaml.StreamEndEvent):
             message = "a second document begins here; put it into a file of its own"
-            raise SyntaxMistake(_position(following.start_mark), message)
+            raise SyntaxMistake(positions.at(following.start_mark), message)
         return root
 
     def _node(self, event: yaml.Event) -> Node:
-        position = _position(event.start_mark)
+        position = positions.at(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                message = f"no anchor '&{event.anchor}' ends before this; {_QUOTE.format('*')}"
+                quote = advice.QUOTE.format(begin="*")
+                message = f"no anchor '&{event.anchor}' ends before this; {quote}"
                 raise SyntaxMistake(position, message)
             return self._anchors[event.anchor]
+        self._nodes += 1
+        if self._nodes > MAX_VALUES:
+            raise too_many(position)
         if self._depth > _MAX_DEPTH:
             raise SyntaxMistake(position, "nested too deeply; no policy needs this")
         self._depth += 1
@@ -155,19 +149,3 @@ class _Composer:
     def _until(self, end: type[yaml.Event]) -> Iterator[Node]:
         while not isinstance(event := next(self._events), end):
             yield self._node(event)
-
-
-class _Mark(Protocol):
-    """Where libyaml is; PyYAML's type stubs know several types for it."""
-
-    line: int
-    column: int
-
-
-def _position(mark: _Mark | None) -> Position:
-    return (mark.line + 1, mark.column + 1) if mark else START
-
-
-def _end_of(text: str) -> Position:
-    lines = _LINE_BREAK.split(text)
-    return len(lines), len(lines[-1]) + 1
