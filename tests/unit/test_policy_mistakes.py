@@ -537,6 +537,34 @@ def test_each_mistake_is_told_with_its_place(
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "place", "message"),
+    [row for row in MISTAKES.values() if isinstance(row[0], str)],
+    ids=[name for name, row in MISTAKES.items() if isinstance(row[0], str)],
+)
+def test_a_mistake_has_its_place_in_every_editor(
+    tmp_path: Path, content: str, place: str, message: str
+) -> None:
+    """Neither a byte order mark nor other line breaks nor lines before it move it elsewhere."""
+    line, column = map(int, place.split(":"))
+    layouts = {
+        "bom": (f"\ufeff{content}", line),
+        "crlf": (content.replace("\n", "\r\n"), line),
+        "cr": (content.replace("\n", "\r"), line),
+        "below": (f"# Ü 😀\n\n{content}", line + 2),
+    }
+    for name, (text, expected) in layouts.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        found = mistakes(written(folder, a=text, guardrails=GUARDRAILS))
+        # What is about a whole file may stand at its start.
+        start = ("a.yaml:1:1: ",) if place == "1:1" else ()
+
+        assert len(found) == 1
+        assert found[0].startswith((f"a.yaml:{expected}:{column}: ", *start))
+        assert message in found[0] or "first in line" in message
+
+
 GUARDRAIL_MISTAKES = {
     "a policy key": ("version: 1\nrules: []\n", "2:1", "belongs in a policy file"),
     "unknown key": ("version: 1\nprotect: []\n", "2:1", "did you mean 'protected'?"),
