@@ -182,12 +182,12 @@ def _read(path: Path) -> Document:
         # Reviews of guardrails hang on the one name.
         document.report(START, f"name this file {language.GUARDRAILS_FILE}, exactly so")
         return document
-    # Opening a pipe or device would wait for ever.
-    if not path.is_file():
-        message = "this is no file that can be read (a folder, or a link to nothing); rename it"
-        document.report(START, message)
-        return document
     try:
+        # Opening a pipe or device would wait for ever.
+        if not path.is_file():
+            message = "this is no file that can be read (a folder, or a link to nothing); rename it"
+            document.report(START, message)
+            return document
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
