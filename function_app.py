@@ -1,8 +1,9 @@
 """The function app's triggers: they turn bindings into calls of `reconciler.app` and back.
 
-Event Grid -> `event_grid_trigger` -> queue -> `queue_trigger`; a timer sweeps. The app is made when
-this module is imported: a wrong setting or policy then fails the deployment, where it is seen,
-and no message is taken from the queue that could not be answered.
+Event Grid -> `event_grid_trigger` -> queue -> `queue_trigger`; a timer sweeps. Where Event Grid
+cannot reach the app it fills a queue instead, for `event_queue_trigger` (docs/events.md). The app
+is made when this module is imported: a wrong setting or policy then fails the deployment, where it
+is seen, and no message is taken from the queue that could not be answered.
 """
 
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import List  # noqa: UP035 (see Texts)
 import azure.functions as func
 
 from reconciler import messages
-from reconciler.app import QUEUE, create
+from reconciler.app import EVENT_QUEUE, QUEUE, create
 from reconciler.changes import Result
-from reconciler.events import Event, decode
+from reconciler.events import Event, decode, read
 from reconciler.model import Request
 
 STORAGE = "AzureWebJobsStorage"
@@ -27,10 +28,20 @@ app = func.FunctionApp()
 @app.event_grid_trigger(arg_name="event")
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) -> None:
-    """Enqueue what an event says should be looked at; makes no call, so Event Grid never waits."""
+    """Enqueue what an event says should be looked at; Event Grid does not wait for more.
+
+    It raises where a management group cannot be resolved: Event Grid then delivers it again.
+    """
     found = _event(event)
     if found:
         _enqueue(deployment.requests(found), requests)
+
+
+@app.queue_trigger(arg_name="message", queue_name=EVENT_QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
+def event_queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
+    """Do the same for an event that was delivered to a queue; the host takes its base64 away."""
+    _enqueue(deployment.requests(read(message.get_body())), requests)
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)

@@ -50,6 +50,9 @@ _AUTHORITIES = frozenset(
 QUEUE = "reconcile-requests"
 """The storage queue that carries requests."""
 
+EVENT_QUEUE = "reconcile-events"
+"""The storage queue to which Event Grid delivers where it cannot post to the app."""
+
 EVERYTHING = ResourceId.parse("/")
 """What a request for a sweep of all that is watched names."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.errors import ResourceIdError
+from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId, fold
 from reconciler.model import MOVED, ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
 from reconciler.policy.language import Grant, Policy
@@ -128,6 +128,20 @@ def decode(body: object) -> Event | None:
         time=_time(body.get("eventTime") or body.get("time")),
         data=_object(body.get("data")),
     )
+
+
+def read(text: bytes) -> Event:
+    """Read an event as Event Grid puts it into a queue; raises `MessageError` where it is none.
+
+    A person sees then, in the poison queue, that something else is delivered there.
+    """
+    try:
+        event = decode(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"the message is not JSON: {error}") from error
+    if event is None:
+        raise MessageError("the message is no event: it has neither `eventType` nor `type`")
+    return event
 
 
 def _place(event: Event) -> ResourceId | None:

@@ -34,9 +34,7 @@ def write(old: Json, wanted: Json, own: Iterable[str] = ()) -> Json:
 def public(model: Any) -> Any:  # noqa: ANN401 - JSON
     """Return what a client sent without what no read shows."""
     if isinstance(model, dict):
-        return {
-            name: public(value) for name, value in model.items() if name not in _SECRETS
-        }
+        return {name: public(value) for name, value in model.items() if name not in _SECRETS}
     return [public(each) for each in model] if isinstance(model, list) else model
 
 

@@ -26,6 +26,7 @@ from tests.conftest import ROOT
 
 MACHINE = machine("app-1")
 QUEUE = "reconcile-requests"
+EVENT_QUEUE = "reconcile-events"
 
 
 @dataclass(frozen=True)

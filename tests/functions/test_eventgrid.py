@@ -17,16 +17,22 @@ from sandbox.host import http
 from sandbox.host.messages import decode
 from sandbox.outlets import RealStorage
 from tests.children import PATIENCE
-from tests.functions.conftest import MACHINE, Cloud, Deployment, healed
+from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
 
 
-def subscribe(cloud: Cloud, kind: str, **properties: Any) -> None:  # noqa: ANN401 - JSON
+def subscribe(
+    cloud: Cloud,
+    kind: str,
+    schema: str = "EventGridSchema",
+    **properties: Any,  # noqa: ANN401 - JSON
+) -> None:
     """Create the event subscription and wait until it receives."""
     destination = {"endpointType": kind, "properties": properties}
-    cloud.operator.put(SUBSCRIBED, {"properties": {"destination": destination}})
+    content = {"destination": destination, "eventDeliverySchema": schema}
+    cloud.operator.put(SUBSCRIBED, {"properties": content})
     until(lambda: state(cloud) == "Succeeded")
 
 
@@ -94,6 +100,21 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 
     event = json.loads(decode(message.text))
     assert event["data"]["operationName"] == "Microsoft.EventGrid/eventSubscriptions/write"
+
+
+@pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
+def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
+    cloud: Cloud, deployment: Deployment, schema: str
+) -> None:
+    """Event Grid leaves the event in its own queue, in either schema, and the machine is healed."""
+    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    with Deliveries(cloud.server.world, storage):
+        subscribe(cloud, "StorageQueue", schema, resourceId=STORE, queueName=EVENT_QUEUE)
+        cloud.operator.put(MACHINE, {})
+
+        until(lambda: healed(cloud))
+    deployment.host.drain(PATIENCE)
+    assert deployment.queues.create(f"{EVENT_QUEUE}-poison"), "a message was poisoned"
 
 
 def test_a_queue_that_is_not_there_is_no_success(deployment: Deployment) -> None:

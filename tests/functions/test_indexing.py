@@ -41,10 +41,11 @@ def worker(settings: pytest.MonkeyPatch) -> Generator[Worker]:
 
 
 def test_the_bindings_are_exactly_those_intended(worker: Worker) -> None:
-    """Events come in, requests go through one queue, a timer sweeps; there is nothing else."""
+    """Events come in by two ways, requests go through a queue, a timer sweeps; nothing else."""
     found = {one.name: [_named(binding) for binding in one.bindings] for one in worker.functions}
     event = {"direction": "IN", "type": "eventGridTrigger", "name": "event"}
     message = OUTPUT | {"direction": "IN", "type": "queueTrigger", "name": "message"}
+    delivered = message | {"queueName": "reconcile-events"}
     timer = {
         "direction": "IN",
         "type": "timerTrigger",
@@ -54,6 +55,7 @@ def test_the_bindings_are_exactly_those_intended(worker: Worker) -> None:
 
     assert {name: sorted(each, key=str) for name, each in found.items()} == {
         "event_grid_trigger": sorted([event, OUTPUT], key=str),
+        "event_queue_trigger": sorted([delivered, OUTPUT], key=str),
         "queue_trigger": sorted([message, OUTPUT], key=str),
         "timer_trigger": sorted([timer, OUTPUT], key=str),
     }

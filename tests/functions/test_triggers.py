@@ -15,6 +15,7 @@ from sandbox.host.messages import encode
 from sandbox.host.queues import MemoryQueues
 from tests.children import PATIENCE
 from tests.functions.conftest import (
+    EVENT_QUEUE,
     MACHINE,
     QUEUE,
     Cloud,
@@ -118,29 +119,45 @@ def test_an_event_of_no_concern_makes_no_call(cloud: Cloud, deployment: Deployme
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("queue", "text", "reason"),
     [
-        ("{", "MessageError: the message is not JSON"),
-        ('{"id": "/subscriptions/../x"}', "MessageError: `id` in the message"),
+        (QUEUE, "{", "MessageError: the message is not JSON"),
+        (QUEUE, '{"id": "/subscriptions/../x"}', "MessageError: `id` in the message"),
         (
+            QUEUE,
             '{"id": "/subscriptions/s", "do": 1}',
             "MessageError: the message has an unknown key 'do'",
         ),
+        (EVENT_QUEUE, "machine app-1 was written", "MessageError: the message is not JSON"),
+        (EVENT_QUEUE, '{"id": "/subscriptions/s"}', "MessageError: the message is no event"),
     ],
 )
 def test_a_malformed_message_ends_in_the_poison_queue(
-    deployment: Deployment, caplog: pytest.LogCaptureFixture, text: str, reason: str
+    deployment: Deployment, caplog: pytest.LogCaptureFixture, queue: str, text: str, reason: str
 ) -> None:
     """It keeps its text, and the log says why; the queue does not stop on it."""
     # The delay before another attempt is the host's own and not what is tested here.
     deployment.host.options = replace(deployment.host.options, visibility_timeout=timedelta())
     with caplog.at_level(logging.ERROR):
-        deployment.queues.put(QUEUE, encode(text))
+        deployment.queues.put(queue, encode(text))
         deployment.host.drain(PATIENCE)
 
-    (message,) = deployment.queues.get(f"{QUEUE}-poison", LEASE)
+    (message,) = deployment.queues.get(f"{queue}-poison", LEASE)
     assert base64.b64decode(message.text).decode() == text
-    assert [one for one in caplog.messages if f"moves to {QUEUE}-poison: {reason}" in one]
+    assert [one for one in caplog.messages if f"moves to {queue}-poison: {reason}" in one]
+
+
+@pytest.mark.parametrize("data", [{}, {"resourceUri": STORE.replace("appstore", "other")}])
+def test_an_event_of_no_concern_leaves_its_queue_without_a_call(
+    cloud: Cloud, deployment: Deployment, data: dict[str, str]
+) -> None:
+    """Only what is no event at all is kept aside."""
+    event = cloud.written(MACHINE) | {"subject": "", "data": data}
+    deployment.queues.put(EVENT_QUEUE, encode(json.dumps(event)))
+    deployment.host.drain(PATIENCE)
+
+    assert calls(cloud) == 0
+    assert deployment.queues.create(f"{EVENT_QUEUE}-poison")
 
 
 def test_what_must_wait_comes_back_after_its_delay(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler import events
+from reconciler.errors import MessageError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
 from reconciler.model import MOVED, Request
@@ -139,6 +140,28 @@ def test_a_sample_leads_to_the_request_that_it_should(
     found = [one for told in decoded for one in asked(told, watch)]
 
     assert found == ([ResourceId.parse(expected)] if expected else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"\xff\xfe{", b"[" * 100_000, b"null", b"[]", b'"text"', b"{}", b'{"type": 7}'],
+    ids=lambda text: repr(text[:9]),
+)
+def test_a_message_that_is_no_event_is_refused(text: bytes) -> None:
+    """It is kept in the poison queue, where it can be looked at."""
+    with pytest.raises(MessageError, match="the message is no"):
+        events.read(text)
+
+
+def test_an_event_in_a_message_is_read_in_either_schema() -> None:
+    """As from the Event Grid trigger; a byte order mark does no harm."""
+    old = {"eventType": "x", "subject": "s", "eventTime": "2026-03-01T12:00:00Z", "data": {}}
+    new = {"type": "x", "subject": "s", "time": "2026-03-01T12:00:00Z", "data": {}}
+
+    for body in (old, new):
+        text = json.dumps(body)
+        assert events.read(text.encode()) == events.read(text.encode("utf-8-sig"))
+        assert events.read(text.encode()) == Event("x", "s", NOON, {})
 
 
 def test_a_group_s_event_from_a_storage_queue_asks_for_its_sweep(shared: Path) -> None:
