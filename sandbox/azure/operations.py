@@ -124,7 +124,9 @@ def _path(operation: Operation, manners: Style, segment: str) -> str:
     if manners.beside == "location":
         scope = "/".join(scope.split("/")[:3])
     named = manners.names_region == "always" or (manners.names_region == "deleting" and deleting)
-    region = regions.shown(operation.location) if named else operation.location
+    region = operation.location
+    if named or " " in region:
+        region = (regions.shown if named else regions.plain)(region)
     namespace = rest.partition("/")[0]
     return f"{scope}/providers/{namespace}/locations/{region}/{segment}/{operation.name}"
 
@@ -173,8 +175,10 @@ def poll(call: Call) -> Reply:
     wanted = call.args["kind"]
     if "monitor" in call.query or wanted != manners.status.lower() or not manners.polled:
         return _result(call, operation, manners, extra)
-    if manners.again:
+    if manners.again == "always":
         extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
+    if manners.again == "running" and running:
+        extra |= headers(call, operation, final=True)
     shown = _members(operation, manners, running=running)
     # Who shows no error while all is well shows one all the same (documented).
     names = (*manners.members, *(["error"] if shown["error"] else []))
@@ -208,7 +212,7 @@ def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
     if manners.queued and not operation.polled:
         begun = manners.queued
     found: Json = {
-        "id": operation.resource,
+        "id": _path(operation, manners, manners.status),
         "name": operation.name,
         "status": begun if running else ended,
         "startTime": _time(operation.started, zulu=not compute),
@@ -216,8 +220,8 @@ def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
         "properties": {"resourceName": operation.resource, "action": action},
         "percentComplete": 0.0 if running else 100.0,
     }
-    if manners.about == "operation":
-        found["id"] = _path(operation, manners, manners.status)
+    if manners.about == "resource":
+        found |= {"id": operation.resource, "properties": {"events": []}}
     if not running:
         found["endTime"] = _time(operation.ends, zulu=not compute)
     return found

@@ -52,11 +52,11 @@ class Style:
     nulls: tuple[str, ...] = ()
     """What it shows as null."""
     about: Literal["operation", "resource"] = "operation"
-    """Whose ``id`` it shows."""
+    """Whose ``id`` and properties it shows."""
     running: str = "InProgress"
     """The state while it runs; empty: the provisioning state of the resource."""
-    again: bool = False
-    """Whether the state repeats the header that announced it."""
+    again: Literal["", "running", "always"] = ""
+    """Whether the state repeats what announced it: both links while it runs, or always one."""
 
 
 _TABLE = (
@@ -82,9 +82,16 @@ _TABLE = (
         "operationsStatus",
         members=("id", "name", "status", "error"),
         running="",
-        again=True,
+        again="always",
     ),
-    Style("Microsoft.RecoveryServices", "operationStatus", "operationResults", beside="resource"),
+    Style(
+        "Microsoft.RecoveryServices",
+        "operationStatus",
+        "operationResults",
+        beside="resource",
+        members=("id", "name", "status"),
+        again="running",
+    ),
     Style("Microsoft.Storage", "asyncoperations", polled=False),
     # The paths of these are documented, Batch's way of announcing one, too.
     Style(
@@ -145,13 +152,13 @@ _MORE = (
         beside="resource",
         members=("status",),
         running="",
-        again=True,
+        again="always",
     ),
     Style(
         "Microsoft.ContainerInstance",
         "operations",
         "operations",
-        members=("id", "status", "startTime"),
+        members=("id", "status", "startTime", "properties"),
         about="resource",
         running="",
     ),
@@ -176,7 +183,7 @@ _MORE = (
         shows=True,
         members=("id", "name", "status"),
         nulls=("startTime", "endTime", "percentComplete", "properties", "error"),
-        again=True,
+        again="always",
     ),
 )
 _COMMONEST = Style("", "operationStatuses", "operationResults")

@@ -22,7 +22,7 @@ def listed(world: World, resource: Resource) -> Json:
         "name": "/".join(resource.id.text.rpartition("/providers/")[2].split("/")[2::2]),
         "type": resource.type,
         "location": regions.plain(resource.location),
-        **_tags(resource, row),
+        **({"tags": resource.tags} if row.tags == "always" or _tagged(resource) else {}),
         **resource.extra,
         **block,
     }
@@ -55,8 +55,12 @@ def show(world: World, resource: Resource, *, read: bool = True) -> Json:
 def _tags(resource: Resource, row: Kind) -> Json:
     if row.tags == "null":
         return {"tags": resource.tags or None}
-    shown = row.tags == "always" or (row.tags == "sent" and resource.tagged)
-    return {"tags": resource.tags} if resource.tags or shown else {}
+    sent = _tagged(resource) if row.tags == "sent" else bool(resource.tags)
+    return {"tags": resource.tags} if row.tags == "always" or sent else {}
+
+
+def _tagged(resource: Resource) -> bool:
+    return bool(resource.tags) or resource.tagged
 
 
 def etag(resource: Resource, row: Kind, *, created: bool = False) -> dict[str, str]:

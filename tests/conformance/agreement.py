@@ -136,7 +136,7 @@ class Agreement:
             if name not in theirs or name not in ours:
                 self._differ(here, theirs.get(name, "nothing"), ours.get(name, "nothing"))
             elif name in ("nextLink", "azureAsyncOperation"):
-                self._link(here, theirs[name], ours[name])
+                self._link(here, theirs[name] or "", ours[name] or "")
             elif name == "message":
                 self._message(here, theirs[name], ours[name])
             elif name == "userAssignedIdentities" and theirs[name]:

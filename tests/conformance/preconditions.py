@@ -31,7 +31,8 @@ class Preconditions:
 
     def __init__(self, arm: Arm, recording: Recording) -> None:
         self._world = arm.world
-        self._restorer = Restorer(arm, untouched(recording))
+        self._known = untouched(recording)
+        self._restorer = Restorer(arm, self._known)
         self._mentioned: set[str] = set()
         self._written: set[str] = set()
 
@@ -43,11 +44,14 @@ class Preconditions:
                     self._restorer.group(found)
             self._registration(exchange)
             self._principal(exchange)
+            self._identities(exchange)
             self._follow_others(exchange)
             for body in _shown(exchange):
                 if self._new(body["id"], exchange):
                     self._restorer.put(body)
             self._target(exchange)
+            if exchange.status == OK and exchange.path.lower().endswith("/instanceview"):
+                self._restorer.view(ids.parse(exchange.path).parent, exchange.body)
             self._hide_roles(exchange)
             if exchange.code == "RoleAssignmentExists":
                 self._restorer.same_assignment(exchange.path, exchange.request["properties"])
@@ -57,7 +61,9 @@ class Preconditions:
     def after(self, exchange: Exchange) -> None:
         """Remember what an exchange mentioned."""
         self._mentioned |= {each["id"].lower() for each in _shown(exchange)}
-        self._mentioned.add(ids.parse(exchange.path).key)
+        if (exchange.method, exchange.status) != ("GET", HTTPStatus.NOT_FOUND):
+            # What a read does not find others may make before it looks again.
+            self._mentioned.add(ids.parse(exchange.path).key)
         if exchange.method != "GET":
             self._written.add(ids.parse(exchange.path).key)
 
@@ -94,7 +100,8 @@ class Preconditions:
             shown = answer.get("properties") or {} if "error" not in answer else {}
             same = target.key == ids.parse(exchange.path).key
             body = {"id": target.text, "type": target.type, "location": _region(exchange)}
-            self._restorer.put(body | ({"properties": shown} if same else {}))
+            known = self._known.get(target.key) or body
+            self._restorer.put(body | {"properties": shown} if same else known)
 
     def _hide_roles(self, exchange: Exchange) -> None:
         """Let filters lag behind a change of a role that was cut out (facts A2.5, recorded)."""
@@ -132,6 +139,15 @@ class Preconditions:
         answer = (exchange.body or {}).get("properties") or {}
         kind = answer.get("principalType") or wanted.get("principalType") or "ServicePrincipal"
         self._restorer.principal(wanted["principalId"], kind)
+
+    def _identities(self, exchange: Exchange) -> None:
+        """Put the identities that an accepted request attaches."""
+        block = exchange.request.get("identity") if isinstance(exchange.request, dict) else None
+        if exchange.status >= HTTPStatus.BAD_REQUEST or not isinstance(block, dict):
+            return
+        for text, value in (block.get("userAssignedIdentities") or {}).items():
+            if value is not None:
+                self._restorer.identity(text)
 
     def _fill(self, like: Json) -> None:
         """Fill a page, so that a further one follows."""

@@ -16,6 +16,7 @@ _LOCK = "microsoft.authorization/locks"
 _ROLE = "microsoft.authorization/roledefinitions"
 _OWN = {"id", "name", "type", "location", "tags", "properties", "identity", "etag"}
 _ELSEWHERE = "westus"
+_ENDED = ("Failed", "Canceled")
 
 
 class Restorer:
@@ -118,10 +119,20 @@ class Restorer:
             # A few ids have the name in lower case; the name itself is as it was chosen.
             found = ids.parse(f"{found.parent}/{body['name']}")
         parent = ids.parse(found.parent.rpartition("/")[0])
+        member = found.type == scalesetview.INSTANCE and not found.name.isdecimal()
         if parent.name and found.type.count("/") > 1 and parent.key not in world.resources:
-            self.put({"id": parent.text, "type": parent.type})
+            own = {"properties": {"orchestrationMode": "Flexible"}} if member else {}
+            least = {"id": parent.text, "type": parent.type, **own}
+            self.put(self._known.get(parent.key) or least)
+        if member:
+            self._member(found, parent, body)
+        else:
+            self._store(found, parent, body)
+
+    def _store(self, found: ids.ArmId, parent: ids.ArmId, body: Json) -> None:
+        world = self._world
         properties = dict(body.get("properties") or {})
-        properties.pop("provisioningState", None)
+        state = str(properties.pop("provisioningState", "Succeeded"))
         view = properties.pop("instanceView", {})
         created = _time(properties.pop("timeCreated", None)) or world.now()
         made = Resource(
@@ -137,10 +148,7 @@ class Restorer:
         )
         children = made.extra.pop("resources", ()) if made.type == machineview.TYPE else ()
         self._attach(made, body.get("identity") or {})
-        made.guest = {name: value for name, value in view.items() if name != "statuses"}
-        for status in view.get("statuses", ()):
-            if status["code"].startswith("PowerState/"):
-                made.power = status["code"].removeprefix("PowerState/")
+        self._state(made, state, view)
         tag = str(body.get("etag", "")).strip('"')
         version = int(tag) if tag.isdecimal() else 1
         if made.type == scalesetview.INSTANCE:
@@ -148,8 +156,46 @@ class Restorer:
         else:
             world.put(made)
         made.version = version
+        if (body.get("properties") or {}).get("provisioningState") in ("Failed", "Canceled"):
+            made.outcome = body["properties"]["provisioningState"]
         for child in children:
             self._resource(ids.parse(child["id"]), child)
+
+    def identity(self, text: str) -> None:
+        """Put a user-assigned identity, unless it is there."""
+        key = ids.parse(text).key
+        if key not in self._world.resources:
+            self._identity(self._known.get(key) or {"id": text})
+
+    def _state(self, made: Resource, state: str, view: Json) -> None:
+        made.guest = {name: view[name] for name in view if name != "statuses"}
+        for status in view.get("statuses", ()):
+            if status["code"].startswith("PowerState/"):
+                made.power = status["code"].removeprefix("PowerState/")
+        if state in _ENDED:
+            made.outcome = state
+        elif state != "Succeeded":
+            # It is over before the next exchange.
+            made.busy, made.ready_at = state, self._world.now() + dt.timedelta(seconds=0.5)
+
+    def _member(self, found: ids.ArmId, scale_set: ids.ArmId, body: Json) -> None:
+        """Put a machine that a flexible scale set lists."""
+        group = "/".join(found.text.split("/")[:5])
+        machine = ids.parse(f"{group}/providers/{machineview.TYPE}/{found.name}")
+        if machine.key not in self._world.resources:
+            own = {"virtualMachineScaleSet": {"id": scale_set.text}}
+            least = {"id": machine.text, "type": machineview.TYPE, "properties": own}
+            self.put(self._known.get(machine.key) or {**least, "location": body["location"]})
+
+    def view(self, text: str, shown: Json) -> None:
+        """Put what the agent of a machine or instance reports, unless that is known."""
+        found = ids.parse(text)
+        machine = self._world.resources.get(found.key)
+        if machine is None and found.type == scalesetview.INSTANCE:
+            scale_set = ids.parse(found.parent).parent.lower()
+            machine = self._world.resources[scale_set].instances.get(found.name)
+        if machine is not None and not machine.guest:
+            machine.guest = {name: shown[name] for name in shown if name != "statuses"}
 
     def _attach(self, resource: Resource, block: Json) -> None:
         world = self._world
