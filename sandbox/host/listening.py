@@ -96,14 +96,16 @@ class Listener:
         self._held = [held for held in self._held if not held.over]
         for held in self._held:
             with held.lock:
-                if held.over or self.clock() < held.renewal:
+                # The clock may be turned while the store answers; the lease began before that.
+                now = self.clock()
+                if held.over or now < held.renewal:
                     continue
                 try:
                     held.message = self.queues.release(self.queue, held.message, LEASE)
-                    held.renewal = self.clock() + LEASE / 2
+                    held.renewal = now + LEASE / 2
                 except QueueError:
                     log.exception("cannot renew message %s of %s", held.message.id, self.queue)
-                    held.renewal = self.clock() + SOON
+                    held.renewal = now + SOON
 
     def _process(self, held: _Held) -> None:
         try:
