@@ -156,8 +156,6 @@ class Restorer:
         else:
             world.put(made)
         made.version = version
-        if (body.get("properties") or {}).get("provisioningState") in ("Failed", "Canceled"):
-            made.outcome = body["properties"]["provisioningState"]
         for child in children:
             self._resource(ids.parse(child["id"]), child)
 
