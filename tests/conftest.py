@@ -54,17 +54,23 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGALRM, _hung)
 
 
+def pytest_unconfigure() -> None:
+    """Let no thread that hangs keep the process from its end."""
+    faulthandler.dump_traceback_later(LIMIT, exit=True)
+
+
 def _hung(*_: object) -> NoReturn:
     faulthandler.dump_traceback(sys.__stderr__ or 2)
     pytest.fail(f"this hangs: {LIMIT} s are over; where, the traceback and standard error tell")
 
 
 def _limited() -> Generator[None, object, object]:
-    signal.alarm(LIMIT)
+    # What is cleared up on the way out may hang as well, so the alarm goes on.
+    signal.setitimer(signal.ITIMER_REAL, LIMIT, LIMIT / 10)
     try:
         return (yield)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 # Fixtures hang as well as tests.
