@@ -28,7 +28,7 @@ def probe(call: Call) -> Reply:
         call.world, call.headers.get("authorization", ""), audience, call.origin
     )
     if not any(each in call.world.resources for each in ids.ancestors(target.key)):
-        raise errors.resource_not_found(target.type, target.name, target.group)
+        raise errors.resource_not_found(target)
     if (
         access.right(call.world, principal.oid, call.query["action"], target.text, data=True)
         is None

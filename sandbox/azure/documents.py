@@ -70,7 +70,7 @@ def existing(call: Call, text: str | None = None) -> Resource:
     if found is None and wanted.key in call.world.vanished:
         raise errors.gone()
     if found is None:
-        raise errors.resource_not_found(wanted.type, wanted.name, wanted.group)
+        raise errors.resource_not_found(wanted)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sandbox.azure import ids
 from sandbox.azure.state import Principal
 
 
@@ -40,12 +41,13 @@ class AzureError(Exception):
         return {"error": error}
 
 
-def resource_not_found(kind: str, name: str, group: str) -> AzureError:
-    """Return ARM's 404 for a resource (facts A2.6, recorded)."""
+def resource_not_found(wanted: ids.ArmId) -> AzureError:
+    """Return ARM's 404 for a resource, a nested one by ``type/name/type/name`` (recorded)."""
+    path = wanted.text[len(f"{wanted.scope}/providers/") :]
     return AzureError(
         404,
         "ResourceNotFound",
-        f"The Resource '{kind}/{name}' under resource group '{group}' was not found. "
+        f"The Resource '{path}' under resource group '{wanted.group}' was not found. "
         "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
         gateway=True,
     )

@@ -100,7 +100,7 @@ def _topic(world: World, text: str) -> Resource:
     found = world.resources.get(text.lower())
     if found is None or found.type.lower() != "microsoft.eventgrid/topics":
         parsed = ids.parse(text)
-        raise errors.resource_not_found(parsed.type, parsed.name, parsed.group)
+        raise errors.resource_not_found(parsed)
     return found
 
 

@@ -40,7 +40,7 @@ def get(call: Call) -> Reply:
     _machine(call)
     extension = call.world.resources.get(call.id.key)
     if extension is None:
-        raise errors.resource_not_found(call.id.type, call.id.name, call.id.group)
+        raise errors.resource_not_found(call.id)
     return Reply(200, show_extension(call.world, extension, asked), budget)
 
 

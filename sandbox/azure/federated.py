@@ -72,7 +72,7 @@ def get(call: Call) -> Reply:
     _identity(call)
     credential = call.world.resources.get(call.id.key)
     if credential is None:
-        raise errors.resource_not_found(_TYPE, call.id.name, call.id.group)
+        raise errors.resource_not_found(call.id)
     return Reply(200, _show(credential))
 
 

@@ -64,7 +64,7 @@ def _find(call: Call) -> Resource:
         raise errors.group_not_found(call.id.group)
     identity = call.world.resources.get(call.id.key)
     if identity is None:
-        raise errors.resource_not_found(TYPE, call.id.name, call.id.group)
+        raise errors.resource_not_found(call.id)
     return identity
 
 
@@ -160,7 +160,7 @@ def list_associated(call: Call) -> Reply:
     key = call.id.parent.lower()
     if key not in world.resources:
         found = ids.parse(call.id.parent)
-        raise errors.resource_not_found(TYPE, found.name, found.group)
+        raise errors.resource_not_found(found)
     carrying = [each for each in world.resources.values() if key in each.users]
     shown = [
         {

@@ -59,7 +59,7 @@ def _resources(call: Call, source: Resource, target: Resource) -> list[Resource]
         if resource.type.lower().startswith("microsoft.eventgrid/"):
             raise errors.unsupported(f"the move of {resource.text}")
         if resource.key not in call.world.resources:
-            raise errors.resource_not_found(resource.type, resource.name, resource.group)
+            raise errors.resource_not_found(resource)
         found[resource.key] = call.world.resources[resource.key]
     return list(found.values())
 

@@ -160,7 +160,7 @@ def _find(call: Call) -> Resource:
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         _require_parent(call)
-        raise errors.resource_not_found(call.id.type, call.id.name, call.id.group)
+        raise errors.resource_not_found(call.id)
     return resource
 
 

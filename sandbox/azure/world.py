@@ -105,7 +105,7 @@ class World(Authority):
         # Children that have no service here (a blob container) live as long as their parent.
         alive = any(each in self.resources for each in ids.ancestors(scope.key))
         if scope.key != group and not alive:
-            raise errors.resource_not_found(scope.type, scope.name, scope.group)
+            raise errors.resource_not_found(scope)
 
     # Resources.
 

@@ -196,3 +196,16 @@ def test_a_nested_resource_needs_its_parent(arm: Arm) -> None:
     nested = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/none/blobServices/default"
 
     assert error(arm.call("PUT", nested, {})) == (404, "ParentResourceNotFound")
+
+
+def test_a_missing_nested_resource_is_named_with_its_parent(arm: Arm) -> None:
+    """azure-cli test_acr_agentpool: types and names in turn, as in the id."""
+    registry = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/one"
+    arm.call("PUT", registry, {"location": "westus"})
+    arm.settle()
+
+    refused = arm.call("GET", f"{registry}/agentPools/agents")
+
+    assert error(refused) == (404, "ResourceNotFound")
+    named = "'Microsoft.ContainerRegistry/registries/one/agentPools/agents' under resource group"
+    assert named in refused.json()["error"]["message"]
