@@ -60,7 +60,7 @@ def evict_instance(call: Call) -> Reply:
     found = fleet.find(call.world, scale_set, instance.name)
     if found is None:
         raise errors.gone()
-    deletes = _deletes(scale_set)
+    deletes = _deletes(found if "priority" in found.properties else scale_set)
     call.world.act(found, _VERB)
     if deletes:
         fleet.remove(scale_set, [found], call.world.now())

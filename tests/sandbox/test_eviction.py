@@ -61,6 +61,17 @@ def test_instances_are_evicted_by_their_sets_policy(arm: Arm, policy: str, left:
         assert view.json()["statuses"][1]["code"] == "PowerState/deallocated"
 
 
+def test_an_instance_that_says_itself_what_it_is_goes_by_that(arm: Arm) -> None:
+    """Its own model counts before its set's."""
+    arm.call("PUT", SET, {"location": "westus", "sku": {"capacity": 1}})
+    arm.clock.forward(1)
+    arm.call("PUT", f"{SET}/virtualMachines/0", {"properties": model("Delete")})
+    arm.clock.forward(1)
+
+    assert arm.call("POST", f"{SET}/virtualMachines/0/simulateEviction").status_code == 204
+    assert instances(arm) == []
+
+
 def test_what_has_its_place_for_sure_is_not_evicted(arm: Arm) -> None:
     """Only Spot machines are."""
     arm.call("PUT", SET, {"location": "westus", "sku": {"capacity": 1}})
