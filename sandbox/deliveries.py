@@ -1,6 +1,7 @@
 """Event Grid on the world's own clock: a few threads that do what a delivery has due."""
 
 import threading
+import time
 from typing import Self
 
 from sandbox.azure.eventdelivery import Delivery
@@ -11,6 +12,8 @@ _THREADS = 4
 """So that an endpoint that does not answer holds up no other."""
 _POLL = 0.02
 """Seconds between two looks at what is due."""
+_GRACE = 2.0
+"""Seconds that attempts under way have when all is to stop; who does not answer is left alone."""
 
 
 class Deliveries:
@@ -22,7 +25,7 @@ class Deliveries:
         self._delivery = Delivery(world, outlets(storage or MemoryStorage()))
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, name=f"event-grid-{number}")
+            threading.Thread(target=self._run, name=f"event-grid-{number}", daemon=True)
             for number in range(_THREADS)
         ]
 
@@ -32,10 +35,11 @@ class Deliveries:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop after the attempts that are under way; what is still due is lost."""
+        """Stop after the attempts that are under way and end soon; what is still due is lost."""
         self._stopped.set()
+        end = time.monotonic() + _GRACE
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _run(self) -> None:
         while not self._stopped.wait(_POLL):

@@ -26,6 +26,7 @@ from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from sandbox.azure.weather import Weather, WeatherError
+from sandbox.azure.weather import read as read_weather
 from sandbox.azure.world import World
 from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 
@@ -60,8 +61,8 @@ def load(
     with world.transaction():
         _Loader(world, record).run()
     try:
-        switches = mapping(record.get("weather") or {}, "weather")
-        world.weather = Weather().changed(weather).changed(switches)
+        switches = mapping({} if (found := record.get("weather")) is None else found, "weather")
+        world.weather = read_weather(Weather().changed(weather).to_json() | switches)
     except WeatherError as error:
         raise SeedError(f"weather: {error}") from error
     return world

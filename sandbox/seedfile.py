@@ -4,7 +4,7 @@
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,24 @@ def read(path: Path) -> Record:
         raise SeedError(f"not UTF-8: {error}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the base's
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise SeedError(f"line {key.start_mark.line + 1}: '{name}' is there twice")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def parse(text: str) -> Record:
     """Return a seed's content; raises ``SeedError`` when it is not a mapping in YAML."""
     try:
-        return mapping(yaml.safe_load(text), "seed")
+        # As safe as `safe_load`, whose loader it is.
+        return mapping(yaml.load(text, _Loader), "seed")  # noqa: S506 - see above
     except yaml.YAMLError as error:
         raise SeedError(f"not YAML: {' '.join(str(error).split())}") from error
 

@@ -47,8 +47,8 @@ def _change_weather(call: Call) -> Reply:
     _require_operator(call)
     wanted = call.object_body()
     try:
-        weather = call.world.weather
-        call.world.weather = weather.changed(wanted) if call.method == "PATCH" else read(wanted)
+        kept = call.world.weather.to_json() if call.method == "PATCH" else {}
+        call.world.weather = read(kept | wanted)
     except WeatherError as error:
         raise errors.AzureError(400, "InvalidWeather", str(error)) from None
     return Reply(200, call.world.weather.to_json())

@@ -136,28 +136,28 @@ class Weather(_Switches):
     """What happens to some requests; of several that apply, the first one decides."""
 
     def changed(self, switches: dict[str, Any]) -> "Weather":
-        """Return the weather with some switches set; raises ``WeatherError``."""
-        return read({**self.to_json(), **_spelled(switches)})
+        """Return the weather with some switches set, by the names of its fields or as in seeds.
+
+        Raises ``WeatherError``.
+        """
+        names = {name: to_camel(name) for name in Weather.model_fields}
+        return read(self.to_json() | {names.get(key, key): switches[key] for key in switches})
 
     def to_json(self) -> dict[str, Any]:
         """Return all switches as a seed spells them."""
         return self.model_dump(mode="json", by_alias=True)
 
 
-def _spelled(switches: dict[str, Any]) -> dict[str, Any]:
-    """Return switches as a seed spells them, so that no switch is there twice."""
-    names = {name: to_camel(name) for name in Weather.model_fields}
-    return {names.get(key, key): value for key, value in switches.items()}
-
-
 def read(switches: dict[str, Any]) -> Weather:
-    """Return fair weather but for some switches; raises ``WeatherError``."""
+    """Return fair weather but for some switches as a seed spells them; raises ``WeatherError``."""
     try:
-        return Weather.model_validate(switches)
+        return Weather.model_validate(switches, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "there is no such switch"
+        if first["type"] == "model_type":
+            message = "Input should be a mapping"
         raise WeatherError(f"{where}: {message}") from None

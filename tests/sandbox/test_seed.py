@@ -163,3 +163,10 @@ def test_a_wrong_seed_says_where(change: dict[str, Any], message: str) -> None:
     """One line names the record and what is wrong."""
     with pytest.raises(seed.SeedError, match=message):
         seed.load({**SEED, **change})
+
+
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    """Wherever it is; YAML itself would take the last."""
+    text = "subscriptions: []\nweather:\n  throttling: true\n  throttling: false\n"
+    with pytest.raises(seed.SeedError, match="line 4: 'throttling' is there twice"):
+        seed.load(text)

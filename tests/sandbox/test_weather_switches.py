@@ -58,6 +58,10 @@ def test_a_seed_sets_switches_and_the_others_are_fair() -> None:
     ("switches", "message"),
     [
         ({"replicationDelays": 3}, "replicationDelays: there is no such switch"),
+        ({"replication_delay": 3}, "replication_delay: there is no such switch"),
+        ({"faults": [3]}, "faults.0: Input should be a mapping"),
+        ({"faults": [{"drop": True, "times": 0}]}, "faults.0.times: Input should be greater"),
+        ({"authorizationLimit": 0}, "authorizationLimit: Input should be greater"),
         ({"graphMissing": 1.5}, "graphMissing: Input should be less than or equal to 1"),
         ({"graphDelay": -1}, "graphDelay: Input should be greater than or equal to 0"),
         ({"graphDelay": "1"}, "graphDelay: Input should be a valid number"),
@@ -81,10 +85,11 @@ def test_a_wrong_switch_is_named(switches: dict[str, Any], message: str) -> None
         seed.load({**SEED, "weather": switches})
 
 
-def test_weather_in_a_seed_must_be_a_mapping() -> None:
-    """A list of switches is none."""
+@pytest.mark.parametrize("weather", [["fair"], [], "fair", 0, False])
+def test_weather_in_a_seed_must_be_a_mapping(weather: object) -> None:
+    """A list of switches is none, be it empty."""
     with pytest.raises(seed.SeedError, match="weather: must be a mapping"):
-        seed.load({**SEED, "weather": ["fair"]})
+        seed.load({**SEED, "weather": weather})
 
 
 def test_the_operator_changes_the_weather(arm: Arm) -> None:
