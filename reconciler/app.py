@@ -198,9 +198,7 @@ class App:
     @property
     def inventory(self) -> Inventory:
         """Return Resource Graph over what is watched, and over where rights may be granted."""
-        scopes = (rail.scope.subscription_id for rail in self.policy.guardrails.grants)
-        granted = tuple(scope for scope in scopes if scope)
-        return Inventory(self.arm, self.watched.subscriptions, granted)
+        return Inventory(self.arm, self.watched.subscriptions, self._granted)
 
     @property
     def controller(self) -> Controller:
@@ -219,6 +217,11 @@ class App:
     @property
     def _mode(self) -> Mode:
         return Mode.REPAIR if self.settings.repair else Mode.AUDIT
+
+    @cached_property
+    def _granted(self) -> tuple[ResourceId, ...]:
+        scopes = (rail.scope.subscription_id for rail in self.policy.guardrails.grants)
+        return tuple(dict.fromkeys(scope for scope in scopes if scope))
 
     @cached_property
     def _topic(self) -> Topic | None:

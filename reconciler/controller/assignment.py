@@ -49,7 +49,10 @@ class AssignmentSearch:
             return Result()
         if MISSED not in request.seen:
             return once_more(Result(), request, self.controller.now(), *request.seen, MISSED)
-        return Result(requests=(Request(request.id.scope, since=request.since),))
+        # Asked for itself, a machine or an identity would be reconciled.
+        scope = request.id.scope
+        swept = scope.group_id if is_reconciled(scope) else scope
+        return Result(requests=(Request(swept or scope, since=request.since),))
 
     def _read(self, assignment: ResourceId) -> RoleAssignment | None:
         try:

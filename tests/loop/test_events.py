@@ -156,6 +156,32 @@ def test_a_right_that_nobody_claims_is_sought_again_and_then_its_scope_swept(
     assert steady.wire.writes == []
 
 
+def test_a_right_at_a_machine_comes_back_when_the_machine_does(cloud: Cloud) -> None:
+    """Who is granted something at a machine is looked at when that is written or deleted."""
+    other = machine("vm2")
+    cloud.build(other)
+    grants = {"grants": [{"role": "Reader", "scope": other}]}
+    only = rule(match={"type": "Microsoft.Compute/virtualMachines", "name": "vm1"}, system=grants)
+    cloud.deploy(policy(only))
+    cloud.drive(VM)
+    cloud.pass_time()
+    assert cloud.rights(cloud.principal()) == {("Reader", "vm2")}
+    cloud.events.clear()
+    cloud.build(other)
+    assert cloud.rights(cloud.principal()) == set()
+    cloud.drive(*cloud.hear())
+
+    assert cloud.rights(cloud.principal()) == {("Reader", "vm2")}
+
+
+def test_a_right_at_a_machine_that_nobody_claims_has_its_group_swept(steady: Cloud) -> None:
+    """A request for the machine would only reconcile that."""
+    unknown = Request(ResourceId.parse(f"{VM}{ASSIGNMENTS}/{steady.world.guid()}"))
+    results = steady.drive(unknown)
+
+    assert [one.id for one in results[1].requests] == [ResourceId.parse(APPS)]
+
+
 def test_a_young_machines_deleted_right_is_found_by_the_second_search(steady: Cloud) -> None:
     """The index did not know the machine at first."""
     request = deletion(steady)

@@ -276,6 +276,14 @@ def test_a_scope_that_came_or_went_is_looked_at(place: ResourceId, what: str) ->
     assert asked(event(place, what)) == [place]
 
 
+@pytest.mark.parametrize("place", [VM, SECOND], ids=["machine", "identity"])
+def test_the_group_of_a_machine_or_identity_that_is_a_scope_is_swept(place: ResourceId) -> None:
+    """A request for itself reconciles it, which tells nothing of those who are granted there."""
+    watch = Watch(policy_for(scope=place, guarded=SUB), (SUB,), OURS)
+
+    assert asked(event(place), watch)[0] == place.group_id
+
+
 def test_actions_on_a_scope_leave_it_as_it_is_except_moves() -> None:
     """Listing keys is frequent and changes nothing; a move takes resources elsewhere."""
     prefix = "Microsoft.Resources/subscriptions/resourceGroups"
