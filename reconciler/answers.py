@@ -55,9 +55,11 @@ def identity_block(block: Json) -> IdentityBlock:
         AttachedIdentity(ResourceId.parse(key), _guid((entry or {}).get("principalId")))
         for key, entry in (block.get("userAssignedIdentities") or {}).items()
     ]
+    system, principal = "systemassigned" in types, _guid(block.get("principalId"))
     return IdentityBlock(
-        system="systemassigned" in types,
-        principal=_guid(block.get("principalId")),
+        system=system,
+        # MySQL shows one of zeros beside user-assigned ones (azure-cli's recordings).
+        principal=principal if system else None,
         attached=tuple(sorted(attached, key=lambda entry: entry.id.key)),
         raw_type=None if types <= _KNOWN_TYPES else raw,
     )

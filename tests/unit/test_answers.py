@@ -134,7 +134,7 @@ def test_identity_types_are_read_in_every_provider_s_spelling(
 def test_entries_are_sorted_and_guids_are_lower_case() -> None:
     """The order of a map in JSON means nothing, and GUIDs are compared as texts."""
     block = {
-        "type": "UserAssigned",
+        "type": "SystemAssigned, UserAssigned",
         "principalId": NEW.upper(),
         "userAssignedIdentities": {
             str(SECOND): None,
@@ -143,13 +143,24 @@ def test_entries_are_sorted_and_guids_are_lower_case() -> None:
     }
 
     assert answers.identity_block(block) == IdentityBlock(
-        principal=NEW, attached=(AttachedIdentity(APP, OF_APP), AttachedIdentity(SECOND))
+        system=True,
+        principal=NEW,
+        attached=(AttachedIdentity(APP, OF_APP), AttachedIdentity(SECOND)),
     )
 
 
 def body(**properties: object) -> dict[str, Any]:
     """Return a machine's body with some properties."""
     return {"id": str(VM), "properties": properties}
+
+
+def test_a_principal_is_read_only_of_a_system_assigned_identity() -> None:
+    """A MySQL server with user-assigned ones alone shows zeros, which are nobody."""
+    nobody = "00000000-0000-0000-0000-000000000000"
+    block = {"type": "UserAssigned", "principalId": nobody, "tenantId": nobody}
+
+    assert answers.identity_block(block).principal is None
+    assert answers.identity_block(block | {"type": "SystemAssigned"}).principal == nobody
 
 
 def test_a_machine_says_what_stands_in_the_way_of_a_write() -> None:
