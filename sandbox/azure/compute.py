@@ -3,7 +3,7 @@
 import re
 
 from sandbox.azure import attachment, computemodel, errors, listing, operations, rates
-from sandbox.azure.documents import check_etag, existing, expanded, merge, tag, written
+from sandbox.azure.documents import check_etag, existing, expanded, tag, written
 from sandbox.azure.machineview import DEALLOCATED, TYPE, instance_view, set_of, show
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Resource
@@ -84,20 +84,21 @@ def list_subscription(call: Call) -> Reply:
 
 @routes.route("PUT", _MACHINE, Evidence.RECORDED, "azure-cli test_vm_update_size; 201 documented")
 def put(call: Call) -> Reply:
-    """Create a machine (201) or merge into it (200), as an operation.
+    """Create a machine (201) or write it anew (200), as an operation.
 
     One that changes nothing but tags is not announced, though the machine is ``Updating`` in the
-    answer (azure-cli test_vm_create_no_wait, test_disk_controller_type).
+    answer (azure-cli test_vm_create_no_wait, test_disk_controller_type), unless another operation
+    runs (test_vm_update_with_workspace_linux).
     """
     budget = rates.take(call, rates.UPDATE)
     world, body = call.world, call.object_body()
     known, machine = written(call, TYPE)
-    before = _essence(machine) if known else None
+    before = _essence(machine) if known and world.now() >= known.ready_at else None
     attachment.write(call, machine, call.member("identity"), merge=False)
     machine.tags = dict(call.member("tags") or {})
-    machine.extra = merge(machine.extra, {name: body[name] for name in _EXTRA if name in body})
+    machine.extra = {name: body[name] for name in _EXTRA if name in body}
     own = machine.properties or {"vmId": world.guid()}
-    machine.properties = computemodel.write(own, call.member("properties") or {}, _READ_ONLY)
+    machine.properties = computemodel.replaced(own, call.member("properties"), _READ_ONLY)
     found = operations.begin(call, machine, "Updating" if known else "Creating", final=False)
     if _essence(machine) == before:
         found = {}
@@ -124,7 +125,7 @@ def patch(call: Call) -> Reply:
     if "tags" in body:
         machine.tags = dict(call.member("tags") or {})
     wanted = call.member("properties") or {}
-    machine.properties = computemodel.write(machine.properties, wanted, _READ_ONLY)
+    machine.properties = computemodel.merged(machine.properties, wanted, _READ_ONLY)
     found = operations.begin(call, machine, "Updating", final=False)
     call.world.put(machine)
     found |= {**tag(call, machine), **budget}

@@ -1,11 +1,10 @@
 """The model that a Compute write leaves, of machines, scale sets and their instances.
 
-A PUT to what exists merges as a PATCH does (recorded, azure-cli): it may name the size alone
-(test_vmss_create_and_modify), and a client that writes back a machine leaves its image out
-(test_vm_update_size). Null removes (test_update_dedicated_host_e2e).
+A PUT to what exists replaces its properties, a PATCH merges into them; what is below was read off
+azure-cli's recordings.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from sandbox.azure.documents import merge
@@ -16,19 +15,46 @@ _SECRETS = frozenset({"adminPassword", "customData", "protectedSettings"})
 """What no read shows (azure-cli test_vm_extension, test_vmss_update_custom_data)."""
 _USER_DATA = "userData"
 _PROFILE = "virtualMachineProfile"
+_IMAGE = "imageReference"
 
 
-def write(old: Json, wanted: Json, own: Iterable[str] = ()) -> Json:
-    """Return a model with another written over it.
+def merged(old: Json, wanted: Json, own: Collection[str]) -> Json:
+    """Return a model with another merged into it; null removes.
 
     Args:
-        old: what is there; empty for a creation.
+        old: what is there.
         wanted: what the client sent.
         own: members that are the server's own; who writes back what was read changes none.
     """
-    skipped = frozenset(own)
-    sent = {name: value for name, value in wanted.items() if name not in skipped}
-    return merge(old, public(sent))
+    return merge(old, public({name: wanted[name] for name in wanted if name not in own}))
+
+
+def replaced(old: Json, wanted: Json | None, own: Collection[str]) -> Json:
+    """Return a model in place of another; without any, the old one stays.
+
+    Members that are left out go (test_update_dedicated_host_e2e), all together they stay
+    (test_vmss_create_and_modify). The image stays in any case: updates by az leave it out
+    (test_vm_update_size). That the orchestration mode does is assumed.
+    """
+    if wanted is None:
+        return old
+    kept = {name: old[name] for name in (*own, "orchestrationMode") if name in old}
+    new = kept | merged({}, wanted, own)
+    _keep_image(old, new)
+    _keep_image(_object(old, _PROFILE), _object(new, _PROFILE))
+    return new
+
+
+def _keep_image(old: Json, new: Json) -> None:
+    before = _object(_object(old, "storageProfile"), _IMAGE)
+    storage = _object(new, "storageProfile")
+    if before and storage:
+        storage[_IMAGE] = before | _object(storage, _IMAGE)
+
+
+def _object(model: Json, name: str) -> Json:
+    found = model.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def public(model: Any) -> Any:  # noqa: ANN401 - JSON

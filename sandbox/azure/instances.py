@@ -78,14 +78,15 @@ def get_view(call: Call) -> Reply:
 
 @routes.route("PUT", _INSTANCE, Evidence.RECORDED, "azure-cli test_vmss_update")
 def put(call: Call) -> Reply:
-    """Merge into an instance that is there: 200, while the operation runs."""
+    """Write an instance that is there anew: 200, while the operation runs."""
     budget = rates.take(call, rates.SET_WRITE)
     found = _instance(call)
     body = call.object_body()
-    wanted = call.member("properties") or {}
     if "tags" in body:
         found.tags = dict(call.member("tags") or {})
-    found.properties = computemodel.write(found.properties, wanted, _READ_ONLY)
+    found.properties = computemodel.replaced(
+        found.properties, call.member("properties"), _READ_ONLY
+    )
     headers = operations.begin(call, found, "Updating", final=False)
     found.version += 1
     call.world.tell("Write", found)

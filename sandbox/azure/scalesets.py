@@ -67,7 +67,7 @@ for _rule in (_SETS, _LIST):
 
 @routes.route("PUT", _SET, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def put(call: Call) -> Reply:
-    """Create a scale set with its instances (201, documented) or merge into it (200)."""
+    """Create a scale set with its instances (201, documented) or write it anew (200)."""
     budget = rates.take(call, rates.SET_WRITE)
     known, found = written(call, TYPE)
     if known is None:
@@ -90,14 +90,15 @@ def patch(call: Call) -> Reply:
 def _write(
     call: Call, scale_set: Resource, tags: dict[str, str], *, merges: bool
 ) -> dict[str, str]:
-    """Write what a body says and let the instances follow; return the operation's headers.
-
-    Only the map of user-assigned identities may be replaced by the request, not merged.
-    """
+    """Write what a body says and let the instances follow; return the operation's headers."""
     body, world = call.object_body(), call.world
-    wanted = call.member("properties") or {}
-    properties = computemodel.write(scale_set.properties, wanted, _READ_ONLY)
-    extra = merge(scale_set.extra, {name: body[name] for name in _EXTRA if name in body})
+    old, wanted = scale_set.properties, call.member("properties")
+    extra = {name: body[name] for name in _EXTRA if name in body}
+    if merges:
+        extra = merge(scale_set.extra, extra)
+        properties = computemodel.merged(old, wanted or {}, _READ_ONLY)
+    else:
+        properties = computemodel.replaced(old, wanted, _READ_ONLY)
     _check(call, properties, extra)
     before = _model(scale_set)
     attachment.write(call, scale_set, call.member("identity"), merge=merges)

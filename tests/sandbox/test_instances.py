@@ -87,7 +87,7 @@ def test_a_star_stands_for_every_instance(arm: Arm) -> None:
     assert error(arm.call("POST", f"{INSTANCES}/7/start")) == (404, "NotFound")
 
 
-def test_an_instance_is_written_by_merging(arm: Arm) -> None:
+def test_an_instance_is_written_anew(arm: Arm) -> None:
     """200 while the operation runs; what is the server's own stays, and so does the model."""
     create(arm)
     before = arm.get(f"{INSTANCES}/0")

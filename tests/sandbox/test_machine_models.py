@@ -5,23 +5,25 @@ import pytest
 from tests.sandbox.arm import MACHINE, Arm
 
 
-def test_a_write_merges_into_what_is_there(arm: Arm) -> None:
-    """What a PUT leaves out stays, as the image does in every client's update; null removes."""
+def test_a_write_replaces_all_but_the_image(arm: Arm) -> None:
+    """What a PUT leaves out goes, but for the image, which clients' updates leave out."""
     image = {"publisher": "Canonical", "offer": "ubuntu"}
     storage = {"imageReference": image, "osDisk": {"name": "os"}}
-    body = {"location": "westus", "zones": ["1"]}
+    body = {"location": "westus"}
     arm.call(
-        "PUT", MACHINE, body | {"properties": {"storageProfile": storage, "host": {"id": "/h"}}}
+        "PUT", MACHINE, body | {"properties": {"storageProfile": storage, "host": {"id": "h"}}}
     )
     arm.clock.forward(1)
-    changed = {"storageProfile": {"osDisk": {"name": "os"}, "dataDisks": []}, "host": None}
+    changed = {"storageProfile": {"osDisk": {"name": "new"}}, "hostGroup": {"id": "g"}}
 
-    answer = arm.call("PUT", MACHINE, {"location": "westus", "properties": changed})
+    answer = arm.call("PUT", MACHINE, body | {"properties": changed})
     assert answer.status_code == 200
     properties = answer.json()["properties"]
-    assert properties["storageProfile"] == storage | {"dataDisks": []}
+    assert properties["storageProfile"] == {"osDisk": {"name": "new"}, "imageReference": image}
+    assert properties["hostGroup"] == {"id": "g"}
     assert "host" not in properties
-    assert answer.json()["zones"] == ["1"]
+    arm.call("PUT", MACHINE, body)
+    assert arm.get(MACHINE)["properties"]["hostGroup"] == {"id": "g"}
 
 
 def test_a_write_that_changes_nothing_but_tags_is_not_announced(arm: Arm) -> None:
@@ -35,8 +37,11 @@ def test_a_write_that_changes_nothing_but_tags_is_not_announced(arm: Arm) -> Non
         assert "azure-asyncoperation" not in answer.headers
         arm.clock.forward(1)
         assert arm.get(MACHINE)["properties"]["provisioningState"] == "Succeeded"
+    arm.call("PUT", f"{MACHINE}/extensions/agent", {"properties": {}})
+    assert "azure-asyncoperation" in arm.call("PUT", MACHINE, read).headers
+    arm.clock.forward(1)
     for change in ({"properties": {"priority": "Low"}}, {"identity": {"type": "SystemAssigned"}}):
-        answer = arm.call("PUT", MACHINE, {"location": "westus"} | change)
+        answer = arm.call("PUT", MACHINE, read | change)
         assert "azure-asyncoperation" in answer.headers
 
 
