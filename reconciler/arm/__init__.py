@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
+from itertools import batched
 from typing import Any, Final
 
 from azure.core.credentials import TokenCredential
@@ -48,6 +49,8 @@ _MANAGEMENT: Final = "2020-05-01"
 _LOG: Final = "2015-04-01"
 _LOG_PATH: Final = "/providers/Microsoft.Insights/eventtypes/management/values"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
+# As many does Microsoft's own command line send in one query.
+_MOST_SUBSCRIPTIONS: Final = 1000
 
 # One row a type: the api-version under which its identity block was recorded (facts A2.1).
 API_VERSIONS: Final = {fold(VIRTUAL_MACHINE): "2024-07-01"}
@@ -215,10 +218,15 @@ class Arm:
         Without subscriptions it answers for all that we can read (documented).
         """
         names = [subscription.subscription for subscription in subscriptions]
-        places: Json = {"subscriptions": names} if names else {}
+        if not names:
+            yield from self._rows({"query": kql})
+        for some in batched(names, _MOST_SUBSCRIPTIONS, strict=False):
+            yield from self._rows({"query": kql, "subscriptions": some})
+
+    def _rows(self, question: Json) -> Iterator[Json]:
         options: dict[str, Any] = {"resultFormat": "objectArray"}
         while True:
-            content = {**places, "query": kql, "options": options}
+            content = {**question, "options": options}
             body, _ = self._wire.request(
                 "POST", _GRAPH_PATH, {"api-version": _GRAPH}, ("tenant", "graph"), content=content
             )

@@ -227,6 +227,24 @@ def test_a_group_that_lost_its_last_subscription_leaves_nothing_watched(corp: Cl
     assert blocked(corp.drive(VM)) == []
 
 
+def test_the_index_is_asked_about_a_thousand_subscriptions_at_a_time(corp: Cloud) -> None:
+    """It takes no more in one query, and what it was not asked about must not look absent."""
+    many = [f"00000000-0000-4000-8000-{number:012}" for number in range(1999)]
+    rows = [{"id": f"/subscriptions/{one}", "type": "/subscriptions"} for one in many]
+    corp.wire.answer("GET", DESCENDANTS, 200, body={"value": rows})
+    start(corp, RECONCILER_SUBSCRIPTIONS=f"{SUBSCRIPTION},{SECOND}")
+    corp.sweep()
+    asked = [
+        call.body["subscriptions"]
+        for call in corp.wire.calls
+        if call.path.endswith("/microsoft.resourcegraph/resources")
+    ]
+
+    assert {len(one) for one in asked} == {1000, 1}
+    assert {each for one in asked for each in one} == {SUBSCRIPTION, SECOND, *many}
+    assert corp.attached(VM) == corp.attached(VM_THERE) == {"system"}
+
+
 def test_only_what_lies_in_a_watched_subscription_is_watched(corp: Cloud) -> None:
     """Neighbours and what is above a subscription are not."""
     contains = corp.app.watched.contains
