@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.arguments import USAGE, Parser, port
+from sandbox.arguments import INTERRUPTED, USAGE, Parser, port
 
 if TYPE_CHECKING:
     from sandbox.outlets import Storage
 
-_INTERRUPTED = 130
 _OTHERS = {"host": "sandbox.host.command", "demo": "sandbox.demo"}
 
 
@@ -100,4 +99,4 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)

@@ -5,6 +5,8 @@ from typing import NoReturn
 
 USAGE = 2
 """The exit code of wrong arguments."""
+INTERRUPTED = 130
+"""The exit code of who was interrupted."""
 
 
 class Parser(argparse.ArgumentParser):

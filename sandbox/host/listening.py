@@ -23,6 +23,8 @@ POISON = "-poison"
 LONGEST_NAME = 63
 # A lease is renewed when half of it is over, or so soon after that went wrong.
 SOON = timedelta(minutes=1)
+# Seconds of real time until a queue that cannot be read is looked at again.
+PAUSE = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -49,6 +51,7 @@ class Listener:
     run: Callable[[Message, str], None]
     """Raises `InvocationError` or `StorageError` where the message is to come again."""
     _held: list[_Held] = field(default_factory=list)
+    _lost: bool = False
 
     def listen(self, stopped: threading.Event) -> None:
         """Take messages; in the end wait for the functions that still run."""
@@ -65,18 +68,25 @@ class Listener:
                 with self.activity.one():
                     begun = {self._submit(pool, message) for message in self._take()}
                 if not begun:
-                    stopped.wait(POLL)
+                    stopped.wait(PAUSE if self._lost else POLL)
                 running = {one for one in running | begun if not one.done()}
             while running:
                 self._renew()
                 running = wait(running, POLL).not_done
 
     def _take(self) -> list[Message]:
+        """Take a batch; that there is none to be had is said once, until there is again."""
         try:
-            return self.queues.get(self.queue, LEASE, self.options().batch_size)
-        except QueueError:
-            log.exception("cannot read queue %s", self.queue)
+            found = self.queues.get(self.queue, LEASE, self.options().batch_size)
+        except QueueError as error:
+            if not self._lost:
+                log.error("cannot read queue %s: %s", self.queue, error)  # noqa: TRY400 - one line
+            self._lost = True
             return []
+        if self._lost:
+            log.info("queue %s can be read again", self.queue)
+        self._lost = False
+        return found
 
     def _submit(self, pool: ThreadPoolExecutor, message: Message) -> Future[None]:
         self.activity.begin()

@@ -36,7 +36,9 @@ def translated(kind: type[StorageError]) -> Generator[None]:
     try:
         yield
     except HttpResponseError as error:
+        if error.status_code is None:
+            raise kind(401, f"cannot sign in to the storage account: {error}") from error
         code = getattr(error, "error_code", None) or error.reason
-        raise kind(error.status_code or 0, str(getattr(code, "value", code))) from error
+        raise kind(error.status_code, str(getattr(code, "value", code))) from error
     except AzureError as error:
         raise kind(503, f"the storage account does not answer: {error}") from error

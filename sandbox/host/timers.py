@@ -68,9 +68,10 @@ class Timers:
                 late, timer.late = timer.late, False
                 now = self.clock()
                 timer.due = timer.schedule.after(now)
+                self.fire(timer.name, information(late=late))
+                # In this order a store that does not answer costs no ring.
                 if timer.watched:
                     self._remember(timer, now, timer.due)
-                self.fire(timer.name, information(late=late))
 
     def _missed(self, timer: Timer, now: datetime) -> bool:
         content = self.blobs.read(CONTAINER, self._place(timer))

@@ -208,8 +208,8 @@ class Host:
         while not self._stopped.wait(POLL):
             try:
                 timers.ring()
-            except StorageError:
-                log.exception("cannot note when timers rang")
+            except StorageError as error:
+                log.error("cannot note when timers rang: %s", error)  # noqa: TRY400 - one line
 
     def _ring(self, name: str, told: Mapping[str, Any]) -> None:
         # A timer that failed, or that was stopped just now, is due again at its next time.

@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import requests
+from azure.storage.queue import QueueClient
 
 from sandbox.host.command import main
 from sandbox.host.http import connection_string
@@ -60,6 +62,11 @@ def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> 
         ("broken", {}, "error: ValueError: the policy folder is empty"),
         ("relay", {}, "error: timer timer_trigger: schedule '' has 0 fields"),
         ("relay", {"AzureWebJobsStorage": "nonsense"}, "error: Connection string"),
+        (
+            "slow",
+            {"AzureWebJobsStorage": "AccountName=a;AccountKey=b"},
+            "error: 401 cannot sign",
+        ),
         ("relay", HOURLY | {"AzureWebJobsStorage": connection_string(1)}, "error: 503 the storage"),
     ],
 )
@@ -75,6 +82,25 @@ def test_what_is_wrong_is_said_in_one_line(
         stderr.splitlines()[-1]
     ]
     assert stderr.splitlines()[-1].startswith(message)
+
+
+def test_a_second_interrupt_does_not_wait_for_functions(tmp_path: Path) -> None:
+    """The first one does, so that no work is cut off without need."""
+    file = tmp_path / "never"
+    with child(start(APPS / "slow", {})) as process:
+        assert process.stdout
+        port = int(process.stdout.readline().rpartition(":")[2])
+        with QueueClient.from_connection_string(connection_string(port), "work") as queue:
+            queue.send_message(str(file))
+        while not file.with_suffix(".begun").exists():
+            time.sleep(0.01)
+        # Two that come together may be one.
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        process.communicate()
+
+    assert process.returncode == 130
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:

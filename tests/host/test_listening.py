@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.host.options import QueueOptions
 from sandbox.host.queues import MemoryQueues, Message, QueueError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
@@ -116,3 +117,60 @@ def test_what_fails_in_a_poison_queue_stays_there(clock: Clock, queues: MemoryQu
     assert (message.text, message.dequeued) == ("what failed", 3)
     with pytest.raises(QueueError, match="QueueNotFound"):
         queues.waiting("work-poison-poison")
+
+
+def test_a_queue_that_cannot_be_read_is_told_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And once more when it can be read again, as it must be for the message to be done."""
+    queues = Unread(clock)
+    with (
+        caplog.at_level("INFO"),
+        Host(Worker(APPS / "relay"), queues, clock, {"SWEEP": "0 0 0 1 1 *"}) as host,
+    ):
+        queues.put("work", "aGVsbG8=")
+        host.drain(PATIENCE)
+
+    told = [one.getMessage() for one in caplog.records if one.name == "sandbox.host.listening"]
+    assert told == ["cannot read queue work: 503 ServerBusy", "queue work can be read again"]
+
+
+class Unread(MemoryQueues):
+    """Cannot be read twice, and then it can."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.failures = 2
+
+    def get(self, queue: str, lease: timedelta, limit: int = 1) -> list[Message]:
+        """Fail at first."""
+        if self.failures:
+            self.failures -= 1
+            raise QueueError(503, "ServerBusy")
+        return super().get(queue, lease, limit)
+
+
+def test_no_more_than_the_options_say_run_at_once(tmp_path: Path, clock: Clock) -> None:
+    """A batch is fetched when no more than the threshold are left of those before."""
+    queues = MemoryQueues(clock)
+    queues.create("work")
+    files = [tmp_path / str(number) for number in range(5)]
+    for file in files:
+        queues.put("work", str(file))
+
+    def begun() -> list[Path]:
+        return [file for file in files if file.with_suffix(".begun").exists()]
+
+    host = Host(Worker(APPS / "slow"), queues, clock, {})
+    host.options = QueueOptions(batch_size=2, new_batch_threshold=1, base64=False)
+    with host:
+        until(lambda: len(begun()) == 2)
+        assert queues.waiting("work")
+        begun()[0].touch()
+        until(lambda: len(begun()) == 4)
+        assert queues.waiting("work")
+        for file in files:
+            file.touch()
+        host.drain(PATIENCE)
+
+    assert len(queues.get("done", LEASE, 32)) == 5
