@@ -9,6 +9,7 @@ from azure.mgmt.resource.resources.models import (
     IdentityUserAssignedIdentitiesValue,
     ResourceGroup,
     ResourceGroupPatchable,
+    ResourcesMoveInfo,
 )
 
 from tests.conformance.clients.azure import Azure
@@ -109,3 +110,27 @@ def test_a_missing_identity_is_refused(resource: ResourceManagementClient) -> No
     assert caught.value.error.code == "FailedIdentityOperation"
     assert resource.resources.get_by_id(STORE, api_version=VERSION).id == STORE
     assert resource.resource_groups.get("rg").id == GROUP
+
+
+def test_a_resource_is_moved(resource: ResourceManagementClient) -> None:
+    """Asked first whether it would go well; then polled to its end."""
+    target = resource.resource_groups.create_or_update("x", ResourceGroup(location="westus"))
+    wanted = ResourcesMoveInfo(resources=[STORE], target_resource_group=target.id)
+    resource.resources.begin_validate_move_resources("rg", wanted).result()
+    assert resource.resources.get_by_id(STORE, api_version=VERSION).id == STORE
+
+    resource.resources.begin_move_resources("rg", wanted).result()
+    moved = STORE.replace(GROUP, str(target.id))
+    assert resource.resources.get_by_id(moved, api_version=VERSION).id == moved
+
+
+def test_a_move_that_is_not_possible_says_why(resource: ResourceManagementClient) -> None:
+    """User-assigned identities stay where they are; the operation tells so in the end."""
+    target = resource.resource_groups.create_or_update("x", ResourceGroup(location="westus"))
+    wanted = ResourcesMoveInfo(resources=[identity("id1")], target_resource_group=target.id)
+    for begin in (
+        resource.resources.begin_validate_move_resources,
+        resource.resources.begin_move_resources,
+    ):
+        with pytest.raises(HttpResponseError, match="ResourceMoveNotSupported"):
+            begin("rg", wanted).result()
