@@ -19,7 +19,8 @@ HEAD = """# How faithful the local Azure is
 
 Made by `make docs` from the routes of `sandbox/azure`. What a route answers is
 
-- **recorded**: read off recorded traffic, which the tests replay against it ({recorded} routes);
+- **recorded**: read off recorded traffic ({recorded} routes), which the tests replay against it but
+  for the recordings named `azure-cli`: those were replayed when the route was written;
 - **documented**: as Microsoft's documentation says, not seen in a recording ({documented});
 - **assumed**: neither; the best guess ({assumed}).
 

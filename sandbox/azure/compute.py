@@ -3,9 +3,9 @@
 import re
 
 from sandbox.azure import attachment, computemodel, errors, listing, operations, rates
-from sandbox.azure.documents import check_etag, existing, expanded, tag, written
+from sandbox.azure.documents import check_etag, existing, expanded, loud, tag, written
 from sandbox.azure.machineview import DEALLOCATED, TYPE, instance_view, set_of, show
-from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.azure.routing import Call, Evidence, Reply, Routes
 from sandbox.azure.state import Resource
 
 routes = Routes()
@@ -63,15 +63,7 @@ def list_group(call: Call) -> Reply:
     if term is None:
         raise errors.unsupported(f'the filter "{wanted}"')
     members = [each for each in listing.within(call) if set_of(each) == term[1].lower()]
-    return listing.page(call, members, lambda each: _loud(call, each), budget)
-
-
-def _loud(call: Call, machine: Resource) -> Json:
-    """Return a machine with its group in upper case."""
-    body = show(call, machine)
-    segments = body["id"].split("/")
-    segments[4] = segments[4].upper()
-    return body | {"id": "/".join(segments)}
+    return listing.page(call, members, lambda each: loud(show(call, each)), budget)
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.1: group in upper case (c7n)")
@@ -79,7 +71,7 @@ def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
     budget = rates.take(call, rates.LIST)
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: _loud(call, each), budget)
+    return listing.page(call, found, lambda each: loud(show(call, each)), budget)
 
 
 @routes.route("PUT", _MACHINE, Evidence.RECORDED, "azure-cli test_vm_update_size; 201 documented")

@@ -53,6 +53,16 @@ def check_etag(call: Call, resource: Resource | None) -> None:
         )
 
 
+def loud(body: Json) -> Json:
+    """Return a resource as lists of a subscription show it: with its group in upper case.
+
+    Recorded: facts A2.1 (machines), azure-cli test_vmss_create_and_modify (scale sets).
+    """
+    segments = body["id"].split("/")
+    segments[4] = segments[4].upper()
+    return body | {"id": "/".join(segments)}
+
+
 def expanded(call: Call, *allowed: str) -> frozenset[str]:
     """Return what ``$expand`` asks for, in lower case; raises ``AzureError`` 400 for all else."""
     found = frozenset(each.strip().lower() for each in call.query.get("$expand", "").split(","))

@@ -5,7 +5,7 @@ they get a change of the model only by a manual upgrade.
 """
 
 from sandbox.azure import attachment, computemodel, errors, fleet, listing, operations, rates
-from sandbox.azure.documents import check_etag, existing, expanded, merge, tag, written
+from sandbox.azure.documents import check_etag, existing, expanded, loud, merge, tag, written
 from sandbox.azure.machineview import DEALLOCATED
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.scalesetview import TYPE, set_view, show
@@ -54,15 +54,19 @@ def get_view(call: Call) -> Reply:
     return Reply(200, set_view(call, found, fleet.machines(call.world, found)), budget)
 
 
-def _list(call: Call) -> Reply:
-    """List scale sets."""
+@routes.route("GET", _SETS, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
+def list_group(call: Call) -> Reply:
+    """List the scale sets of a group."""
+    budget = rates.take(call, rates.SET_LIST)
+    return listing.page(call, listing.select(call, TYPE), lambda each: show(call, each), budget)
+
+
+@routes.route("GET", _LIST, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
+def list_subscription(call: Call) -> Reply:
+    """List the scale sets of a subscription; their ids have the group in upper case."""
     budget = rates.take(call, rates.SET_LIST)
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: show(call, each), budget)
-
-
-for _rule in (_SETS, _LIST):
-    routes.route("GET", _rule, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")(_list)
+    return listing.page(call, found, lambda each: loud(show(call, each)), budget)
 
 
 @routes.route("PUT", _SET, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")

@@ -106,12 +106,12 @@ def test_a_flexible_set_takes_no_system_identity(arm: Arm) -> None:
 
 
 def test_sets_are_listed_and_carry_an_entity_tag(arm: Arm) -> None:
-    """Group and subscription list them; an old tag is refused."""
+    """Group and, in upper case, subscription list them; an old tag is refused."""
     made = create(arm)
 
-    for scope in (GROUP, SUB):
+    for scope, spelled in ((GROUP, SET), (SUB, SET.replace("/rg/", "/RG/"))):
         (listed,) = arm.get(f"{scope}/providers/Microsoft.Compute/virtualMachineScaleSets")["value"]
-        assert listed == made
+        assert listed == made | {"id": spelled}
     fresh = arm.call("PATCH", SET, {"tags": {"a": "b"}}, headers={"If-Match": made["etag"]})
     stale = arm.call("PATCH", SET, {"tags": {}}, headers={"If-Match": made["etag"]})
     assert fresh.headers["etag"] == fresh.json()["etag"] != made["etag"]
