@@ -112,20 +112,33 @@ def page[T](
     *,
     size: int = PAGE,
 ) -> Reply:
-    """Return one page of a list, with ``nextLink`` when there is more (facts A2.5, recorded)."""
-    top = _number(call, "$top", size)
-    start = _number(call, "$skiptoken", 0)
+    """Return one page of a list, with ``nextLink`` when there is more (facts A2.5, recorded).
+
+    The token says how many rows and how many empty pages came before.
+    """
+    weather = call.world.weather
+    top = min(_numbers(call, "$top", (size,))[0], weather.page_size)
+    start, empty = _numbers(call, "$skiptoken", (0, 0))
+    if empty < weather.empty_pages:
+        return Reply(200, {"value": [], "nextLink": _next(call, start, empty + 1)}, headers or {})
     body: dict[str, Any] = {"value": [show(each) for each in items[start : start + top]]}
     if start + top < len(items):
-        options = {name: value for name, value in call.query.items() if name != "$skiptoken"}
-        options["$skiptoken"] = str(start + top)
-        # Blanks are plus signs there (recorded).
-        body["nextLink"] = f"{call.origin}{call.id.text}?{urlencode(options)}"
+        body["nextLink"] = _next(call, start + top, 0)
     return Reply(200, body, headers or {})
 
 
-def _number(call: Call, name: str, default: int) -> int:
-    text = call.query.get(name, str(default))
-    if not text.isdecimal():
+def _next(call: Call, start: int, empty: int) -> str:
+    options = {name: value for name, value in call.query.items() if name != "$skiptoken"}
+    options["$skiptoken"] = f"{start}.{empty}"
+    # Blanks are plus signs there (recorded).
+    return f"{call.origin}{call.id.text}?{urlencode(options)}"
+
+
+def _numbers(call: Call, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    text = call.query.get(name)
+    if text is None:
+        return default
+    parts = text.split(".")
+    if len(parts) != len(default) or not all(part.isdecimal() for part in parts):
         raise errors.unsupported(f"the option {name}={text}")
-    return int(text)
+    return tuple(int(part) for part in parts)

@@ -98,6 +98,12 @@ class Weather(_Switches):
     """For each row of Resource Graph: that an answer lacks it and does not say so."""
     graph_truncated: Chance = 0.0
     """For each answer of Resource Graph: that it is cut off, and says so."""
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 1000
+    """The most rows that a page of ARM's lists has."""
+    empty_pages: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many pages without a row, but with a next link, come before each one with rows.
+
+    Filtered lists of resources begin so (azure-cli test_sql_db_security_mgmt, recorded)."""
     throttling: bool = False
     """Whether ARM, Compute and Resource Graph count requests and answer 429 (facts B3)."""
     retry_after: bool = True

@@ -35,6 +35,7 @@ WEATHERS = {
     "lagging lists": Weather(assignment_lag=45),
     "a stale index": Weather(graph_delay=600),
     "an index with gaps": Weather(graph_missing=0.3, graph_truncated=0.3),
+    "short and empty pages": Weather(page_size=1, empty_pages=2),
     "throttling": Weather(throttling=True),
     "throttling that names no time": Weather(throttling=True, retry_after=False),
     "throttled rights": Weather(throttling=True, authorization_limit=30),
