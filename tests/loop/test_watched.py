@@ -1,6 +1,7 @@
 """What is watched where settings name management groups: all of it or nothing, and up to date."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_machines_of_all_its_subscriptions_are_repaired(corp: Cloud) -> None:
 
     assert corp.attached(VM) == corp.attached(VM_THERE) == {"system"}
     assert corp.rights(corp.principal(VM_THERE)) == {("Reader", "rg-apps")}
+    assert resolutions(corp) == 1
+
+
+def test_many_threads_of_a_process_read_the_group_once(corp: Cloud) -> None:
+    """A host answers several messages at a time, and none is answered by half."""
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: watched(corp), range(32)))
+
+    assert found == 32 * [[SUBSCRIPTION, SECOND]]
     assert resolutions(corp) == 1
 
 
