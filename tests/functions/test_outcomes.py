@@ -20,7 +20,7 @@ from sandbox.host.timers import now
 from sandbox.outlets import MemoryStorage
 from tests.children import PATIENCE
 from tests.conftest import ROOT
-from tests.functions.conftest import MACHINE, Cloud, deployed, healed
+from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed
 from tests.functions.test_eventgrid import until
 from tests.functions.test_triggers import calls
 
@@ -76,14 +76,22 @@ class Chat:
 def test_a_repair_is_told_to_a_queue(
     cloud: Cloud, telling: pytest.MonkeyPatch, storage: MemoryStorage
 ) -> None:
-    """A bare machine's event leads to its repair, and that to an outcome event."""
+    """A bare machine's event leads to its repair, and that to an outcome event.
+
+    Which leads to nothing where it ends in the app's own queue.
+    """
     subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="outcomes")
     with deployed(telling, MemoryQueues(now)) as deployment:
         deployment.host.deliver(cloud.written(MACHINE))
         deployment.host.drain(PATIENCE)
         until(lambda: storage.queues)
+        ((text, *_),) = storage.queues.values()
+        before = calls(cloud)
+        deployment.queues.put(EVENT_QUEUE, text)
+        deployment.host.drain(PATIENCE)
 
-    ((text, *_),) = storage.queues.values()
+    assert calls(cloud) == before
+    assert deployment.queues.create(f"{EVENT_QUEUE}-poison"), "it was poisoned"
     event = json.loads(base64.b64decode(text))
     assert healed(cloud)
     assert event["eventType"] == "IdentityReconciler.Changed"
