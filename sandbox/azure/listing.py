@@ -88,7 +88,7 @@ def select(call: Call, resource_type: str) -> list[Resource]:
 
 def refuse_options(call: Call, *allowed: str) -> None:
     """Raise ``AzureError`` 400 for options of a list that are not served."""
-    for name in set(call.query) - {"api-version", "$top", "$skiptoken", *allowed}:
+    for name in sorted(set(call.query) - {"api-version", "$top", "$skiptoken", *allowed}):
         raise errors.unsupported(f"the option {name}={call.query[name]}")
 
 
