@@ -174,7 +174,8 @@ def _function(host: Host, request: Request) -> Response:
         url=request.url,
         headers=dict(request.headers),
         params=parameters,
-        query=request.args.to_dict(),
+        # One that is there twice arrives as one text (read in the host's published source).
+        query={name: ",".join(values) for name, values in request.args.lists()},
         body=TypedData(bytes=request.get_data()),
     )
     try:
@@ -214,9 +215,14 @@ def _create(queues: MemoryQueues, queue: str, _request: Request) -> Response:
 
 def _send(queues: MemoryQueues, queue: str, request: Request) -> Response:
     # Only what the app's own SDK sends is read here, over the loopback address.
-    text = ET.fromstring(request.get_data()).findtext("MessageText", "")  # noqa: S314 - see above.
-    delay = timedelta(seconds=int(request.args.get("visibilitytimeout", 0)))
-    message = queues.put(queue, text, delay)
+    try:
+        text = ET.fromstring(request.get_data()).findtext("MessageText", "")  # noqa: S314 - see above.
+    except ET.ParseError:
+        raise QueueError(400, "InvalidXmlDocument") from None
+    delay = request.args.get("visibilitytimeout", "0")
+    if not delay.isdecimal():
+        raise QueueError(400, "InvalidQueryParameterValue")
+    message = queues.put(queue, text, timedelta(seconds=int(delay)))
     return Response(_receipt(message), 201, mimetype="application/xml")
 
 

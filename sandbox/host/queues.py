@@ -22,6 +22,8 @@ from sandbox.host.storage import StorageError, translated
 NOW = timedelta()
 # How long a message is kept (documented: Put Message, the default time to live).
 TIME_TO_LIVE = timedelta(days=7)
+# Documented: a message as stored has at most so many bytes, base64 included.
+LARGEST = 64 * 1024
 
 
 class QueueError(StorageError):
@@ -80,6 +82,10 @@ class MemoryQueues:
 
     def put(self, queue: str, text: str, delay: timedelta = NOW) -> Message:
         """See `Queues`."""
+        if len(text.encode()) > LARGEST:
+            raise QueueError(413, "RequestBodyTooLarge")
+        if delay >= TIME_TO_LIVE:
+            raise QueueError(400, "OutOfRangeQueryParameterValue")
         now = self.clock()
         message = Message(_guid(), text, now, now + TIME_TO_LIVE, now + delay, _guid())
         with self._lock:

@@ -155,6 +155,24 @@ def test_the_storage_sdk_creates_queues_and_learns_of_missing_ones(
     assert queues.waiting("new")
 
 
+@pytest.mark.parametrize(
+    ("body", "delay", "code"),
+    [
+        ("nonsense", "0", "InvalidXmlDocument"),
+        ("<QueueMessage/>", "soon", "InvalidQueryParameterValue"),
+        ("<QueueMessage/>", str(8 * 86400), "OutOfRangeQueryParameterValue"),
+    ],
+)
+def test_a_message_that_makes_no_sense_is_refused(
+    host: Host, queues: MemoryQueues, body: str, delay: str, code: str
+) -> None:
+    """By the service's own codes."""
+    url = f"/devstoreaccount1/work/messages?visibilitytimeout={delay}"
+    answer = Client(application(host, queues)).post(url, data=body)
+
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, code)
+
+
 def test_without_queues_in_memory_there_is_no_queue_service(host: Host) -> None:
     """The app then talks to the storage account itself."""
     assert Client(application(host)).put("/devstoreaccount1/work").status_code == 404

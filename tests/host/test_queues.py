@@ -170,6 +170,16 @@ def test_texts_travel_in_base64(store: Store, clock: Clock) -> None:
     assert (about["body"], about["attempt"]) == ("Grüße", 1)
 
 
+def test_a_message_has_its_largest_size_and_delay(store: Store) -> None:
+    """More than 64 KB are refused, and what would become visible when it has expired."""
+    store.queues.put(store.queue, "x" * 64 * 1024, timedelta(days=6))
+
+    with pytest.raises(QueueError, match="413 RequestBodyTooLarge"):
+        store.queues.put(store.queue, "x" * (64 * 1024 + 1))
+    with pytest.raises(QueueError, match="400 OutOfRangeQueryParameterValue"):
+        store.queues.put(store.queue, "late", timedelta(days=7, seconds=1))
+
+
 def test_a_missing_queue_is_an_error(store: Store) -> None:
     """Nothing is made up for a misspelt name."""
     attempts: list[Callable[[], object]] = [

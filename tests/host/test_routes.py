@@ -1,11 +1,12 @@
 """Web requests that functions answer, the keys they ask for, and the blobs they keep."""
 
 from collections.abc import Generator
+from contextlib import closing
 
 import pytest
 from werkzeug.test import Client
 
-from sandbox.host.blobs import MemoryBlobs
+from sandbox.host.blobs import Blobs, MemoryBlobs, StorageBlobs
 from sandbox.host.http import application
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.routes import FUNCTION_KEY, MASTER_KEY, find, read
@@ -16,14 +17,18 @@ from tests.host.conftest import APPS, Clock, texts
 SETTINGS = {"CONTAINER": "kept"}
 
 
-@pytest.fixture
-def blobs() -> MemoryBlobs:
-    """No blobs yet."""
-    return MemoryBlobs()
+@pytest.fixture(params=["memory"])
+def blobs(request: pytest.FixtureRequest) -> Generator[Blobs]:
+    """No blobs yet, in memory or in a storage emulator."""
+    if request.param == "memory":
+        yield MemoryBlobs()
+        return
+    with closing(StorageBlobs(request.getfixturevalue("azurite"))) as store:
+        yield store
 
 
 @pytest.fixture
-def client(clock: Clock, queues: MemoryQueues, blobs: MemoryBlobs) -> Generator[Client]:
+def client(clock: Clock, queues: MemoryQueues, blobs: Blobs) -> Generator[Client]:
     """A web client of the app with HTTP triggers."""
     with Host(Worker(APPS / "web"), queues, clock, SETTINGS, blobs) as host:
         yield Client(application(host))
@@ -31,10 +36,10 @@ def client(clock: Clock, queues: MemoryQueues, blobs: MemoryBlobs) -> Generator[
 
 def test_a_function_gets_the_request_and_gives_the_answer(client: Client) -> None:
     """Method, parameters, query and headers arrive; status, headers and cookies come back."""
-    answer = client.get("/API/Reports/2026/by/Group?a=1", headers={"X-Sent": "me"})
+    answer = client.get("/API/Reports/2026/by/Group?a=1&b=2&b=3", headers={"X-Sent": "me"})
 
     assert answer.status_code == 203
-    assert answer.json == ["GET", {"year": "2026", "rest": "by/Group"}, {"a": "1"}]
+    assert answer.json == ["GET", {"year": "2026", "rest": "by/Group"}, {"a": "1", "b": "2,3"}]
     assert (answer.headers["X-Seen"], answer.mimetype) == ("me", "application/json")
     cookie = answer.headers["Set-Cookie"].split("; ")
     assert cookie[0] == "seen=yes"
@@ -78,9 +83,8 @@ def test_a_function_opens_to_the_keys_of_its_level(
     assert (by_header.status_code, by_query.status_code) == (status, status)
 
 
-def test_a_blob_is_read_and_written(
-    client: Client, blobs: MemoryBlobs, queues: MemoryQueues
-) -> None:
+@pytest.mark.parametrize("blobs", ["memory", "azurite"], indirect=True)
+def test_a_blob_is_read_and_written(client: Client, blobs: Blobs, queues: MemoryQueues) -> None:
     """A missing one is None; what is not set stays, and a failed function writes nothing."""
     headers = {"x-functions-key": FUNCTION_KEY}
     answers = [
