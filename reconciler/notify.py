@@ -60,9 +60,9 @@ class Topic:
     now: Callable[[], datetime]
 
     def tell(self, subject: ResourceId, result: Result) -> None:
-        """Publish what a request came to, if that is news to anybody; never raises.
+        """Publish what a request came to, if that is news to anybody.
 
-        What was done is done: a failure to tell of it is logged and forgotten.
+        What was done is done: whatever keeps the topic from taking it is logged and forgotten.
         """
         kind = kind_of(result, self.mode)
         if kind is None:
@@ -73,8 +73,6 @@ class Topic:
             failure = failures.from_exception("publishing the outcome event", _answered(error))
             advice = _ADVICE.get(failure.code) or _ADVICE.get(failure.status, _PASSING)
             _log.warning("%s: %s; only the event is lost; %s", subject, failure, advice)
-        except Exception:  # noqa: BLE001 (a message that comes back would repeat the reconcile)
-            _log.exception("%s: publishing the outcome event: please report this", subject)
 
     def _publish(self, kind: Kind, subject: ResourceId, data: Json) -> None:
         # Imported only when there is something to tell: it would lengthen every cold start.
