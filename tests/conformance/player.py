@@ -8,6 +8,7 @@ from http.client import ACCEPTED, CREATED
 import requests
 
 from sandbox.azure import tokens
+from tests.conformance import pages
 from tests.conformance.agreement import Agreement
 from tests.conformance.deviations import outside
 from tests.conformance.preconditions import Preconditions
@@ -44,8 +45,8 @@ class Player:
                 continue
             known = self._agreement.translated(exchange)
             self._preconditions.before(known)
-            delay = {"operation_delay": self._until_done(index)}
-            self.arm.world.weather = self.arm.world.weather.changed(delay)
+            switches = {"operation_delay": self._until_done(index), **pages.switches(exchange)}
+            self.arm.world.weather = self.arm.world.weather.changed(switches)
             self._agreement.answer(exchange, self.send(exchange))
             self._preconditions.after(known)
             self.arm.clock.forward(1)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sandbox.azure import ids
 from sandbox.azure.kinds import kind
+from tests.conformance.pages import Pages
 from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
 from tests.sandbox.arm import Arm
@@ -33,6 +34,7 @@ class Preconditions:
         self._world = arm.world
         self._known = untouched(recording)
         self._restorer = Restorer(arm, self._known)
+        self._pages = Pages(recording)
         self._mentioned: set[str] = set()
         self._written: set[str] = set()
 
@@ -46,9 +48,10 @@ class Preconditions:
             self._principal(exchange)
             self._identities(exchange)
             self._follow_others(exchange)
-            for body in _shown(exchange):
-                if self._new(body["id"], exchange):
-                    self._restorer.put(body)
+            for page in self._pages.from_here(exchange):
+                for body in _shown(page):
+                    if self._new(body["id"], exchange):
+                        self._restorer.put(body)
             self._target(exchange)
             if exchange.status == OK and exchange.path.lower().endswith("/instanceview"):
                 self._restorer.view(ids.parse(exchange.path).parent, exchange.body)
