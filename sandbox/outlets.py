@@ -19,6 +19,9 @@ from sandbox.azure import eventretry
 from sandbox.azure.outlets import Answer, Outlets
 
 _CREATED = 201
+_TOO_LARGE = 413
+# Documented: so many bytes a queue takes, base64 included.
+_LARGEST_MESSAGE = 64 * 1024
 
 
 class Storage(Protocol):
@@ -42,6 +45,8 @@ class MemoryStorage:
 
     def enqueue(self, account: str, queue: str, text: str) -> int:
         """See `Storage`."""
+        if len(text) > _LARGEST_MESSAGE:
+            return _TOO_LARGE
         self.queues.setdefault((account, queue), []).append(text)
         return _CREATED
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from sandbox.azure.weather import Weather
 from sandbox.deliveries import Deliveries
 from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
 from sandbox.demo.stage import FUNCTION
@@ -20,6 +21,7 @@ from tests.children import PATIENCE
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
+OLD_FORMS = Weather(events_textual=1, events_pascal_case=1)
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
 
 
@@ -67,11 +69,16 @@ def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None
     until(lambda: healed(cloud))
 
 
+@pytest.mark.parametrize("weather", [Weather(), OLD_FORMS], ids=["fair", "old forms"])
+@pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
 @pytest.mark.usefixtures("delivering")
-def test_a_webhook_consents_and_is_told(cloud: Cloud, deployment: Deployment) -> None:
-    """The app's own webhook answers for the function."""
+def test_a_webhook_consents_and_is_told(
+    cloud: Cloud, deployment: Deployment, schema: str, weather: Weather
+) -> None:
+    """The app's own webhook answers for the function, whatever form events have."""
+    cloud.server.world.weather = weather
     url = f"{deployment.address}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
-    subscribe(cloud, "WebHook", endpointUrl=url)
+    subscribe(cloud, "WebHook", schema, endpointUrl=url)
     cloud.operator.put(MACHINE, {})
 
     until(lambda: healed(cloud))

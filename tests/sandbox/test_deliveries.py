@@ -1,11 +1,15 @@
 """Deliveries in threads of their own, and their end."""
 
 import dataclasses
+import datetime as dt
 import threading
 
+from werkzeug.wrappers import Response
+
 from sandbox.deliveries import Deliveries
-from sandbox.outlets import MemoryStorage
-from tests.sandbox.arm import Arm, identity
+from sandbox.host import http
+from sandbox.outlets import MemoryStorage, outlets
+from tests.sandbox.arm import STORE, Arm, identity
 from tests.sandbox.grid import QUEUE, SUBSCRIPTIONS
 
 
@@ -37,3 +41,21 @@ def test_who_does_not_answer_does_not_keep_all_from_stopping(arm: Arm) -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join()
     assert storage.queues
+
+
+def test_a_queue_takes_no_more_than_a_real_one() -> None:
+    """64 KB with base64 (documented); what is larger is dropped or a dead letter."""
+    storage = MemoryStorage()
+
+    assert storage.enqueue(STORE, "events", "x" * 64 * 1024) == 201
+    assert storage.enqueue(STORE, "events", "x" * (64 * 1024 + 1)) == 413
+
+
+def test_an_answer_comes_with_how_long_it_took() -> None:
+    """Deliveries need it, since a late answer is none."""
+    with http.serving(Response("well", 200)) as port:
+        call = outlets(MemoryStorage()).call
+        answer = call("POST", f"http://127.0.0.1:{port}/", {}, b"", dt.timedelta(minutes=1))
+
+    assert (answer.status, answer.body) == (200, b"well")
+    assert dt.timedelta() < answer.took
