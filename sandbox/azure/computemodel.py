@@ -7,6 +7,7 @@ azure-cli's recordings.
 from collections.abc import Collection
 from typing import Any
 
+from sandbox.azure import ids
 from sandbox.azure.documents import merge
 
 type Json = dict[str, Any]
@@ -15,7 +16,10 @@ _SECRETS = frozenset({"adminPassword", "customData", "protectedSettings"})
 """What no read shows (azure-cli test_vm_extension, test_vmss_update_custom_data)."""
 _USER_DATA = "userData"
 _PROFILE = "virtualMachineProfile"
-_IMAGE = "imageReference"
+_ORIGIN = ("imageReference", "osDisk")
+_DISKS = "dataDisks"
+_DISK = {"caching": "None", "toBeDetached": False, "deleteOption": "Detach"}
+_PLACES = frozenset({"host", "hostGroup", "proximityPlacementGroup"})
 
 
 def merged(old: Json, wanted: Json, own: Collection[str]) -> Json:
@@ -26,30 +30,47 @@ def merged(old: Json, wanted: Json, own: Collection[str]) -> Json:
         wanted: what the client sent.
         own: members that are the server's own; who writes back what was read changes none.
     """
-    return merge(old, public({name: wanted[name] for name in wanted if name not in own}))
+    sent = {name: _completed(name, wanted[name]) for name in wanted if name not in own}
+    return merge(old, public(sent))
+
+
+def _completed(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a member as it is shown (recorded).
+
+    The group is in upper case where it says where a machine is to run; a data disk says what
+    becomes of it (test_vm_disk_attach_detach).
+    """
+    if name in _PLACES and isinstance(value, dict) and isinstance(value.get("id"), str):
+        return {**value, "id": ids.loud(value["id"])}
+    if name == "storageProfile" and isinstance(value, dict) and isinstance(value.get(_DISKS), list):
+        disks = [_DISK | each if isinstance(each, dict) else each for each in value[_DISKS]]
+        return {**value, _DISKS: disks}
+    return value
 
 
 def replaced(old: Json, wanted: Json | None, own: Collection[str]) -> Json:
     """Return a model in place of another; without any, the old one stays.
 
     Members that are left out go (test_update_dedicated_host_e2e), all together they stay
-    (test_vmss_create_and_modify). The image stays in any case: updates by az leave it out
-    (test_vm_update_size). That the orchestration mode does is assumed.
+    (test_vmss_create_and_modify). What was said of the image and the disk of the system stays in
+    any case: clients' updates leave it out (test_vm_update_size, test_update_dedicated_host_e2e).
+    That the orchestration mode does is assumed.
     """
     if wanted is None:
         return old
     kept = {name: old[name] for name in (*own, "orchestrationMode") if name in old}
     new = kept | merged({}, wanted, own)
-    _keep_image(old, new)
-    _keep_image(_object(old, _PROFILE), _object(new, _PROFILE))
+    _keep_origin(old, new)
+    _keep_origin(_object(old, _PROFILE), _object(new, _PROFILE))
     return new
 
 
-def _keep_image(old: Json, new: Json) -> None:
-    before = _object(_object(old, "storageProfile"), _IMAGE)
-    storage = _object(new, "storageProfile")
-    if before and storage:
-        storage[_IMAGE] = before | _object(storage, _IMAGE)
+def _keep_origin(old: Json, new: Json) -> None:
+    before, storage = _object(old, "storageProfile"), _object(new, "storageProfile")
+    for name in _ORIGIN:
+        known = _object(before, name)
+        if known and storage:
+            storage[name] = merge(known, _object(storage, name))
 
 
 def _object(model: Json, name: str) -> Json:
@@ -89,8 +110,8 @@ def at_rest(properties: Json) -> Json:
     found = dict(storage)
     if isinstance(storage.get("osDisk"), dict):
         found["osDisk"] = _bare(storage["osDisk"])
-    if isinstance(storage.get("dataDisks"), list):
-        found["dataDisks"] = [_bare(each) for each in storage["dataDisks"]]
+    if isinstance(storage.get(_DISKS), list):
+        found[_DISKS] = [_bare(each) for each in storage[_DISKS]]
     return {**properties, "storageProfile": found}
 
 

@@ -58,9 +58,7 @@ def loud(body: Json) -> Json:
 
     Recorded: facts A2.1 (machines), azure-cli test_vmss_create_and_modify (scale sets).
     """
-    segments = body["id"].split("/")
-    segments[4] = segments[4].upper()
-    return body | {"id": "/".join(segments)}
+    return body | {"id": ids.loud(body["id"])}
 
 
 def expanded(call: Call, *allowed: str) -> frozenset[str]:

@@ -112,11 +112,12 @@ def show_extension(world: World, extension: Resource, asked: Collection[str] = (
     """Return an extension as its own routes and its machine show it."""
     state = extension.provisioning_state(world.now())
     own = extension.properties
+    ended = {name: each for name, each in status(extension, state).items() if name != "time"}
     view = {
         "name": extension.id.name,
         "type": f"{own.get('publisher')}.{own.get('type')}",
         "typeHandlerVersion": own.get("typeHandlerVersion"),
-        "statuses": [status(extension, state)],
+        "statuses": [ended],
     }
     return {
         "name": extension.id.name,

@@ -1,29 +1,46 @@
 """What writes make of a machine's model, and what is shown of it."""
 
+from typing import Any
+
 import pytest
 
-from tests.sandbox.arm import MACHINE, Arm
+from tests.sandbox.arm import GROUP, MACHINE, Arm
 
 
-def test_a_write_replaces_all_but_the_image(arm: Arm) -> None:
-    """What a PUT leaves out goes, but for the image, which clients' updates leave out."""
+def test_a_write_replaces_all_but_what_a_machine_was_built_from(arm: Arm) -> None:
+    """What a PUT leaves out goes, but for the image and the system's disk."""
     image = {"publisher": "Canonical", "offer": "ubuntu"}
-    storage = {"imageReference": image, "osDisk": {"name": "os"}}
+    disk = {"name": "os", "diskSizeGB": 30}
+    storage = {"imageReference": image, "osDisk": disk}
     body = {"location": "westus"}
     arm.call(
         "PUT", MACHINE, body | {"properties": {"storageProfile": storage, "host": {"id": "h"}}}
     )
     arm.clock.forward(1)
-    changed = {"storageProfile": {"osDisk": {"name": "new"}}, "hostGroup": {"id": "g"}}
+    changed = {"storageProfile": {"osDisk": {"caching": "None"}}, "priority": "Low"}
 
     answer = arm.call("PUT", MACHINE, body | {"properties": changed})
     assert answer.status_code == 200
     properties = answer.json()["properties"]
-    assert properties["storageProfile"] == {"osDisk": {"name": "new"}, "imageReference": image}
-    assert properties["hostGroup"] == {"id": "g"}
+    assert properties["storageProfile"] == {
+        "imageReference": image,
+        "osDisk": disk | {"caching": "None"},
+    }
+    assert properties["priority"] == "Low"
     assert "host" not in properties
     arm.call("PUT", MACHINE, body)
-    assert arm.get(MACHINE)["properties"]["hostGroup"] == {"id": "g"}
+    assert arm.get(MACHINE)["properties"]["priority"] == "Low"
+
+
+def test_where_a_machine_is_to_run_is_named_with_the_group_in_upper_case(arm: Arm) -> None:
+    """So are hosts, their groups and proximity placement groups; networks are as they were sent."""
+    host = f"{GROUP}/providers/Microsoft.Compute/hostGroups/g/hosts/h"
+    nic = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/nic"
+    sent = {"host": {"id": host}, "networkProfile": {"networkInterfaces": [{"id": nic}]}}
+
+    shown = arm.call("PATCH", MACHINE, {"properties": sent}).json()["properties"]
+    assert shown["host"] == {"id": host.replace("/rg/", "/RG/")}
+    assert shown["networkProfile"] == sent["networkProfile"]
 
 
 def test_a_write_that_changes_nothing_but_tags_is_not_announced(arm: Arm) -> None:
@@ -72,11 +89,13 @@ def test_less_is_told_of_disks_at_rest(arm: Arm) -> None:
     arm.call("PATCH", MACHINE, {"properties": {"storageProfile": storage}})
     arm.call("POST", f"{MACHINE}/deallocate")
 
-    bare = {"name": "d", "managedDisk": {}}
+    fate = {"caching": "None", "toBeDetached": False, "deleteOption": "Detach"}
+    bare: dict[str, Any] = {"name": "d", "managedDisk": {}}
     shown = arm.get(MACHINE)["properties"]["storageProfile"]
-    assert shown == {"osDisk": bare, "dataDisks": [bare]}
+    assert shown == {"osDisk": bare, "dataDisks": [bare | fate]}
     arm.call("POST", f"{MACHINE}/start")
-    assert arm.get(MACHINE)["properties"]["storageProfile"] == storage
+    shown = arm.get(MACHINE)["properties"]["storageProfile"]
+    assert shown == {"osDisk": disk, "dataDisks": [disk | fate]}
 
 
 def test_a_machine_is_updating_while_an_extension_is(arm: Arm) -> None:
