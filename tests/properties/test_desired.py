@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.ids import ResourceId
-from reconciler.model import Resource
+from reconciler.model import Mode, Resource
 from reconciler.policy import desired
 from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
 from tests.unit.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
@@ -140,3 +140,28 @@ def test_what_may_be_granted_is_known_before_the_resource_is_read(
     wanted = {one.what.scope for one in desired.for_resource(policy, resource).grants}
 
     assert wanted <= {*desired.scopes_from(policy, resource.id), DATA}
+
+
+@given(resources(), st.integers(0, 100), st.integers(0, 100))
+def test_a_share_that_grows_keeps_those_that_were_in(
+    resource: Resource, one: int, other: int
+) -> None:
+    """Which ones a share repairs hangs on their ids alone, whatever their case."""
+    small, large = (
+        Rule.model_validate(
+            {
+                "name": "rule",
+                "mode": "repair",
+                "rollout": share,
+                "within": [str(SUB)],
+                "match": {"type": list(TYPES)},
+                "system": {},
+            }
+        )
+        for share in sorted((one, other))
+    )
+    repaired = desired.mode_for(small, resource.id) is Mode.REPAIR
+    shouted = ResourceId.parse(str(resource.id).upper())
+
+    assert not repaired or desired.mode_for(large, resource.id) is Mode.REPAIR
+    assert desired.mode_for(small, shouted) is desired.mode_for(small, resource.id)

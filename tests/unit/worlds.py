@@ -1,11 +1,13 @@
 """A pure model of the world that a plan changes, for the planner's property tests."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
+    CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
     Plan,
@@ -37,7 +39,14 @@ def apply_to(found: Observed, plan: Plan) -> Observed:
         at=found.at + LATER,
         subject=_subject_after(found, plan),
         assignments=tuple(assignments),
+        identities={**found.identities, **dict(_created(plan))},
     )
+
+
+def _created(plan: Plan) -> Iterator[tuple[ResourceId, UserIdentity]]:
+    for change in plan.changes:
+        if isinstance(change, CreateIdentity):
+            yield change.new.id, UserIdentity(change.new.id, NEW, "", change.new.location)
 
 
 def asked_again(request: Request, plan: Plan, since: Observed) -> Request:
