@@ -120,7 +120,8 @@ class Azure:
             self._note(request, 0)
             raise
         self._note(request, reply.status)
-        body = b"" if reply.body is None else json.dumps(reply.body).encode()
+        silent = reply.body is None or request.method == "HEAD"
+        body = b"" if silent else json.dumps(reply.body).encode()
         headers = {
             "Content-Length": str(len(body)),
             "Date": werkzeug.http.http_date(self.world.now()),
@@ -136,7 +137,7 @@ class Azure:
             headers.setdefault("Content-Type", "application/json; charset=utf-8")
         reason = werkzeug.http.HTTP_STATUS_CODES.get(reply.status, "Unknown")
         start_response(f"{reply.status} {reason}", list(headers.items()))
-        return [b"" if request.method == "HEAD" else body]
+        return [body]
 
     def _note(self, request: Incoming, status: int) -> None:
         if request.arm:

@@ -23,6 +23,8 @@ class Kind:
     """Status of a PATCH that starts an operation (202 as above); others give 200."""
     patch_runs: Literal["never", "always", "identity", "users"] = "never"
     """When a PATCH does: if it has an identity, or (``users``) names user-assigned ones."""
+    patching: str = "Updating"
+    """The provisioning state while a PATCH runs."""
     announced: bool = True
     """Whether answers name the operation; else only the provisioning state tells of it."""
     creating: str = "Creating"
@@ -62,7 +64,7 @@ class Kind:
     state: bool = True
     """Whether there is a provisioning state."""
     etag: Literal["", "settled", "shown", "always"] = ""
-    """When the header is sent: not by the PUT that creates, with any body, also without one."""
+    """When the header is sent: not by a PUT, with any body, also without one."""
     list_nulls: tuple[str, ...] = ()
     """Members of a list's body that are null."""
     evidence: Evidence = Evidence.RECORDED
@@ -149,6 +151,7 @@ KINDS = (
         put_runs="always",
         patched=202,
         patch_runs="identity",
+        patching="Succeeded",
         delete_runs=True,
         shows_none="never",
         region="shown",

@@ -204,12 +204,11 @@ def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
     row = kind(resource.type)
     found: dict[str, str] = {}
     accepted = status == HTTPStatus.ACCEPTED
-    created = resource.id.key not in call.world.resources
     if state:
         found = operations.begin(call, resource, state, final=accepted)
     call.world.put(resource)
     body = (operations.receipt if accepted else _written)(call, resource)
-    headers = (found if row.announced else {}) | etag(resource, row, created=created)
+    headers = (found if row.announced else {}) | etag(resource, row, put=call.method == "PUT")
     return Reply(status, body, headers)
 
 
@@ -251,7 +250,7 @@ def patch(call: Call) -> Reply:
     block = call.member("identity")
     users = "userassigned" in str((block or {}).get("type")).lower()
     runs = {"always": True, "identity": block is not None, "users": users, "never": False}
-    state = "Updating" if runs[row.patch_runs] else ""
+    state = row.patching if runs[row.patch_runs] else ""
     return _store(call, resource, row.patched if state else 200, state=state)
 
 

@@ -63,7 +63,7 @@ def _tagged(resource: Resource) -> bool:
     return bool(resource.tags) or resource.tagged
 
 
-def etag(resource: Resource, row: Kind, *, created: bool = False) -> dict[str, str]:
+def etag(resource: Resource, row: Kind, *, put: bool = False) -> dict[str, str]:
     """Return the header, if the type has it; its value counts writes."""
-    shown = row.etag in ("shown", "always") or (row.etag == "settled" and not created)
+    shown = row.etag in ("shown", "always") or (row.etag == "settled" and not put)
     return {"etag": f'"{resource.version:08x}-0000-0100-0000-000000000000"'} if shown else {}

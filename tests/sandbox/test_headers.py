@@ -33,3 +33,11 @@ def test_a_creation_can_be_kept_from_replacing(arm: Arm) -> None:
 
     assert error(arm.call("PUT", MACHINE, body, headers=only_new)) == (412, "PreconditionFailed")
     assert arm.call("PUT", f"{MACHINE}2", body, headers=only_new).status_code == 201
+
+
+def test_a_refused_head_has_neither_body_nor_length(arm: Arm) -> None:
+    """azure-cli test_resource_group: 404 with a length of 0."""
+    refused = arm.call("HEAD", f"{GROUP}2")
+
+    assert (refused.status_code, refused.headers["content-length"]) == (404, "0")
+    assert arm.call("HEAD", GROUP).status_code == 204

@@ -186,3 +186,29 @@ def test_a_cache_announces_where_its_resource_will_be(arm: Arm) -> None:
     deleted = arm.call("DELETE", path)
     assert "azure-asyncoperation" not in deleted.headers
     assert "/locations/West%20US%202/operationresults/" in deleted.headers["location"]
+
+
+def test_a_group_shows_tags_only_if_some_were_sent(arm: Arm) -> None:
+    """azure-cli test_resource_group: an empty object is shown if it was sent; and what manages."""
+    path = f"{SUB}/resourcegroups/new"
+
+    made = arm.call("PUT", path, {"location": "westus"})
+    assert "tags" not in made.json()
+    assert made.json()["id"] == f"{SUB}/resourceGroups/new"
+    changed = arm.call("PUT", path, {"location": "westus", "tags": {}, "managedBy": path})
+    assert (changed.status_code, changed.json()["tags"]) == (200, {})
+    assert arm.get(path)["managedBy"] == path
+
+
+def test_lists_of_all_types_are_spelled_alike(arm: Arm) -> None:
+    """azure-cli test_resource_scenario: identity types and the names of nested resources."""
+    registry = put(arm, "Microsoft.ContainerRegistry/registries", {"identity": ONE})
+    nested = f"{registry}/webhooks/hook"
+    arm.call("PUT", nested, {"location": "westus2"})
+    arm.settle()
+
+    assert arm.get(registry)["identity"]["type"] == "userAssigned"
+    listed = {each["name"]: each for each in arm.get(f"{GROUP}/resources")["value"]}
+    assert listed["One"]["identity"]["type"] == "UserAssigned"
+    assert listed["One/hook"]["type"] == "Microsoft.ContainerRegistry/registries/webhooks"
+    assert listed["id1"]["tags"] == {}
