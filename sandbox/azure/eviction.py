@@ -18,7 +18,7 @@ _INSTANCE = f"{_COMPUTE}/virtualmachinescalesets/<name>/virtualmachines/<instanc
 _VERB = "simulateEviction"
 
 
-def _deletes(model: Resource) -> bool:
+def _deletes(model: Resource, budget: dict[str, str]) -> bool:
     """Tell whether an eviction deletes a machine; raises 409 for one that is safe from it."""
     profile = model.properties.get("virtualMachineProfile", model.properties)
     if str(profile.get("priority")).lower() != "spot":
@@ -26,6 +26,7 @@ def _deletes(model: Resource) -> bool:
             409,
             "OperationNotAllowed",
             f"Operation '{_VERB}' is allowed only for Spot Virtual Machines",
+            headers=budget,
         )
     return str(profile.get("evictionPolicy")).lower() == "delete"
 
@@ -37,7 +38,7 @@ def evict(call: Call) -> Reply:
     """Evict a machine: 204; it is deallocated or gone, as its policy says."""
     budget = rates.take(call, rates.DELETE)
     machine = existing(call, call.id.parent)
-    deletes = _deletes(machine)
+    deletes = _deletes(machine, budget)
     call.world.act(machine, _VERB)
     if deletes:
         call.world.vanish(machine)
@@ -60,7 +61,7 @@ def evict_instance(call: Call) -> Reply:
     found = fleet.find(call.world, scale_set, instance.name)
     if found is None:
         raise errors.gone()
-    deletes = _deletes(found if "priority" in found.properties else scale_set)
+    deletes = _deletes(found if "priority" in found.properties else scale_set, budget)
     call.world.act(found, _VERB)
     if deletes:
         fleet.remove(scale_set, [found], call.world.now())

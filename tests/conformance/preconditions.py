@@ -22,7 +22,7 @@ from tests.sandbox.arm import Arm
 _GROUP = re.compile(r"/subscriptions/[^/?]+/resourcegroups/[^/?]+", re.IGNORECASE)
 _ROLES = "microsoft.authorization/roledefinitions"
 # These refusals come after the scope was found.
-_FOUND = ("", "RoleAssignmentExists", "PrincipalNotFound")
+_FOUND = ("", "OperationNotAllowed", "RoleAssignmentExists", "PrincipalNotFound")
 _REGISTERED_BEFORE = {"Registering": "NotRegistered", "Unregistering": "Registered"}
 _FULL_PAGE = 1000
 

@@ -31,7 +31,6 @@ UNPROVOKED = {
     "404_ResourceTypeNotSupported_1": "policy definitions are not served",
     "405_MethodNotAllowed_1": _OTHER,
     "409_OperationNotAllowed_1": _ACTION,
-    "409_OperationNotAllowed_2": _ACTION,
     "409_OperationNotAllowed_3": "disks are not tied to machines here",
     "412_PreconditionFailed_1": _OTHER,
     "412_PreconditionFailed_2": _OTHER,
