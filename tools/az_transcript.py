@@ -173,9 +173,16 @@ def rights(az: Az, principal: str) -> None:
     az.run(listing, [])
 
 
+def move(az: Az) -> None:
+    """Move the machine to a group of its own."""
+    az.run("group create --name other --location westeurope", {"name": "other"})
+    az.run(f"resource move --ids {MACHINE} --destination-group other", None)
+    az.run("resource list --resource-group other --query [].name", ["vm"])
+
+
 def endings(az: Az) -> None:
     """Delete machine and identity, and look at what is left by a plain request."""
-    az.run("vm delete --resource-group rg --name vm --yes", None)
+    az.run("vm delete --resource-group other --name vm --yes", None)
     az.run("identity delete --resource-group rg --name web", None)
     az.run("resource list --resource-group rg", [])
     url = f"{GROUP}?api-version=2021-04-01"
@@ -192,6 +199,7 @@ def main() -> int:
             az.lines.clear()
             sign_in(az, server.url, world.tenant, world.app.resource_id)
             rights(az, identities(az))
+            move(az)
             endings(az)
         except UnexpectedError as error:
             print(f"az: {error}", file=sys.stderr)
