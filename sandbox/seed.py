@@ -2,7 +2,7 @@
 
     tenant: <guid>                      # optional, as are all lists but subscriptions
     subscriptions: [{id: <guid>, name: lab, assignmentLimit: 4000, unregistered: [<namespace>]}]
-    managementGroups: [{name: corp, subscriptions: [<guid>]}]
+    managementGroups: [{name: corp, parent: <name>, displayName: Corp, subscriptions: [<guid>]}]
     groups: [{id: /subscriptions/.../resourceGroups/rg, location: westeurope, tags: {}}]
     principals: [{name: alice, kind: User, id: <guid>}]
     roles: [{name: Disk Reader, id: <guid>, actions: [], notActions: [], dataActions: []}]
@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from sandbox.azure import conditions, errors, fleet, identities, ids, scalesetview
 from sandbox.azure.clock import Clock
+from sandbox.azure.hierarchy import Hierarchy, ManagementGroup
 from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
@@ -77,6 +78,7 @@ class _Loader:
         check(self.record)
         if "tenant" in self.record:
             self.world.tenant = guid(self.record["tenant"], "tenant")
+            self.world.hierarchy = Hierarchy(self.world.tenant, self.world.now())
         self._each("subscriptions", self._subscription)
         self._application()
         self._each("managementGroups", self._management_group)
@@ -119,10 +121,19 @@ class _Loader:
                 self._own(identity.principal, subscription)
 
     def _management_group(self, record: Record, where: str) -> None:
-        members = frozenset(guid(each, where) for each in record.get("subscriptions") or ())
-        for each in members - set(self.world.subscriptions):
-            raise SeedError(f"{where}: '{each}' is no subscription of the seed")
-        self.world.management_groups[record["name"].lower()] = members
+        hierarchy, name = self.world.hierarchy, record["name"]
+        above = record.get("parent") or hierarchy.root.name
+        if above.lower() not in hierarchy.groups:
+            raise SeedError(f"{where}: there is no management group '{above}' before it")
+        shown = record.get("displayName") or name
+        group = ManagementGroup(name, shown, above.lower(), self.world.now())
+        hierarchy.put(group)
+        for each in (guid(each, where) for each in record.get("subscriptions") or ()):
+            if each not in self.world.subscriptions:
+                raise SeedError(f"{where}: '{each}' is no subscription of the seed")
+            if each in hierarchy.placed:
+                raise SeedError(f"{where}: '{each}' lies in another management group")
+            hierarchy.place(each, group)
 
     def _id(self, record: Record, where: str, kind: str = "") -> ids.ArmId:
         text = record["id"]
@@ -229,10 +240,12 @@ class _Loader:
         self._grant(scope, role, holder, {**record, "name": name})
 
     def _known(self, scope: ids.ArmId) -> bool:
-        group = scope.key.removeprefix("/providers/microsoft.management/managementgroups/")
-        subscription = scope.subscription.lower()
-        above = scope.text == "" or group in self.world.management_groups
-        return above or subscription in self.world.subscriptions
+        above = scope.text == "" or any(self.world.hierarchy.above(scope.key))
+        return (
+            above
+            if not scope.subscription
+            else scope.subscription.lower() in self.world.subscriptions
+        )
 
     def _holder(self, text: str, where: str) -> Principal:
         resource = self.world.resources.get(text.lower())

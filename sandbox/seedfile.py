@@ -13,7 +13,7 @@ import yaml
 _TEXT = (str, "text")
 _KEYS = {
     "subscriptions": {"id", "name", "assignmentLimit", "unregistered"},
-    "managementGroups": {"name", "subscriptions"},
+    "managementGroups": {"name", "displayName", "parent", "subscriptions"},
     "groups": {"id", "location", "tags"},
     "principals": {"name", "id", "kind"},
     "roles": {"id", "name", "actions", "notActions", "dataActions", "notDataActions"},

@@ -38,6 +38,9 @@ from sandbox.azure import (
     leaving,
     limits,
     locks,
+    managementgroups,
+    managementmembers,
+    managementsettings,
     moves,
     operations,
     providers,
@@ -57,6 +60,9 @@ from sandbox.azure.world import Request, World
 
 SERVICES = (
     tenancy.routes,
+    managementgroups.routes,
+    managementmembers.routes,
+    managementsettings.routes,
     providers.routes,
     resources.routes,
     moves.routes,

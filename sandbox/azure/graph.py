@@ -79,7 +79,7 @@ def _subscriptions(call: Call, body: Json) -> set[str]:
         raise errors.bad_content("a list is required. Path 'subscriptions'")
     wanted = {str(each).lower() for each in lists[0]}
     for group in lists[1]:
-        wanted |= world.management_groups.get(str(group).lower(), frozenset())
+        wanted |= world.hierarchy.beneath(str(group), world.subscriptions)
     return wanted & set(world.subscriptions) if wanted else set(world.subscriptions)
 
 

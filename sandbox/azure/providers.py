@@ -114,6 +114,21 @@ def _register(call: Call, subscription: str, namespace: str) -> None:
 
 
 @routes.route(
+    "POST",
+    "/providers/microsoft.management/managementgroups/<name>/providers/<namespace>/register",
+    Evidence.RECORDED,
+    "azure-cli test_provider_registration_mg",
+)
+def register_below(call: Call) -> Reply:
+    """Register the subscriptions below a management group."""
+    world = call.world
+    namespace = call.id.type.partition("/")[0]
+    for each in world.hierarchy.beneath(call.args["name"], world.subscriptions):
+        _register(call, each, namespace)
+    return Reply(200)
+
+
+@routes.route(
     "POST", f"{_ONE}/unregister", Evidence.RECORDED, "azure-cli test_provider_registration"
 )
 def unregister(call: Call) -> Reply:

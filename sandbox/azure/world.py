@@ -15,6 +15,7 @@ from sandbox.azure import errors, ids
 from sandbox.azure.authority import Authority
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
+from sandbox.azure.hierarchy import TYPE, Hierarchy
 from sandbox.azure.leaving import MOVING, STATE, Leaving
 from sandbox.azure.registrations import Registrations
 from sandbox.azure.state import Operation, Resource
@@ -59,7 +60,7 @@ class World(Authority):
         self.registrations = Registrations()
         self.subscription_tags: dict[str, dict[str, str]] = {}
         """Tags of subscriptions, by lower-case id."""
-        self.management_groups: dict[str, frozenset[str]] = {}
+        self.hierarchy = Hierarchy(self.tenant, self.now())
         self.groups: dict[str, Resource] = {}
         self.members: dict[str, dict[str, Resource]] = {}
         self.children: dict[str, dict[str, Resource]] = {}
@@ -82,22 +83,17 @@ class World(Authority):
     def scopes(self, key: str) -> tuple[str, ...]:
         """Return the lower-case scope and all above it, up to ``/``."""
         found = ids.ancestors(key)
-        subscription = ids.parse(key).subscription
-        groups = (
-            f"/providers/microsoft.management/managementgroups/{name}"
-            for name, members in self.management_groups.items()
-            if subscription in members
-        )
-        own = () if found else (key,)
-        return tuple(dict.fromkeys((*own, *found, *groups, "/")))
+        return tuple(dict.fromkeys((key, *found, *self.hierarchy.above(key), "/")))
 
     def within(self, scope: str, key: str) -> bool:
         """Tell whether a lower-case id lies at or below a lower-case scope."""
         return scope == "/" or ids.contains(scope, key) or scope in self.scopes(key)
 
     def require_scope(self, scope: ids.ArmId) -> None:
-        """Raise ``AzureError`` 404 for a group or resource that is not there."""
+        """Raise ``AzureError`` 404 for a group of any kind or a resource that is not there."""
         group = self.group_key(scope)
+        if scope.type == TYPE and scope.name.lower() not in self.hierarchy.groups:
+            raise errors.management_not_found(scope.text)
         if not scope.group:
             return
         if group not in self.groups:

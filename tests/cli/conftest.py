@@ -28,8 +28,8 @@ def _seed() -> dict[str, object]:
         "identities": [{"id": SHARED}],
         "principals": [{"name": "stranger", "id": STRANGER}],
         "managementGroups": [
-            {"name": name, "subscriptions": ["11111111-1111-1111-1111-111111111111"]}
-            for name in ("corp", "secret")
+            {"name": "corp", "subscriptions": ["11111111-1111-1111-1111-111111111111"]},
+            {"name": "secret"},
         ],
         "assignments": [
             {

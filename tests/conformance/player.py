@@ -3,12 +3,13 @@
 import json
 import re
 import uuid
-from http.client import ACCEPTED, CREATED
+from http.client import ACCEPTED, OK
 
 import requests
 
 from sandbox.azure import tokens
-from tests.conformance import pages
+from sandbox.azure.hierarchy import ManagementGroup
+from tests.conformance import pages, setting
 from tests.conformance.agreement import Agreement
 from tests.conformance.deviations import outside
 from tests.conformance.preconditions import Preconditions
@@ -16,7 +17,6 @@ from tests.conformance.recordings import Exchange, Recording
 from tests.sandbox.arm import Arm
 
 _SUBSCRIPTION = re.compile(r"/subscriptions/([0-9a-f-]{36})", re.IGNORECASE)
-_ASSIGNMENT = "/providers/microsoft.authorization/roleassignments/"
 _ENDED = ("Succeeded", "Failed", "Canceled", "Registered", "Unregistered")
 
 
@@ -27,14 +27,26 @@ class Player:
         self._recording = recording
         found = {each[1] for one in recording.exchanges for each in _SUBSCRIPTION.finditer(one.url)}
         names = sorted(found) or [str(uuid.UUID(int=0))]
-        self.arm = Arm({"subscriptions": [{"id": each} for each in names]})
+        # Who made the recordings managed the tenant.
+        right = {"scope": "/", "role": "Owner", "principal": "operator"}
+        seed = {"subscriptions": [{"id": each} for each in names], "assignments": [right]}
+        self.arm = Arm(seed)
         self._skipped: set[str] = set()
         world = self.arm.world
         self._stranger = world.new_principal("aaa@foo.com", kind="User")
-        own = [each.id for each in world.assignments] + [world.app.resource_id or ""]
+        own = [each.id for each in world.assignments]
+        own += [world.app.resource_id or "", world.hierarchy.root.id]
         self._agreement = Agreement(made_here=frozenset(each.lower() for each in own))
-        if (caller := _caller(recording)) is not None:
+        if (caller := setting.caller(recording)) is not None:
             self._agreement.same(caller, world.operator.oid)
+        if (tenant := setting.tenant(recording)) is not None:
+            self._agreement.same(tenant, world.tenant)
+        top = world.hierarchy.root
+        top.display_name = setting.root(recording) or top.display_name
+        for name, version in setting.versions(recording).items():
+            known = ManagementGroup(name, name, "", world.now(), version=version - 1)
+            world.hierarchy.put(known)
+            world.hierarchy.remove(known)
         self._preconditions = Preconditions(self.arm, recording)
 
     def play(self) -> list[tuple[str, str]]:
@@ -100,14 +112,7 @@ class Player:
             if state in _ENDED:
                 return index - start - 0.5
             running = index if state else running
-        return running - start + 0.5
-
-
-def _caller(recording: Recording) -> str | None:
-    """Return who the client was, if the recording tells: role assignments name their writer."""
-    written = (
-        each.body["properties"]["updatedBy"]
-        for each in recording.exchanges
-        if each.method == "PUT" and each.status == CREATED and _ASSIGNMENT in each.path.lower()
-    )
-    return next(written, None)
+        # Nothing says that it went on after a plain answer.
+        plain = (exchanges[start].method, exchanges[start].status) == ("PUT", OK)
+        over = plain and running == start and not link and not location
+        return 0 if over else running - start + 0.5

@@ -4,7 +4,8 @@ import datetime as dt
 import re
 from collections.abc import Callable
 
-from sandbox.azure import identities, ids, machineview, scalesetview
+from sandbox.azure import hierarchy, identities, ids, machineview, scalesetview
+from sandbox.azure.hierarchy import ManagementGroup
 from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
@@ -51,12 +52,36 @@ class Restorer:
             self._role(body)
         elif kind == _LOCK:
             self._lock(found, body)
+        elif kind == hierarchy.TYPE.lower():
+            self._management_group(body)
         elif kind == identities.TYPE.lower():
             self._identity(body)
         elif "/providers/" not in found.key:
             self.group(found.text)
         elif found.group:
             self._resource(found, body)
+
+    def _management_group(self, body: Json) -> ManagementGroup:
+        tree = self._world.hierarchy
+        name, shown = ids.parse(body["id"]).name, body.get("properties") or {}
+        if (known := tree.groups.get(name.lower())) is not None:
+            return known
+        parent = ((shown.get("details") or {}).get("parent") or {}).get("name") or tree.root.name
+        if parent.lower() not in tree.groups:
+            self._management_group({"id": body["id"].replace(name, parent)})
+        display = shown.get("displayName", name)
+        made = ManagementGroup(name, display, parent.lower(), self._world.now())
+        tree.put(made)
+        return made
+
+    def _above(self, scope: str) -> None:
+        """Let a management group that rights come from, if the scope is one, be above all."""
+        found, tree = ids.parse(scope), self._world.hierarchy
+        if found.type.lower() == hierarchy.TYPE.lower() and found.name.lower() not in tree.groups:
+            made = self._management_group({"id": scope})
+            for each in self._world.subscriptions:
+                made.parent = tree.over(each).name.lower()
+                tree.place(each, made)
 
     def registration(self, subscription: str, namespace: str, state: str) -> None:
         """Put how a subscription is registered for a namespace."""
@@ -216,9 +241,7 @@ class Restorer:
         if body["name"].lower() in self._world.assignments.by_name:
             return
         self.principal(shown["principalId"], shown["principalType"])
-        if "/managementGroups/" in shown["scope"]:
-            name = shown["scope"].rpartition("/")[2].lower()
-            self._world.management_groups[name] = frozenset(self._world.subscriptions)
+        self._above(shown["scope"])
         self._world.put_assignment(
             Assignment(
                 name=body["name"],
@@ -257,6 +280,8 @@ class Restorer:
     def _role(self, body: Json) -> None:
         """Put a role as it was shown; built-in ones change over the years."""
         shown = body["properties"]
+        for scope in shown["assignableScopes"]:
+            self._above(scope)
         self._world.roles[body["name"]] = Role(
             body["name"],
             shown["roleName"],

@@ -49,8 +49,10 @@ def start(cloud: Cloud, **told: str) -> None:
 
 
 def leave(cloud: Cloud, *remaining: str) -> None:
-    """Take subscriptions out of the management group."""
-    cloud.world.management_groups["corp"] = frozenset(remaining)
+    """Take all but some subscriptions out of the management group."""
+    tree = cloud.world.hierarchy
+    for each in cloud.world.subscriptions:
+        tree.place(each, tree.groups["corp"] if each in remaining else tree.root)
 
 
 def resolutions(cloud: Cloud) -> int:

@@ -12,8 +12,10 @@ from tests.sandbox.arm import (
     GROUP,
     MACHINE,
     READER,
+    SEED,
     STORE,
     SUB,
+    SUBSCRIPTION,
     Arm,
     error,
     identity,
@@ -106,8 +108,7 @@ def test_an_unknown_filter_is_named_and_not_guessed(arm: Arm) -> None:
 def test_management_groups_and_the_tenant_are_scopes_above() -> None:
     """An assignment at a management group or at the root shows in its subscriptions."""
     group = "/providers/Microsoft.Management/managementGroups/corp"
-    arm = Arm()
-    arm.world.management_groups["corp"] = frozenset(arm.world.subscriptions)
+    arm = Arm({**SEED, "managementGroups": [{"name": "corp", "subscriptions": [SUBSCRIPTION]}]})
     arm.world.assignments.put(_root_owner(arm))
     stranger = arm.principal("stranger").oid
     high = arm.assign(group, stranger).json()

@@ -1,15 +1,6 @@
-"""Tenants, subscriptions, management groups, providers and the endpoints of the cloud."""
+"""Tenants, subscriptions, providers and the endpoints of the cloud."""
 
-from tests.sandbox.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error, identity
-
-CORP = "/providers/Microsoft.Management/managementGroups/corp"
-GROUPS = [{"name": "corp", "subscriptions": [SUBSCRIPTION]}]
-
-
-def corporate() -> Arm:
-    """Return a client of a world with one management group, which the caller may read."""
-    right = {"scope": CORP, "role": "Reader", "principal": "operator"}
-    return Arm({**SEED, "managementGroups": GROUPS, "assignments": [right]})
+from tests.sandbox.arm import SEED, SUB, SUBSCRIPTION, Arm, error, identity
 
 
 def test_the_tenant_and_its_subscriptions(arm: Arm) -> None:
@@ -21,39 +12,6 @@ def test_the_tenant_and_its_subscriptions(arm: Arm) -> None:
 
     arm.called_by(arm.principal("stranger"))
     assert arm.get("/subscriptions")["value"] == []
-
-
-def test_management_groups_and_what_is_below() -> None:
-    """A list of those that may be read; members by descendants or by expanding."""
-    arm = corporate()
-    listed = arm.get("/providers/Microsoft.Management/managementGroups")["value"]
-    assert [each["id"] for each in listed] == [CORP]
-    (below,) = arm.get(f"{CORP}/descendants")["value"]
-    assert (below["id"], below["type"]) == (SUB, "/subscriptions")
-    assert below["properties"]["parent"]["id"] == CORP
-    expanded = arm.get(f"{CORP}?$expand=children")["properties"]
-    assert [each["name"] for each in expanded["children"]] == [SUBSCRIPTION]
-
-    assert error(arm.call("GET", f"{CORP}?$expand=path")) == (400, "UnsupportedBySandbox")
-    arm.called_by(arm.principal("stranger"))
-    assert arm.get("/providers/Microsoft.Management/managementGroups")["value"] == []
-    assert error(arm.call("GET", f"{CORP}/descendants")) == (403, "AuthorizationFailed")
-
-
-def test_roles_are_found_at_a_management_group() -> None:
-    """Ids then have no subscription in front."""
-    found = corporate().get(f"{CORP}/providers/Microsoft.Authorization/roleDefinitions/{READER}")
-
-    assert found["id"] == f"/providers/Microsoft.Authorization/roleDefinitions/{READER}"
-
-
-def test_a_management_group_that_is_not_there() -> None:
-    """It is missing even for who may read it."""
-    right = {"scope": "/", "role": "Reader", "principal": "operator"}
-    arm = Arm({**SEED, "managementGroups": GROUPS, "assignments": [right]})
-
-    missing = CORP.replace("corp", "other")
-    assert error(arm.call("GET", missing)) == (404, "NotFound")
 
 
 def test_providers_tell_types_and_versions(arm: Arm) -> None:
