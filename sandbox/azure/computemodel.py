@@ -86,17 +86,19 @@ def public(model: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def shown(properties: Json, asked: Collection[str]) -> Json:
-    """Return properties without the user data, unless that was asked for.
+    """Return properties without the user data, unless there are any and they were asked for.
 
     Recorded: azure-cli test_vm_create_user_data, test_vmss_create_user_data.
     """
-    if _USER_DATA.lower() in asked:
-        return properties
-    found = {name: value for name, value in properties.items() if name != _USER_DATA}
-    profile = found.get(_PROFILE)
-    if isinstance(profile, dict):
-        found[_PROFILE] = {name: value for name, value in profile.items() if name != _USER_DATA}
+    told = _USER_DATA.lower() in asked
+    found = _with_user_data(properties, told=told)
+    if isinstance(found.get(_PROFILE), dict):
+        found[_PROFILE] = _with_user_data(found[_PROFILE], told=told)
     return found
+
+
+def _with_user_data(model: Json, *, told: bool) -> Json:
+    return {name: value for name, value in model.items() if name != _USER_DATA or (told and value)}
 
 
 def at_rest(properties: Json) -> Json:

@@ -55,7 +55,9 @@ def put(call: Call) -> Reply:
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
     extension = known or Resource(call.id, call.id.type, machine.location, now, now)
-    extension.properties = computemodel.public(call.member("properties") or {})
+    # Its type is what it is, said again or not (azure-cli test_vm_disk_encryption_e2e).
+    own = {name: extension.properties[name] for name in ("type",) if name in extension.properties}
+    extension.properties = own | computemodel.public(call.member("properties") or {})
     extension.tags = dict(call.member("tags") or {})
     found = operations.begin(call, extension, "Updating" if known else "Creating", final=False)
     machine.busy, machine.ready_at = "Updating", extension.ready_at

@@ -75,11 +75,17 @@ def test_secrets_are_never_shown_and_user_data_only_on_demand(arm: Arm) -> None:
         assert "userData" not in each["properties"]
     assert asked["userData"] == "eA=="
     assert "instanceView" in asked
+    arm.call("PATCH", MACHINE, {"properties": {"userData": ""}})
+    assert "userData" not in arm.get(f"{MACHINE}?$expand=userData")["properties"]
     path = f"{MACHINE}/extensions/agent"
     sent = {"publisher": "P", "type": "T", "protectedSettings": {"key": 1}, "settings": {"a": None}}
     made = arm.call("PUT", path, {"location": "westus", "properties": sent}).json()
     assert "protectedSettings" not in made["properties"]
     assert made["properties"]["settings"] == {"a": None}
+    again = arm.call("PUT", path, {"location": "westus", "properties": {"publisher": "P"}}).json()
+    del again["properties"]["provisioningState"]
+    known = {"publisher": "P", "type": "T", "autoUpgradeMinorVersion": False}
+    assert again["properties"] == known
 
 
 def test_less_is_told_of_disks_at_rest(arm: Arm) -> None:
