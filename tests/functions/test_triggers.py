@@ -172,7 +172,8 @@ def test_an_event_is_refused_for_as_long_as_nobody_knows_what_is_watched(
     with deployed(settings, MemoryQueues(now)) as deployment:
         with pytest.raises(InvocationError, match="RECONCILER_MANAGEMENT_GROUPS: the management"):
             deployment.host.deliver(event)
-        world.management_groups["corp"] = frozenset(world.subscriptions)
+        for each in world.subscriptions:
+            world.hierarchy.place(each, world.hierarchy.groups["corp"])
         deployment.host.deliver(event)
         deployment.host.drain(PATIENCE)
 
