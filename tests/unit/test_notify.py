@@ -1,6 +1,5 @@
 """Which results are news, and of what kind."""
 
-import logging
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.notify import Kind, Topic, kind_of
+from reconciler.notify import Kind, kind_of
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "outcomes.md").read_text("utf-8")
@@ -88,28 +87,3 @@ def test_the_documentation_names_the_kinds() -> None:
     documented = re.findall(r"^\| `(IdentityReconciler\.\w+)` \|", PAGE, re.MULTILINE)
 
     assert documented == [kind.value for kind in Kind]
-
-
-class Broken:
-    """A credential with a bug."""
-
-    def get_token(self, *_: str, **__: object) -> None:
-        """Fail as no library promises to."""
-        raise LookupError
-
-
-def test_no_failure_to_tell_ends_the_reconcile(caplog: pytest.LogCaptureFixture) -> None:
-    """Not even a bug: the message would come back, and the reconcile with it."""
-    topic = Topic(
-        "https://topic.example/api/events",
-        Broken(),  # type: ignore[arg-type]  # That is the bug.
-        "prod",
-        "digest",
-        Mode.REPAIR,
-        lambda: NOON,
-    )
-    topic.tell(VM, Result(plans=(BUSY,), outcomes=(DONE,)))
-
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert str(VM) in record.getMessage()
