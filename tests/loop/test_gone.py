@@ -46,6 +46,21 @@ def test_a_second_look_that_comes_early_takes_nothing_away(steady: Cloud) -> Non
     assert steady.rights(old) == OWN
 
 
+def test_a_machine_that_was_evicted_untold_leaves_no_right_behind(steady: Cloud) -> None:
+    """Azure takes a Spot machine away by no request; the next sweep finds what it held."""
+    old = steady.principal()
+    spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
+    assert steady.operator.call("PATCH", VM, spot).status_code == 200
+    steady.pass_time()
+    assert steady.operator.call("POST", f"{VM}/simulateEviction").status_code == 204
+    assert VM.lower() not in steady.world.resources
+
+    steady.sweep()
+
+    assert steady.rights(old) == set()
+    assert steady.replan().compliant
+
+
 def move(cloud: Cloud, group: str) -> str:
     """Move the machine to another group; returns the principal that it keeps."""
     vm, principal, moved = cloud.resource(), cloud.principal(), machine("vm1", group)
