@@ -93,8 +93,8 @@ def list_group(call: Call) -> Reply:
 routes.route(
     "GET",
     f"/subscriptions/<subscription>{_SUFFIX}",
-    Evidence.DOCUMENTED,
-    "REST: User Assigned Identities - List By Subscription",
+    Evidence.RECORDED,
+    "azure-cli test_redis_cache_export_import",
 )(list_group)
 
 

@@ -106,7 +106,7 @@ def get(call: Call) -> Reply:
     return Reply(200, _show(role, call.id.subscription))
 
 
-@routes.route("PUT", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Create Or Update")
+@routes.route("PUT", _ONE, Evidence.RECORDED, "azure-cli test_role_definition_scenario #0 #2")
 def put(call: Call) -> Reply:
     """Create or change a custom role: 201 either way."""
     wanted = _wanted(call)
@@ -126,8 +126,9 @@ def put(call: Call) -> Reply:
         wanted = dataclasses.replace(wanted, created=known.created, created_by=known.created_by)
     call.world.put_role(wanted, call.id)
     shown = _show(wanted, call.id.subscription)
-    # As for role assignments, the answer does not know yet who created it (assumed).
-    shown["properties"]["createdBy"] = None
+    # As for role assignments, the answer is not what is stored: it does not know who created the
+    # role, and not when, if that was before (recorded).
+    shown["properties"] |= {"createdBy": None, "createdOn": stamp(wanted.updated)}
     return Reply(201, shown)
 
 
@@ -188,7 +189,7 @@ def _permissions(block: Json, number: int) -> Permissions:
     return Permissions(*lists)
 
 
-@routes.route("DELETE", _ONE, Evidence.DOCUMENTED, "REST: Role Definitions - Delete")
+@routes.route("DELETE", _ONE, Evidence.RECORDED, "azure-cli test_role_definition_scenario #4")
 def delete(call: Call) -> Reply:
     """Delete a custom role: 200 with the object, or 204 when there was none."""
     role = call.world.roles.get(_guid(call))

@@ -44,7 +44,9 @@ def test_a_custom_role_lives_as_written(arm: Arm) -> None:
     assert created.json()["id"] == f"{SUB}{ROLES}/{GUID}"
     arm.clock.forward(60)
     changed = put(arm, "Renamed").json()["properties"]
-    assert changed["createdOn"] < changed["updatedOn"]
+    stored = arm.get(f"{SUB}{ROLES}/{GUID}")["properties"]
+    assert changed["createdOn"] == stored["updatedOn"] > stored["createdOn"]
+    assert (changed["createdBy"], stored["createdBy"]) == (None, arm.world.operator.oid)
 
     stranger = arm.principal("stranger")
     made = arm.assign(GROUP, stranger.oid, GUID)
