@@ -62,9 +62,6 @@ ONLY_THE_LOADER_SEES = {
     "one tag twice",
     "two conditions",
     "unknown GUID",
-    # What the patterns refuse in JavaScript, whose "$" is the end also before a line break.
-    "a scope that ends in a line break",
-    "a tag that ends in a line break",
     # What JSON makes no difference between.
     "a whole float",
 }
@@ -120,6 +117,7 @@ maxRemovals: {{count: 0, percent: 100}}
 ODD: tuple[object, ...] = (
     *(None, 0, -1, 7, 101, 0.5, True, "", " ", "x", "x/y", "a b", "/", "/x", "{id}", "audit", "*"),
     *([], [[]], ["x"], ["*", ""], [7], {}, {"x": "y"}, {"": ""}, {"x": 7}, SUB, [SUB], [UAI]),
+    *(f"{SUB} ", "x" * 300),
 )
 """Values that are right in one place or another, and wrong in most."""
 

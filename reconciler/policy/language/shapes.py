@@ -60,9 +60,8 @@ _PART = rf"([^{_NEVER_IN_IDS}]|\{{location\}})+"
 def _scope(key: str) -> str:
     """Return a pattern for scopes with placeholders; `key` is for what picks from a map."""
     whole = rf"id|resourceGroup|subscription|maps\.[^\[\]{{}}]+\[({key})\]"
-    return (
-        rf"/|(\{{({whole})\}}|{_SUBSCRIPTION}|/(?!{_any_case('subscriptions')}/){_PART})(/{_PART})*"
-    )
+    first = rf"\{{({whole})\}}|{_SUBSCRIPTION}|/(?!{_any_case('subscriptions')}/){_PART}"
+    return rf"/|(?!.*\s$)({first})(/{_PART})*"
 
 
 ID: Final = _text(
@@ -105,12 +104,18 @@ GLOB: Final = _text(
     "No name can match this.",
     maxLength=LONGEST_NAME,
 )
-LOCATION: Final = _text(r"(?! *!)(?=.*[^ ])[A-Za-z0-9*?\[\]! -]+", "No location can match this.")
+LOCATION: Final = _text(
+    r"(?! *!)(?=.*[^ ])[A-Za-z0-9*?\[\]! -]+",
+    "No location can match this.",
+    maxLength=LONGEST_NAME,
+)
 NEW_LOCATION: Final = _text(
     rf"\{{location\}}|(?=.*[^ ]){PLAIN_LOCATION}",
     "This must be a location, such as westeurope, or {location}.",
 )
-TAG: Final = _text(f"[^{CONTROL}]*", "No tag has this value.", maxLength=LONGEST_TAG)
+TAG: Final = _text(
+    rf"(?![\s\S]*[{CONTROL}])[\s\S]*", "No tag has this value.", maxLength=LONGEST_TAG
+)
 CONDITION: Final = _text(
     rf"(?=[\s\S]*\S)[^{NEVER_IN_TEXTS}]*", "The condition is empty or holds what is no text."
 )
