@@ -28,10 +28,7 @@ app = func.FunctionApp()
 @app.event_grid_trigger(arg_name="event")
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) -> None:
-    """Enqueue what an event says should be looked at; Event Grid does not wait for more.
-
-    It raises where a management group cannot be resolved: Event Grid then delivers it again.
-    """
+    """Enqueue what an event says should be looked at; makes no call, so Event Grid never waits."""
     found = _event(event)
     if found:
         _enqueue(deployment.requests(found), requests)

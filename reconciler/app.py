@@ -82,13 +82,8 @@ class App:
         self.watched = Watched(named, groups, self.arm, self.now)
 
     def requests(self, event: Event) -> tuple[Request, ...]:
-        """Return what should be looked at because of an event.
-
-        It makes no call, but for the one an hour that resolves a management group; raises
-        `ArmError` where that is not possible.
-        """
-        watch = Watch(self.policy, self.watched.subscriptions, self.settings.client_id)
-        return watch.requests(event)
+        """Return what should be looked at because of an event; makes no call."""
+        return Watch(self.policy, self.watched.known, self.settings.client_id).requests(event)
 
     def handle(self, request: Request) -> Result:
         """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong."""

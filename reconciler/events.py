@@ -35,10 +35,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which places concern us, and the `appid` under which our own writes are announced."""
+    """Which places concern us, and the `appid` under which our own writes are announced.
+
+    Where `subscriptions` is none, nobody knows yet what is watched, and everything passes: whoever
+    answers a request asks again.
+    """
 
     policy: Policy
-    subscriptions: tuple[ResourceId, ...]
+    subscriptions: tuple[ResourceId, ...] | None
     own_client: str | None = None
 
     def requests(self, event: Event) -> tuple[Request, ...]:
@@ -112,7 +116,8 @@ class Watch:
             yield from identity.grants
 
     def _watches(self, place: ResourceId) -> bool:
-        return any(subscription.contains(place) for subscription in self.subscriptions)
+        watched = self.subscriptions
+        return watched is None or any(subscription.contains(place) for subscription in watched)
 
     def _may_grant_at(self, scope: ResourceId) -> bool:
         return any(rail.scope.contains(scope) for rail in self.policy.guardrails.grants)

@@ -46,6 +46,14 @@ class Watched:
                 self._resolve()
             return self._known
 
+    @property
+    def known(self) -> tuple[ResourceId, ...] | None:
+        """Return all of them without a call; none where only a call could tell."""
+        if not self.groups:
+            return self.named
+        with self._lock:
+            return self._known if self._due and self.now() < self._due else None
+
     def contains(self, place: ResourceId) -> bool:
         """Tell whether a place lies in a watched subscription; raises `ArmError`."""
         return any(subscription.contains(place) for subscription in self.subscriptions)

@@ -53,17 +53,8 @@ class Deployment:
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Generator[Cloud]:
-    """The demo's landing zone with its shared identity and one new, bare machine.
-
-    The app may read the management group `corp`, which holds nothing.
-    """
-    corp = "/providers/Microsoft.Management/managementGroups/corp"
-    content = {
-        **seed.read(HERE / "seed.yaml"),
-        "managementGroups": [{"name": "corp"}],
-        "assignments": [{"scope": corp, "role": "Reader", "principal": "reconciler"}],
-    }
-    world = seed.load(content, operation_delay=0.0)
+    """The demo's landing zone with its shared identity and one new, bare machine."""
+    world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
     events: list[dict[str, Any]] = []
     world.subscribe(events.append)
     with (

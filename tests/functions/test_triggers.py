@@ -13,8 +13,6 @@ import requests
 from sandbox.demo.places import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
 from sandbox.host.messages import encode
 from sandbox.host.queues import MemoryQueues
-from sandbox.host.timers import now
-from sandbox.host.worker import InvocationError
 from tests.children import PATIENCE
 from tests.functions.conftest import (
     EVENT_QUEUE,
@@ -160,24 +158,6 @@ def test_an_event_of_no_concern_leaves_its_queue_without_a_call(
 
     assert calls(cloud) == 0
     assert deployment.queues.create(f"{EVENT_QUEUE}-poison")
-
-
-def test_an_event_is_refused_for_as_long_as_nobody_knows_what_is_watched(
-    cloud: Cloud, settings: pytest.MonkeyPatch
-) -> None:
-    """Event Grid then delivers it again, and nothing is lost."""
-    settings.delenv("RECONCILER_SUBSCRIPTIONS")
-    settings.setenv("RECONCILER_MANAGEMENT_GROUPS", "corp")
-    world, event = cloud.server.world, cloud.written(MACHINE)
-    with deployed(settings, MemoryQueues(now)) as deployment:
-        with pytest.raises(InvocationError, match="RECONCILER_MANAGEMENT_GROUPS: the management"):
-            deployment.host.deliver(event)
-        for each in world.subscriptions:
-            world.hierarchy.place(each, world.hierarchy.groups["corp"])
-        deployment.host.deliver(event)
-        deployment.host.drain(PATIENCE)
-
-    assert healed(cloud)
 
 
 def test_what_must_wait_comes_back_after_its_delay(

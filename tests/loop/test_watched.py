@@ -90,13 +90,29 @@ def test_many_threads_of_a_process_read_the_group_once(corp: Cloud) -> None:
 
 
 def test_events_of_all_its_subscriptions_are_heard(corp: Cloud) -> None:
-    """The first event of a process waits for one call, later ones for none."""
+    """Without a call, whether or not the group has been resolved."""
     corp.events.clear()
     corp.operator.call("PUT", VM_THERE, {"location": "westeurope", "properties": {}})
+    unasked = {request.id for request in corp.hear()}
+    watched(corp)
 
-    assert {request.id for request in corp.hear()} == {ResourceId.parse(VM_THERE)}
-    assert {request.id for request in corp.hear()} == {ResourceId.parse(VM_THERE)}
-    assert [call.path for call in corp.wire.calls] == [f"{CORP.lower()}/descendants"]
+    assert unasked == {request.id for request in corp.hear()} == {ResourceId.parse(VM_THERE)}
+    assert resolutions(corp) == 1
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_an_event_from_elsewhere_leads_to_nothing(corp: Cloud, *, known: bool) -> None:
+    """Where the group is not resolved, whoever answers the request asks."""
+    leave(corp, SUBSCRIPTION)
+    if known:
+        watched(corp)
+    corp.events.clear()
+    corp.operator.call("PUT", VM_THERE, {"location": "westeurope", "properties": {}})
+    requests = [request for request in corp.hear() if request.id == ResourceId.parse(VM_THERE)]
+
+    assert bool(requests) is not known
+    assert all(refused(corp, str(request.id)) == ["NotWatched"] for request in requests)
+    assert corp.wire.writes == []
 
 
 def test_groups_and_subscriptions_add_up(corp: Cloud) -> None:
