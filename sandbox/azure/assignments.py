@@ -20,14 +20,21 @@ _WRITE = "Microsoft.Authorization/roleAssignments/write"
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _PRINCIPAL = re.compile(r"principalId\s+eq\s+'([^']+)'|assignedTo\('([^']+)'\)", re.IGNORECASE)
 _TYPES = ("ServicePrincipal", "User", "Group", "ForeignGroup", "Device")
+# Members that came with conditions, and the first version that has them (documented).
+_LATER = ("condition", "conditionVersion", "delegatedManagedIdentityResourceId", "description")
+_FIRST_CONDITIONAL = "2020-03-01-preview"
 # A PUT's answer shows a creation a little before the update (facts A2.5, recorded).
 _SKEW = dt.timedelta(milliseconds=700)
 
 
-def show(assignment: Assignment, subscription: str) -> Json:
-    """Return an assignment as ARM does, its role under the subscription that was asked."""
+def _show(call: Call, assignment: Assignment) -> Json:
+    """Return an assignment as ARM does, its role under the subscription that was asked.
+
+    Old api-versions know less of it (cloud-custodian AccessControlTest).
+    """
+    subscription = call.id.subscription
     prefix = f"/subscriptions/{subscription}" if subscription else ""
-    return {
+    shown: Json = {
         "properties": {
             "roleDefinitionId": (
                 f"{prefix}/providers/Microsoft.Authorization/roleDefinitions/{assignment.role}"
@@ -48,6 +55,10 @@ def show(assignment: Assignment, subscription: str) -> Json:
         "type": "Microsoft.Authorization/roleAssignments",
         "name": assignment.name,
     }
+    if call.query["api-version"] < _FIRST_CONDITIONAL:
+        for name in _LATER:
+            del shown["properties"][name]
+    return shown
 
 
 def _scope(call: Call) -> str:
@@ -95,7 +106,7 @@ def list_for_scope(call: Call) -> Reply:
     """List at a scope: above and below it too, only above with ``atScope()``; never paged."""
     scope = _scope(call)
     found = _select(call.world, scope.lower(), call.query.get("$filter", ""))
-    return Reply(200, {"value": [show(each, call.id.subscription) for each in found]})
+    return Reply(200, {"value": [_show(call, each) for each in found]})
 
 
 def _name(call: Call) -> str:
@@ -126,7 +137,7 @@ def get(call: Call) -> Reply:
         raise errors.AzureError(
             404, "RoleAssignmentNotFound", f"The role assignment '{call.id.name}' is not found."
         )
-    return Reply(200, show(found, call.id.subscription))
+    return Reply(200, _show(call, found))
 
 
 @routes.route(
@@ -141,7 +152,7 @@ def delete(call: Call) -> Reply:
     _keep_an_administrator(call.world, found)
     call.world.remove_assignment(found)
     gone = dataclasses.replace(found, updated=call.world.now())
-    return Reply(200, show(gone, call.id.subscription))
+    return Reply(200, _show(call, gone))
 
 
 def _keep_an_administrator(world: World, assignment: Assignment) -> None:
@@ -197,7 +208,7 @@ def put(call: Call) -> Reply:
             created_by=named.created_by,
         )
     call.world.put_assignment(wanted)
-    shown = show(wanted, call.id.subscription)
+    shown = _show(call, wanted)
     # The answer is not the stored object (facts A2.5, recorded).
     shown["properties"] |= {"createdBy": None, "createdOn": stamp(wanted.updated - _SKEW)}
     return Reply(201, shown)

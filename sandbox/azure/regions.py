@@ -26,3 +26,8 @@ _SHOWN = {plain(each): " ".join(each.split()) for each in _NAMES.split(",")}
 def shown(name: str) -> str:
     """Return a region's name as it is shown to people; an unknown one as it is."""
     return _SHOWN.get(plain(name), name)
+
+
+def everywhere() -> dict[str, str]:
+    """Return the names of all regions: as ids spell them, with how they are shown."""
+    return dict(_SHOWN)

@@ -1,5 +1,6 @@
 """The tenant and its subscriptions, as far as the caller may see them."""
 
+from sandbox.azure import regions
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
 routes = Routes()
@@ -57,3 +58,24 @@ def list_subscriptions(call: Call) -> Reply:
 def get_subscription(call: Call) -> Reply:
     """Return one subscription."""
     return Reply(200, _subscription(call, call.args["subscription"]))
+
+
+@routes.route(
+    "GET",
+    f"{_SUBSCRIPTION}/locations",
+    Evidence.RECORDED,
+    "azure-cli test_functionapp_vnet_integration_consumption_plan, but for the geography",
+    action="Microsoft.Resources/subscriptions/locations/read",
+)
+def list_locations(call: Call) -> Reply:
+    """List the regions by their names; where on earth they are is left out."""
+    found = [
+        {
+            "id": f"/subscriptions/{call.id.subscription}/locations/{name}",
+            "name": name,
+            "displayName": shown,
+            "metadata": {"regionType": "Physical"},
+        }
+        for name, shown in regions.everywhere().items()
+    ]
+    return Reply(200, {"value": found})

@@ -126,6 +126,16 @@ def _root_owner(arm: Arm) -> Assignment:
     return dataclasses.replace(owner, scope="/", name=arm.world.guid())
 
 
+def test_old_versions_show_no_conditions(arm: Arm) -> None:
+    """What came with them is missing there, not null."""
+    path = arm.assign(GROUP, principal_of(arm, "id1"), description="mine").json()["id"]
+
+    old = arm.call("GET", path, version="2018-09-01-preview").json()["properties"]
+    assert not {"condition", "conditionVersion", "description"} & set(old)
+    assert old["principalType"] == "ServicePrincipal"
+    assert arm.get(path)["properties"]["description"] == "mine"
+
+
 def test_deletion_answers_with_the_object_and_then_with_nothing(arm: Arm) -> None:
     """200 with a body, then 204; and 404 for a GET."""
     path = arm.assign(GROUP, principal_of(arm, "id1")).json()["id"]

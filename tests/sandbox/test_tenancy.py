@@ -14,6 +14,16 @@ def test_the_tenant_and_its_subscriptions(arm: Arm) -> None:
     assert arm.get("/subscriptions")["value"] == []
 
 
+def test_the_regions_of_a_subscription(arm: Arm) -> None:
+    """Each by both of its names; who may not read the subscription does not see them."""
+    found = arm.get(f"{SUB}/locations")["value"]
+    west = {each["name"]: each for each in found}["westus2"]
+    assert (west["id"], west["displayName"]) == (f"{SUB}/locations/westus2", "West US 2")
+
+    arm.called_by(arm.principal("stranger"))
+    assert error(arm.call("GET", f"{SUB}/locations")) == (403, "AuthorizationFailed")
+
+
 def test_providers_tell_types_and_versions(arm: Arm) -> None:
     """Clients that are not told a version look it up there."""
     listed = [each["namespace"] for each in arm.get(f"{SUB}/providers")["value"]]
