@@ -11,6 +11,9 @@ from sandbox.azure.state import Principal
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.IGNORECASE)
 _SLASHES = re.compile("/{2,}")
 
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+
 type Environ = dict[str, Any]
 
 
@@ -58,13 +61,23 @@ class Incoming:
         return found
 
     def body(self) -> Any:  # noqa: ANN401 - JSON
-        """Return the body: JSON, a form, or None; raises ``AzureError`` 400."""
+        """Return the body: JSON, None, or beside ARM a form; raises ``AzureError`` 400 or 415."""
         length = int(self._environ.get("CONTENT_LENGTH") or 0)
         if not length:
             return None
         raw: bytes = self._environ["wsgi.input"].read(length)
-        if self._environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-            return dict(parse_qsl(raw.decode(), keep_blank_values=True))
+        kind = self._environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        if self.arm and kind != _JSON:
+            # Known from a provider that answers in ARM's place (ARO-RP).
+            raise errors.AzureError(
+                415,
+                "UnsupportedMediaType",
+                f"The content media type '{kind}' is not supported. Only '{_JSON}' is supported.",
+                gateway=True,
+            )
+        if kind == _FORM and not raw.lstrip().startswith(b"{"):
+            # What curl sends as a form unless told otherwise may well be JSON.
+            return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
         try:
             return json.loads(raw)
         except ValueError:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.azure import tokens
 from sandbox.azure.app import SERVICES
 from sandbox.azure.routing import Evidence
 from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, SUBSCRIPTION, Arm, error, identity
@@ -205,3 +206,28 @@ def test_a_child_without_its_parent_says_so(arm: Arm) -> None:
     path = f"{STORE}x/blobServices/default"
 
     assert error(arm.call("GET", path)) == (404, "ParentResourceNotFound")
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_arm_reads_nothing_but_json(arm: Arm, kind: str) -> None:
+    """A body of another type, or of none, is refused by its name."""
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {_token(arm)}"}
+    url = f"https://management.azure.com{GROUP}?api-version=2022-09-01"
+    answer = arm.session.patch(url, data='{"tags": {}}', headers=headers)
+
+    assert error(answer) == (415, "UnsupportedMediaType")
+    assert f"'{kind}'" in answer.text
+
+
+def test_the_sandbox_reads_what_curl_sends(arm: Arm) -> None:
+    """Its own routes take JSON for what it is, though curl calls it a form."""
+    form = "application/x-www-form-urlencoded"
+    headers = {"Content-Type": form, "Authorization": f"Bearer {_token(arm)}"}
+    url = "https://management.azure.com/sandbox/weather"
+    answer = arm.session.patch(url, data='{"graphDelay": 60}', headers=headers)
+
+    assert answer.json()["graphDelay"] == 60
+
+
+def _token(arm: Arm) -> str:
+    return tokens.mint(arm.world, arm.world.operator, "https://management.azure.com")
