@@ -7,7 +7,7 @@ Used by every service whose resources carry identities; the differences between 
 from typing import Any
 
 from sandbox.azure import errors, identitylimits, ids
-from sandbox.azure.kinds import Kind
+from sandbox.azure.manners import Kind
 from sandbox.azure.routing import Call, Json
 from sandbox.azure.state import Attached, Resource
 from sandbox.azure.world import World

@@ -5,6 +5,7 @@ import math
 from urllib.parse import quote
 
 from sandbox.azure import errors, ids, leaving, rates, regions, resourceview
+from sandbox.azure.kinds import kind
 from sandbox.azure.operationstyles import SEGMENTS, Style, style
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Operation, Resource
@@ -101,13 +102,16 @@ def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
     if manners.notified:
         found["azure-asyncnotification"] = "Enabled"
     if final:
-        found["location"] = _url(call, operation, manners, _result_segment(operation, manners))
+        found["location"] = _location(call, operation, manners)
     return found
 
 
-def _result_segment(operation: Operation, manners: Style) -> str:
+def _location(call: Call, operation: Operation, manners: Style) -> str:
+    """Return where the result of an operation is found."""
     deleting = operation.state == leaving.STATE
-    return (manners.deletion if deleting else "") or manners.result
+    segment = (manners.deletion if deleting else "") or manners.result
+    option = f"&{manners.result_option}=Location" if manners.result_option else ""
+    return _url(call, operation, manners, segment) + option
 
 
 def _style(operation: Operation) -> Style:
@@ -117,11 +121,13 @@ def _style(operation: Operation) -> Style:
 def _path(operation: Operation, manners: Style, segment: str) -> str:
     deleting = operation.state == leaving.STATE
     writes_beside = segment == manners.result and not deleting and manners.result_beside
-    resource = ids.respell(operation.resource, manners.group_literal)
-    if (writes_beside or manners.beside) == "resource":
+    own_id = resourceview.spelled(ids.parse(operation.resource))
+    resource = ids.respell(own_id, manners.group_literal)
+    hangs_on = "location" if segment == manners.deletion else writes_beside or manners.beside
+    if hangs_on == "resource":
         return f"{resource}/{segment}/{operation.name}"
     scope, _, rest = resource.rpartition("/providers/")
-    if manners.beside == "location":
+    if hangs_on == "location":
         scope = "/".join(scope.split("/")[:3])
     named = manners.names_region == "always" or (manners.names_region == "deleting" and deleting)
     region = operation.location
@@ -173,7 +179,8 @@ def poll(call: Call) -> Reply:
     if manners.namespace == "Microsoft.Compute":
         extra |= rates.take(call, rates.POLL)
     wanted = call.args["kind"]
-    if "monitor" in call.query or wanted != manners.status.lower() or not manners.polled:
+    asks_result = {"monitor", manners.result_option.lower()} & call.query.keys()
+    if asks_result or wanted != manners.status.lower() or not manners.polled:
         return _result(call, operation, manners, extra)
     if manners.again == "always":
         extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
@@ -193,7 +200,7 @@ def _result(call: Call, operation: Operation, manners: Style, extra: dict[str, s
     That the location is repeated is documented; clients may go on without it, too.
     """
     if call.world.now() < operation.ends:
-        location = _url(call, operation, manners, _result_segment(operation, manners))
+        location = _location(call, operation, manners)
         return Reply(202, None, {"location": location, **extra})
     if operation.error:
         # The status is assumed.
@@ -201,7 +208,8 @@ def _result(call: Call, operation: Operation, manners: Style, extra: dict[str, s
     resource = call.world.resources.get(operation.resource.lower())
     if resource is None or not manners.yields or operation.state == leaving.STATE:
         return Reply(manners.done, None, extra)
-    return Reply(200, resourceview.show(call.world, resource), extra)
+    tag = resourceview.etag(resource, kind(resource.type))
+    return Reply(200, resourceview.show(call.world, resource), extra | tag)
 
 
 def _members(operation: Operation, manners: Style, *, running: bool) -> Json:

@@ -28,6 +28,8 @@ class Style:
     names_region: Literal["never", "deleting", "always"] = "never"
     """When the location is spelled as for people."""
     options: tuple[str, ...] = _SIGNED
+    result_option: str = ""
+    """An option more that the URL of the result has."""
     polled: bool = True
     """Whether the URL of the state is announced; else only that of the result."""
     deletion: str = ""
@@ -74,6 +76,7 @@ _TABLE = (
         "Microsoft.NetApp",
         "operationResults",
         "operationResults",
+        result_option="operationResultResponseType",
         members=("id", "name", "status", "startTime", "endTime", "percentComplete", "properties"),
     ),
     Style(
@@ -93,15 +96,22 @@ _TABLE = (
         again="running",
     ),
     Style("Microsoft.Storage", "asyncoperations", polled=False),
-    # The paths of these are documented, Batch's way of announcing one, too.
     Style(
         "Microsoft.Batch",
-        "accountOperationResults",
-        "accountOperationResults",
+        "operationResults",
+        "operationResults",
+        beside="resource",
+        deletion="accountOperationResults",
         options=("api-version",),
         polled=False,
     ),
-    Style("Microsoft.Synapse", "operationStatuses", "operationResults", beside="resource"),
+    Style(
+        "Microsoft.Synapse",
+        "operationStatuses",
+        "operationResults",
+        beside="resource",
+        members=("status",),
+    ),
     Style(
         "Microsoft.EventGrid",
         "operationsStatus",
@@ -184,6 +194,24 @@ _MORE = (
         members=("id", "name", "status"),
         nulls=("startTime", "endTime", "percentComplete", "properties", "error"),
         again="always",
+    ),
+    Style(
+        "Microsoft.CognitiveServices",
+        "operationResults",
+        "operationResults",
+        result_option="operationResultResponseType",
+        shows=True,
+        members=("id", "name", "status", "startTime", "endTime"),
+        running="",
+    ),
+    Style(
+        "Microsoft.SignalRService",
+        "operationStatuses",
+        "operationResults",
+        beside="resource",
+        located="always",
+        members=("id", "name", "status", "startTime", "endTime"),
+        running="Running",
     ),
 )
 _COMMONEST = Style("", "operationStatuses", "operationResults")

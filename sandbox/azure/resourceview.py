@@ -1,7 +1,8 @@
 """The bodies and entity tags of resources without a service of their own (facts A2.3)."""
 
 from sandbox.azure import attachment, ids, regions
-from sandbox.azure.kinds import Kind, kind
+from sandbox.azure.kinds import kind
+from sandbox.azure.manners import Kind
 from sandbox.azure.routing import Evidence, Json
 from sandbox.azure.state import Resource
 from sandbox.azure.world import World
@@ -28,23 +29,35 @@ def listed(world: World, resource: Resource) -> Json:
     }
 
 
+def spelled(resource: ids.ArmId) -> str:
+    """Return an id as its provider spells it, whoever asks."""
+    row = kind(resource.type)
+    path = resource.parent[len(resource.scope) :]
+    if row.evidence is not Evidence.ASSUMED:
+        path = f"/providers/{row.type}"
+    return f"{ids.respell(resource.scope, row.own_group)}{path}/{resource.name}"
+
+
+def _region(resource: Resource, row: Kind, *, read: bool) -> str:
+    if row.region == "plain":
+        return regions.plain(resource.location)
+    named = row.region == "shown" or (row.region == "read" and read)
+    return regions.shown(resource.location) if named else resource.location
+
+
 def show(world: World, resource: Resource, *, read: bool = True) -> Json:
     """Return a resource as its provider does; ``read`` unless it answers a write."""
     row = kind(resource.type)
-    names = row.region == "shown" or (row.region == "read" and read)
     state = {"provisioningState": resource.provisioning_state(world.now())} if row.state else {}
-    name = resource.id.name
+    own_id = spelled(resource.id)
     if row.lowers_name and world.now() >= resource.ready_at:
-        name = name.lower()
-    scope = ids.respell(resource.id.scope, row.own_group)
-    kind_path = resource.id.parent[len(resource.id.scope) :]
-    if row.evidence is not Evidence.ASSUMED:
-        kind_path = f"/providers/{row.type}"
+        parent, _, name = own_id.rpartition("/")
+        own_id = f"{parent}/{name.lower()}"
     return {
-        "id": f"{scope}{kind_path}/{name}",
+        "id": own_id,
         "name": resource.id.name,
         "type": row.spelled or resource.type,
-        "location": regions.shown(resource.location) if names else resource.location,
+        "location": _region(resource, row, read=read),
         **_tags(resource, row),
         **resource.extra,
         **attachment.show(world, resource, row),

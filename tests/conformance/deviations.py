@@ -34,7 +34,7 @@ class Outside:
 DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         "test_account_cmk_encryption",
-        r"#[134] body\.tags\.CreatedOnDate",
+        r"#[134] body\.tags",
         "an Azure Policy of the recorded subscription sets this tag on every resource",
     ),
 )

@@ -79,8 +79,8 @@ def test_operations_are_followed_where_they_are_announced(
 @pytest.mark.parametrize(
     ("resource_type", "segment"),
     [
-        ("Microsoft.Storage/storageAccounts", "asyncoperations"),
-        ("Microsoft.Batch/batchAccounts", "accountOperationResults"),
+        ("Microsoft.Storage/storageAccounts", "locations/westeurope/asyncoperations"),
+        ("Microsoft.Batch/batchAccounts", "batchAccounts/one/operationResults"),
     ],
 )
 def test_some_creations_answer_nothing_until_they_are_done(
@@ -94,8 +94,8 @@ def test_some_creations_answer_nothing_until_they_are_done(
     assert (created.status_code, created.content) == (202, b"")
     assert "azure-asyncoperation" not in created.headers
     link = created.headers["location"].removeprefix("https://management.azure.com")
-    assert f"/locations/westeurope/{segment}/" in link
-    assert ("monitor=true" in link) == (segment == "asyncoperations")
+    assert f"/{segment}/" in link
+    assert ("monitor=true" in link) == ("Storage" in resource_type)
     waiting = arm.call("GET", link)
     assert (waiting.status_code, waiting.content) == (202, b"")
     assert f"/{segment}/" in waiting.headers["location"]

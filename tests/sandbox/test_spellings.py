@@ -212,3 +212,31 @@ def test_lists_of_all_types_are_spelled_alike(arm: Arm) -> None:
     assert listed["One"]["identity"]["type"] == "UserAssigned"
     assert listed["One/hook"]["type"] == "Microsoft.ContainerRegistry/registries/webhooks"
     assert listed["id1"]["tags"] == {}
+
+
+def test_one_address_tells_the_state_and_with_an_option_gives_the_result(arm: Arm) -> None:
+    """azure-cli test_cognitiveservices_*: the location differs from the other link in an option."""
+    path = put(arm, "Microsoft.CognitiveServices/accounts")
+    arm.settle()
+    patched = arm.patch(path, {"type": "SystemAssigned"})
+    links = [patched.headers[name] for name in ("azure-asyncoperation", "location")]
+    state, result = (link.removeprefix("https://management.azure.com") for link in links)
+
+    assert (patched.status_code, patched.json()["properties"]["provisioningState"]) == (
+        202,
+        "Accepted",
+    )
+    assert "etag" in patched.headers
+    assert result == f"{state}&operationResultResponseType=Location"
+    arm.settle()
+    assert arm.get(state)["status"] == "Succeeded"
+    assert arm.get(result) == arm.get(path)
+
+
+def test_links_are_spelled_as_the_provider_does(arm: Arm) -> None:
+    """azure-cli test_signalr_*: whichever way the client spelled the type."""
+    path = f"{GROUP}/providers/Microsoft.SignalRService/signalR/one"
+    created = arm.call("PUT", path, {"location": "westus"})
+
+    for name in ("azure-asyncoperation", "location"):
+        assert "/Microsoft.SignalRService/SignalR/one/operation" in created.headers[name]
