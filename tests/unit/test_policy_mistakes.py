@@ -174,6 +174,19 @@ MISTAKES: dict[str, tuple[str | bytes, str, str]] = {
     "an id with dot segments": (rule(within=f"[{SUB}/../x]"), "4:14", "'..' segment"),
     "id of the wrong type": (identity(id=SUB), "4:9", "not the id of a user-assigned identity"),
     "a glob within": (rule(within=f"[{SUB}/resourceGroups/rg-*]"), "4:14", "here ids are exact"),
+    "a glob in a scope": (
+        grant(scope=f"{SUB}/resourceGroups/rg-*"),
+        "7:16",
+        "here ids are exact; only 'match' takes globs",
+    ),
+    "a glob in an identity": (identity(id=f"{UAI}/a*"), "4:9", "holds a '*': here ids are exact"),
+    "a group's name within": (
+        rule(within="[rg-web]"),
+        "4:14",
+        "write it whole, such as /subscriptions/<id>/resourceGroups/<group>",
+    ),
+    "a group's name as a scope": (grant(scope="rg-data"), "7:16", "write it whole, such as /sub"),
+    "a placeholder with a dollar": (grant(scope="'${id}'"), "7:16", "write it whole, such as /sub"),
     "within the tenant": (rule(within="[/]"), "4:14", "not inside a subscription"),
     "a management group": (
         rule(within="[/providers/Microsoft.Management/managementGroups/m]"),
@@ -582,6 +595,11 @@ GUARDRAIL_MISTAKES = {
     "a negative count": ("version: 1\nmaxRemovals: {count: -1}\n", "2:22", "must be at least 0"),
     "many percent": ("version: 1\nmaxRemovals: {percent: 101}\n", "2:24", "must be at most 100"),
     "half a count": ("version: 1\nmaxRemovals: {count: 0.5}\n", "2:22", "a whole number, not 0.5"),
+    "a glob in a scope": (
+        f"version: 1\ngrants: [{{scope: {SUB}/resourceGroups/rg-*, roles: [Reader]}}]\n",
+        "2:18",
+        "here ids are exact; only 'match' takes globs",
+    ),
     "protected by a group": (f"version: 1\nprotected: [{SUB}]\n", "2:13", "user-assigned identity"),
 }
 

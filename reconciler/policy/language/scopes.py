@@ -36,6 +36,7 @@ class Names:
 
 def scope(text: str, info: ValidationInfo) -> str:
     """Check a grant's scope."""
+    check_start(text.strip())
     for name in templates.names(text):
         if entry := MapEntry.parse(name):
             _check_map(entry, info)
@@ -89,7 +90,7 @@ def _check_outcome(template: str) -> None:
         tags = {entry.tag: "key" for entry in entries if entry.tag}
         maps = {entry.map: {"key": sample.id, sample.location: sample.id} for entry in entries}
         try:
-            check_subscription(templates.fill(template, replace(SAMPLE, tags=tags), maps))
+            check_place(templates.fill(template, replace(SAMPLE, tags=tags), maps))
         except ResourceIdError:
             if number == len(samples):
                 raise
@@ -97,8 +98,19 @@ def _check_outcome(template: str) -> None:
             return
 
 
-def check_subscription(place: ResourceId) -> ResourceId:
-    """Refuse what an example left in, or a subscription's name."""
+def check_start(text: str) -> None:
+    """Refuse a bare name, or anything else that does not begin as an id or placeholder does."""
+    if not text.startswith(("/", "{")):
+        raise ValueError(
+            f"'{text}' is not an ARM id: write it whole, such as "
+            "/subscriptions/<id>/resourceGroups/<group>"
+        )
+
+
+def check_place(place: ResourceId) -> ResourceId:
+    """Refuse what an example left in, a subscription's name, and a glob."""
+    if "*" in str(place):
+        raise ValueError(f"'{place}' holds a '*': here ids are exact; only 'match' takes globs")
     if place.subscription and not is_guid(place.subscription):
         raise ValueError(f"'{place.subscription}' is no subscription id: it must be a GUID")
     return place

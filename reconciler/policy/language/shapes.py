@@ -24,7 +24,7 @@ LONGEST_TAG: Final = 256
 """Characters of a tag's value (documented)."""
 PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
 
-_NEVER_IN_IDS = r"""/%?#\\"'`{}\x00-\x1f\x7f"""
+_NEVER_IN_IDS = r"""/%?#*\\"'`{}\x00-\x1f\x7f"""
 _NOT_BLANK = r"[\s\S]*\S[\s\S]*"
 _GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -69,7 +69,7 @@ ID: Final = _text(
     "This must be an ARM id, such as /subscriptions/<id>/resourceGroups/<group>.",
 )
 WITHIN: Final = _text(
-    rf"(?!.*\*){_SUBSCRIPTION}(/{_SEGMENT})*",
+    f"{_SUBSCRIPTION}(/{_SEGMENT})*",
     "This must be the exact id of a subscription, a resource group or a resource.",
 )
 IDENTITY_ID: Final = _text(

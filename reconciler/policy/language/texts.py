@@ -49,6 +49,7 @@ def _id(value: object) -> ResourceId:
     text = only_text(value)
     if "{" in text:
         raise ValueError(f"'{text}' holds a placeholder: here ids are exact")
+    scopes.check_start(text)
     return ResourceId.parse(text)
 
 
@@ -75,8 +76,9 @@ def _identity_template(value: object) -> IdentityTemplate:
     for name in templates.names(text):
         if name not in templates.OF_IDENTITIES:
             scopes.unknown_placeholder(name, templates.OF_IDENTITIES)
+    scopes.check_start(text.strip())
     scopes.check_braces(text)
-    _identity_id(scopes.check_subscription(templates.fill(text, scopes.SAMPLE, {})))
+    _identity_id(scopes.check_place(templates.fill(text, scopes.SAMPLE, {})))
     return IdentityTemplate.parse(text)
 
 
@@ -85,8 +87,6 @@ def _inside_subscription(value: ResourceId) -> ResourceId:
         raise ValueError(
             f"'{value}' is not inside a subscription; name a subscription, a group or a resource"
         )
-    if "*" in str(value):
-        raise ValueError(f"'{value}' holds a '*': here ids are exact; only 'match' takes globs")
     return value
 
 
@@ -237,7 +237,7 @@ def _version(value: object) -> object:
 Id = Annotated[
     ResourceId,
     PlainValidator(_id),
-    AfterValidator(scopes.check_subscription),
+    AfterValidator(scopes.check_place),
     PlainSerializer(lambda value: value.key, return_type=str),
     shapes.ID,
 ]
