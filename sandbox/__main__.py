@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import math
 import signal
 import sys
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.arguments import INTERRUPTED, USAGE, Parser, port
+from sandbox.azure.clock import FASTEST
 
 if TYPE_CHECKING:
     from sandbox.outlets import Storage
@@ -20,7 +20,7 @@ _OTHERS = {"host": "sandbox.host.command", "demo": "sandbox.demo"}
 
 def _speed(text: str) -> float:
     speed = float(text)
-    if not 0 <= speed < math.inf:
+    if not 0 <= speed <= FASTEST:
         raise ValueError(text)
     return speed
 

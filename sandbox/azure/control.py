@@ -6,12 +6,14 @@ They are beside ARM: no api-version, no limits, no faults, and not in the reques
 import datetime as dt
 
 from sandbox.azure import errors, tokens
+from sandbox.azure.clock import FASTEST
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.azure.weather import WeatherError, read
+from sandbox.azure.weather import LONGEST, WeatherError, read
 
 routes = Routes(arm=False)
 
 _WEATHER = "/sandbox/weather"
+_MOST = {"speed": FASTEST, "forward": LONGEST}
 _CLOCK = "/sandbox/clock"
 _SOURCE = "docs/weather.md"
 
@@ -68,7 +70,7 @@ def patch_clock(call: Call) -> Reply:
     wanted = call.object_body()
     for name, value in wanted.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name not in {"speed", "forward"} or not number or not 0 <= value < 1e9:  # noqa: PLR2004 - what a clock can bear
+        if name not in _MOST or not number or not 0 <= value <= _MOST[name]:
             raise errors.AzureError(400, "InvalidClock", f"The clock has no '{name}': {value!r}.")
     clock = call.world.clock
     if "speed" in wanted:

@@ -125,7 +125,17 @@ def test_the_operator_turns_the_clock(arm: Arm) -> None:
     assert ask(arm, "GET", CLOCK)[1]["now"] > shown["now"]
 
 
-@pytest.mark.parametrize("body", [{"back": 1}, {"speed": -1}, {"forward": "1"}, {"speed": True}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"back": 1},
+        {"speed": -1},
+        {"speed": 86401},
+        {"forward": "1"},
+        {"forward": 367 * 86400},
+        {"speed": True},
+    ],
+)
 def test_a_clock_cannot_be_turned_otherwise(arm: Arm, body: dict[str, Any]) -> None:
     """What it has not is refused by name."""
     status, shown = ask(arm, "PATCH", CLOCK, body)
