@@ -54,8 +54,8 @@ def _group(call: Call) -> Resource:
 @routes.route(
     "GET",
     f"{_SUBSCRIPTION}/resourcegroups",
-    Evidence.DOCUMENTED,
-    "REST: Resource Groups - List",
+    Evidence.RECORDED,
+    "azure-cli test_resource_group",
     action="Microsoft.Resources/subscriptions/resourceGroups/read",
 )
 def list_groups(call: Call) -> Reply:
@@ -67,20 +67,20 @@ def list_groups(call: Call) -> Reply:
     )
 
 
-@routes.route("GET", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Get")
+@routes.route("GET", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
 def get_group(call: Call) -> Reply:
     """Return one group."""
     return Reply(200, _show_group(_group(call), call.world.now()))
 
 
-@routes.route("HEAD", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Check Existence")
+@routes.route("HEAD", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
 def head_group(call: Call) -> Reply:
     """Answer 204 when the group exists."""
     _group(call)
     return Reply(204)
 
 
-@routes.route("PUT", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Create Or Update")
+@routes.route("PUT", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
 def put_group(call: Call) -> Reply:
     """Create or update a group."""
     body = call.object_body()
@@ -100,7 +100,7 @@ def put_group(call: Call) -> Reply:
     return Reply(200 if known else 201, _show_group(group, now))
 
 
-@routes.route("PATCH", _GROUP, Evidence.DOCUMENTED, "REST: Resource Groups - Update")
+@routes.route("PATCH", _GROUP, Evidence.RECORDED, "azure-cli test_tag_update_by_patch")
 def patch_group(call: Call) -> Reply:
     """Replace the tags, if there are any in the body."""
     group = _group(call)
@@ -185,8 +185,8 @@ def get(call: Call) -> Reply:
 @routes.route(
     "GET",
     f"{_SUBSCRIPTION}/providers/<namespace>/<type>",
-    Evidence.DOCUMENTED,
-    "REST: List By Subscription of each provider",
+    Evidence.RECORDED,
+    "azure-cli test_list_storage_accounts, test_sb_namespace",
 )
 def list_by_subscription(call: Call) -> Reply:
     """List a type in a subscription."""
@@ -254,7 +254,7 @@ def patch(call: Call) -> Reply:
     return _store(call, resource, row.patched if state else 200, state=state)
 
 
-@routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33; others documented")
+@routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33, azure-cli test_acr_*")
 def delete(call: Call) -> Reply:
     """Delete a resource: 200 or, as an operation, 202; 204 when there was none."""
     _enter(call)
