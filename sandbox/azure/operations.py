@@ -250,7 +250,7 @@ for _rule in (f"{_LOCATION}/{_KINDS}", f"{_RESOURCE}/{_KINDS}"):
     "GET",
     "/subscriptions/<subscription>/operationresults/<operation>",
     Evidence.RECORDED,
-    "azure-cli test_resource_move; the end of a deletion is assumed",
+    "azure-cli test_resource_move, test_resource_group",
     action="",
 )
 def result(call: Call) -> Reply:

@@ -254,7 +254,7 @@ def patch(call: Call) -> Reply:
     return _store(call, resource, row.patched if state else 200, state=state)
 
 
-@routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33, azure-cli test_acr_*")
+@routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33, azure-cli")
 def delete(call: Call) -> Reply:
     """Delete a resource: 200 or, as an operation, 202; 204 when there was none."""
     _enter(call)
