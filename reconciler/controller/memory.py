@@ -12,7 +12,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import Request
 
 _ENTRIES: Final = 10_000
-_MOST_IN_ANHOUR: Final = 3
+_MOST_IN_AN_HOUR: Final = 3
 HOUR: Final = timedelta(hours=1)
 
 
@@ -66,7 +66,7 @@ class Looks:
 class _Made:
     """When a change was made of late, and whether a look has shown it fulfilled since."""
 
-    times: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOST_IN_ANHOUR))
+    times: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOST_IN_AN_HOUR))
     fulfilled: bool = True
 
 
@@ -87,7 +87,7 @@ class Contention:
             made = self._places.get(place, {}).get(_key(change, incarnation), _Made())
             while made.times and self.now() - made.times[0] > HOUR:
                 made.times.popleft()
-            return made.fulfilled and len(made.times) >= _MOST_IN_ANHOUR
+            return made.fulfilled and len(made.times) >= _MOST_IN_AN_HOUR
 
     def made(self, place: ResourceId, change: Change, incarnation: str | None = None) -> None:
         """Remember a change that was made.
