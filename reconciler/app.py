@@ -116,9 +116,9 @@ class App:
         watched = self.watched.contains(place)
         if watched and (is_reconciled(place) or not place.blocks):
             return None
-        # A scope at which policy may grant is swept, wherever it lies.
+        # What policy may grant something at or in is swept, wherever it lies: that only reads.
         scope = place.scope if place.is_type(ROLE_ASSIGNMENT) else place
-        if not is_reconciled(place) and self.terms.may_write_at(scope):
+        if not is_reconciled(place) and self._has_grants(scope):
             return None
         if watched:
             return f"{place}: resources of type {place.type} are not supported"
@@ -126,6 +126,11 @@ class App:
             f"{place} lies in no watched subscription; see RECONCILER_SUBSCRIPTIONS and "
             "RECONCILER_MANAGEMENT_GROUPS"
         )
+
+    def _has_grants(self, scope: ResourceId) -> bool:
+        """Tell whether policy may grant anything at or in a scope."""
+        rails = [rail.scope for rail in self.policy.guardrails.grants]
+        return any(rail.contains(scope) or scope.contains(rail) for rail in rails)
 
     def sweep(self) -> Result:
         """Nominate what is not as it should be, everywhere."""

@@ -63,7 +63,8 @@ class Watch:
                 yield place
             return
         if _may_change_scopes(event) and self._is_scope(place):
-            yield self._swept(place)
+            # Asked for itself, a machine or an identity would be reconciled.
+            yield place.group_id or place
         if not self._watches(place):
             return
         if place.is_type(USER_ASSIGNED_IDENTITY):
@@ -74,31 +75,24 @@ class Watch:
 
     def _governed(self, place: ResourceId) -> Iterator[ResourceId]:
         """Yield the resource of a type in some rule that the place is, or is a child of."""
+        types = {fold(name) for rule in self.policy.rules for name in rule.match.type}
         one: ResourceId | None = place
         while one is not None and one.blocks:
-            if self._is_governed(one):
+            if fold(one.type) in types:
                 yield one
             one = one.parent
-
-    def _is_governed(self, place: ResourceId) -> bool:
-        return any(place.is_type(name) for rule in self.policy.rules for name in rule.match.type)
-
-    def _swept(self, place: ResourceId) -> ResourceId:
-        """Return the scope whose sweep finds who is granted something at a place.
-
-        Asked for itself, a machine or an identity is reconciled; so its group is swept.
-        """
-        alone = place.is_type(USER_ASSIGNED_IDENTITY) or self._is_governed(place)
-        return place.group_id or place if alone else place
 
     def _is_scope(self, place: ResourceId) -> bool:
         """Tell whether a place is to be swept: what was granted in it may have gone with it.
 
         What a placeholder stands for is near its subject, whose own events name it.
         """
-        if not place.blocks:
-            return self._watches(place)
-        return self._may_grant_at(place) and any(place.contains(scope) for scope in self._scopes())
+        if place.parent is None:
+            # Nobody tells of the tenant; a sweep of everything has its own time.
+            return False
+        if not place.blocks and self._watches(place):
+            return True
+        return any(place.contains(scope) and self._may_grant_at(scope) for scope in self._scopes())
 
     def _scopes(self) -> Iterator[ResourceId]:
         """Yield the scopes that policy names, be it in a map."""

@@ -51,8 +51,7 @@ class AssignmentSearch:
             return once_more(Result(), request, self.controller.now(), *request.seen, MISSED)
         # Asked for itself, a machine or an identity would be reconciled.
         scope = request.id.scope
-        swept = scope.group_id if is_reconciled(scope) else scope
-        return Result(requests=(Request(swept or scope, since=request.since),))
+        return Result(requests=(Request(scope.group_id or scope, since=request.since),))
 
     def _read(self, assignment: ResourceId) -> RoleAssignment | None:
         try:

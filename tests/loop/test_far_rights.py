@@ -4,11 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.cloud import APPS, DATA, VM, Cloud, guardrails, machine, named, policy, rule
+from tests.loop.cloud import (
+    APPS,
+    ASSIGNMENTS,
+    DATA,
+    SHARED,
+    VM,
+    Cloud,
+    blocked,
+    guardrails,
+    machine,
+    named,
+    policy,
+    rule,
+)
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 FAR = "33333333-3333-3333-3333-333333333333"
 FAR_DATA = f"/subscriptions/{FAR}/resourceGroups/rg-far"
+FAR_VM = machine("vm9", FAR_DATA)
 RAILS = guardrails(
     grants=[{"scope": SUB, "roles": ["Reader"]}, {"scope": FAR_DATA, "roles": ["Reader"]}]
 )
@@ -43,6 +57,36 @@ def test_rights_in_another_subscription_are_retired_too(far: Cloud) -> None:
     far.sweep()
 
     assert far.rights(old) == set()
+
+
+@pytest.fixture
+def narrow(far: Cloud) -> Cloud:
+    """Guardrails name a single machine there, and policy grants `shared` a right at it."""
+    far.build(FAR_VM)
+    grants = [{"role": "Reader", "scope": FAR_VM}]
+    rails = guardrails(grants=[{"scope": FAR_VM, "roles": ["Reader"]}])
+    far.deploy({"version": 1, "identities": named(grants=grants)}, rails)
+    far.drive(SHARED)
+    assert far.rights(far.principal(SHARED)) == {("Reader", "vm9")}
+    far.pass_time()
+    far.events.clear()
+    return far
+
+
+def test_a_right_at_a_far_machine_comes_back_when_the_machine_does(narrow: Cloud) -> None:
+    """Its group is swept, though neither watched nor named by guardrails: that only reads."""
+    narrow.build(FAR_VM)
+    assert narrow.rights(narrow.principal(SHARED)) == set()
+    narrow.drive(*narrow.hear())
+
+    assert narrow.rights(narrow.principal(SHARED)) == {("Reader", "vm9")}
+
+
+def test_a_far_right_that_nobody_claims_has_its_group_swept(narrow: Cloud) -> None:
+    """The search ends in a sweep, not in a refusal."""
+    unknown = f"{FAR_VM}{ASSIGNMENTS}/{narrow.world.guid()}"
+
+    assert blocked(narrow.drive(unknown)) == []
 
 
 def test_a_machine_that_moved_out_of_sight_keeps_its_rights(far: Cloud) -> None:

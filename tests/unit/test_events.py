@@ -270,18 +270,36 @@ def test_an_identity_of_policy_asks_for_itself() -> None:
 
 
 @pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess"])
-@pytest.mark.parametrize("place", [DATA, SUB, VAULT], ids=["group", "subscription", "grant's"])
-def test_a_scope_that_came_or_went_is_looked_at(place: ResourceId, what: str) -> None:
+@pytest.mark.parametrize("place", [DATA, SUB], ids=["group", "subscription"])
+def test_a_scope_that_came_or_went_is_swept(place: ResourceId, what: str) -> None:
     """What was granted at it or below it is gone when it comes again."""
     assert asked(event(place, what)) == [place]
 
 
-@pytest.mark.parametrize("place", [VM, SECOND], ids=["machine", "identity"])
-def test_the_group_of_a_machine_or_identity_that_is_a_scope_is_swept(place: ResourceId) -> None:
-    """A request for itself reconciles it, which tells nothing of those who are granted there."""
-    watch = Watch(policy_for(scope=place, guarded=SUB), (SUB,), OURS)
+@pytest.mark.parametrize("types", [(), ("Microsoft.Web/sites",)], ids=["governed", "not"])
+@pytest.mark.parametrize("place", [VM, SECOND, VAULT], ids=["machine", "identity", "vault"])
+def test_the_group_of_a_resource_that_is_a_scope_is_swept(
+    place: ResourceId, types: tuple[str, ...]
+) -> None:
+    """A request for a machine reconciles it, which tells nothing of those who are granted there."""
+    watch = Watch(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
 
     assert asked(event(place), watch)[0] == place.group_id
+
+
+@pytest.mark.parametrize("place", [VAULT, DATA], ids=["resource", "group"])
+def test_what_holds_a_scope_is_swept_wherever_it_lies(place: ResourceId) -> None:
+    """Rights are granted where guardrails allow it, be it in no watched subscription."""
+    watch = Watch(policy_for(guarded=VAULT), (), OURS)
+
+    assert asked(event(place), watch) == [DATA]
+    assert asked(event(place), replace(watch, policy=policy_for(guarded=SECOND))) == []
+
+
+@pytest.mark.parametrize("known", [(SUB,), None], ids=["known", "not known"])
+def test_no_event_has_everything_swept(known: tuple[ResourceId, ...] | None) -> None:
+    """Azure tells of no change of the tenant itself."""
+    assert asked(event("/"), replace(WATCH, subscriptions=known)) == []
 
 
 def test_actions_on_a_scope_leave_it_as_it_is_except_moves() -> None:
@@ -403,7 +421,7 @@ def test_a_scope_that_only_an_identity_is_granted_at_is_one_too() -> None:
     """Rules and identities alike lose what was granted there."""
     watch = replace(WATCH, policy=replace(WATCH.policy, rules=()))
 
-    assert asked(event(VAULT), watch) == [VAULT]
+    assert asked(event(VAULT), watch) == [DATA]
     assert asked(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), watch) == []
 
 
@@ -415,5 +433,5 @@ def test_a_scope_that_a_map_names_is_swept() -> None:
     maps = {"vault": {"dev": VAULT}}
     mapped = replace(mapped, rules=(rule,), identities={}, maps=maps)
 
-    assert asked(event(VAULT), Watch(mapped, (), OURS)) == [VAULT]
+    assert asked(event(VAULT), Watch(mapped, (), OURS)) == [DATA]
     assert asked(event(VAULT), Watch(replace(mapped, maps={}), (), OURS)) == []
