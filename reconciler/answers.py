@@ -49,7 +49,8 @@ def resource(body: Json, etag: str | None = None) -> Resource:
 
 def identity_block(block: Json) -> IdentityBlock:
     """Read an identity block; a type string that we do not know is kept, so nothing is written."""
-    raw = block.get("type") or "None"
+    # A block that shows something without a type is none that we know (none is recorded).
+    raw = block.get("type") or ("missing" if any(block.values()) else "None")
     types = {fold(part.strip()) for part in raw.split(",")}
     attached = [
         AttachedIdentity(ResourceId.parse(key), _guid((entry or {}).get("principalId")))

@@ -163,6 +163,17 @@ def test_a_principal_is_read_only_of_a_system_assigned_identity() -> None:
     assert answers.identity_block(block | {"type": "SystemAssigned"}).principal == nobody
 
 
+@pytest.mark.parametrize(
+    "shown", [{"principalId": NEW}, {"userAssignedIdentities": {str(APP): {"principalId": OF_APP}}}]
+)
+@pytest.mark.parametrize("untyped", [{}, {"type": None}, {"type": ""}])
+def test_identities_without_a_type_are_of_none_that_we_know(
+    shown: dict[str, Any], untyped: dict[str, Any]
+) -> None:
+    """Half an answer must not say that a machine has lost its principal, whose rights would go."""
+    assert answers.identity_block(shown | untyped).raw_type == "missing"
+
+
 def test_a_machine_says_what_stands_in_the_way_of_a_write() -> None:
     """An extension under way, its state, and whose it is."""
     child = {"properties": {"provisioningState": "Updating"}}
