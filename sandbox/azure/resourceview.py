@@ -1,5 +1,7 @@
 """The bodies and entity tags of resources without a service of their own (facts A2.3)."""
 
+import functools
+
 from sandbox.azure import attachment, ids, regions
 from sandbox.azure.kinds import kind
 from sandbox.azure.manners import Kind
@@ -11,16 +13,26 @@ from sandbox.azure.world import World
 _ARM = Kind("", group_literal="")
 
 
+@functools.lru_cache(maxsize=65536)
+def _of_arm(resource: ids.ArmId) -> tuple[str, str]:
+    """Return id and name as ARM lists them: all names, from the outermost.
+
+    The name is recorded (azure-cli test_resource_scenario).
+    """
+    names = resource.text.rpartition("/providers/")[2].split("/")[2::2]
+    return ids.respell(resource.text, "resourceGroups"), "/".join(names)
+
+
 def listed(world: World, resource: Resource) -> Json:
     """Return what ARM's lists of all types show; it keeps little of how providers spell it."""
     row = kind(resource.type)
     block = attachment.show(world, resource, row)
     if resource.system or resource.users:
         block = attachment.show(world, resource, _ARM)
+    own_id, name = _of_arm(resource.id)
     return {
-        "id": ids.respell(resource.id.text, "resourceGroups"),
-        # The names of all, from the outermost (azure-cli test_resource_scenario).
-        "name": "/".join(resource.id.text.rpartition("/providers/")[2].split("/")[2::2]),
+        "id": own_id,
+        "name": name,
         "type": resource.type,
         "location": regions.plain(resource.location),
         **({"tags": resource.tags} if row.tags == "always" or _tagged(resource) else {}),
@@ -29,6 +41,7 @@ def listed(world: World, resource: Resource) -> Json:
     }
 
 
+@functools.lru_cache(maxsize=65536)
 def spelled(resource: ids.ArmId) -> str:
     """Return an id as its provider spells it, whoever asks."""
     row = kind(resource.type)
