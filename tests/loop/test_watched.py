@@ -9,6 +9,7 @@ import pytest
 from reconciler.changes import Status
 from reconciler.errors import Again, ArmError, Blocked
 from reconciler.ids import ResourceId
+from reconciler.model import Request
 from tests.loop.cloud import APPS, SEED, VM, Cloud, blocked, guardrails, machine, policy, rule
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 
@@ -100,6 +101,17 @@ def test_events_of_all_its_subscriptions_are_heard(corp: Cloud) -> None:
     assert resolutions(corp) == 1
 
 
+def test_an_event_is_heard_while_the_group_is_being_resolved(corp: Cloud) -> None:
+    """Event Grid waits for the trigger, and must not wait for what another thread asks Azure."""
+    corp.events.clear()
+    corp.operator.call("PUT", VM_THERE, {"location": "westeurope", "properties": {}})
+    heard: list[Request] = []
+    corp.wire.before("GET", DESCENDANTS, lambda: heard.extend(corp.hear()))
+    watched(corp)
+
+    assert {request.id for request in heard} == {ResourceId.parse(VM_THERE)}
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_an_event_from_elsewhere_leads_to_nothing(corp: Cloud, *, known: bool) -> None:
     """Where the group is not resolved, whoever answers the request asks."""
@@ -181,6 +193,19 @@ def test_requests_wait_until_the_group_can_be_read(corp: Cloud) -> None:
     assert corp.attached(VM) == {"system"}
 
 
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_failure_speaks_for_all_that_ask_at_the_time(corp: Cloud, status: int) -> None:
+    """One after the other they would wait for a call each, longer than a function may take."""
+    corp.wire.answer("GET", DESCENDANTS, status, "Refused")
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda _: corp.look(VM), range(32)))
+
+    assert len({one.detail for result in results for one in result.outcomes}) == 1
+    assert resolutions(corp) == 1
+    corp.pass_time(5)
+    assert watched(corp) == [SUBSCRIPTION, SECOND]
+
+
 @pytest.mark.parametrize("name", ["lab", "absent"])
 def test_a_group_without_a_subscription_is_an_error(corp: Cloud, name: str) -> None:
     """Also beside others that hold some: whoever named it meant something."""
@@ -252,6 +277,7 @@ def test_a_group_that_lost_its_last_subscription_leaves_nothing_watched(corp: Cl
 
     assert refused(corp, VM) == ["EmptyManagementGroup"]
     leave(corp, SUBSCRIPTION)
+    corp.pass_time(5)
     assert blocked(corp.drive(VM)) == []
 
 
