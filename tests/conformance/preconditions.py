@@ -57,7 +57,7 @@ class Preconditions:
                 self._restorer.view(ids.parse(exchange.path).parent, exchange.body)
             self._hide_roles(exchange)
             if exchange.code == "RoleAssignmentExists":
-                self._restorer.same_assignment(exchange.path, exchange.request["properties"])
+                self._restorer.rights.same_assignment(exchange.path, exchange.request["properties"])
             if TRIMMED in (exchange.body or {}) and "nextLink" in exchange.body:
                 self._fill(exchange.body["value"][0])
 
@@ -136,12 +136,12 @@ class Preconditions:
             return
         if exchange.code == "PrincipalNotFound":
             if "replication" in exchange.body["error"]["message"]:
-                made = self._restorer.principal(wanted["principalId"], "ServicePrincipal")
+                made = self._restorer.rights.principal(wanted["principalId"], "ServicePrincipal")
                 made.created = self._world.now() + dt.timedelta(microseconds=1)
             return
         answer = (exchange.body or {}).get("properties") or {}
         kind = answer.get("principalType") or wanted.get("principalType") or "ServicePrincipal"
-        self._restorer.principal(wanted["principalId"], kind)
+        self._restorer.rights.principal(wanted["principalId"], kind)
 
     def _identities(self, exchange: Exchange) -> None:
         """Put the identities that an accepted request attaches."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime as dt
 import itertools
 import json
 import re
@@ -108,3 +109,11 @@ def _exchanges(records: list[Json]) -> Iterator[Exchange]:
     numbers = [each.get("n", int(each.get("source", "#0").rpartition("#")[2])) for each in records]
     for before, number, record in zip([None, *numbers], numbers, records, strict=False):
         yield exchange(record, follows=before is not None and number == before + 1)
+
+
+def moment(text: str | None) -> dt.datetime | None:
+    """Read a recorded time."""
+    if text is None:
+        return None
+    # ARM writes seven digits of a second, Python reads six.
+    return dt.datetime.fromisoformat(re.sub(r"(\.\d{6})\d", r"\1", text))

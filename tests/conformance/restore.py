@@ -1,15 +1,14 @@
 """Puts into the world what a recorded body shows; ``preconditions`` says what and when."""
 
 import datetime as dt
-import re
 from collections.abc import Callable
 
 from sandbox.azure import hierarchy, identities, ids, machineview, scalesetview
 from sandbox.azure.hierarchy import ManagementGroup
 from sandbox.azure.registrations import Registration
-from sandbox.azure.roles import Permissions, Role
-from sandbox.azure.state import Assignment, Attached, Principal, Resource
-from tests.conformance.recordings import Json
+from sandbox.azure.state import Attached, Principal, Resource
+from tests.conformance.recordings import Json, moment
+from tests.conformance.rights import Rights
 from tests.sandbox.arm import Arm
 
 _ASSIGNMENT = "microsoft.authorization/roleassignments"
@@ -28,6 +27,7 @@ class Restorer:
         self._arm = arm
         self._world = arm.world
         self._known = known or {}
+        self.rights = Rights(arm.world)
         self._own = frozenset(self._world.assignments.by_name)
 
     def group(self, text: str) -> None:
@@ -47,9 +47,12 @@ class Restorer:
         found = ids.parse(body["id"])
         kind = str(body.get("type", found.type)).lower()
         if kind == _ASSIGNMENT:
-            self._assignment(body)
+            self._above(body["properties"]["scope"])
+            self.rights.assignment(body)
         elif kind == _ROLE:
-            self._role(body)
+            for scope in body["properties"]["assignableScopes"]:
+                self._above(scope)
+            self.rights.role(body)
         elif kind == _LOCK:
             self._lock(found, body)
         elif kind == hierarchy.TYPE.lower():
@@ -159,7 +162,7 @@ class Restorer:
         properties = dict(body.get("properties") or {})
         state = str(properties.pop("provisioningState", "Succeeded"))
         view = properties.pop("instanceView", {})
-        created = _time(properties.pop("timeCreated", None)) or world.now()
+        created = moment(properties.pop("timeCreated", None)) or world.now()
         made = Resource(
             found,
             body.get("type", found.type),
@@ -235,86 +238,3 @@ class Restorer:
                 identity = self._identity({"id": text, "properties": entry})
             if identity.principal is not None:
                 resource.users[text.lower()] = Attached(text, identity.principal)
-
-    def _assignment(self, body: Json) -> None:
-        shown = body["properties"]
-        if body["name"].lower() in self._world.assignments.by_name:
-            return
-        self.principal(shown["principalId"], shown["principalType"])
-        self._above(shown["scope"])
-        self._world.put_assignment(
-            Assignment(
-                name=body["name"],
-                scope=shown["scope"],
-                role=shown["roleDefinitionId"].rpartition("/")[2],
-                principal=shown["principalId"],
-                principal_type=shown["principalType"],
-                created=_time(shown["createdOn"]) or self._world.now(),
-                updated=_time(shown["updatedOn"]) or self._world.now(),
-                created_by=shown["createdBy"],
-                updated_by=shown["updatedBy"],
-                # Older api-versions do not show these.
-                description=shown.get("description"),
-                condition=shown.get("condition"),
-                condition_version=shown.get("conditionVersion"),
-            )
-        )
-
-    def same_assignment(self, path: str, wanted: Json) -> None:
-        """Put what a request wants at a path, under another name."""
-        name, now = self._world.guid(), self._world.now()
-        self._world.put_assignment(
-            Assignment(
-                name=name,
-                scope=ids.parse(path).scope,
-                role=wanted["roleDefinitionId"].rpartition("/")[2],
-                principal=wanted["principalId"],
-                principal_type=wanted.get("principalType", "ServicePrincipal"),
-                created=now,
-                updated=now,
-                created_by="",
-                updated_by="",
-            )
-        )
-
-    def _role(self, body: Json) -> None:
-        """Put a role as it was shown; built-in ones change over the years."""
-        shown = body["properties"]
-        for scope in shown["assignableScopes"]:
-            self._above(scope)
-        self._world.roles[body["name"]] = Role(
-            body["name"],
-            shown["roleName"],
-            tuple(
-                Permissions(
-                    tuple(each["actions"]),
-                    tuple(each["notActions"]),
-                    tuple(each["dataActions"]),
-                    tuple(each["notDataActions"]),
-                )
-                for each in shown["permissions"]
-            ),
-            custom=shown["type"] == "CustomRole",
-            description=shown["description"],
-            assignable=tuple(shown["assignableScopes"]),
-            created=_time(shown["createdOn"]) or self._world.now(),
-            updated=_time(shown["updatedOn"]) or self._world.now(),
-            created_by=shown["createdBy"],
-            updated_by=shown["updatedBy"],
-        )
-
-    def principal(self, oid: str, kind: str) -> Principal:
-        """Put a principal, unless it is there; one that has no resource becomes of the kind."""
-        known = self._world.principals.get(oid)
-        if known is None:
-            return self._world.new_principal(oid, kind=kind, oid=oid)
-        if known.resource_id is None:
-            known.kind = kind
-        return known
-
-
-def _time(text: str | None) -> dt.datetime | None:
-    if text is None:
-        return None
-    # ARM writes seven digits of a second, Python reads six.
-    return dt.datetime.fromisoformat(re.sub(r"(\.\d{6})\d", r"\1", text))
