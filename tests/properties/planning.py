@@ -91,6 +91,8 @@ _FORGED: tuple[dict[str, Any], ...] = (
     {"description": str(Marker("prod", OTHER_VM))},
 )
 """What an assignment of ours may have lost, or another's may pretend."""
+_marks = st.just(_FORGED[0]) | st.sampled_from(_FORGED)
+_booleans = st.booleans()
 
 
 @st.composite
@@ -98,7 +100,7 @@ def _assigned(draw: st.DrawFn, subject: ResourceId, principal: str) -> RoleAssig
     """Draw one of the subject's, ours or but for one mark, held by it or by an earlier one."""
     holder = draw(st.just(principal) | _principals)
     made = assignment(holder, draw(_roles), draw(_scopes), subject, condition=draw(_conditions))
-    return replace(made, **draw(st.just(_FORGED[0]) | st.sampled_from(_FORGED)))
+    return replace(made, **draw(_marks))
 
 
 def _wanted[T](what: st.SearchStrategy[T]) -> st.SearchStrategy[Wanted[T]]:
@@ -109,42 +111,57 @@ def _triple(one: RoleAssignment) -> tuple[object, ...]:
     return one.principal, one.role, one.scope
 
 
+# Made once, since Hypothesis checks every strategy that it has not met before.
+_entries = st.lists(
+    st.builds(AttachedIdentity, _identities, st.sampled_from((None, OLD, OF_APP))),
+    max_size=3,
+    unique_by=lambda one: one.id,
+).map(tuple)
+_machines: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "state": st.sampled_from((*["Succeeded"] * 5, "Updating")),
+        "deploying": st.sampled_from((False, False, False, True)),
+        "created": st.sampled_from((None, NOON, LONG_AGO, LONG_AGO)),
+        "etag": st.sampled_from((None, '"1"', '"1"')),
+        "managed_by": st.sampled_from((*[None] * 7, "/x/y")),
+    }
+)
+_holders = st.none() | _principals
+_kinds = st.sampled_from((*[None] * 7, "Delegated"))
+_alive = st.sampled_from((True, True, True, True, False))
+_there = st.fixed_dictionaries(
+    {
+        one: st.sampled_from((*[UserIdentity(one, OF_APP)] * 3, None))
+        for one in (APP, SECOND, CROWN, OURSELVES, ELSEWHERE)
+    }
+)
+_carriers: st.SearchStrategy[dict[str, ResourceId]] = st.sampled_from(({}, {OLD: OTHER_VM}))
+_judged = st.sampled_from((None, True, False))
+
+
 @st.composite
 def observed(draw: st.DrawFn) -> Observed:
     """Draw what a look may find: any state of a machine or identity, with any rights."""
     subject = draw(_subjects)
-    entries = st.builds(AttachedIdentity, _identities, st.sampled_from((None, OLD, OF_APP)))
-    principal = draw(st.none() | _principals)
+    principal = draw(_holders)
     block = IdentityBlock(
-        system=principal is not None or draw(st.booleans()),
+        system=principal is not None or draw(_booleans),
         principal=principal,
-        attached=tuple(draw(st.lists(entries, max_size=3, unique_by=lambda one: one.id))),
-        raw_type=draw(st.sampled_from((*[None] * 7, "Delegated"))),
+        attached=draw(_entries),
+        raw_type=draw(_kinds),
     )
-    machine = Resource(
-        subject,
-        identities=block,
-        state=draw(st.sampled_from((*["Succeeded"] * 5, "Updating"))),
-        deploying=draw(st.sampled_from((False, False, False, True))),
-        incarnation="first",
-        created=draw(st.sampled_from((None, NOON, LONG_AGO, LONG_AGO))),
-        etag=draw(st.sampled_from((None, '"1"', '"1"'))),
-        managed_by=draw(st.sampled_from((*[None] * 7, "/x/y"))),
-    )
+    machine = Resource(subject, identities=block, incarnation="first", **draw(_machines))
     is_identity = subject.is_type(USER_ASSIGNED_IDENTITY)
     alive = UserIdentity(subject, principal or NEW) if is_identity else machine
     assigned = _assigned(subject, principal or OLD)
     return Observed(
         id=subject,
         at=NOON,
-        subject=draw(st.sampled_from((*[alive] * 4, None))),
+        subject=alive if draw(_alive) else None,
         assignments=tuple(draw(st.lists(assigned, max_size=6, unique_by=_triple))),
-        identities={
-            one: draw(st.sampled_from((*[UserIdentity(one, OF_APP)] * 3, None)))
-            for one in (APP, SECOND, CROWN, OURSELVES, ELSEWHERE)
-        },
-        carriers=draw(st.sampled_from(({}, {OLD: OTHER_VM}))),
-        roles={CUSTOM: draw(st.sampled_from((None, True, False)))},
+        identities=draw(_there),
+        carriers=draw(_carriers),
+        roles={CUSTOM: draw(_judged)},
     )
 
 
@@ -179,7 +196,12 @@ def _carried(desired: Desired, found: Observed) -> Desired:
     )
 
 
-_names = {"app": APP, "second": SECOND, "crown": CROWN, "placed": None}
+_NAMED = {
+    "app": str(APP),
+    "second": str(SECOND),
+    "crown": str(CROWN),
+    "placed": f"{str(APP).removesuffix('app')}in-{{location}}",
+}
 _granting = st.fixed_dictionaries(
     {
         "role": st.sampled_from(("Reader", "Contributor", _DEFINITION)),
@@ -188,46 +210,50 @@ _granting = st.fixed_dictionaries(
 )
 
 
+_entry = st.fixed_dictionaries(
+    {"mode": _modes, "exclusive": _booleans, "grants": st.lists(_granting, max_size=2)}
+)
+_rules = st.lists(
+    st.fixed_dictionaries(
+        {
+            "mode": _modes,
+            "rollout": st.sampled_from((0, 50, 100)),
+            "within": st.just([str(SUB)]),
+            "match": st.just({"type": [VIRTUAL_MACHINE, "Microsoft.Web/sites"]}),
+            "attach": st.lists(st.sampled_from(sorted(_NAMED)), max_size=2),
+            "allowDefaultChange": _booleans,
+            "allowRestart": _booleans,
+            "system": st.fixed_dictionaries({"grants": st.lists(_granting, max_size=2)}),
+        }
+    ),
+    max_size=3,
+)
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """Draw a small policy over the subjects: shares, exclusive and templated identities."""
-    identities = {
-        name: {
-            "id": str(id_) if id_ else f"{str(APP).removesuffix('app')}in-{{location}}",
-            "mode": draw(_modes),
-            "exclusive": draw(st.booleans()),
-            "grants": draw(st.lists(_granting, max_size=2)),
-        }
-        for name, id_ in _names.items()
-    }
-    rules = [
-        {
-            "name": f"rule-{number}",
-            "mode": draw(_modes),
-            "rollout": draw(st.sampled_from((0, 50, 100))),
-            "within": [str(SUB)],
-            "match": {"type": [VIRTUAL_MACHINE, "Microsoft.Web/sites"]},
-            "attach": draw(st.lists(st.sampled_from(sorted(_names)), max_size=2)),
-            "allowDefaultChange": draw(st.booleans()),
-            "allowRestart": draw(st.booleans()),
-            "system": {
-                "grants": draw(st.lists(_granting, max_size=2)),
-            },
-        }
-        for number in range(draw(st.integers(0, 3)))
-    ]
     return Policy(
-        {name: Identity.model_validate(one) for name, one in identities.items()},
-        tuple(map(Rule.model_validate, rules)),
+        {
+            name: Identity.model_validate({"id": id_, **draw(_entry)})
+            for name, id_ in _NAMED.items()
+        },
+        tuple(
+            Rule.model_validate({"name": f"rule-{number}", **entry})
+            for number, entry in enumerate(draw(_rules))
+        ),
         _RAILS,
         TERMS.digest,
     )
 
 
+_policies = policies()
+
+
 @st.composite
 def _wants(draw: st.DrawFn) -> Callable[[Observed], Desired]:
-    if draw(st.booleans()):
-        policy = draw(policies())
+    if draw(_booleans):
+        policy = draw(_policies)
         return lambda found: desired_of(policy, found.subject)
     by_hand = draw(_by_hand)
     return lambda found: _carried(by_hand, found)
