@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from sandbox.azure import attachment, ids, kql
+from sandbox.azure import attachment, ids, kql, regions
 from sandbox.azure.eventgrid import stamp
 from sandbox.azure.kinds import kind
 from sandbox.azure.routing import Json
@@ -51,7 +51,7 @@ def resource(world: World, found: Resource) -> kql.Row:
         "type": found.type.lower(),
         "tenantId": world.tenant,
         "kind": extra.get("kind", ""),
-        "location": found.location,
+        "location": regions.plain(found.location),
         "resourceGroup": found.id.group.lower(),
         "subscriptionId": found.id.subscription,
         "managedBy": extra.get("managedBy", ""),

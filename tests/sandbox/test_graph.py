@@ -180,3 +180,13 @@ def test_a_query_tells_what_is_left_of_the_quota(arm: Arm) -> None:
 
     assert headers["x-ms-user-quota-remaining"] == "14"
     assert headers["x-ms-user-quota-resets-after"] == "00:00:05"
+
+
+def test_the_index_spells_regions_without_blanks(arm: Arm) -> None:
+    """Whichever way they were sent (assumed from ARM's own lists)."""
+    path = f"{GROUP}/providers/Microsoft.Web/sites/site"
+    arm.call("PUT", path, {"location": "West US 2"})
+
+    found = arm.query("resources | where name == 'site' | project location").json()
+
+    assert found["data"] == [{"location": "westus2"}]
