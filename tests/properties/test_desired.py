@@ -1,7 +1,6 @@
 """Matching by remembered answers says what each rule, asked alone, would say."""
 
 import fnmatch
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,52 +16,64 @@ GLOBS = st.lists(st.sampled_from(("*", "a*", "*b", "?", "[ab]", "b")), max_size=
 SHORT = st.sampled_from(("a", "b", "ab", "B", ""))
 
 
-@st.composite
-def rules(draw: st.DrawFn) -> tuple[Rule, ...]:
-    """Draw a few rules over few names, so that several speak of one resource."""
-    match = st.fixed_dictionaries(
-        {"type": st.lists(st.sampled_from(TYPES), min_size=1, max_size=2)},
-        optional={
-            "resourceGroup": GLOBS,
-            "name": GLOBS,
-            "location": GLOBS,
-            "kind": GLOBS,
-            "tags": st.dictionaries(st.sampled_from(("env", "TEAM")), SHORT | st.just("*")),
-        },
-    )
-    scope = st.sampled_from((SUB, UNWATCHED, below(SUB, "resourceGroups/A")))
-    grant = st.sampled_from(("{id}", "{resourceGroup}", "{maps.m[tags.env]}", str(DATA)))
-    entries = st.fixed_dictionaries(
-        {
-            "mode": st.sampled_from(("audit", "repair")),
-            "rollout": st.sampled_from((0, 50, 100)),
-            "within": st.lists(scope.map(str), min_size=1, max_size=2),
-            "match": match,
-            "attach": st.lists(st.sampled_from(("app", "placed")), max_size=2),
-            "system": st.fixed_dictionaries(
-                {"grants": st.lists(st.builds(dict, role=st.just("Reader"), scope=grant))}
-            ),
-        }
-    )
+_TAGS = st.dictionaries(st.sampled_from(("ENV", "team", "x")), SHORT)
+_ENTRIES = st.fixed_dictionaries(
+    {
+        "mode": st.sampled_from(("audit", "repair")),
+        "rollout": st.sampled_from((0, 50, 100)),
+        "within": st.lists(
+            st.sampled_from((str(SUB), str(UNWATCHED), str(below(SUB, "resourceGroups/A")))),
+            min_size=1,
+            max_size=2,
+        ),
+        "match": st.fixed_dictionaries(
+            {"type": st.lists(st.sampled_from(TYPES), min_size=1, max_size=2)},
+            optional={
+                "resourceGroup": GLOBS,
+                "name": GLOBS,
+                "location": GLOBS,
+                "kind": GLOBS,
+                "tags": st.dictionaries(st.sampled_from(("env", "TEAM")), SHORT | st.just("*")),
+            },
+        ),
+        "attach": st.lists(st.sampled_from(("app", "placed")), max_size=2),
+        "system": st.lists(
+            st.sampled_from(("{id}", "{resourceGroup}", "{maps.m[tags.env]}", str(DATA))),
+            max_size=3,
+        ).map(lambda scopes: {"grants": [{"role": "Reader", "scope": one} for one in scopes]}),
+    }
+)
+
+
+def _numbered(entries: list[dict[str, object]]) -> tuple[Rule, ...]:
     return tuple(
         Rule.model_validate({"name": f"rule-{number}", **entry})
-        for number, entry in enumerate(draw(st.lists(entries, max_size=5)))
+        for number, entry in enumerate(entries)
     )
 
 
-@st.composite
-def resources(draw: st.DrawFn) -> Resource:
-    """Draw a resource that some of the rules may speak of."""
-    subscription = draw(st.sampled_from((SUB, UNWATCHED)))
-    group, name = draw(st.sampled_from("abAB")), draw(st.sampled_from(("a", "b", "ab")))
-    path = f"resourceGroups/{group}/providers/{draw(st.sampled_from(TYPES))}/{name}"
-    return replace(
-        machine(),
-        id=below(subscription, path),
-        location=draw(SHORT),
-        kind=draw(SHORT),
-        tags=draw(st.dictionaries(st.sampled_from(("ENV", "team", "x")), SHORT)),
-    )
+def _resource(place: tuple[ResourceId, str, str, str], **told: object) -> Resource:
+    subscription, group, type_name, name = place
+    path = f"resourceGroups/{group}/providers/{type_name}/{name}"
+    return machine(id=below(subscription, path), **told)
+
+
+rules = st.lists(_ENTRIES, max_size=5).map(_numbered)
+"""A few rules over few names, so that several speak of one resource."""
+
+resources = st.builds(
+    _resource,
+    st.tuples(
+        st.sampled_from((SUB, UNWATCHED)),
+        st.sampled_from("abAB"),
+        st.sampled_from(TYPES),
+        st.sampled_from(("a", "b", "ab")),
+    ),
+    location=SHORT,
+    kind=SHORT,
+    tags=_TAGS,
+)
+"""A resource that some of the rules may speak of."""
 
 
 def fits(globs: tuple[str, ...], text: str) -> bool:
@@ -87,7 +98,7 @@ def speaks(rule: Rule, resource: Resource) -> bool:
     )
 
 
-@given(rules(), st.lists(resources(), max_size=8))
+@given(rules, st.lists(resources, max_size=8))
 def test_a_matcher_says_what_each_rule_says_alone(
     some: tuple[Rule, ...], asked: list[Resource]
 ) -> None:
@@ -98,7 +109,7 @@ def test_a_matcher_says_what_each_rule_says_alone(
         assert matcher.about(resource) == tuple(one for one in some if speaks(one, resource))
 
 
-@given(rules(), st.lists(resources(), max_size=8))
+@given(rules, st.lists(resources, max_size=8))
 def test_what_was_wanted_of_others_makes_no_difference(
     some: tuple[Rule, ...], asked: list[Resource]
 ) -> None:
@@ -122,7 +133,7 @@ def test_what_was_wanted_of_others_makes_no_difference(
         assert desired.for_resource(used, resource) == desired.for_resource(policy(), resource)
 
 
-@given(rules(), resources())
+@given(rules, resources)
 def test_what_may_be_granted_is_known_before_the_resource_is_read(
     some: tuple[Rule, ...], resource: Resource
 ) -> None:
@@ -142,7 +153,7 @@ def test_what_may_be_granted_is_known_before_the_resource_is_read(
     assert wanted <= {*desired.scopes_from(policy, resource.id), DATA}
 
 
-@given(resources(), st.integers(0, 100), st.integers(0, 100))
+@given(resources, st.integers(0, 100), st.integers(0, 100))
 def test_a_share_that_grows_keeps_those_that_were_in(
     resource: Resource, one: int, other: int
 ) -> None:
