@@ -65,8 +65,8 @@ def _notes(policy: Policy) -> Iterator[str]:
 
 
 def _of_exemptions(policy: Policy) -> Iterator[str]:
-    for exemption in policy.exemptions:
-        where = policy.origins[f"exemption {exemption.scope}"]
+    for number, exemption in enumerate(policy.exemptions):
+        where = policy.origins[f"exemption {number}"]
         if not exemption.in_force(datetime.now(UTC)):
             yield f"{where}: the exemption of {exemption.scope} is past: {exemption.expires}"
         elif not desired.reaches(policy, exemption.scope):

@@ -130,7 +130,9 @@ def test_what_is_sound_but_does_nothing_is_noted(
         "     match: {type: Microsoft.Compute/virtualMachines}, system: {}}\n"
         f"  - {{name: without-rights, mode: repair, within: [{place}],\n"
         "     match: {type: Microsoft.Compute/virtualMachines}, attach: [idle]}\n"
-        f"exemptions: [{{scope: {place}, reason: ticket 1, expires: 2020-01-31}}]\n",
+        "exemptions:\n"
+        f"  - {{scope: {place}, reason: ticket 1, expires: 2020-01-31}}\n"
+        f"  - {{scope: {place}, reason: ticket 2, expires: 9999-12-31}}\n",
         "utf-8",
     )
     rails = (folder / "guardrails.yaml").read_text("utf-8")
@@ -143,7 +145,7 @@ def test_what_is_sound_but_does_nothing_is_noted(
     where = f"note: {folder}/slips.yaml"
     assert code == 0
     assert capsys.readouterr().err.splitlines() == [
-        f"{where}:10: the exemption of {place} is past: 2020-01-31",
+        f"{where}:11: the exemption of {place} is past: 2020-01-31",
         f"{where}:6: rollout has no effect without mode: repair",
         f"{where}:8: 'idle' is attached, but its own mode is audit: it gets no rights",
     ]

@@ -59,7 +59,7 @@ class Policy:
     """All policy files, loaded and checked as one; rules are sorted by name.
 
     `digest` is the SHA-256 of what they mean. `origins` says where rules, identities and exemptions
-    are written: `{"rule hosts": "policies/avd.yaml:12", "identity avd": "...", ...}`.
+    are written: `{"rule hosts": "policies/avd.yaml:12", "identity avd": "...", "exemption 0": ""}`.
     """
 
     identities: Mapping[str, Identity]

@@ -120,7 +120,9 @@ class _Found:
         )
         origins = {f"identity {part.name}": part.origin for part in identities}
         origins |= {f"rule {part.name}": part.origin for part in rules}
-        origins |= {f"exemption {part.value.scope}": part.origin for part in self.exemptions}
+        origins |= {
+            f"exemption {number}": part.origin for number, part in enumerate(self.exemptions)
+        }
         return language.Policy(
             whole.identities,
             whole.rules,
