@@ -17,7 +17,7 @@ from azure.identity import AzureAuthorityHosts, DefaultAzureCredential
 
 from reconciler import messages, settings
 from reconciler.arm import Arm
-from reconciler.changes import Outcome, Result, Status
+from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
 from reconciler.controller.memory import Contention, Looks
@@ -99,7 +99,7 @@ class App:
         refusal = self.refusal(request.id)
         if refusal:
             _log.warning("%s", refusal)
-            return Result(outcomes=(Outcome(None, Status.BLOCKED, refusal, "NotWatched"),))
+            return Result(outcomes=(Outcome(None, Status.BLOCKED, refusal, NOT_WATCHED),))
         if request.id.is_type(ROLE_ASSIGNMENT):
             return AssignmentSearch(self.controller).reconcile(request)
         if is_reconciled(request.id):

@@ -260,6 +260,9 @@ class Status(StrEnum):
 CONTENDED: Final = "Contended"
 """The code of what another writer undoes again and again."""
 
+NOT_WATCHED: Final = "NotWatched"
+"""The code of an id that is not for us to look at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

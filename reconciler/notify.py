@@ -18,7 +18,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from reconciler.answers import Json
 from reconciler.arm import failures
-from reconciler.changes import CONTENDED, Hold, Plan, Result, Status
+from reconciler.changes import CONTENDED, NOT_WATCHED, Hold, Plan, Result, Status
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.report import values
@@ -101,7 +101,10 @@ class Topic:
 
 def kind_of(result: Result, mode: Mode) -> Kind | None:
     """Return what a result is news of; none for a look after which nothing was or would be done."""
-    blocked = [one for one in result.outcomes if one.status is Status.BLOCKED]
+    # Any id may be asked for, and for a while each is where management groups are not resolved.
+    blocked = [
+        one for one in result.outcomes if one.status is Status.BLOCKED and one.code != NOT_WATCHED
+    ]
     if blocked:
         contended = all(one.code == CONTENDED for one in blocked)
         return Kind.CONTENDED if contended else Kind.BLOCKED

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.changes import (
     CONTENDED,
+    NOT_WATCHED,
     AttachIdentity,
     Hold,
     Outcome,
@@ -49,6 +50,7 @@ def withheld(hold: Hold) -> Plan:
         (Result(plans=(BUSY,), outcomes=(AGAIN,)), None),
         (Result(plans=(BUSY,), outcomes=(Outcome(CHANGE, Status.PRESENT),)), None),
         (Result(plans=(withheld(Hold.GUARDRAILS),)), None),
+        (Result(outcomes=(Outcome(None, Status.BLOCKED, "elsewhere", NOT_WATCHED),)), None),
         (Result(plans=(BUSY, IDLE), outcomes=(DONE,)), Kind.CHANGED),
         (Result(plans=(BUSY,), outcomes=(DONE, AGAIN)), Kind.CHANGED),
         (Result(plans=(BUSY, withheld(Hold.AUDIT)), outcomes=(DONE,)), Kind.CHANGED),
