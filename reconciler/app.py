@@ -129,8 +129,8 @@ class App:
 
     def _has_grants(self, scope: ResourceId) -> bool:
         """Tell whether policy may grant anything at or in a scope."""
-        rails = [rail.scope for rail in self.policy.guardrails.grants]
-        return any(rail.contains(scope) or scope.contains(rail) for rail in rails)
+        rails = self.policy.guardrails
+        return rails.covers(scope) or any(scope.contains(rail.scope) for rail in rails.grants)
 
     def sweep(self) -> Result:
         """Nominate what is not as it should be, everywhere."""

@@ -59,7 +59,7 @@ class Watch:
 
     def _named(self, place: ResourceId, event: Event) -> Iterator[ResourceId]:
         if place.is_type(ROLE_ASSIGNMENT):
-            if self._may_grant_at(place.scope) and not self._own(event):
+            if self.policy.guardrails.covers(place.scope) and not self._own(event):
                 yield place
             return
         if _may_change_scopes(event) and self._is_scope(place):
@@ -92,7 +92,8 @@ class Watch:
             return False
         if not place.blocks and self._watches(place):
             return True
-        return any(place.contains(scope) and self._may_grant_at(scope) for scope in self._scopes())
+        rails = self.policy.guardrails
+        return any(place.contains(scope) and rails.covers(scope) for scope in self._scopes())
 
     def _scopes(self) -> Iterator[ResourceId]:
         """Yield the scopes that policy names, be it in a map."""
@@ -112,9 +113,6 @@ class Watch:
     def _watches(self, place: ResourceId) -> bool:
         watched = self.subscriptions
         return watched is None or any(subscription.contains(place) for subscription in watched)
-
-    def _may_grant_at(self, scope: ResourceId) -> bool:
-        return any(rail.scope.contains(scope) for rail in self.policy.guardrails.grants)
 
     def _own(self, event: Event) -> bool:
         """Tell whether we made the write; a forged `appid` hides nothing but itself."""

@@ -159,7 +159,7 @@ class AssignmentPlanner:
         if step.reason is Reason.UNWANTED and gone.role in unnamed:
             # Policy may ask for just this right: where is only not known now.
             return Hold.UNRESOLVED
-        if not self.terms.may_write_at(gone.scope):
+        if not self.terms.guardrails.covers(gone.scope):
             return Hold.GUARDRAILS
         return self._hold_on_subject(gone.principal)
 

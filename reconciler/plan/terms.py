@@ -38,10 +38,6 @@ class Terms:
         found = [one for one in self.exemptions if one.covers(place) and one.in_force(at)]
         return max(found, key=lambda one: (one.expires, one.reason), default=None)
 
-    def may_write_at(self, scope: ResourceId) -> bool:
-        """Tell whether assignments may be written at a scope at all."""
-        return any(rail.scope.contains(scope) for rail in self.guardrails.grants)
-
     def hold_on_grant(
         self, role: str, scope: ResourceId, read: Mapping[str, bool | None]
     ) -> Hold | None:

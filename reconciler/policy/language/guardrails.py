@@ -89,6 +89,10 @@ class Guardrails(Entry):
         examples=[{"count": 10, "percent": 10}],
     )
 
+    def covers(self, scope: ResourceId) -> bool:
+        """Tell whether anything at all may be granted at that scope."""
+        return any(grant.scope.contains(scope) for grant in self.grants)
+
     def allows(self, guid: str, scope: ResourceId, *, privileged: bool) -> bool:
         """Tell whether that role (GUID, lower case) may be granted at that scope."""
         return any(grant.allows(guid, scope, privileged=privileged) for grant in self.grants)
