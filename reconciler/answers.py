@@ -160,9 +160,9 @@ def _guid(value: object) -> str | None:
 
 
 def _moment(text: str) -> datetime:
-    """Read a time; one without a zone is UTC, as Azure's own are (assumed)."""
+    """Read a time as UTC; one without a zone is that already, as Azure's own are (assumed)."""
     time = datetime.fromisoformat(text)
-    return time.replace(tzinfo=time.tzinfo or UTC)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _set_of(properties: Json) -> str | None:

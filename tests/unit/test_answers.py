@@ -312,11 +312,13 @@ def test_no_part_of_another_kind_is_taken_for_what_was_asked(
             read(with_part(body, place, odd))
 
 
-def test_a_time_without_a_zone_is_utc() -> None:
-    """Compared with ours it must neither fail nor be off."""
-    body = {"id": str(VM), "properties": {"timeCreated": "2026-01-01T00:00:00"}}
+@pytest.mark.parametrize("told", ["2026-01-01T00:00:00", "2026-01-01T02:00:00+02:00"])
+def test_times_are_utc(told: str) -> None:
+    """Compared with ours they must neither fail nor be off, and people read them as such."""
+    body = {"id": str(VM), "properties": {"timeCreated": told}}
 
-    assert answers.resource(body).created == datetime(2026, 1, 1, tzinfo=UTC)
+    created = answers.resource(body).created
+    assert (created, created and created.tzinfo) == (datetime(2026, 1, 1, tzinfo=UTC), UTC)
 
 
 def test_a_role_definition_is_read_for_what_it_allows() -> None:
