@@ -1,0 +1,166 @@
+"""What policy wants of its own identities: their grants, templates, creation and exclusiveness."""
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.ids import ResourceId
+from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity, Wanted
+from reconciler.policy import desired
+from reconciler.policy.language import Identity
+from tests.unit.builders import (
+    APP,
+    BLOB_READER,
+    IDS,
+    SECOND,
+    SUB,
+    UNWATCHED,
+    below,
+    machine,
+    user_identity,
+)
+from tests.unit.wishes import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
+
+
+def test_an_identity_s_grants_are_its_own() -> None:
+    """They follow the identity's mode, and placeholders mean the identity's own place."""
+    held = policy(
+        rule(attach=["app"], system={"grants": [ON_DATA]}),
+        app={
+            "id": str(APP).upper(),
+            "mode": "repair",
+            "grants": [{"role": BLOB_READER, "scope": "{resourceGroup}"}],
+        },
+        second={"id": str(SECOND), "grants": [ON_DATA]},
+    )
+
+    assert desired.for_identity(held, user_identity()) == Desired(
+        grants=(Wanted(Grant(BLOB_READER, IDS), Mode.REPAIR, ("identity app",)),)
+    )
+    assert desired.for_identity(held, user_identity(SECOND)).grants[0].mode is Mode.AUDIT
+    assert desired.for_identity(policy(), user_identity()) == Desired()
+
+
+def test_a_template_is_one_identity_for_each_subscription_and_location() -> None:
+    """It is resolved against the resource that shall carry it."""
+    held = policy(rule(attach=["app"]), app={"id": PLACED})
+    west, north = machine(), machine(location="North Europe")
+
+    assert [one.what for one in desired.for_resource(held, west).attach] == [IN_WEST]
+    assert [one.what.name for one in desired.for_resource(held, north).attach] == [
+        "app-northeurope"
+    ]
+    assert desired.for_resource(held, machine(location="")).attach == ()
+
+
+@pytest.mark.parametrize("modes", [("repair", "repair"), ("audit", "repair"), ("repair", "audit")])
+def test_what_is_ensured_is_created_where_its_match_is(modes: tuple[str, str]) -> None:
+    """Only a rule and an identity that both repair create it."""
+    held = policy(
+        rule(attach=["app"], mode=modes[0]),
+        app={
+            "id": PLACED,
+            "mode": modes[1],
+            "ensure": "present",
+            "location": "{location}",
+            "tags": {"b": "2", "a": "1"},
+        },
+    )
+    (found,) = desired.for_resource(held, machine(location="West Europe")).ensured
+
+    assert found.what == NewIdentity(IN_WEST, "westeurope", (("a", "1"), ("b", "2")))
+    assert found.by == ("rule r", "identity app")
+    assert found.mode is (Mode.REPAIR if set(modes) == {"repair"} else Mode.AUDIT)
+
+
+def test_one_identity_is_created_at_the_location_that_policy_names() -> None:
+    """Which machine needs it first says nothing."""
+    held = policy(
+        rule(attach=["app"]),
+        app={"id": str(APP), "ensure": "present", "location": "North Europe"},
+    )
+    found = desired.for_resource(held, machine())
+
+    assert [one.what.location for one in found.ensured] == ["northeurope"]
+    assert not wants(rule(attach=["app"])).ensured
+
+
+def test_the_same_identity_by_template_and_by_id_is_one() -> None:
+    """What rules want adds up by the id that comes of it."""
+    held = policy(
+        rule("one", attach=["app"]),
+        rule("two", attach=["west"]),
+        app={"id": PLACED},
+        west={"id": IN_WEST.text.upper().replace("/SUBSCRIPTIONS", "/subscriptions")},
+    )
+
+    (found,) = desired.for_resource(held, machine()).attach
+    assert found == Wanted(IN_WEST, Mode.REPAIR, ("rule one", "rule two"))
+
+
+@pytest.mark.parametrize("location", ["westeurope", "West Europe"])
+def test_a_template_s_grants_are_about_each_identity_itself(location: str) -> None:
+    """Placeholders mean the identity's own subscription, group and location."""
+    scopes = ["{resourceGroup}", "{subscription}/resourceGroups/data-{location}"]
+    grants = [{"role": "Reader", "scope": scope} for scope in scopes]
+    held = policy(app={"id": PLACED, "mode": "repair", "grants": grants})
+    found = desired.for_identity(held, replace(user_identity(IN_WEST), location=location))
+
+    assert [one.what.scope for one in found.grants] == [
+        below(SUB, "resourceGroups/rg-id"),
+        below(SUB, "resourceGroups/data-westeurope"),
+    ]
+    assert desired.scopes_from(held, IN_WEST) == (below(SUB, "resourceGroups/rg-id"),)
+
+
+def test_an_identity_that_lies_elsewhere_than_its_id_says_gets_nothing() -> None:
+    """Its own GET confirms the location; else a name would choose what it is granted."""
+    held = policy(app={"id": PLACED, "grants": [ON_DATA]})
+    posing = below(SUB, f"resourceGroups/rg-id/{IDENTITIES}/app-admin")
+
+    assert desired.for_identity(held, user_identity(posing)) == Desired()
+    assert desired.for_identity(held, replace(user_identity(IN_WEST), location="x")) == Desired()
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [
+        (f"resourceGroups/RG-ID/{IDENTITIES}/APP-westeurope", True),
+        (f"resourceGroups/rg-id/{IDENTITIES}/app-west-europe", False),
+        (f"resourceGroups/rg-id/{IDENTITIES}/app-", False),
+        (f"resourceGroups/rg-id2/{IDENTITIES}/app-westeurope", False),
+    ],
+)
+def test_a_template_knows_its_identities_by_their_ids(path: str, fits: object) -> None:
+    """Events and searches ask before anything was read."""
+    entry = Identity.model_validate({"id": PLACED})
+
+    assert entry.id.may_be(below(UNWATCHED, path)) is fits
+
+
+def test_a_location_that_stands_twice_is_the_same_twice() -> None:
+    """The group and the name of one identity speak of one location."""
+    template = PLACED.replace("rg-id", "rg-{location}")
+    entry = Identity.model_validate({"id": template})
+
+    assert entry.id.may_be(below(SUB, f"resourceGroups/rg-north/{IDENTITIES}/app-north"))
+    assert not entry.id.may_be(below(SUB, f"resourceGroups/rg-north/{IDENTITIES}/app-west"))
+
+
+def test_an_exclusive_identity_is_unwelcome_where_no_rule_attaches_it() -> None:
+    """Only what the resource carries counts, and a template speaks of all that it may name."""
+    carried = AttachedIdentity(IN_WEST)
+    exclusive = {"id": PLACED, "exclusive": True, "mode": "repair"}
+    held = policy(rule(attach=["app"]), app=exclusive, second={"id": str(SECOND)})
+
+    def unwelcome(location: str, *entries: AttachedIdentity) -> list[Wanted[ResourceId]]:
+        found = desired.for_resource(held, machine(*entries, location=location))
+        return list(found.unwelcome)
+
+    assert unwelcome("westeurope", carried, AttachedIdentity(SECOND)) == []
+    assert unwelcome("northeurope") == []
+    assert unwelcome("northeurope", carried) == [Wanted(IN_WEST, Mode.REPAIR, ("identity app",))]
+    assert unwelcome("", carried) == []
+    lonely = policy(app=exclusive, other={**exclusive, "id": str(IN_WEST)})
+    both = Wanted(IN_WEST, Mode.REPAIR, ("identity app", "identity other"))
+    assert desired.for_resource(lonely, machine(carried)).unwelcome == (both,)

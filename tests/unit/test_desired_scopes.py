@@ -1,0 +1,148 @@
+"""What the placeholders and maps of a grant's scope come to."""
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.ids import ResourceId
+from reconciler.model import Desired, Mode, Wanted
+from reconciler.policy import desired
+from tests.unit.builders import (
+    APP,
+    BLOB_READER,
+    DATA,
+    IDS,
+    READER,
+    SECOND,
+    SUB,
+    VM,
+    below,
+    machine,
+    user_identity,
+)
+from tests.unit.wishes import MACHINES, ON_DATA, policy, rule, wants
+
+VAULTS = "providers/Microsoft.KeyVault/vaults"
+
+
+@pytest.mark.parametrize(
+    ("template", "scope"),
+    [
+        ("{id}", VM),
+        ("{resourceGroup}", VM.group_id),
+        ("{subscription}", SUB),
+        ("{subscription}/resourceGroups/rg-{location}", below(SUB, "resourceGroups/rg-westeurope")),
+    ],
+)
+@pytest.mark.parametrize("location", ["westeurope", "West Europe"])
+def test_placeholders_stand_for_the_resource_s_own_place(
+    template: str, scope: ResourceId, location: str
+) -> None:
+    """Nothing that a person may choose freely, such as a name or tag, gets into a scope."""
+    grants = [{"role": "Reader", "scope": template}]
+    found = wants(rule(system={"grants": grants}), location=location)
+
+    assert [wanted.what.scope for wanted in found.grants] == [scope]
+
+
+@pytest.mark.parametrize("location", ["", "../..", "!"])
+def test_a_scope_that_has_no_name_is_told_and_not_guessed(location: str) -> None:
+    """A location holds letters and digits only; without any the grant is unresolved."""
+    grants = [{"role": "Reader", "scope": "{subscription}/resourceGroups/{location}"}]
+    found = wants(rule(system={"grants": grants}), location=location)
+
+    lost = Wanted(READER, Mode.REPAIR, ("rule r",))
+    why = "{subscription}/resourceGroups/{location}: nothing is known for '{location}'"
+    assert found.grants == ()
+    assert found.unresolved == ((lost, why),)
+
+
+MAPS = {
+    "vault": {"dev": below(DATA, f"{VAULTS}/kv-dev"), "prod": below(DATA, f"{VAULTS}/kv-prod")},
+    "images": {"West Europe": DATA, "northeurope": IDS},
+}
+
+
+def picked(scope: str, **changes: object) -> Desired:
+    """Return what a rule wants that grants at such a scope."""
+    held = policy(rule(system={"grants": [{"role": "Reader", "scope": scope}]}), maps=MAPS)
+    return desired.for_resource(held, machine(**changes))
+
+
+@pytest.mark.parametrize(
+    ("scope", "tags", "outcome"),
+    [
+        ("{maps.images[location]}", {}, DATA),
+        ("{maps.vault[tags.env]}", {"ENV": "dev"}, MAPS["vault"]["dev"]),
+        (
+            "{maps.vault[tags.env]}/secrets/{location}",
+            {"env": "prod"},
+            below(MAPS["vault"]["prod"], "secrets/westeurope"),
+        ),
+    ],
+)
+def test_a_tag_or_location_picks_a_reviewed_id(
+    scope: str, tags: dict[str, str], outcome: ResourceId
+) -> None:
+    """What stands in the scope was reviewed; a resource only chooses among it."""
+    assert [one.what.scope for one in picked(scope, tags=tags).grants] == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ({}, "it picks from maps.vault, but no tag 'env' is known"),
+        ({"env": ""}, "it picks from maps.vault, but no tag 'env' is known"),
+        ({"env": "Dev"}, "maps.vault has no key 'Dev'"),
+        ({"env": str(DATA)}, f"maps.vault has no key '{DATA}'"),
+    ],
+)
+def test_a_missing_key_withholds_the_grant(tags: dict[str, str], why: str) -> None:
+    """A tag's value is never a scope by itself, and the plan names the key that is missing."""
+    found = picked("{maps.vault[tags.env]}", tags=tags)
+
+    lost = Wanted(READER, Mode.REPAIR, ("rule r",))
+    assert found.grants == ()
+    assert found.unresolved == ((lost, f"{{maps.vault[tags.env]}}: {why}"),)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_two_spellings_of_one_location_pick_nothing(turn: int) -> None:
+    """No order in the language means anything, so neither of the two comes first."""
+    images = dict([("West Europe", DATA), ("westeurope", IDS)][::turn])
+    grants = [{"role": "Reader", "scope": "{maps.images[location]}"}]
+    held = policy(rule(system={"grants": grants}), maps={"images": images})
+    found = desired.for_resource(held, machine())
+
+    assert found.grants == ()
+    why = "maps.images has more than one key for 'westeurope'"
+    assert [reason for _, reason in found.unresolved] == [f"{{maps.images[location]}}: {why}"]
+
+
+def test_an_identity_picks_by_its_own_location() -> None:
+    """Its grants are about itself, wherever the machines are that carry it."""
+    grants = [{"role": "Reader", "scope": "{maps.images[location]}"}]
+    held = policy(app={"id": str(APP), "grants": grants}, maps=MAPS)
+
+    found = desired.for_identity(held, replace(user_identity(), location="North Europe"))
+    assert [one.what.scope for one in found.grants] == [IDS]
+
+
+def test_scopes_are_known_before_the_subject_as_far_as_its_id_tells() -> None:
+    """They must be listed before it is read; a location is not in an id, tags are not yet known."""
+    tagged = rule(
+        match={"type": MACHINES, "tags": {"a": "b"}},
+        system={
+            "grants": [
+                ON_DATA,
+                {"role": BLOB_READER, "scope": str(DATA)},
+                {"role": "Reader", "scope": "{resourceGroup}"},
+                {"role": "Reader", "scope": "{subscription}/resourceGroups/{location}"},
+            ]
+        },
+    )
+    held = policy(tagged, app={"id": str(APP), "grants": [{"role": "Reader", "scope": "{id}"}]})
+
+    assert desired.scopes_from(held, VM) == (DATA, VM.group_id)
+    assert desired.scopes_from(held, APP) == (APP,)
+    assert desired.scopes_from(held, SECOND) == ()
