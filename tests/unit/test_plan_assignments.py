@@ -1,0 +1,228 @@
+"""The planner on rights, case by case; the rows follow the table in `plan.assignments`."""
+
+import pytest
+
+from reconciler.changes import Hold, Reason
+from reconciler.marker import Marker
+from reconciler.model import Desired, Mode, Request, RoleAssignment, Wanted
+from tests.unit.builders import (
+    APP,
+    NOON,
+    NOTHING,
+    OF_APP,
+    OLD,
+    OTHER_VM,
+    OWNERSHIP,
+    READER,
+    SECOND,
+    STRANGER,
+    VM,
+    WITH_REMOVALS,
+    assignment,
+    attached,
+    bare,
+    both,
+    entry,
+    foreign,
+    granted,
+    machine,
+    observed,
+    switched_on,
+    user_identity,
+)
+from tests.unit.plan_cases import (
+    AUDIT,
+    CONDITION,
+    GONE_SEEN,
+    HERE,
+    Case,
+    attach,
+    check,
+    create,
+    delete,
+    update,
+)
+
+ASSIGNMENTS = {
+    "a missing right is granted": Case(granted(), observed(machine()), (create(),)),
+    "a right waits in the plan for a principal that is about to come": Case(
+        both(switched_on(), granted()),
+        observed(bare()),
+        (attach(None), create(principal=None)),
+    ),
+    "ours with the same condition is left alone": Case(
+        granted(condition=CONDITION), observed(machine(), assignment(condition=CONDITION))
+    ),
+    "ours with another condition is updated": Case(
+        granted(condition=CONDITION),
+        observed(machine(), assignment()),
+        (update(assignment(), Reason.CONDITION_DIFFERS, CONDITION),),
+    ),
+    "ours under a former owner is given our marker": Case(
+        granted(),
+        observed(machine(), former := assignment(description=str(Marker("former", VM)))),
+        (update(former),),
+    ),
+    "ours but for the marker gets it back": Case(
+        granted(),
+        observed(machine(), bald := assignment(description=None)),
+        (update(bald),),
+    ),
+    "ours with the marker of where the machine was before is given the new one": Case(
+        granted(),
+        observed(machine(), moved := assignment(resource=OTHER_VM)),
+        (update(moved),),
+    ),
+    "another's that satisfies policy stays theirs": Case(granted(), observed(machine(), foreign())),
+    "another deployment's that satisfies policy stays theirs": Case(
+        granted(), observed(machine(), assignment(description=str(Marker("other", VM))))
+    ),
+    "another's with another condition is withheld": Case(
+        granted(condition=CONDITION),
+        observed(machine(), foreign()),
+        withheld=(
+            (update(foreign(), Reason.CONDITION_DIFFERS, CONDITION), Hold.FOREIGN_CONDITION),
+        ),
+    ),
+    "a replaced principal's right goes at once and the new one is granted": Case(
+        granted(),
+        observed(machine(), assignment(OLD)),
+        (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), create()),
+    ),
+    "a recreated identity's old right goes at once": Case(
+        granted(),
+        observed(user_identity(), lost := assignment(OLD, resource=APP)),
+        (
+            delete(lost, Reason.PRINCIPAL_REPLACED),
+            create(principal=OF_APP, resource=APP),
+        ),
+        request=Request(APP),
+    ),
+    "a right of an identity that was switched off is retired": Case(
+        NOTHING,
+        observed(bare(), assignment(OLD)),
+        (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),),
+    ),
+    "a gone machine's right goes once it cannot have moved": Case(
+        NOTHING,
+        observed(None, assignment(OLD)),
+        (delete(assignment(OLD), Reason.RESOURCE_GONE),),
+        request=GONE_SEEN,
+    ),
+    "a gone identity's right goes at once": Case(
+        NOTHING,
+        observed(None, dead := assignment(OF_APP, resource=APP), id_=APP),
+        (delete(dead, Reason.RESOURCE_GONE),),
+        request=Request(APP),
+    ),
+    "an unwanted right of a live principal goes where removals are allowed": Case(
+        NOTHING, observed(machine(), assignment()), (delete(assignment()),), request=WITH_REMOVALS
+    ),
+    "an unwanted right of a live principal stays on an event": Case(
+        NOTHING,
+        observed(machine(), assignment()),
+        withheld=((delete(assignment()), Hold.REMOVALS),),
+    ),
+    "ours but for the marker, unwanted, is shown and kept": Case(
+        NOTHING,
+        observed(machine(), assignment(description="by hand")),
+        withheld=((delete(assignment(description="by hand")), Hold.NO_MARKER),),
+        request=WITH_REMOVALS,
+    ),
+    "another's that nobody wants is nobody's business": Case(
+        NOTHING, observed(machine(), foreign()), request=WITH_REMOVALS
+    ),
+    "another machine's is not touched": Case(
+        NOTHING,
+        observed(machine(), assignment(OLD, resource=OTHER_VM)),
+        request=WITH_REMOVALS,
+    ),
+}
+
+FORGED = {
+    "owner": assignment(OLD, description=str(Marker("other", VM))),
+    "name": assignment(OLD, id=foreign().id),
+    "principal type": assignment(OLD, principal_type="User"),
+    "maker": assignment(OLD, created_by=STRANGER),
+    "maker not yet known": assignment(OLD, created_by=None),
+    "marker with one more key": assignment(
+        OLD, description=f"{OWNERSHIP.marker_for(VM)},role=reader"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ASSIGNMENTS.values(), ids=list(ASSIGNMENTS))
+def test_rights_are_granted_mended_and_retired(case: Case) -> None:
+    """Every row of the table in `plan.assignments`."""
+    check(case)
+
+
+@pytest.mark.parametrize("found", FORGED.values(), ids=list(FORGED))
+def test_what_lacks_one_mark_is_never_deleted(found: RoleAssignment) -> None:
+    """Anybody may write a marker; a principal that nobody has does not make it ours."""
+    check(Case(NOTHING, observed(machine(), found), request=WITH_REMOVALS))
+    check(Case(NOTHING, observed(None, found), request=GONE_SEEN))
+
+
+def test_grants_to_a_known_principal_do_not_wait_for_a_machine_to_settle() -> None:
+    """Only the PATCH could disturb a deployment that is under way."""
+    young = machine(created=NOON, state="Creating", deploying=True)
+
+    check(
+        Case(
+            both(attached(), granted()),
+            observed(young, identities=HERE),
+            (create(),),
+            ((attach(), Hold.BUSY),),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "hold"),
+    [
+        pytest.param(bare(entry(SECOND)), Hold.DEFAULT_IDENTITY, id="default identity"),
+        pytest.param(bare(state="Updating"), Hold.BUSY, id="busy"),
+        pytest.param(bare(created=NOON), Hold.SETTLING, id="settling"),
+    ],
+)
+def test_a_grant_waits_as_long_as_the_identity_that_receives_it(found: object, hold: Hold) -> None:
+    """While the system-assigned identity may not be switched on there is nobody to grant to."""
+    check(
+        Case(
+            both(switched_on(), granted()),
+            observed(found),  # type: ignore[arg-type]
+            withheld=((attach(None), hold), (create(principal=None), hold)),
+        )
+    )
+
+
+def test_a_right_that_an_audited_rule_speaks_of_is_not_taken_away() -> None:
+    """Audit never writes: neither the old principal's right goes, nor does the new one come."""
+    check(
+        Case(
+            granted(mode=AUDIT),
+            observed(machine(), assignment(OLD)),
+            withheld=(
+                (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.AUDIT),
+                (create(), Hold.AUDIT),
+            ),
+        )
+    )
+
+
+def test_a_grant_whose_scope_has_no_name_keeps_what_was_granted_under_it() -> None:
+    """While policy's scope cannot be told, no right of that role counts as unwanted."""
+    unresolved = Desired(unresolved=((Wanted(READER, Mode.REPAIR, ()), "{location}"),))
+
+    check(
+        Case(
+            unresolved,
+            observed(machine(), assignment()),
+            withheld=(
+                (create(scope=VM), Hold.UNRESOLVED),
+                (delete(assignment()), Hold.UNRESOLVED),
+            ),
+            request=WITH_REMOVALS,
+        )
+    )
