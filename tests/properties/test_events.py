@@ -11,7 +11,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
 from tests.unit.builders import APP, DATA, SUB, VM
-from tests.unit.test_events import VAULT, WATCH
+from tests.unit.watches import VAULT, WATCH
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
