@@ -35,7 +35,6 @@ __all__ = ["SeedError", "load", "read"]
 
 _OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _LOCATION = "westeurope"
-_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
 _MACHINE = "Microsoft.Compute/virtualMachines"
 _KINDS = ("ServicePrincipal", "User", "Group")
 # Types whose records are more than a resource's, and where those stand.
@@ -150,7 +149,7 @@ class _Loader:
 
     def _group(self, record: Record, where: str) -> None:
         now = self.world.now()
-        group = self._id(record, where, _GROUP)
+        group = self._id(record, where, ids.GROUP_TYPE)
         location = record.get("location") or _LOCATION
         tags = record.get("tags") or {}
         self.world.put_group(Resource(group, group.type, location, now, now, tags=tags))

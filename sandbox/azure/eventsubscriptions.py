@@ -57,7 +57,7 @@ def _state(call: Call, subscription: EventSubscription) -> str:
 def _show(call: Call, subscription: EventSubscription) -> Json:
     found = subscription.properties
     nested = subscription.id.type.count("/") > 1
-    topic = subscription.id.parent.rpartition("/")[0] if nested else subscription.id.scope
+    topic = subscription.id.outer if nested else subscription.id.scope
     return {
         "id": subscription.id.text,
         "name": subscription.id.name,

@@ -18,7 +18,7 @@ _EXTENSION = f"{_EXTENSIONS}/<extension>"
 def _machine(call: Call) -> Resource:
     if call.world.group_key(call.id) not in call.world.groups:
         raise errors.group_not_found(call.id.group)
-    found = ids.parse(call.id.text[: call.id.key.rindex("/extensions")])
+    found = ids.parse(call.id.outer)
     machine = call.world.resources.get(found.key)
     if machine is None:
         raise errors.parent_not_found(found.name)

@@ -35,8 +35,7 @@ def _show(credential: Resource) -> Json:
 
 def _identity(call: Call) -> Resource:
     """Return the identity that the call goes under; raises ``AzureError`` 404."""
-    at = call.id.key.index("/federatedidentitycredentials")
-    wanted = ids.parse(call.id.text[:at])
+    wanted = ids.parse(call.id.outer)
     if call.world.group_key(wanted) not in call.world.groups:
         raise errors.group_not_found(wanted.group)
     identity = call.world.resources.get(wanted.key)

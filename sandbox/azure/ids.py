@@ -6,7 +6,7 @@ It is the sandbox's own on purpose: a parser shared with the product would share
 import dataclasses
 import functools
 
-_GROUP_TYPE = "Microsoft.Resources/subscriptions/resourceGroups"
+GROUP_TYPE = "Microsoft.Resources/subscriptions/resourceGroups"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ class ArmId:
         """The path without its last segment."""
         return self.text.rpartition("/")[0]
 
+    @property
+    def outer(self) -> str:
+        """What a nested resource, or a list of such, lies in."""
+        return self.parent.rpartition("/")[0] if self.name else self.parent
+
+    @property
+    def names(self) -> str:
+        """All its names, the outermost first: ``a/b``."""
+        return "/".join(self.text.rpartition("/providers/")[2].split("/")[2::2])
+
 
 @functools.lru_cache(maxsize=65536)
 def parse(text: str) -> ArmId:
@@ -46,7 +56,7 @@ def parse(text: str) -> ArmId:
         name = rest[-1] if len(rest) % 2 and len(rest) > 1 else ""
     elif group:
         # One segment more is a list in the group, or an action on it.
-        kind, name = _GROUP_TYPE, group if len(segments) == 4 else ""  # noqa: PLR2004 - positions
+        kind, name = GROUP_TYPE, group if len(segments) == 4 else ""  # noqa: PLR2004 - positions
     elif subscription:
         kind, name = "Microsoft.Resources/subscriptions", subscription
     return ArmId(text, text.lower(), subscription, group, kind, name, scope)

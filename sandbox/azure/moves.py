@@ -15,7 +15,6 @@ from sandbox.azure.world import World
 routes = Routes()
 
 _GROUP = "/subscriptions/<subscription>/resourcegroups/<group>"
-_GROUP_TYPE = "Microsoft.Resources/subscriptions/resourceGroups"
 # Facts B5, documented.
 _FIXED = "microsoft.managedidentity/userassignedidentities"
 
@@ -34,10 +33,10 @@ def _target(call: Call) -> Resource:
     """Return the group to move to; raises ``AzureError`` when it may not be written."""
     text = call.object_body().get("targetResourceGroup")
     parsed = ids.parse(text) if isinstance(text, str) else ids.parse("")
-    if parsed.type != _GROUP_TYPE or not parsed.name:
+    if parsed.type != ids.GROUP_TYPE or not parsed.name:
         raise errors.bad_content("the id of a group is required. Path 'targetResourceGroup'")
     target = _group(call.world, parsed)
-    action = f"{_GROUP_TYPE}/write"
+    action = f"{ids.GROUP_TYPE}/write"
     if call.caller and not call.may(action, target.id.text):
         raise errors.not_authorized(call.caller, action, target.id.text, condition=False)
     locks.refuse(call.world, "POST", target.id)
@@ -114,7 +113,7 @@ def _begin(call: Call, *, moves: bool) -> Reply:
     f"{_GROUP}/moveresources",
     Evidence.RECORDED,
     "azure-cli test_resource_move",
-    action=f"{_GROUP_TYPE}/moveResources/action",
+    action=f"{ids.GROUP_TYPE}/moveResources/action",
 )
 def move(call: Call) -> Reply:
     """Move resources with their children: 202; both groups take no writes until it has ended.
@@ -130,7 +129,7 @@ def move(call: Call) -> Reply:
     f"{_GROUP}/validatemoveresources",
     Evidence.DOCUMENTED,
     "REST: Resources - Validate Move Resources",
-    action=f"{_GROUP_TYPE}/validateMoveResources/action",
+    action=f"{ids.GROUP_TYPE}/validateMoveResources/action",
 )
 def validate(call: Call) -> Reply:
     """Tell whether a move would go well: 202, whose location answers 204, or 409 with reasons."""

@@ -2,7 +2,7 @@
 
 import itertools
 
-from sandbox.azure import errors, registrations
+from sandbox.azure import errors, ids, registrations
 from sandbox.azure.kinds import KINDS
 from sandbox.azure.registrations import Registration
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
@@ -25,7 +25,7 @@ _SERVICES = (
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
     "Microsoft.ResourceGraph/resources",
-    "Microsoft.Resources/subscriptions/resourceGroups",
+    ids.GROUP_TYPE,
     "Microsoft.Resources/tags",
 )
 # Any version is served; clients that look one up take the newest here (assumed).

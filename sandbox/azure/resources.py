@@ -56,7 +56,7 @@ def _group(call: Call) -> Resource:
     f"{_SUBSCRIPTION}/resourcegroups",
     Evidence.RECORDED,
     "azure-cli test_resource_group",
-    action="Microsoft.Resources/subscriptions/resourceGroups/read",
+    action=f"{ids.GROUP_TYPE}/read",
 )
 def list_groups(call: Call) -> Reply:
     """List the groups of a subscription."""
@@ -166,10 +166,9 @@ def _find(call: Call) -> Resource:
 
 def _require_parent(call: Call) -> None:
     """Raise ``AzureError`` 404 for a nested resource whose parent is not there."""
-    parent = ids.parse(call.id.parent.rpartition("/")[0])
+    parent = ids.parse(call.id.outer)
     if parent.name and parent.type.count("/") and parent.key not in call.world.resources:
-        names = parent.text.rpartition("/providers/")[2].split("/")[2::2]
-        raise errors.parent_not_found("/".join(names))
+        raise errors.parent_not_found(parent.names)
 
 
 @routes.route("GET", _RESOURCE, Evidence.RECORDED, "facts A2.3, test_azconfig_identity")
@@ -222,7 +221,7 @@ def put(call: Call) -> Reply:
     _require_parent(call)
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
-    parent = call.world.resources.get(call.id.parent.rpartition("/")[0].lower())
+    parent = call.world.resources.get(call.id.outer.lower())
     location = body.get("location") or (parent.location if parent else "")
     resource = known or Resource(call.id, kind(call.id.type).type, location, now, now)
     added = attachment.write(call, resource, call.member("identity"), merge=False)

@@ -19,8 +19,7 @@ def _of_arm(resource: ids.ArmId) -> tuple[str, str]:
 
     The name is recorded (azure-cli test_resource_scenario).
     """
-    names = resource.text.rpartition("/providers/")[2].split("/")[2::2]
-    return ids.respell(resource.text, "resourceGroups"), "/".join(names)
+    return ids.respell(resource.text, "resourceGroups"), resource.names
 
 
 def listed(world: World, resource: Resource) -> Json:

@@ -85,7 +85,7 @@ def instance_view(call: Call, instance: Resource) -> Json:
 
     The group's name is assumed, and that domains are given out in turn.
     """
-    scale_set = call.world.resources[ids.parse(instance.id.parent).parent.lower()]
+    scale_set = call.world.resources[instance.id.outer.lower()]
     domain = int(instance.id.name) % _DOMAINS
     place = {
         "placementGroupId": scale_set.properties.get("uniqueId"),

@@ -141,7 +141,7 @@ class World(Authority):
         self.vanished.discard(key)
         self.members[self.group_key(resource.id)][key] = resource
         self._note_resource(key, resource)
-        parent = key.rpartition("/")[0].rpartition("/")[0]
+        parent = resource.id.outer.lower()
         if parent in self.resources:
             self.children.setdefault(parent, {})[key] = resource
 
@@ -215,8 +215,7 @@ class World(Authority):
         key = resource.id.key
         del self.resources[key], self.members[self.group_key(resource.id)][key]
         self._note_resource(key, None)
-        parent = key.rpartition("/")[0].rpartition("/")[0]
-        self.children.get(parent, {}).pop(key, None)
+        self.children.get(resource.id.outer.lower(), {}).pop(key, None)
 
     def move(self, resources: Iterable[Resource], operation: Operation, *groups: Resource) -> None:
         """Move resources with their children from one group to another, at an operation's end.
@@ -246,7 +245,7 @@ class World(Authority):
             self._tell_assignments_below(group.id.key)
             for resource in list(self.members[group.id.key].values()):
                 # Children go with their parent.
-                if ids.parse(resource.id.parent.rpartition("/")[0]).key not in self.resources:
+                if resource.id.outer.lower() not in self.resources:
                     self._emit("Delete", resource.id, resource.type)
                     self._leave(resource, self._forget)
             self._emit("Delete", group.id, group.type)
