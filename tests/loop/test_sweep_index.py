@@ -1,0 +1,114 @@
+"""A sweep reads an index that is stale, partial or down, and draws no wrong conclusion."""
+
+import pytest
+
+from reconciler.changes import Status
+from tests.loop.cloud import APPS, ASSIGNMENTS, DATA, VM, Cloud, Content, identity, machine
+from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
+
+
+def test_what_the_index_wrongly_shows_leads_to_nothing(steady: Cloud) -> None:
+    """Each nomination is decided from fresh reads."""
+    steady.wire.answer("POST", GRAPH, 200, body={"data": []})
+    swept = steady.app.sweep()
+    steady.wire.calls.clear()
+    steady.drive(*swept.requests)
+
+    assert VM.rsplit("/", 1)[-1] in ids(swept)
+    assert steady.wire.writes == []
+
+
+def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Cloud) -> None:
+    """A live machine that the index does not show was not counted against the limit."""
+    steady.deploy(machines_lost_their_rule())
+    principal = steady.principal()
+    rows = steady.operator.query(
+        "authorizationresources | project id, name, type, properties"
+    ).json()
+    steady.wire.answer("POST", GRAPH, 200, body=rows)
+    steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
+    swept = steady.app.sweep()
+    steady.drive(*swept.requests)
+
+    assert "vm1" in ids(swept)
+    assert steady.rights(principal) == OWN
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"data": [], "resultTruncated": "true"}),
+        (200, {"count": 0}),
+        (429, {"error": {"code": "RateLimiting", "message": "slow down"}}),
+        (503, {"error": {"code": "ServiceUnavailable", "message": "down"}}),
+        (403, {"error": {"code": "AuthorizationFailed", "message": "no"}}),
+    ],
+)
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_what_the_index_could_not_show_is_reported_and_never_absent(
+    steady: Cloud, status: int, body: Content, position: int
+) -> None:
+    """Throttled, partial or down: the sweep says so and nominates nothing."""
+    steady.wire.answer("POST", GRAPH, status, body=body, skip=position)
+    result = steady.app.sweep()
+
+    assert result.requests == ()
+    assert [one.status for one in result.outcomes] in ([Status.AGAIN], [Status.BLOCKED])
+    assert steady.wire.writes == []
+
+
+@pytest.mark.parametrize(
+    ("position", "table", "odd"),
+    [
+        (
+            0,
+            "authorizationresources",
+            {
+                "id": f"{DATA}/providers/Microsoft.Sql/servers/s/databases/C#{ASSIGNMENTS}/a",
+                "properties": {"scope": f"{DATA}/providers/Microsoft.Sql/servers/s/databases/C#"},
+            },
+        ),
+        (
+            1,
+            "resources | where type =~ 'microsoft.managedidentity/userassignedidentities'",
+            {"id": identity("young"), "properties": {}},
+        ),
+        (
+            2,
+            "resources | where type =~ 'microsoft.compute/virtualmachines'",
+            {"id": machine("odd"), "identity": {"userAssignedIdentities": ["x"]}},
+        ),
+    ],
+    ids=["assignment", "identity", "machine"],
+)
+def test_one_row_that_cannot_be_read_does_not_end_the_sweep(
+    cloud: Cloud, position: int, table: str, odd: Content
+) -> None:
+    """Anybody can make one: a right at a database named `C#`, an identity just being made."""
+    rows = cloud.operator.query(table).json()["data"]
+    cloud.wire.answer("POST", GRAPH, 200, body={"data": [odd, *rows]}, skip=position)
+
+    assert ids(cloud.app.sweep()) == {"vm1", "shared"}
+
+
+def test_all_pages_of_the_index_are_read(steady: Cloud) -> None:
+    """A page says where the next one begins."""
+    rows = steady.operator.query(
+        "authorizationresources | project id, name, type, properties"
+    ).json()["data"]
+    half = len(rows) // 2
+    steady.wire.answer("POST", GRAPH, 200, body={"data": rows[:half], "$skipToken": "next"})
+    steady.wire.answer("POST", GRAPH, 200, body={"data": rows[half:]})
+
+    assert ids(steady.app.sweep()) == {"shared"}
+    assert steady.wire.calls[1].body["options"]["$skipToken"] == "next"
+
+
+def test_an_index_of_others_assignments_is_of_no_concern(steady: Cloud) -> None:
+    """Whatever else is granted in the subscription is neither counted nor asked for."""
+    for _ in range(3):
+        other = steady.world.new_principal("app")
+        steady.grant(other.oid, scope=DATA)
+    steady.grant(steady.principal(identity("foreign")), scope=APPS)
+
+    assert ids(steady.app.sweep()) == {"shared"}
