@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.cloud import Cloud
+from tests.loop.cloud import SEED, VM, Cloud
+from tests.loop.hierarchy import APPS_THERE, CORP, SECOND, VM_THERE, start
+from tests.sandbox.arm import SUBSCRIPTION
 
 
 @pytest.fixture
@@ -20,4 +22,22 @@ def steady(cloud: Cloud) -> Cloud:
     cloud.pass_time()
     cloud.wire.calls.clear()
     cloud.events.clear()
+    return cloud
+
+
+@pytest.fixture
+def corp(tmp_path: Path) -> Cloud:
+    """A second subscription, and a management group that holds both; the app may read it."""
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[*SEED["subscriptions"], {"id": SECOND, "name": "other"}],
+        groups=[*SEED["groups"], {"id": APPS_THERE}],
+        virtualMachines=[{"id": VM}, {"id": VM_THERE}],
+        managementGroups=[
+            {"name": "corp", "subscriptions": [SUBSCRIPTION, SECOND]},
+            {"name": "lab", "subscriptions": []},
+        ],
+        assignments=[{"scope": CORP, "role": "Reader", "principal": "reconciler"}],
+    )
+    start(cloud)
     return cloud
