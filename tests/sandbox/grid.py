@@ -14,6 +14,9 @@ from tests.sandbox.arm import STORE, SUB, Arm, identity
 
 HOOK = "https://hook.example/events?code=secret"
 SUBSCRIPTIONS = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions"
+DAY = 86400
+SCHEDULE = [10, 30, 60, 300, 600, 1800, 3600, 10800, 21600]
+"""Seconds between the attempts to deliver an event in fair weather."""
 
 type Content = dict[str, Any]
 
@@ -149,3 +152,8 @@ def hook(**properties: int) -> Content:
 
 QUEUE = to("StorageQueue", resourceId=STORE, queueName="events")
 DEAD_LETTERS = to("StorageBlob", resourceId=STORE, blobContainerName="dead")
+
+
+def moments(steps: list[int]) -> list[float]:
+    """Return the times of the attempts that lie so many seconds apart."""
+    return [float(sum(steps[:number])) for number in range(len(steps) + 1)]
