@@ -1,0 +1,89 @@
+"""What guardrails refuse when policy is loaded, and what they leave to the plan."""
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.ids import ResourceId
+from reconciler.model import Mode
+from reconciler.policy import language
+from reconciler.policy.load import load
+from tests.unit.policy_files import (
+    GOOD,
+    GUARDRAILS,
+    SUB,
+    UAI,
+    grant,
+    identity,
+    mistakes,
+    rule,
+    written,
+)
+
+
+@pytest.mark.parametrize("name", ["guardrails.yml", "Guardrails.yaml", "GUARDRAILS.YAML"])
+@pytest.mark.parametrize("mode", ["audit", "repair"])
+def test_guardrails_have_one_name(tmp_path: Path, name: str, mode: str) -> None:
+    """Guardrails under another name, which its code owner would not see, are refused."""
+    policy = GOOD.replace("attach:", f"mode: {mode}\n    attach:")
+    (written(tmp_path, a=policy) / name).write_text(GUARDRAILS)
+
+    assert mistakes(tmp_path) == [f"{name}:1:1: name this file guardrails.yaml, exactly so"]
+
+
+def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
+    """The absence of guardrails forbids every grant and attachment, but no identity of its own."""
+    switching = load(written(tmp_path, a=rule(mode="repair")))
+    assert switching.guardrails == language.Guardrails(version=1)
+
+    told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
+    attaching = GOOD.replace("attach:", "mode: repair\n    attach:")
+    assert mistakes(written(tmp_path, a=attaching)) == [told]
+
+    granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{id}'}]}")
+    assert mistakes(written(tmp_path, a=granting, b=identity(mode="repair"))) == [told]
+
+    assert f"{told}; is it 'guardrail.yaml'?" in mistakes(written(tmp_path, guardrail="version: 1"))
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        f"{SUB}/resourcegroups/RG-DATA/providers/Microsoft.KeyVault/vaults/v",
+        f"'{SUB}/resourceGroups/rg-data/providers/Microsoft.KeyVault/vaults/v-{{location}}'",
+        "'{resourceGroup}'",
+        "'{id}'",
+    ],
+)
+def test_a_scope_that_guardrails_may_cover_is_left_to_the_plan(tmp_path: Path, scope: str) -> None:
+    """A template is only refused where no resource could bring it under the guardrails."""
+    text = rule(mode="repair", system=f"{{grants: [{{role: Reader, scope: {scope}}}]}}")
+
+    assert load(written(tmp_path, a=text, guardrails=GUARDRAILS)).rules[0].mode is Mode.REPAIR
+
+
+def test_identities_that_guardrails_may_cover_are_left_to_the_plan(tmp_path: Path) -> None:
+    """A template is held against each place by what is known of it."""
+    id_ = f"'{UAI.replace(SUB, '{subscription}')}/a-{{location}}'"
+    grants = f"[{{role: Reader, scope: '{SUB}/resourceGroups/rg-data'}}]"
+    policy = load(
+        written(tmp_path, a=identity(id=id_, mode="repair", grants=grants), guardrails=GUARDRAILS)
+    )
+
+    assert policy.identities["a"].id.exact is None
+    assert policy.identities["a"].id.may_be(ResourceId.parse(f"{UAI}/A-westeurope"))
+
+
+def test_how_far_a_custom_role_reaches_is_left_to_the_plan(tmp_path: Path) -> None:
+    """Nobody knows offline, but that the guardrails name it there is required."""
+    role = "/providers/Microsoft.Authorization/roleDefinitions/11111111-2222-3333-4444-555555555555"
+    text = grant(role) + "    mode: repair\n"
+    rails = GUARDRAILS.replace("[Reader, Contributor]", f"[{role}]")
+
+    assert load(written(tmp_path, a=text, guardrails=rails)).custom_roles
+    assert "does not allow" in mistakes(written(tmp_path, guardrails=GUARDRAILS))[0]
+
+
+def test_an_audit_rule_may_want_more_than_guardrails_allow(tmp_path: Path) -> None:
+    """Audit tells what would be done; it needs no permission."""
+    assert load(written(tmp_path, a=grant("Owner", SUB), guardrails=GUARDRAILS))
