@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Annotated, Final
+from typing import Annotated, Final, override
 
 import typer
 
@@ -76,11 +76,24 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _log(*, debug: bool) -> None:
-    """Log only on request: what matters is in the answer, and libraries log what we say better."""
+    """Log only on request: what matters is in the answer, and libraries log what we say better.
+
+    That an outcome event was lost is in no answer, so it becomes a note.
+    """
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     else:
-        logging.basicConfig(handlers=[logging.NullHandler()])
+        notes = _Notes(logging.WARNING)
+        notes.addFilter(logging.Filter("reconciler.notify"))
+        logging.basicConfig(handlers=[notes])
+
+
+class _Notes(logging.Handler):
+    """Tells on stderr what is logged."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        terminal.tell(f"note: {record.getMessage()}")
 
 
 def _said(error: Exception) -> list[str]:

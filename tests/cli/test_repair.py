@@ -169,6 +169,19 @@ def test_what_needs_a_person_is_blocked_and_the_rest_is_done(cloud: Desk) -> Non
     assert "userAssignedIdentities" in cloud.call("GET", subject)["identity"]
 
 
+def test_a_lost_outcome_event_is_a_note(cloud: Desk) -> None:
+    """What was done is done and told; that nobody else was told is no error."""
+    subject = cloud.create("vm-untold")
+
+    ended = cloud.run(
+        "apply", subject, "--yes", RECONCILER_TOPIC_ENDPOINT="https://127.0.0.1:1/api/events"
+    )
+
+    assert ended.returncode == 0
+    assert f"note: {subject}: publishing the outcome event: " in ended.stderr
+    assert "only the event is lost" in ended.stderr
+
+
 def test_a_recreated_identity_points_at_the_machines_that_carry_it(cloud: Desk) -> None:
     """They were not in the plan, so they are named and left alone."""
     subject = cloud.create("vm-carrier")
