@@ -9,8 +9,7 @@ from typing import Any
 
 from sandbox.azure import ids
 from sandbox.azure.documents import merge
-
-type Json = dict[str, Any]
+from sandbox.azure.routing import Json
 
 _SECRETS = frozenset({"adminPassword", "customData", "protectedSettings"})
 """What no read shows (azure-cli test_vm_extension, test_vmss_update_custom_data)."""

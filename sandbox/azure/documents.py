@@ -1,12 +1,8 @@
-"""What a write makes of a resource's body, by rules that providers share."""
-
-from typing import Any
+"""What routes of Compute and others share: finding what a call names, entity tags, merging."""
 
 from sandbox.azure import errors, ids
-from sandbox.azure.routing import Call
+from sandbox.azure.routing import Call, Json
 from sandbox.azure.state import Resource
-
-type Json = dict[str, Any]
 
 _FIRST_WITH_ETAG = "2024-03-01"
 
@@ -72,8 +68,7 @@ def expanded(call: Call, *allowed: str) -> frozenset[str]:
 def existing(call: Call, text: str | None = None) -> Resource:
     """Return the resource of the call, or of another id; raises ``AzureError`` 404."""
     wanted = ids.parse(text) if text else call.id
-    if call.world.group_key(call.id) not in call.world.groups:
-        raise errors.group_not_found(call.id.group)
+    call.world.group(call.id)
     found = call.world.resources.get(wanted.key)
     if found is None and wanted.key in call.world.vanished:
         raise errors.gone()
@@ -88,13 +83,10 @@ def written(call: Call, kind: str) -> tuple[Resource | None, Resource]:
     Raises ``AzureError`` 404 without the group, 400 without a location, 412 for another entity tag.
     """
     world = call.world
-    if world.group_key(call.id) not in world.groups:
-        raise errors.group_not_found(call.id.group)
+    world.group(call.id)
     location = call.object_body().get("location")
     if not location:
-        raise errors.AzureError(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
+        raise errors.location_required()
     known = world.resources.get(call.id.key)
     check_etag(call, known)
     now = world.now()

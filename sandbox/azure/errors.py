@@ -124,6 +124,16 @@ def not_authorized(caller: Principal, action: str, scope: str, *, condition: boo
     )
 
 
+def location_required(*, gateway: bool = False) -> AzureError:
+    """Return the 400 for a body without a location, by ARM itself or by a provider."""
+    return AzureError(
+        400,
+        "LocationRequired",
+        "The location property is required for this definition.",
+        gateway=gateway,
+    )
+
+
 def bad_content(reason: str) -> AzureError:
     """Return the 400 for a body that does not deserialize (recorded, test_account_cmk)."""
     return AzureError(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sandbox.azure import errors
+from sandbox.azure.routing import Json
 
-type Json = dict[str, Any]
 type _Test = Callable[[Any, list[Any]], bool]
 
 MOST_FILTERS = 25

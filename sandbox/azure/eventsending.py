@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from sandbox.azure import eventretry, ids
 from sandbox.azure.eventgrid import Event
 from sandbox.azure.eventschemas import is_cloud, validation
-from sandbox.azure.eventsettings import EVENT_GRID, Json
+from sandbox.azure.eventsettings import EVENT_GRID
 from sandbox.azure.outlets import Answer, Attempt, Outlets
+from sandbox.azure.routing import Json
 from sandbox.azure.state import EventSubscription
 from sandbox.azure.world import World
 

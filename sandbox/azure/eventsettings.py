@@ -4,14 +4,12 @@
 is not simulated is refused by name.
 """
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.azure import errors, eventfilters, ids
 from sandbox.azure.eventfilters import invalid
+from sandbox.azure.routing import Json
 from sandbox.azure.world import World
-
-type Json = dict[str, Any]
 
 EVENT_GRID = "EventGridSchema"
 CLOUD_EVENTS = "CloudEventSchemaV1_0"

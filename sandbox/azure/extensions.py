@@ -16,8 +16,7 @@ _EXTENSION = f"{_EXTENSIONS}/<extension>"
 
 
 def _machine(call: Call) -> Resource:
-    if call.world.group_key(call.id) not in call.world.groups:
-        raise errors.group_not_found(call.id.group)
+    call.world.group(call.id)
     found = ids.parse(call.id.outer)
     machine = call.world.resources.get(found.key)
     if machine is None:

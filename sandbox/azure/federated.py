@@ -36,8 +36,7 @@ def _show(credential: Resource) -> Json:
 def _identity(call: Call) -> Resource:
     """Return the identity that the call goes under; raises ``AzureError`` 404."""
     wanted = ids.parse(call.id.outer)
-    if call.world.group_key(wanted) not in call.world.groups:
-        raise errors.group_not_found(wanted.group)
+    call.world.group(wanted)
     identity = call.world.resources.get(wanted.key)
     if identity is None:
         raise errors.parent_not_found(wanted.name)

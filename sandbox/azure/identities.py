@@ -1,6 +1,7 @@
 """User-assigned identities (facts A2.4)."""
 
 from sandbox.azure import errors, identitylimits, ids, listing
+from sandbox.azure.documents import existing
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Principal, Resource
 from sandbox.azure.world import World
@@ -17,8 +18,9 @@ _FIRST_ISOLATED = "2024-11-30"
 _SCOPES = ("None", "Regional")
 
 
-def _show(world: World, identity: Resource, version: str) -> Json:
+def _show(call: Call, identity: Resource) -> Json:
     principal = _principal(identity)
+    isolated = call.query["api-version"] >= _FIRST_ISOLATED
     return {
         "location": identity.location,
         "tags": identity.tags,
@@ -27,16 +29,12 @@ def _show(world: World, identity: Resource, version: str) -> Json:
         "name": identity.id.name,
         "type": TYPE,
         "properties": {
-            "tenantId": world.tenant,
+            "tenantId": call.world.tenant,
             "principalId": principal.oid,
             "clientId": principal.app_id,
-            **(_isolation(identity) if version >= _FIRST_ISOLATED else {}),
+            **(_isolation(identity) if isolated else {}),
         },
     }
-
-
-def _shown(call: Call, identity: Resource) -> Json:
-    return _show(call.world, identity, call.query["api-version"])
 
 
 def _isolation(identity: Resource) -> Json:
@@ -59,15 +57,6 @@ def _principal(identity: Resource) -> Principal:
     return identity.principal
 
 
-def _find(call: Call) -> Resource:
-    if call.world.group_key(call.id) not in call.world.groups:
-        raise errors.group_not_found(call.id.group)
-    identity = call.world.resources.get(call.id.key)
-    if identity is None:
-        raise errors.resource_not_found(call.id)
-    return identity
-
-
 def create(world: World, identity: ids.ArmId, location: str, tags: dict[str, str]) -> Resource:
     """Create an identity with a new principal; routes and seed call it."""
     now = world.now()
@@ -80,14 +69,14 @@ def create(world: World, identity: ids.ArmId, location: str, tags: dict[str, str
 @routes.route("GET", _IDENTITY, Evidence.RECORDED, "facts A2.4, misc_vm_vmss_arg_paging #2")
 def get(call: Call) -> Reply:
     """Return an identity."""
-    return Reply(200, _shown(call, _find(call)))
+    return Reply(200, _show(call, existing(call)))
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts A2.4, test_identity_management #3")
 def list_group(call: Call) -> Reply:
     """List the identities of a group."""
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: _shown(call, each))
+    return listing.page(call, found, lambda each: _show(call, each))
 
 
 routes.route(
@@ -101,37 +90,34 @@ routes.route(
 @routes.route("PUT", _IDENTITY, Evidence.RECORDED, "facts A2.4, test_botservice_registration #0 #1")
 def put(call: Call) -> Reply:
     """Create an identity (201, a relative location) or update it (200, the same principal)."""
-    if call.world.group_key(call.id) not in call.world.groups:
-        raise errors.group_not_found(call.id.group)
+    call.world.group(call.id)
     body = call.object_body()
     if not body.get("location"):
-        raise errors.AzureError(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
+        raise errors.location_required()
     tags = dict(call.member("tags") or {})
     known = call.world.resources.get(call.id.key)
     if known is not None:
         known.tags = tags
         _isolate(call, known)
         call.world.put(known)
-        return Reply(200, _shown(call, known))
+        return Reply(200, _show(call, known))
     identitylimits.take(call, body["location"], "create")
     made = create(call.world, call.id, body["location"], tags)
     _isolate(call, made)
-    shown = _shown(call, made)
+    shown = _show(call, made)
     return Reply(201, shown, {"location": shown["id"]})
 
 
 @routes.route("PATCH", _IDENTITY, Evidence.DOCUMENTED, "REST: User Assigned Identities - Update")
 def patch(call: Call) -> Reply:
     """Replace the tags, if there are any in the body, and the isolation scope."""
-    identity = _find(call)
+    identity = existing(call)
     body = call.object_body()
     if "tags" in body:
         identity.tags = dict(call.member("tags") or {})
     _isolate(call, identity)
     call.world.put(identity)
-    return Reply(200, _shown(call, identity))
+    return Reply(200, _show(call, identity))
 
 
 @routes.route("DELETE", _IDENTITY, Evidence.RECORDED, "facts A2.4, test_identity_management #4")

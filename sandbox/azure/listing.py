@@ -96,10 +96,7 @@ def within(call: Call) -> list[Resource]:
     """Return the resources in the group or subscription of the call; raises 404 for neither."""
     world = call.world
     if call.id.group:
-        members = world.members.get(world.group_key(call.id))
-        if members is None:
-            raise errors.group_not_found(call.id.group)
-        return list(members.values())
+        return list(world.members[world.group(call.id).id.key].values())
     prefix = f"/subscriptions/{call.id.subscription}/".lower()
     return [each for key, each in world.resources.items() if key.startswith(prefix)]
 

@@ -20,13 +20,10 @@ _FIXED = "microsoft.managedidentity/userassignedidentities"
 
 
 def _group(world: World, group: ids.ArmId) -> Resource:
-    """Return a group; raises ``AzureError`` 404."""
+    """Return a group of any subscription; raises ``AzureError`` 404."""
     if group.subscription.lower() not in world.subscriptions:
         raise errors.subscription_not_found(group.subscription)
-    found = world.groups.get(world.group_key(group))
-    if found is None:
-        raise errors.group_not_found(group.group)
-    return found
+    return world.group(group)
 
 
 def _target(call: Call) -> Resource:

@@ -44,13 +44,6 @@ def _tag(call: Call, resource: Resource) -> None:
     resource.tagged = call.member("tags") is not None
 
 
-def _group(call: Call) -> Resource:
-    group = call.world.groups.get(call.world.group_key(call.id))
-    if group is None:
-        raise errors.group_not_found(call.id.group)
-    return group
-
-
 @routes.route(
     "GET",
     f"{_SUBSCRIPTION}/resourcegroups",
@@ -70,13 +63,13 @@ def list_groups(call: Call) -> Reply:
 @routes.route("GET", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
 def get_group(call: Call) -> Reply:
     """Return one group."""
-    return Reply(200, _show_group(_group(call), call.world.now()))
+    return Reply(200, _show_group(call.world.group(call.id), call.world.now()))
 
 
 @routes.route("HEAD", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
 def head_group(call: Call) -> Reply:
     """Answer 204 when the group exists."""
-    _group(call)
+    call.world.group(call.id)
     return Reply(204)
 
 
@@ -85,12 +78,7 @@ def put_group(call: Call) -> Reply:
     """Create or update a group."""
     body = call.object_body()
     if not body.get("location"):
-        raise errors.AzureError(
-            400,
-            "LocationRequired",
-            "The location property is required for this definition.",
-            gateway=True,
-        )
+        raise errors.location_required(gateway=True)
     now = call.world.now()
     known = call.world.groups.get(call.id.key)
     group = known or Resource(call.id, call.id.type, body["location"], now, now)
@@ -103,7 +91,7 @@ def put_group(call: Call) -> Reply:
 @routes.route("PATCH", _GROUP, Evidence.RECORDED, "azure-cli test_tag_update_by_patch")
 def patch_group(call: Call) -> Reply:
     """Replace the tags, if there are any in the body."""
-    group = _group(call)
+    group = call.world.group(call.id)
     if "tags" in call.object_body():
         _tag(call, group)
     call.world.put_group(group)
@@ -113,7 +101,7 @@ def patch_group(call: Call) -> Reply:
 @routes.route("DELETE", _GROUP, Evidence.RECORDED, "facts A2.1, misc_vm_vmss_arg_paging #4")
 def delete_group(call: Call) -> Reply:
     """Delete a group with all in it; until the operation has ended it is ``Deleting``."""
-    group = _group(call)
+    group = call.world.group(call.id)
     return Reply(202, None, operations.delete_group(call, group))
 
 
@@ -150,7 +138,7 @@ routes.route(
 
 def _enter(call: Call) -> None:
     """Raise ``AzureError``: 404 without the group, 400 for what only its own service knows."""
-    _group(call)
+    call.world.group(call.id)
     if f"{call.id.type.lower()}/".startswith(_OTHERS):
         raise errors.unsupported(f"{call.method} {call.id.text}")
 

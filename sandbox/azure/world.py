@@ -89,18 +89,23 @@ class World(Authority):
         """Tell whether a lower-case id lies at or below a lower-case scope."""
         return scope == "/" or ids.contains(scope, key) or scope in self.scopes(key)
 
+    def group(self, scope: ids.ArmId) -> Resource:
+        """Return the resource group that something is or lies in; raises ``AzureError`` 404."""
+        found = self.groups.get(self.group_key(scope))
+        if found is None:
+            raise errors.group_not_found(scope.group)
+        return found
+
     def require_scope(self, scope: ids.ArmId) -> None:
         """Raise ``AzureError`` 404 for a group of any kind or a resource that is not there."""
-        group = self.group_key(scope)
         if scope.type == TYPE and scope.name.lower() not in self.hierarchy.groups:
             raise errors.management_not_found(scope.text)
         if not scope.group:
             return
-        if group not in self.groups:
-            raise errors.group_not_found(scope.group)
+        group = self.group(scope)
         # Children that have no service here (a blob container) live as long as their parent.
         alive = any(each in self.resources for each in ids.ancestors(scope.key))
-        if scope.key != group and not alive:
+        if scope.key != group.id.key and not alive:
             raise errors.resource_not_found(scope)
 
     # Resources.
