@@ -31,6 +31,11 @@ identities: [{SUB}/resourceGroups/rg-id]
 protected: [{UAI}/crown]
 """
 
+MAPS = f"maps:\n  vault: {{dev: {SUB}/resourceGroups/rg-data}}\n"
+
+type Mistakes = dict[str, tuple[str | bytes, str, str]]
+"""By name: a file, the line and column at which its mistake is told, and a part of what is told."""
+
 
 def written(folder: Path, **files: str | bytes) -> Path:
     """Write policy files, named without their suffix."""
@@ -69,3 +74,15 @@ def identity(**keys: str) -> str:
 def grant(role: str = "Reader", scope: str = f"{SUB}/resourceGroups/rg-data") -> str:
     """Return one identity in audit mode with one grant: the role in line 6, the scope in 7."""
     return identity() + f"    grants:\n      - role: {role}\n        scope: {scope}\n"
+
+
+EXEMPT = {"scope": SUB, "reason": "ticket 4711", "expires": "2027-01-31"}
+
+
+def exempt(**keys: str) -> str:
+    """Return a file with one exemption, whose keys start in line 3."""
+    lines = [f"    {key}: {value}\n" for key, value in (EXEMPT | keys).items() if value != "-"]
+    return f"version: 1\nexemptions:\n  - {''.join(lines).lstrip()}"
+
+
+PLACED = identity(id=f"'{UAI.replace(SUB, '{subscription}')}/a-{{location}}'")

@@ -16,8 +16,9 @@ from reconciler.policy.language import schema
 from reconciler.policy.load import load
 from reconciler.policy.load.document import read
 from tests.conftest import ROOT
+from tests.unit.mistakes import MISTAKES
+from tests.unit.mistakes.guardrails import GUARDRAIL_MISTAKES
 from tests.unit.policy_files import GOOD, SUB, UAI, written
-from tests.unit.test_policy_mistakes import GUARDRAIL_MISTAKES, MISTAKES
 
 POLICY = jsonschema.Draft202012Validator(schema.of(language.PolicyFile))
 GUARDRAILS = jsonschema.Draft202012Validator(schema.of(language.Guardrails))

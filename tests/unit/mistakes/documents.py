@@ -1,0 +1,77 @@
+"""Mistakes of YAML: what cannot be read, or what YAML 1.1 and 1.2 read differently."""
+
+from tests.unit.policy_files import GOOD, SUB, Mistakes, exempt, grant, rule
+
+MISTAKES: Mistakes = {
+    "not UTF-8": (b"version: 1\n# caf\xe9\n", "2:6", "not UTF-8"),
+    "UTF-16": ("version: 1".encode("utf-16"), "1:1", "not UTF-8"),
+    "not YAML": ("%YAML 3.0\n---\nversion: 1\n", "1:1", "not valid YAML: found incompatible"),
+    "a tab": ("version: 1\nrules:\n\t- x\n", "3:1", "use spaces, not tabs"),
+    "a control character": ("version: 1\n# \x07\n", "2:3", r"'\x07'"),
+    "an empty file": ("# nothing yet\n", "1:1", "the file is empty"),
+    "several documents": ("version: 1\n---\nversion: 1\n", "2:1", "a second document"),
+    "a tag": ("version: !!int 1\n", "1:10", "the tag '!!int' is not supported"),
+    "a local tag": ("version: 1\nrules: !secret x\n", "2:8", "the tag '!secret'"),
+    "a tag at a key": ("version: 1\n!!str rules: []\n", "2:1", "the tag '!!str' is not supported"),
+    "a merge key in a rule": (
+        GOOD + "  - <<: {name: x}\n",
+        "10:5",
+        "merge keys ('<<') are not supported; write the keys out",
+    ),
+    "an empty document": ("---\n", "2:1", "the file is empty; write 'version: 1'"),
+    "null for a rule's system": (rule(system="~"), "6:13", "a value is missing here"),
+    "null for a required key": (rule(name="null"), "3:11", "a value is missing here"),
+    "an escaped NUL in a tag": (
+        rule(match='{type: A.B/c, tags: {a: "b\\0"}}'),
+        "5:36",
+        r"'b\x00' holds '\x00', which no tag does",
+    ),
+    "a tag that ends in a line break": (
+        rule(match="\n      type: A.B/c\n      tags:\n        a: |\n          b"),
+        "8:12",
+        "after '|' write '|-'",
+    ),
+    "a tag longer than any": (
+        rule(match=f"{{type: A.B/c, tags: {{a: {'x' * 300}}}}}"),
+        "5:36",
+        "longer than the 256 that a tag can hold",
+    ),
+    "a glob of no character for a tag": (
+        rule(match="{type: A.B/c, tags: {a: '[z-a]'}}"),
+        "5:36",
+        "its brackets allow no character",
+    ),
+    "an escape in a condition": (
+        grant() + '        condition: "a\\e"\n',
+        "8:20",
+        r"the condition holds '\x1b'; delete it",
+    ),
+    "a huge number": (rule(rollout="9" * 30), "7:14", "must be at most 100"),
+    "a quoted number": (rule(rollout="'10'"), "7:14", "not '10'; delete the quotes"),
+    "a whole float": (rule(rollout="1e2"), "7:14", "not 100.0; write 100"),
+    "no number": (rule(rollout=".nan"), "7:14", "a whole number, not nan"),
+    "a time of day": (rule(rollout="1:30"), "7:14", "a whole number, not '1:30'"),
+    "a quoted boolean": (rule(allowRestart="'true'"), "7:19", "not 'true'; delete the quotes"),
+    "a day in digits": (exempt(expires="20270131"), "5:14", "'20270131' is no date: write one"),
+    "a point in time": (exempt(expires="2027-01-31T00:00:00Z"), "5:14", "is no date: write one"),
+    "two keys of one map": (
+        f"version: 1\nmaps: {{m: {{dev: {SUB}, dev: {SUB}}}}}\n",
+        f"2:{len(f'maps: {{m: {{dev: {SUB}, x')}",
+        "duplicate key 'dev', first in line 2",
+    ),
+    "a tag twice in block style": (
+        rule(match="\n      type: A.B/c\n      tags:\n        a: b\n        'a': c"),
+        "9:9",
+        "duplicate key 'a', first in line 8",
+    ),
+    "a merge key": ("version: 1\n<<: {a: 1}\n", "2:1", "merge keys ('<<')"),
+    "an unknown anchor": ("version: *one\n", "1:10", "no anchor '&one'"),
+    "an anchor within itself": ("version: &a [*a]\n", "1:14", "no anchor '&a'"),
+    "a number as a key": ("version: 1\n2: x\n", "2:1", "put quotes around '2'"),
+    "a list as a key": ("version: 1\n? [a]\n: x\n", "2:3", "a key must be a text"),
+    "an empty value": ("version: 1\nrules:\n", "2:7", "a value is missing here"),
+    "a list of nothing": (rule(within="[~]"), "4:14", "a value is missing here"),
+    "brackets without end": ("[" * 100_000, "1:22", "nested too deeply"),
+    "a large file": ("#" * (1024 * 1024 + 1), "1:1", "larger than 1 MiB"),
+    "many values": ("version: 1\nrules: [" + "1," * 20_000 + "]", "2:39999", "split the file"),
+}
