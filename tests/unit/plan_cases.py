@@ -13,14 +13,7 @@ from reconciler.changes import (
     UpdateAssignment,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import (
-    Desired,
-    Grant,
-    Mode,
-    Observed,
-    Request,
-    RoleAssignment,
-)
+from reconciler.model import Desired, Grant, Mode, Observed, Request, RoleAssignment
 from reconciler.plan import Terms, plan
 from tests.unit.builders import (
     APP,
@@ -59,6 +52,17 @@ class Case:
     withheld: tuple[tuple[Change, Hold], ...] = ()
     request: Request = LOOK
     terms: Terms = TERMS
+
+
+def held(
+    change: Change,
+    hold: Hold,
+    desired: Desired,
+    found: Observed,
+    request: Request = LOOK,
+) -> Case:
+    """Return a row in which one change is withheld and nothing else is planned."""
+    return Case(desired, found, (), ((change, hold),), request)
 
 
 def attach(identity: ResourceId | None = APP, resource: ResourceId = VM) -> AttachIdentity:
