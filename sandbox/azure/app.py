@@ -47,6 +47,7 @@ from sandbox.azure import (
     quota,
     resources,
     roledefinitions,
+    routing,
     scalesets,
     signin,
     tags,
@@ -95,14 +96,6 @@ _EXTENSIONS = (
     "/providers/microsoft.resources/tags/",
 )
 _OUTSIDE_ARM = ("/imds/", "/dataplane/", "/eventgrid/", "/msi/", "/sandbox/")
-_VERBS = {
-    "GET": "read",
-    "HEAD": "read",
-    "PUT": "write",
-    "PATCH": "write",
-    "POST": "action",
-    "DELETE": "delete",
-}
 
 type StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -237,7 +230,7 @@ class Azure:
             raise errors.subscription_not_found(subscription)
         if route.action == "":
             return
-        action = route.action or f"{call.id.type}/{_VERBS[call.method]}"
+        action = route.action or routing.action(call.id.type, call.method)
         scope = _scope(call.id)
         attributes = access.attributes(call)
         found = access.right(self.world, caller.oid, action, scope, attributes=attributes)

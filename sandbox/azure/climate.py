@@ -41,6 +41,10 @@ class Climate:
         """Tell by the weather's chance whether something happens; certain things draw nothing."""
         return probability > 0 and (probability >= 1 or self.chance.random() < probability)
 
+    def retry(self, wait: int) -> dict[str, str]:
+        """Return the header of a 429 that says when to come again, unless the weather hides it."""
+        return {"Retry-After": str(wait)} if self.weather.retry_after else {}
+
     def operation_time(self) -> dt.timedelta:
         """Return how long an operation takes that starts now."""
         jitter = self.weather.operation_jitter

@@ -47,15 +47,8 @@ def _source(call: Call, topic: ids.ArmId) -> str:
     return str(source or topic.text).lower()
 
 
-def _state(call: Call, subscription: EventSubscription) -> str:
-    operation = subscription.operation
-    if call.world.now() < operation.ends:
-        return operation.state
-    return "Failed" if operation.error else "Succeeded"
-
-
 def _show(call: Call, subscription: EventSubscription) -> Json:
-    found = subscription.properties
+    found, operation = subscription.properties, subscription.operation
     nested = subscription.id.type.count("/") > 1
     topic = subscription.id.outer if nested else subscription.id.scope
     return {
@@ -65,7 +58,7 @@ def _show(call: Call, subscription: EventSubscription) -> Json:
         "properties": {
             **found,
             "destination": eventsettings.shown_destination(found["destination"]),
-            "provisioningState": _state(call, subscription),
+            "provisioningState": operation.status(call.world.now(), operation.state),
             "topic": topic,
         },
     }

@@ -49,8 +49,7 @@ def _quota(call: Call) -> dict[str, str]:
     }
     if lacking is None:
         return headers
-    if world.weather.retry_after:
-        headers["Retry-After"] = str(wait)
+    headers |= world.retry(wait)
     message = "Client application has been throttled and should not attempt to repeat the request."
     detail = {"code": "RateLimiting", "message": message}
     raise errors.AzureError(

@@ -44,7 +44,7 @@ def take(call: Call, location: str, *operations: str) -> None:
             "429",
             f"Request is temporarily throttled because resource {call.id.text} has issued too many "
             f"requests. Retry after {wait} seconds.",
-            headers={"Retry-After": str(wait)} if call.world.weather.retry_after else {},
+            headers=call.world.retry(wait),
         )
 
 

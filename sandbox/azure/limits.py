@@ -5,14 +5,13 @@ The application asks before a call reaches its service. Resource Graph has a quo
 
 import functools
 
-from sandbox.azure import buckets, errors, ids
+from sandbox.azure import buckets, errors, ids, routing
 from sandbox.azure.state import Principal
 from sandbox.azure.world import World
 
 _GRAPH = "/providers/microsoft.resourcegraph/"
 _RIGHTS = "microsoft.authorization/"
 _MINUTE = 60.0
-_VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete", "POST": "action"}
 
 
 def full(method: str, path: str) -> dict[str, str]:
@@ -46,7 +45,6 @@ def take(world: World, caller: Principal, method: str, path: str) -> dict[str, s
         raise _too_often(world, lacking, wait)
     # The code of the tenant is assumed, all else is known from issues (facts A2.6).
     place = "subscription" if subscription else "tenant"
-    headers = {"Retry-After": str(wait)} if world.weather.retry_after else {}
     raise errors.AzureError(
         429,
         f"{place.capitalize()}RequestsThrottled",
@@ -54,7 +52,7 @@ def take(world: World, caller: Principal, method: str, path: str) -> dict[str, s
         f"'{subscription or world.tenant}:{caller.oid}' exceeded. Please try again after '{wait}' "
         "seconds after additional tokens are available. "
         "Refer to https://aka.ms/arm-throttling for additional information.",
-        headers=headers | shown,
+        headers=world.retry(wait) | shown,
         gateway=True,
     )
 
@@ -67,7 +65,7 @@ def _authorization(world: World, path: ids.ArmId, method: str) -> list[buckets.B
     limit = world.weather.authorization_limit
     if limit is None or not path.type.lower().startswith(_RIGHTS):
         return []
-    action = f"{path.type}/{_VERBS.get(method, 'write')}"
+    action = routing.action(path.type, method)
     return [buckets.Bucket((path.subscription.lower(), action), limit, limit, _MINUTE)]
 
 
@@ -78,6 +76,6 @@ def _too_often(world: World, lacking: buckets.Bucket, wait: int) -> errors.Azure
         "ResourceRequestsThrottled",
         f"Number of requests for action '{lacking.key[1]}' exceeded the limit of '{lacking.size}' "
         f"for time interval '00:01:00'. Please try again after '{wait}' seconds.",
-        headers={"Retry-After": str(wait)} if world.weather.retry_after else {},
+        headers=world.retry(wait),
         gateway=True,
     )

@@ -4,7 +4,6 @@ Those in the tree, subscriptions too, are ``managementmembers``'.
 """
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable
 
@@ -162,14 +161,13 @@ def _begin(call: Call, verb: str, group: ManagementGroup, end: Callable[[], None
     operation = world.start_operation()
     operation.resource = group.id
     world.hierarchy.operations[verb, group.name.lower()] = operation
-    if call.late:
-        operation.error = {"code": call.late.code, "message": call.late.message}
-    elif operation.ends <= world.now():
+    operation.error = call.failure
+    if operation.error is None and operation.ends <= world.now():
         end()
         return Reply(200, managementview.whole(call, group) if verb == "create" else None)
-    else:
+    if operation.error is None:
         world.leaving.add(operation, end)
-    links = _links(call, verb, group.name) | _retry(call, operation)
+    links = _links(call, verb, group.name) | operation.retry(world.now())
     return Reply(202, _receipt(group.name, "NotStarted"), links)
 
 
@@ -186,19 +184,18 @@ def _links(call: Call, verb: str, name: str) -> dict[str, str]:
     }
 
 
-def _retry(call: Call, operation: Operation) -> dict[str, str]:
-    left = (operation.ends - call.world.now()).total_seconds()
-    return {"Retry-After": str(max(1, math.ceil(left)))}
-
-
 def _operation(call: Call) -> tuple[Operation, str]:
     """Return the operation of the call, and its state."""
     operation = call.world.hierarchy.operations.get((call.args["verb"], call.args["name"]))
     if operation is None:
         raise errors.management_not_found(call.id.text)
-    if call.world.now() < operation.ends:
-        return operation, "Running"
-    return operation, "Failed" if operation.error else "Succeeded"
+    return operation, operation.status(call.world.now(), "Running")
+
+
+def _made(call: Call, operation: Operation) -> ManagementGroup | None:
+    """Return the group that an operation has created."""
+    name = operation.resource.rpartition("/")[2].lower()
+    return call.world.hierarchy.groups.get(name) if call.args["verb"] == "create" else None
 
 
 @routes.route(
@@ -215,11 +212,11 @@ def state_of(call: Call) -> Reply:
     path = f"{_PROVIDER}/operationResults/{verb}/asyncOperation/status/managementGroups/{name}"
     shown: Json = {"id": path, "name": name, "status": state}
     if state == "Running":
-        return Reply(200, shown, _links(call, verb, name) | _retry(call, operation))
+        return Reply(200, shown, _links(call, verb, name) | operation.retry(call.world.now()))
     if operation.error:
         return Reply(200, shown | {"error": operation.error})
-    group = call.world.hierarchy.groups.get(name.lower())
-    if verb == "create" and group is not None:
+    group = _made(call, operation)
+    if group is not None:
         shown["properties"] = managementview.written(call, group)["properties"]
     return Reply(200, shown)
 
@@ -238,8 +235,8 @@ def result_of(call: Call) -> Reply:
     shown = _receipt(name, state)
     if state == "Running":
         location = {"location": _links(call, verb, name)["location"]}
-        return Reply(202, shown, location | _retry(call, operation))
-    group = call.world.hierarchy.groups.get(name.lower())
-    if verb == "create" and group is not None:
+        return Reply(202, shown, location | operation.retry(call.world.now()))
+    group = _made(call, operation)
+    if group is not None:
         shown["properties"] = managementview.whole(call, group)["properties"]
     return Reply(200, shown)

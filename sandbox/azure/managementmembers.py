@@ -79,9 +79,7 @@ def get_member(call: Call) -> Reply:
 def put_member(call: Call) -> Reply:
     """Move a subscription into a group; takes the right to assign roles on it too (documented)."""
     group, subscription = _member(call)
-    scope = f"/subscriptions/{subscription}"
-    if call.caller and not call.may(_MOVE, scope):
-        raise errors.not_authorized(call.caller, _MOVE, scope, condition=False)
+    call.require(_MOVE, f"/subscriptions/{subscription}")
     call.world.hierarchy.place(subscription, group)
     return Reply(200, _show(call, group, subscription))
 

@@ -13,8 +13,7 @@ def may(call: Call, action: str, group: ManagementGroup) -> bool:
 
 def require(call: Call, action: str, group: ManagementGroup) -> None:
     """Raise ``AzureError`` 403 unless the caller may do so."""
-    if call.caller and not may(call, action, group):
-        raise errors.not_authorized(call.caller, f"{TYPE}/{action}", group.id, condition=False)
+    call.require(f"{TYPE}/{action}", group.id)
 
 
 def find(call: Call, name: str) -> ManagementGroup:

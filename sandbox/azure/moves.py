@@ -33,9 +33,7 @@ def _target(call: Call) -> Resource:
     if parsed.type != ids.GROUP_TYPE or not parsed.name:
         raise errors.bad_content("the id of a group is required. Path 'targetResourceGroup'")
     target = _group(call.world, parsed)
-    action = f"{ids.GROUP_TYPE}/write"
-    if call.caller and not call.may(action, target.id.text):
-        raise errors.not_authorized(call.caller, action, target.id.text, condition=False)
+    call.require(f"{ids.GROUP_TYPE}/write", target.id.text)
     locks.refuse(call.world, "POST", target.id)
     leaving.refuse(call.world, "POST", target.id)
     return target
@@ -89,7 +87,7 @@ def _error(call: Call, resources: list[Resource], target: Resource) -> Json | No
     if details:
         message = "Resource move validation failed. Please see details."
         return {"code": "ResourceMoveValidationFailed", "message": message, "details": details}
-    return {"code": call.late.code, "message": call.late.message} if call.late else None
+    return call.failure
 
 
 def _begin(call: Call, *, moves: bool) -> Reply:

@@ -1,7 +1,6 @@
 """Asynchronous operations: the headers that announce one, and the routes that poll it."""
 
 import datetime as dt
-import math
 from urllib.parse import quote
 
 from sandbox.azure import errors, ids, leaving, rates, regions, resourceview
@@ -33,9 +32,8 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
     created = resource.id.key not in call.world.resources
     operation = call.world.start_operation()
     resource.busy, resource.ready_at = state, operation.ends
-    resource.outcome = "Failed" if call.late else "Succeeded"
-    if call.late:
-        operation.error = {"code": call.late.code, "message": call.late.message}
+    operation.error = call.failure
+    resource.outcome = "Failed" if operation.error else "Succeeded"
     operation.resource, operation.state = resource.id.text, state
     operation.location = resource.location
     located = style(resource.type).located
@@ -48,15 +46,15 @@ def begin(call: Call, resource: Resource, state: str, *, final: bool) -> dict[st
 
 def receipt(call: Call, resource: Resource) -> Json | None:
     """Return the body of a 202, which few providers give one."""
-    manners, deleting = style(resource.type), resource.busy == leaving.STATE
-    if manners.calls[deleting]:
+    row, deleting = style(resource.type), resource.busy == leaving.STATE
+    if row.calls[deleting]:
         return {
-            "operation": manners.calls[deleting],
+            "operation": row.calls[deleting],
             "startTime": _time(call.world.now(), zulu=True),
         }
-    if manners.queued and deleting:
-        return {"status": manners.queued}
-    shown = manners.shows and not deleting
+    if row.queued and deleting:
+        return {"status": row.queued}
+    shown = row.shows and not deleting
     return resourceview.show(call.world, resource, read=False) if shown else None
 
 
@@ -94,42 +92,42 @@ def headers(call: Call, operation: Operation, *, final: bool) -> dict[str, str]:
 
     Retry-After is stripped from the recordings; its value is assumed: when polling pays.
     """
-    manners = _style(operation)
-    found = {"Retry-After": str(_seconds_left(call, operation))}
-    alone = manners.deletion and operation.state == leaving.STATE
-    if manners.polled and not alone:
-        found["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
-    if manners.notified:
+    row = _style(operation)
+    found = operation.retry(call.world.now())
+    alone = row.deletion and operation.state == leaving.STATE
+    if row.polled and not alone:
+        found["azure-asyncoperation"] = _url(call, operation, row, row.status)
+    if row.notified:
         found["azure-asyncnotification"] = "Enabled"
     if final:
-        found["location"] = _location(call, operation, manners)
+        found["location"] = _location(call, operation, row)
     return found
 
 
-def _location(call: Call, operation: Operation, manners: Style) -> str:
+def _location(call: Call, operation: Operation, row: Style) -> str:
     """Return where the result of an operation is found."""
     deleting = operation.state == leaving.STATE
-    segment = (manners.deletion if deleting else "") or manners.result
-    option = f"&{manners.result_option}=Location" if manners.result_option else ""
-    return _url(call, operation, manners, segment) + option
+    segment = (row.deletion if deleting else "") or row.result
+    option = f"&{row.result_option}=Location" if row.result_option else ""
+    return _url(call, operation, row, segment) + option
 
 
 def _style(operation: Operation) -> Style:
     return style(ids.parse(operation.resource).type)
 
 
-def _path(operation: Operation, manners: Style, segment: str) -> str:
+def _path(operation: Operation, row: Style, segment: str) -> str:
     deleting = operation.state == leaving.STATE
-    writes_beside = segment == manners.result and not deleting and manners.result_beside
+    writes_beside = segment == row.result and not deleting and row.result_beside
     own_id = resourceview.spelled(ids.parse(operation.resource))
-    resource = ids.respell(own_id, manners.group_literal)
-    hangs_on = "location" if segment == manners.deletion else writes_beside or manners.beside
+    resource = ids.respell(own_id, row.group_literal)
+    hangs_on = "location" if segment == row.deletion else writes_beside or row.beside
     if hangs_on == "resource":
         return f"{resource}/{segment}/{operation.name}"
     scope, _, rest = resource.rpartition("/providers/")
     if hangs_on == "location":
         scope = "/".join(scope.split("/")[:3])
-    named = manners.names_region == "always" or (manners.names_region == "deleting" and deleting)
+    named = row.names_region == "always" or (row.names_region == "deleting" and deleting)
     region = operation.location
     if named or " " in region:
         region = (regions.shown if named else regions.plain)(region)
@@ -137,16 +135,16 @@ def _path(operation: Operation, manners: Style, segment: str) -> str:
     return f"{scope}/providers/{namespace}/locations/{region}/{segment}/{operation.name}"
 
 
-def _url(call: Call, operation: Operation, manners: Style, segment: str) -> str:
-    values = signed(call, operation) | {"resourceType": "Namespace"}
-    options = [f"{name}={values[name]}" for name in manners.options]
+def _url(call: Call, operation: Operation, row: Style, segment: str) -> str:
+    values = _signed(call, operation) | {"resourceType": "Namespace"}
+    options = [f"{name}={values[name]}" for name in row.options]
     if not segment:
-        options.insert(manners.options.index("api-version"), "monitor=true")
-    path = quote(_path(operation, manners, segment or manners.status))
+        options.insert(row.options.index("api-version"), "monitor=true")
+    path = quote(_path(operation, row, segment or row.status))
     return f"{call.origin}{path}?{'&'.join(options)}"
 
 
-def signed(call: Call, operation: Operation) -> dict[str, str]:
+def _signed(call: Call, operation: Operation) -> dict[str, str]:
     """Return the options that such URLs carry; nothing checks the signature."""
     return {
         "p": call.world.tenant,
@@ -156,10 +154,6 @@ def signed(call: Call, operation: Operation) -> dict[str, str]:
         "s": "signature",
         "h": "hash",
     }
-
-
-def _seconds_left(call: Call, operation: Operation) -> int:
-    return max(1, math.ceil((operation.ends - call.world.now()).total_seconds()))
 
 
 def find(call: Call) -> Operation:
@@ -173,62 +167,63 @@ def find(call: Call) -> Operation:
 def poll(call: Call) -> Reply:
     """Tell the state of an operation, or give its result."""
     operation = find(call)
-    manners = _style(operation)
-    running = call.world.now() < operation.ends
-    extra = {"Retry-After": str(_seconds_left(call, operation))} if running else {}
-    if manners.namespace == "Microsoft.Compute":
+    row = _style(operation)
+    now = call.world.now()
+    running = now < operation.ends
+    extra = operation.retry(now) if running else {}
+    if row.namespace == "Microsoft.Compute":
         extra |= rates.take(call, rates.POLL)
     wanted = call.args["kind"]
-    asks_result = {"monitor", manners.result_option.lower()} & call.query.keys()
-    if asks_result or wanted != manners.status.lower() or not manners.polled:
-        return _result(call, operation, manners, extra)
-    if manners.again == "always":
-        extra["azure-asyncoperation"] = _url(call, operation, manners, manners.status)
-    if manners.again == "running" and running:
+    asks_result = {"monitor", row.result_option.lower()} & call.query.keys()
+    if asks_result or wanted != row.status.lower() or not row.polled:
+        return _result(call, operation, row, extra)
+    if row.again == "always":
+        extra["azure-asyncoperation"] = _url(call, operation, row, row.status)
+    if row.again == "running" and running:
         extra |= headers(call, operation, final=True)
-    shown = _members(operation, manners, running=running)
+    shown = _members(operation, row, now)
     # Who shows no error while all is well shows one all the same (documented).
-    names = (*manners.members, *(["error"] if shown["error"] else []))
+    names = (*row.members, *(["error"] if shown["error"] else []))
     found = {name: shown[name] for name in names if name in shown}
     operation.polled = True
-    return Reply(200, dict.fromkeys(manners.nulls) | found, extra)
+    return Reply(200, dict.fromkeys(row.nulls) | found, extra)
 
 
-def _result(call: Call, operation: Operation, manners: Style, extra: dict[str, str]) -> Reply:
+def _result(call: Call, operation: Operation, row: Style, extra: dict[str, str]) -> Reply:
     """Answer 202 with the same location while it runs, then 200, after a write with its result.
 
     That the location is repeated is documented; clients may go on without it, too.
     """
     if call.world.now() < operation.ends:
-        location = _location(call, operation, manners)
+        location = _location(call, operation, row)
         return Reply(202, None, {"location": location, **extra})
     if operation.error:
         # The status is assumed.
         raise errors.AzureError(409, operation.error["code"], operation.error["message"])
     resource = call.world.resources.get(operation.resource.lower())
-    if resource is None or not manners.yields or operation.state == leaving.STATE:
-        return Reply(manners.done, None, extra)
+    if resource is None or not row.yields or operation.state == leaving.STATE:
+        return Reply(row.done, None, extra)
     tag = resourceview.etag(resource, kind(resource.type))
     return Reply(200, resourceview.show(call.world, resource), extra | tag)
 
 
-def _members(operation: Operation, manners: Style, *, running: bool) -> Json:
-    compute = manners.namespace == "Microsoft.Compute"
+def _members(operation: Operation, row: Style, now: dt.datetime) -> Json:
+    compute = row.namespace == "Microsoft.Compute"
     action = _ACTIONS.get(operation.state, "UPDATE")
-    ended = "Failed" if operation.error else "Succeeded"
-    begun = manners.running or operation.state
-    if manners.queued and not operation.polled:
-        begun = manners.queued
+    running = now < operation.ends
+    begun = row.running or operation.state
+    if row.queued and not operation.polled:
+        begun = row.queued
     found: Json = {
-        "id": _path(operation, manners, manners.status),
+        "id": _path(operation, row, row.status),
         "name": operation.name,
-        "status": begun if running else ended,
+        "status": operation.status(now, begun),
         "startTime": _time(operation.started, zulu=not compute),
         "error": None if running else operation.error,
         "properties": {"resourceName": operation.resource, "action": action},
         "percentComplete": 0.0 if running else 100.0,
     }
-    if manners.about == "resource":
+    if row.about == "resource":
         found |= {"id": operation.resource, "properties": {"events": []}}
     if not running:
         found["endTime"] = _time(operation.ends, zulu=not compute)
@@ -260,8 +255,7 @@ def result(call: Call) -> Reply:
     """
     operation = find(call)
     if call.world.now() < operation.ends:
-        retry = str(_seconds_left(call, operation))
-        return Reply(202, None, {"location": group_url(call, operation), "Retry-After": retry})
+        return Reply(202, None, group_headers(call, operation))
     if operation.error:
         raise errors.AzureError(409, **operation.error)
     return Reply(200 if operation.state == leaving.STATE else 204)
@@ -279,14 +273,9 @@ def delete_group(call: Call, group: Resource) -> dict[str, str]:
 
 def group_headers(call: Call, operation: Operation) -> dict[str, str]:
     """Return the headers of an accepted operation on a group (facts A2.1, recorded)."""
-    retry = str(_seconds_left(call, operation))
-    return {"location": group_url(call, operation), "Retry-After": retry}
-
-
-def group_url(call: Call, operation: Operation) -> str:
-    """Return where the result of an operation on a group is found (facts A2.1, recorded)."""
     options = "&".join(
-        f"{name}={value}" for name, value in signed(call, operation).items() if name != "p"
+        f"{name}={value}" for name, value in _signed(call, operation).items() if name != "p"
     )
     path = f"/subscriptions/{call.id.subscription}/operationresults/{operation.name}"
-    return f"{call.origin}{path}?{options}"
+    location = f"{call.origin}{path}?{options}"
+    return {"location": location, **operation.retry(call.world.now())}

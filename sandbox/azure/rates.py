@@ -111,5 +111,5 @@ def _too_many(call: Call, lacking: Bucket, wait: int) -> errors.AzureError:
         "The server rejected the request because too many requests have been received for this "
         "subscription.",
         details=[detail],
-        headers={"Retry-After": str(wait)} if call.world.weather.retry_after else {},
+        headers=call.world.retry(wait),
     )

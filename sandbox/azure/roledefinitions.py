@@ -54,8 +54,8 @@ def _may_be_seen(call: Call, role: Role, *, below: bool) -> bool:
 
 def _require_read(call: Call) -> None:
     """Refuse who may not read at the scope; at the tenant everybody may (issues: azurerm)."""
-    if call.caller and call.id.scope and not call.may(_READ, call.id.scope):
-        raise errors.not_authorized(call.caller, _READ, call.id.scope, condition=False)
+    if call.id.scope:
+        call.require(_READ, call.id.scope)
 
 
 @routes.route(

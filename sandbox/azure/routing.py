@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 
+_VERBS = {"GET": "read", "HEAD": "read", "POST": "action", "DELETE": "delete"}
+
+
+def action(resource_type: str, method: str) -> str:
+    """Return the action that a request to a type is, where its route names no other."""
+    return f"{resource_type}/{_VERBS.get(method, 'write')}"
+
 
 class Evidence(enum.Enum):
     """Where the behaviour of a route is known from."""
@@ -58,6 +65,16 @@ class Call:
     """May the caller perform an action at a scope?"""
     late: "errors.AzureError | None" = None
     """How the operation that it starts is to end, if not well."""
+
+    @property
+    def failure(self) -> Json | None:
+        """What that operation is to tell of its end, if it is not to end well."""
+        return {"code": self.late.code, "message": self.late.message} if self.late else None
+
+    def require(self, action: str, scope: str) -> None:
+        """Raise ``AzureError`` 403 unless the caller may perform an action at a scope."""
+        if self.caller and not self.may(action, scope):
+            raise errors.not_authorized(self.caller, action, scope, condition=False)
 
     def object_body(self) -> Json:
         """Return the body, which must be a JSON object; raises ``AzureError`` 400."""

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import datetime as dt
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -152,6 +153,15 @@ class Operation:
     """Code and message, where it ends as failed."""
     polled: bool = False
     """Whether somebody has asked for its state."""
+
+    def status(self, now: dt.datetime, running: str) -> str:
+        """Return how it ended, or while it runs the state that it has then."""
+        ended = "Failed" if self.error else "Succeeded"
+        return running if now < self.ends else ended
+
+    def retry(self, now: dt.datetime) -> dict[str, str]:
+        """Return the header that says when to ask again: when it ends, at least in a second."""
+        return {"Retry-After": str(max(1, math.ceil((self.ends - now).total_seconds())))}
 
 
 @dataclasses.dataclass(slots=True)
