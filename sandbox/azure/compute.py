@@ -101,9 +101,7 @@ def put(call: Call) -> Reply:
 
 def _essence(machine: Resource) -> tuple[object, ...]:
     """Return what a write has to change to be work for Compute: anything but tags."""
-    users = {key: attached.principal.oid for key, attached in machine.users.items()}
-    system = machine.system.oid if machine.system else ""
-    return machine.properties, machine.extra, system, users
+    return machine.properties, machine.extra, *machine.holders
 
 
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts A2.1, test_vm_explicit_msi #7")

@@ -4,7 +4,7 @@ What goes so goes by no request: no event tells of it, and a sweep has to find i
 answers are recorded: azure-cli test_vm_simulate_eviction, test_vmss_simulate_eviction.
 """
 
-from sandbox.azure import errors, fleet, ids, rates
+from sandbox.azure import errors, fleet, rates
 from sandbox.azure.documents import existing
 from sandbox.azure.machineview import DEALLOCATED
 from sandbox.azure.routing import Call, Evidence, Reply, Routes
@@ -56,11 +56,8 @@ def evict(call: Call) -> Reply:
 def evict_instance(call: Call) -> Reply:
     """Evict an instance: 204; it is deallocated or gone, as its set's policy says."""
     budget = rates.take(call, rates.SET_WRITE)
-    instance = ids.parse(call.id.parent)
-    scale_set = existing(call, ids.parse(instance.parent).parent)
-    found = fleet.find(call.world, scale_set, instance.name)
-    if found is None:
-        raise errors.gone()
+    found = fleet.named(call)
+    scale_set = existing(call, found.id.outer)
     deletes = _deletes(found if "priority" in found.properties else scale_set, budget)
     call.world.act(found, _VERB)
     if deletes:

@@ -8,11 +8,24 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.azure import errors, ids, leaving, machineview
+from sandbox.azure import errors, ids, leaving, machineview, rates
+from sandbox.azure.documents import existing
 from sandbox.azure.routing import Call, Json
 from sandbox.azure.scalesetview import INSTANCE
 from sandbox.azure.state import Resource
 from sandbox.azure.world import World
+
+ACTIONS = {
+    "start": ("start", "running", rates.SET_WRITE),
+    "restart": ("restart", "running", rates.SET_WRITE),
+    "redeploy": ("redeploy", "running", rates.SET_WRITE),
+    "poweroff": ("powerOff", "stopped", rates.SET_DELETE),
+    "deallocate": ("deallocate", machineview.DEALLOCATED, rates.SET_DELETE),
+    "reimage": ("reimage", "", rates.SET_WRITE),
+    "reimageall": ("reimageAll", "", rates.SET_WRITE),
+}
+"""What may be done to all instances or to one: how it is told, the power state after it, if it
+has one, and what it costs."""
 
 
 def flexible(properties: Json) -> bool:
@@ -50,6 +63,18 @@ def find(world: World, scale_set: Resource, number: str) -> Resource | None:
     """Return an instance by its number."""
     instances(world, scale_set)
     return scale_set.instances.get(number)
+
+
+def named(call: Call) -> Resource:
+    """Return the instance that the call, or its last segment but one, names.
+
+    Raises ``AzureError`` 404 (azure-cli test_vmss_simulate_eviction).
+    """
+    wanted = call.id if call.id.name else ids.parse(call.id.parent)
+    found = find(call.world, existing(call, wanted.outer), wanted.name)
+    if found is None:
+        raise errors.gone()
+    return found
 
 
 def scale(world: World, scale_set: Resource) -> None:

@@ -1,11 +1,9 @@
 """The instances of uniform scale sets, one by one; those of flexible ones are only listed."""
 
-from sandbox.azure import computemodel, errors, fleet, ids, listing, operations, rates
+from sandbox.azure import computemodel, fleet, ids, listing, operations, rates
 from sandbox.azure.documents import existing, expanded
-from sandbox.azure.machineview import DEALLOCATED
 from sandbox.azure.routing import Call, Evidence, Reply, Routes
 from sandbox.azure.scalesetview import instance_tag, instance_view, show_instance, show_member
-from sandbox.azure.state import Resource
 
 routes = Routes()
 
@@ -22,36 +20,13 @@ _READ_ONLY = (
     "timeCreated",
     "instanceView",
 )
-_ACTIONS = {
-    "start": ("start", "running", rates.SET_WRITE),
-    "restart": ("restart", "running", rates.SET_WRITE),
-    "redeploy": ("redeploy", "running", rates.SET_WRITE),
-    "poweroff": ("powerOff", "stopped", rates.SET_DELETE),
-    "deallocate": ("deallocate", DEALLOCATED, rates.SET_DELETE),
-    "reimage": ("reimage", "", rates.SET_WRITE),
-    "reimageall": ("reimageAll", "", rates.SET_WRITE),
-}
-
-
-def _set_of(call: Call) -> Resource:
-    """Return the set whose instance, or whose instance's part, the call names; raises 404."""
-    return existing(call, call.id.text[: call.id.key.rindex("/virtualmachines")])
-
-
-def _instance(call: Call) -> Resource:
-    """Return the instance of the call; raises 404 (azure-cli test_vmss_simulate_eviction)."""
-    number = ids.parse(call.id.text if call.id.name else call.id.parent).name
-    found = fleet.find(call.world, _set_of(call), number)
-    if found is None:
-        raise errors.gone()
-    return found
 
 
 @routes.route("GET", _INSTANCES, Evidence.RECORDED, "facts A2.2, misc_vm_vmss_arg_paging #10")
 def list_all(call: Call) -> Reply:
     """List a set's instances; of a flexible one's machines less is shown."""
     budget = rates.take(call, rates.INSTANCES)
-    scale_set = _set_of(call)
+    scale_set = existing(call, call.id.outer)
     asked = expanded(call, "instanceview")
     listing.refuse_options(call, "$expand")
     found = fleet.machines(call.world, scale_set)
@@ -65,7 +40,7 @@ def get(call: Call) -> Reply:
     """Return an instance."""
     budget = rates.take(call, rates.SET_READ)
     asked = expanded(call, "instanceview", "userdata")
-    found = _instance(call)
+    found = fleet.named(call)
     return Reply(200, show_instance(call, found, asked), {**budget, **instance_tag(call, found)})
 
 
@@ -73,14 +48,14 @@ def get(call: Call) -> Reply:
 def get_view(call: Call) -> Reply:
     """Return what an instance is doing."""
     budget = rates.take(call, rates.SET_READ)
-    return Reply(200, instance_view(call, _instance(call)), budget)
+    return Reply(200, instance_view(call, fleet.named(call)), budget)
 
 
 @routes.route("PUT", _INSTANCE, Evidence.RECORDED, "azure-cli test_vmss_update")
 def put(call: Call) -> Reply:
     """Write an instance that is there anew: 200, while the operation runs."""
     budget = rates.take(call, rates.SET_WRITE)
-    found = _instance(call)
+    found = fleet.named(call)
     body = call.object_body()
     if "tags" in body:
         found.tags = dict(call.member("tags") or {})
@@ -97,7 +72,7 @@ def put(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """Delete an instance: 202, or 204 when there is none; the set is smaller from now on."""
     budget = rates.take(call, rates.SET_DELETE)
-    scale_set = _set_of(call)
+    scale_set = existing(call, call.id.outer)
     found = fleet.find(call.world, scale_set, call.id.name)
     if found is None:
         return Reply(204)
@@ -110,17 +85,18 @@ def delete(call: Call) -> Reply:
 
 @routes.route(
     "POST",
-    f"{_INSTANCE}/<any({','.join(_ACTIONS)}):verb>",
+    f"{_INSTANCE}/<any({','.join(fleet.ACTIONS)}):verb>",
     Evidence.RECORDED,
     "azure-cli test_vmss_vms",
 )
 def act(call: Call) -> Reply:
     """Act on an instance, or on all of them where ``*`` stands for it: 202, an operation."""
-    verb, power_state, cost = _ACTIONS[call.args["verb"]]
+    verb, power_state, cost = fleet.ACTIONS[call.args["verb"]]
     budget = rates.take(call, cost)
-    scale_set = _set_of(call)
-    everyone = ids.parse(call.id.parent).name == "*"
-    chosen = fleet.instances(call.world, scale_set) if everyone else [_instance(call)]
+    instance = ids.parse(call.id.parent)
+    scale_set = existing(call, instance.outer)
+    everyone = instance.name == "*"
+    chosen = fleet.instances(call.world, scale_set) if everyone else [fleet.named(call)]
     headers = operations.begin(call, scale_set, "Updating", final=True)
     for each in chosen:
         each.power = power_state or each.power

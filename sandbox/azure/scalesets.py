@@ -6,7 +6,6 @@ they get a change of the model only by a manual upgrade.
 
 from sandbox.azure import attachment, computemodel, errors, fleet, listing, operations, rates
 from sandbox.azure.documents import check_etag, existing, expanded, loud, merge, tag, written
-from sandbox.azure.machineview import DEALLOCATED
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.scalesetview import TYPE, set_view, show
 from sandbox.azure.state import Resource
@@ -21,14 +20,7 @@ _EXTRA = ("sku", "zones", "plan", "extendedLocation")
 # A set's own; a client that writes back what it read does not change them.
 _READ_ONLY = ("uniqueId", "provisioningState", "timeCreated")
 _UPGRADE, _DELETE = "manualUpgrade", "delete"
-_ACTIONS = {
-    "start": ("start", "running", rates.SET_WRITE),
-    "restart": ("restart", "running", rates.SET_WRITE),
-    "redeploy": ("redeploy", "running", rates.SET_WRITE),
-    "poweroff": ("powerOff", "stopped", rates.SET_DELETE),
-    "deallocate": ("deallocate", DEALLOCATED, rates.SET_DELETE),
-    "reimage": ("reimage", "", rates.SET_WRITE),
-    "reimageall": ("reimageAll", "", rates.SET_WRITE),
+_ACTIONS = fleet.ACTIONS | {
     "extensionrollingupgrade": ("extensionRollingUpgrade", "", rates.SET_WRITE),
     "manualupgrade": (_UPGRADE, "", rates.SET_WRITE),
     "delete": (_DELETE, "", rates.SET_WRITE),
@@ -119,11 +111,9 @@ def _write(
 
 def _model(scale_set: Resource) -> tuple[object, ...]:
     """Return what makes an instance outdated: all but the size (test_vmss_create_and_modify)."""
-    users = {key: attached.principal.oid for key, attached in scale_set.users.items()}
     sku = {**(scale_set.extra.get("sku") or {}), "capacity": 0}
     extra = {**scale_set.extra, "sku": sku}
-    system = scale_set.system.oid if scale_set.system else ""
-    return scale_set.properties, extra, scale_set.tags, system, users
+    return scale_set.properties, extra, scale_set.tags, *scale_set.holders
 
 
 def _check(call: Call, properties: Json, extra: Json) -> None:

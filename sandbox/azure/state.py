@@ -81,6 +81,12 @@ class Resource:
     instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)
     """A uniform scale set's machines by number; nobody's request writes them."""
 
+    @property
+    def holders(self) -> tuple[str, dict[str, str]]:
+        """Whom its identities stand for: its own, and the attached ones by lower-case id."""
+        users = {key: attached.principal.oid for key, attached in self.users.items()}
+        return self.system.oid if self.system else "", users
+
     def provisioning_state(self, now: dt.datetime) -> str:
         """Return the state that a read at this time sees."""
         return self.busy if now < self.ready_at else self.outcome
