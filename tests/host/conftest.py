@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.host.blobs import Blobs, MemoryBlobs, StorageBlobs
 from sandbox.host.queues import MemoryQueues, Queues
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
@@ -50,6 +51,15 @@ def host(clock: Clock, queues: MemoryQueues) -> Generator[Host]:
     """The relay app, running."""
     with Host(Worker(APPS / "relay"), queues, clock, {"SWEEP": "0 */15 * * * *"}) as running:
         yield running
+
+
+def empty_blobs(request: pytest.FixtureRequest) -> Blobs:
+    """Return no blobs yet, in memory or in a storage emulator, as a fixture's parameter says."""
+    if request.param == "memory":
+        return MemoryBlobs()
+    store = StorageBlobs(request.getfixturevalue("azurite"))
+    request.addfinalizer(store.close)
+    return store
 
 
 def event(subject: str = "/subscriptions/s", **data: object) -> dict[str, Any]:

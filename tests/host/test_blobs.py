@@ -1,23 +1,19 @@
 """One contract for blobs, in memory and in a real storage emulator."""
 
-from collections.abc import Generator
 from contextlib import closing
 
 import pytest
 
-from sandbox.host.blobs import BlobError, Blobs, MemoryBlobs, StorageBlobs
+from sandbox.host.blobs import BlobError, Blobs, StorageBlobs
 from sandbox.host.http import connection_string
 from sandbox.host.storage import expanded
+from tests.host.conftest import empty_blobs
 
 
 @pytest.fixture(params=["memory", "azurite"])
-def blobs(request: pytest.FixtureRequest) -> Generator[Blobs]:
+def blobs(request: pytest.FixtureRequest) -> Blobs:
     """A store of either kind."""
-    if request.param == "memory":
-        yield MemoryBlobs()
-        return
-    with closing(StorageBlobs(request.getfixturevalue("azurite"))) as store:
-        yield store
+    return empty_blobs(request)
 
 
 def test_what_was_written_is_read(blobs: Blobs) -> None:

@@ -1,30 +1,25 @@
 """Web requests that functions answer, the keys they ask for, and the blobs they keep."""
 
 from collections.abc import Generator
-from contextlib import closing
 
 import pytest
 from werkzeug.test import Client
 
-from sandbox.host.blobs import Blobs, MemoryBlobs, StorageBlobs
+from sandbox.host.blobs import Blobs
 from sandbox.host.http import application
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.routes import FUNCTION_KEY, MASTER_KEY, find, read
 from sandbox.host.triggers import Host
 from sandbox.host.worker import AppError, Function, Worker
-from tests.host.conftest import APPS, Clock, texts
+from tests.host.conftest import APPS, Clock, empty_blobs, texts
 
 SETTINGS = {"CONTAINER": "kept"}
 
 
 @pytest.fixture(params=["memory"])
-def blobs(request: pytest.FixtureRequest) -> Generator[Blobs]:
+def blobs(request: pytest.FixtureRequest) -> Blobs:
     """No blobs yet, in memory or in a storage emulator."""
-    if request.param == "memory":
-        yield MemoryBlobs()
-        return
-    with closing(StorageBlobs(request.getfixturevalue("azurite"))) as store:
-        yield store
+    return empty_blobs(request)
 
 
 @pytest.fixture
