@@ -4,6 +4,7 @@ The only module that may read `os.environ`. On Azure they are app settings, loca
 the sandbox's `env.sh`.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,21 @@ from reconciler.ids import ResourceId, is_guid
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
+_NAMES: Final = (
+    "RECONCILER_OWNER",
+    "RECONCILER_SUBSCRIPTIONS",
+    "RECONCILER_MANAGEMENT_GROUPS",
+    "RECONCILER_MODE",
+    "RECONCILER_POLICIES",
+    "RECONCILER_CLIENT_ID",
+    "RECONCILER_HOME",
+    "RECONCILER_MAKERS",
+    "RECONCILER_FORMER_OWNERS",
+    "RECONCILER_SETTLE",
+    "RECONCILER_SWEEP_SCHEDULE",
+    "RECONCILER_TOPIC_ENDPOINT",
+    "RECONCILER_ARM_ENDPOINT",
+)
 _OWNER = re.compile(r"[a-z0-9-]{1,40}")
 _RESOURCE_GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
 _GROUPS = "/providers/Microsoft.Management/managementGroups/"
@@ -61,6 +77,7 @@ def from_environment() -> Settings:
 def read(environment: Mapping[str, str]) -> Settings:
     """Read settings from any mapping; raises `SettingsError` naming the first wrong one."""
     values = {name: text.strip() for name, text in environment.items() if text.strip()}
+    _refuse_slips(values)
     repair = _choice(values, "RECONCILER_MODE", ("audit", "repair")) == "repair"
     home = _home(values)
     if repair and home is None:
@@ -97,6 +114,14 @@ def read(environment: Mapping[str, str]) -> Settings:
         queue_service=values.get("AzureWebJobsStorage__queueServiceUri"),
         topic_endpoint=_topic(values, "RECONCILER_TOPIC_ENDPOINT"),
     )
+
+
+def _refuse_slips(values: Mapping[str, str]) -> None:
+    """Refuse a misspelt name: an optional setting that is not read would be missed in silence."""
+    for name in sorted(values.keys() - set(_NAMES)):
+        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.88)
+        if near:
+            raise SettingsError(f"{name} is no setting; did you mean {near[0]}?")
 
 
 def _required(values: Mapping[str, str], name: str) -> str:

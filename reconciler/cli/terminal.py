@@ -18,6 +18,9 @@ from rich.console import Console
 
 from reconciler.report import printable
 
+if sys.platform != "win32":
+    import termios
+
 _PIPE_CLOSED: Final = 141
 """As shells count SIGPIPE, by which most commands end then."""
 
@@ -82,7 +85,12 @@ def fail(message: str) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Ask on stderr; only a yes is one, and no answer at all (Ctrl-D) is a no."""
+    """Ask on stderr; only a yes is one, and no answer at all (Ctrl-D) is a no.
+
+    What was typed before is no answer to what nobody had read yet.
+    """
+    if sys.platform != "win32":
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
     _ERR.print(f"{question} [y/N] ", end="")
     answer = ""
     try:

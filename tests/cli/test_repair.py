@@ -235,6 +235,20 @@ def test_at_a_terminal_apply_asks(cloud: Desk, typed: str, code: int, last: str)
     assert ("identity" in cloud.call("GET", subject)) is (code == 0)
 
 
+def test_what_was_typed_ahead_is_no_answer(cloud: Desk) -> None:
+    """It was meant for something else: nobody had seen the plan."""
+    subject = cloud.create("vm-typed-ahead")
+    process, mine = cloud.at_a_terminal("apply", subject)
+    with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
+        os.write(mine, b"y\n")
+        _read(screen, until="[y/N] ")
+        os.write(mine, b"n\n")
+        _read(screen)
+
+    assert process.returncode == 1
+    assert "identity" not in cloud.call("GET", subject)
+
+
 def _read(screen: RawIOBase, until: str = "") -> str:
     """Read what a process writes to its terminal, until a text comes or it ends."""
     read = b""

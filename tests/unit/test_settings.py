@@ -235,6 +235,28 @@ def test_management_groups_do_instead_of_subscriptions() -> None:
     assert found.management_groups == groups
 
 
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("RECONCILER_MAKRES", "RECONCILER_MAKERS"),
+        ("RECONCILER_OWNERS", "RECONCILER_OWNER"),
+        ("RECONCILER_POLICY", "RECONCILER_POLICIES"),
+        ("RECONCILER_FORMER_OWNER", "RECONCILER_FORMER_OWNERS"),
+    ],
+)
+def test_a_misspelt_name_is_refused(slip: str, meant: str) -> None:
+    """Nobody would miss an optional setting that is not read."""
+    with pytest.raises(SettingsError, match=rf"\A{slip} is no setting; did you mean {meant}\?\Z"):
+        settings.read({**LEAST, slip: "x"})
+
+
+def test_names_that_resemble_none_of_ours_are_left_alone() -> None:
+    """The environment is not ours alone."""
+    others = dict.fromkeys(("RECONCILER_HOST", "RECONCILER_TEAM", "OWNER", "PATH"), "x")
+
+    assert settings.read(LEAST | others) == settings.read(LEAST)
+
+
 def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """In production the mapping is the environment."""
     for name, text in LEAST.items():
