@@ -202,6 +202,12 @@ def table() -> RoleTable:
     return RoleTable(Role(name, guid, privileged == "true") for name, guid, privileged in rows)
 
 
+def role_name(guid: str) -> str:
+    """Return what people call a role: a built-in one's name, and the GUID of any other."""
+    role = table().lookup(guid)
+    return role.name if role else f"role {guid}"
+
+
 def is_privileged(
     actions: Iterable[str],
     not_actions: Iterable[str] = (),

@@ -38,6 +38,7 @@ from reconciler.model import (
     UserIdentity,
     Written,
 )
+from reconciler.roles import role_name
 
 CONDITION_VERSION: Final = "2.0"
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
@@ -176,7 +177,7 @@ class Arm:
         )
         path = f"{str(grant.scope).rstrip('/')}{_ASSIGNMENTS}/{name}"
         with self._wire.calling(
-            bucket_of(grant.scope, "write"), f"granting {grant.role} at {grant.scope}"
+            bucket_of(grant.scope, "write"), f"granting {role_name(grant.role)} at {grant.scope}"
         ):
             self._authorization.create(_bare(grant.scope), name, parameters, **transport.to(path))
 

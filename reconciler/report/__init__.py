@@ -35,7 +35,6 @@ from reconciler.report.words import (
     headline,
     once,
     outcome_line,
-    role_name,
     verb,
     when,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "outcome_line",
     "plan_lines",
     "printable",
-    "role_name",
     "subject_lines",
     "summary",
     "todo",

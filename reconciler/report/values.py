@@ -9,7 +9,8 @@ from typing import Any
 from reconciler import changes
 from reconciler.changes import Change, Outcome, Plan, Withheld
 from reconciler.policy.language import Policy
-from reconciler.report import Finding, origins, role_name, totals
+from reconciler.report import Finding, origins, totals
+from reconciler.roles import role_name
 
 type Json = dict[str, Any]
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import assert_never
 
-from reconciler import roles
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -21,6 +20,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
+from reconciler.roles import role_name
 
 type Details = list[tuple[str, str]]
 
@@ -56,12 +56,6 @@ _ONCE = {
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Return a number with its noun."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def role_name(guid: str) -> str:
-    """Return a built-in role's name, and the GUID of any other."""
-    role = roles.table().lookup(guid)
-    return role.name if role else f"role {guid}"
 
 
 def verb(change: Change) -> str:
