@@ -19,81 +19,23 @@ from sandbox.azure import tokens
 from sandbox.azure.state import Assignment, Resource
 from sandbox.interleave import Gate
 from sandbox.transport import Transport
+from tests.loop.lab import (
+    APPS,
+    HOME,
+    READER,
+    SEED,
+    SHARED,
+    VM,
+    Content,
+    guardrails,
+    identity,
+    policy,
+)
 from tests.loop.wire import Wire
-from tests.sandbox.arm import SUB, SUBSCRIPTION, Arm
+from tests.sandbox.arm import SUBSCRIPTION, Arm
 
-APPS = f"{SUB}/resourceGroups/rg-app"
-DATA = f"{SUB}/resourceGroups/rg-data"
-HOME = f"{SUB}/resourceGroups/rg-reconciler"
-IDENTITIES = f"{SUB}/resourceGroups/rg-id"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 SETTLED = 100
 """Seconds after which a machine counts as built: more than its operation and settling take."""
-
-type Content = dict[str, Any]
-
-
-def machine(name: str = "vm1", group: str = APPS) -> str:
-    """Return the id of a machine."""
-    return f"{group}/providers/Microsoft.Compute/virtualMachines/{name}"
-
-
-def identity(name: str = "shared") -> str:
-    """Return the id of a user-assigned identity."""
-    return f"{IDENTITIES}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
-
-
-VM = machine()
-SHARED = identity()
-ASSIGNMENTS = "/providers/microsoft.authorization/roleassignments"
-
-SEED: Content = {
-    "subscriptions": [{"id": SUBSCRIPTION, "name": "lab"}],
-    "groups": [{"id": DATA}, {"id": APPS}],
-    "principals": [{"name": "stranger"}],
-    "identities": [{"id": identity(name)} for name in ("shared", "other", "foreign")],
-    "virtualMachines": [{"id": VM}],
-}
-
-
-def rule(**keys: Any) -> Content:  # noqa: ANN401 (YAML)
-    """Return a rule: machines in rg-app carry `shared`, and read their own group."""
-    return {
-        "name": "hosts",
-        "mode": "repair",
-        "within": [APPS],
-        "match": {"type": "Microsoft.Compute/virtualMachines"},
-        "attach": ["shared"],
-        "allowDefaultChange": True,
-        "system": {"grants": [{"role": "Reader", "scope": "{resourceGroup}"}]},
-        **keys,
-    }
-
-
-def named(name: str = "shared", **keys: Any) -> Content:  # noqa: ANN401 (YAML)
-    """Return an identity's entry: `shared` reads blobs in rg-data."""
-    grants = [{"role": "Storage Blob Data Reader", "scope": DATA}] if name == "shared" else []
-    return {name: {"id": identity(name), "mode": "repair", "grants": grants, **keys}}
-
-
-def policy(*rules: Content, identities: Content | None = None) -> Content:
-    """Return a policy file of some rules and identities; one of each where nothing is said."""
-    known = identities if identities is not None else named()
-    return {"version": 1, "identities": known, "rules": list(rules or (rule(),))}
-
-
-def guardrails(**keys: Any) -> Content:  # noqa: ANN401 (YAML)
-    """Return guardrails that allow what the policy above asks for."""
-    return {
-        "version": 1,
-        "grants": [
-            {"scope": SUB, "roles": ["Reader"]},
-            {"scope": DATA, "roles": ["Storage Blob Data Reader"]},
-        ],
-        "identities": [IDENTITIES],
-        **keys,
-    }
 
 
 class Cloud:

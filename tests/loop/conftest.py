@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.cloud import SEED, VM, Cloud
+from tests.loop.cloud import Cloud
 from tests.loop.hierarchy import APPS_THERE, CORP, SECOND, VM_THERE, start
+from tests.loop.lab import SEED, VM
 from tests.sandbox.arm import SUBSCRIPTION
 
 

@@ -1,7 +1,8 @@
 """A management group over two subscriptions, and what a test does and sees there."""
 
 from reconciler.changes import Status
-from tests.loop.cloud import Cloud, guardrails, machine, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import guardrails, machine, policy, rule
 from tests.sandbox.arm import SUB
 
 SECOND = "22222222-2222-2222-2222-222222222222"

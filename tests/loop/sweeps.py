@@ -1,7 +1,8 @@
 """What the tests of the sweep share: machines that need nothing, and what was nominated."""
 
 from reconciler.changes import Result
-from tests.loop.cloud import DATA, Cloud, Content, machine, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import DATA, Content, machine, policy, rule
 
 GRAPH = "/microsoft.resourcegraph/"
 OWN = {("Reader", "rg-app")}

@@ -7,7 +7,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.model import Request
 from sandbox.azure.state import Assignment
-from tests.loop.cloud import (
+from tests.loop.cloud import Cloud, as_request, holds, void
+from tests.loop.lab import (
     APPS,
     ASSIGNMENTS,
     BLOB_READER,
@@ -15,15 +16,11 @@ from tests.loop.cloud import (
     HOME,
     SHARED,
     VM,
-    Cloud,
     Content,
-    as_request,
     guardrails,
-    holds,
     named,
     policy,
     rule,
-    void,
 )
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.loop.cloud import SHARED, VM, Cloud, Content, guardrails, identity, machine, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import SHARED, VM, Content, guardrails, identity, machine, policy, rule
 
 type Story = Callable[[Cloud], object]
 

@@ -4,16 +4,8 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import (
-    DATA,
-    SHARED,
-    VM,
-    Cloud,
-    Content,
-    named,
-    policy,
-    rule,
-)
+from tests.loop.cloud import Cloud
+from tests.loop.lab import DATA, SHARED, VM, Content, named, policy, rule
 
 READER = "Reader"
 GRANTS = [{"role": READER, "scope": "{resourceGroup}"}, {"role": READER, "scope": DATA}]

@@ -1,7 +1,8 @@
 """Custom roles through the whole loop: each plan reads what they allow today."""
 
 from reconciler.changes import Hold
-from tests.loop.cloud import APPS, VM, Cloud, Content, guardrails, holds, policy, rule
+from tests.loop.cloud import Cloud, holds
+from tests.loop.lab import APPS, VM, Content, guardrails, policy, rule
 from tests.sandbox.arm import SUB
 
 GUID = "0a0a0a0a-1111-2222-3333-444444444444"

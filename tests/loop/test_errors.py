@@ -6,18 +6,8 @@ import pytest
 
 from reconciler.changes import Result, Status
 from reconciler.errors import Rejected
-from tests.loop.cloud import (
-    APPS,
-    ASSIGNMENTS,
-    DATA,
-    SHARED,
-    VM,
-    Cloud,
-    blocked,
-    named,
-    policy,
-    rule,
-)
+from tests.loop.cloud import Cloud, blocked
+from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, named, policy, rule
 
 ALWAYS = 10_000
 GRAPH = "/microsoft.resourcegraph/"

@@ -6,18 +6,8 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import (
-    APPS,
-    ASSIGNMENTS,
-    DATA,
-    SHARED,
-    VM,
-    Cloud,
-    as_request,
-    machine,
-    policy,
-    rule,
-)
+from tests.loop.cloud import Cloud, as_request
+from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
 
 OWN = {("Reader", "rg-app")}
 

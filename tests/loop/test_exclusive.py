@@ -1,19 +1,8 @@
 """Exclusive identities through the sweep: nobody else may carry them."""
 
 from reconciler.changes import Hold
-from tests.loop.cloud import (
-    DATA,
-    IDENTITIES,
-    VM,
-    Cloud,
-    Content,
-    guardrails,
-    holds,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.loop.cloud import Cloud, holds
+from tests.loop.lab import DATA, IDENTITIES, VM, Content, guardrails, machine, named, policy, rule
 
 STRAY = machine("stray", DATA)
 

@@ -6,7 +6,8 @@ from reconciler import report
 from reconciler.changes import Hold
 from reconciler.observe import desired_of
 from reconciler.report import Finding
-from tests.loop.cloud import APPS, VM, Cloud, Content, as_request, holds, policy
+from tests.loop.cloud import Cloud, as_request, holds
+from tests.loop.lab import APPS, VM, Content, policy
 
 
 def exempt(cloud: Cloud, days: int, scope: str = VM) -> Content:

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.cloud import (
+from tests.loop.cloud import Cloud, blocked
+from tests.loop.lab import (
     APPS,
     ASSIGNMENTS,
     DATA,
     SHARED,
     VM,
-    Cloud,
-    blocked,
     guardrails,
     machine,
     named,

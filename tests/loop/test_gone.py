@@ -7,7 +7,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import APPS, ASSIGNMENTS, DATA, SEED, SHARED, VM, Cloud, holds, machine
+from tests.loop.cloud import Cloud, holds
+from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SEED, SHARED, VM, machine
 
 OWN = {("Reader", "rg-app")}
 MISSING = "/virtualmachines/vm1"

@@ -3,17 +3,15 @@
 import pytest
 
 from reconciler.changes import Hold
-from tests.loop.cloud import (
+from tests.loop.cloud import Cloud, blocked, holds
+from tests.loop.lab import (
     APPS,
     HOME,
     IDENTITIES,
     SHARED,
     VM,
-    Cloud,
     Content,
-    blocked,
     guardrails,
-    holds,
     identity,
     machine,
     named,

@@ -18,7 +18,8 @@ from reconciler.changes import Result
 from sandbox import wsgi
 from sandbox.interleave import Choose, Fate, Move, Parked
 from tests.conftest import ROOT
-from tests.loop.cloud import BLOB_READER, DATA, SHARED, VM, Cloud, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import BLOB_READER, DATA, SHARED, VM, policy, rule
 
 OPERATOR = "operator"
 MOST_DEATHS = 3

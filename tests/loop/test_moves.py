@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import APPS, DATA, VM, Cloud, guardrails, machine, named, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import APPS, DATA, VM, guardrails, machine, named, policy, rule
 from tests.sandbox.arm import SUB
 
 TARGET = f"{SUB}/resourceGroups/rg-target"

@@ -16,7 +16,8 @@ from reconciler.report import values
 from sandbox.azure.weather import Fault, Weather
 from sandbox.server import Server
 from tests.conftest import ROOT
-from tests.loop.cloud import DATA, VM, Cloud, Content, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import DATA, VM, Content, policy, rule
 
 TOPIC = f"{DATA}/providers/Microsoft.EventGrid/topics/outcomes"
 SENDER = "d5a91429-5739-47e2-a06b-3470a27159e7"

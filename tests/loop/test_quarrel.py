@@ -8,7 +8,8 @@ from reconciler.changes import CreateAssignment, Outcome, Result
 from reconciler.controller.quarrel import blocked as blocked_by
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
-from tests.loop.cloud import READER, SHARED, VM, Cloud, blocked
+from tests.loop.cloud import Cloud, blocked
+from tests.loop.lab import READER, SHARED, VM
 
 LOG = "/microsoft.insights/eventtypes/management/values"
 OWN = {("Reader", "rg-app")}

@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 
 from reconciler.changes import Result
-from tests.loop.cloud import APPS, DATA, SHARED, VM, Cloud, Content, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import APPS, DATA, SHARED, VM, Content, policy, rule
 from tests.loop.wire import Call
 
 MOST_CALLS = 16

@@ -3,7 +3,8 @@
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import APPS, SHARED, VM, Cloud, holds
+from tests.loop.cloud import Cloud, holds
+from tests.loop.lab import APPS, SHARED, VM
 
 OWN = {("Reader", "rg-app")}
 

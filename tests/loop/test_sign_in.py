@@ -9,7 +9,8 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from reconciler.changes import Hold, Status
 from sandbox.azure import tokens
-from tests.loop.cloud import APPS, VM, Cloud, as_request, guardrails, holds, policy, rule
+from tests.loop.cloud import Cloud, as_request, holds
+from tests.loop.lab import APPS, VM, guardrails, policy, rule
 from tests.sandbox.arm import SUB
 
 

@@ -7,7 +7,8 @@ import pytest
 from reconciler.changes import Result
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import APPS, DATA, SHARED, Cloud, machine, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import APPS, DATA, SHARED, machine, policy, rule
 from tests.loop.sweeps import GRAPH, OWN, fleet, ids
 
 

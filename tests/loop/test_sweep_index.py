@@ -3,7 +3,8 @@
 import pytest
 
 from reconciler.changes import Status
-from tests.loop.cloud import APPS, ASSIGNMENTS, DATA, VM, Cloud, Content, identity, machine
+from tests.loop.cloud import Cloud
+from tests.loop.lab import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machine
 from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.loop.cloud import DATA, SHARED, VM, Cloud, Content, guardrails, named, policy, rule
+from tests.loop.cloud import Cloud
+from tests.loop.lab import DATA, SHARED, VM, Content, guardrails, named, policy, rule
 from tests.loop.sweeps import OWN, fleet, machines_lost_their_rule
 
 RAILS: Content = {"count": 2, "percent": 0}

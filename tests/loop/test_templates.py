@@ -2,19 +2,8 @@
 
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
-from tests.loop.cloud import (
-    ASSIGNMENTS,
-    DATA,
-    VM,
-    Cloud,
-    Content,
-    blocked,
-    guardrails,
-    holds,
-    identity,
-    policy,
-    rule,
-)
+from tests.loop.cloud import Cloud, blocked, holds
+from tests.loop.lab import ASSIGNMENTS, DATA, VM, Content, guardrails, identity, policy, rule
 from tests.sandbox.arm import SUB
 
 TEMPLATE = identity("avd-{location}").replace(SUB, "{subscription}")

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import APPS, VM, Cloud
+from tests.loop.cloud import Cloud
 from tests.loop.hierarchy import (
     CORP,
     DESCENDANTS,
@@ -20,6 +20,7 @@ from tests.loop.hierarchy import (
     start,
     watched,
 )
+from tests.loop.lab import APPS, VM
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 

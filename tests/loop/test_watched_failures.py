@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.errors import Again, ArmError, Blocked
 from reconciler.ids import ResourceId
-from tests.loop.cloud import VM, Cloud, blocked
+from tests.loop.cloud import Cloud, blocked
 from tests.loop.hierarchy import (
     CORP,
     DESCENDANTS,
@@ -19,6 +19,7 @@ from tests.loop.hierarchy import (
     start,
     watched,
 )
+from tests.loop.lab import VM
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 

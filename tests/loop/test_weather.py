@@ -8,15 +8,8 @@ import pytest
 from sandbox.azure import buckets
 from sandbox.azure.state import Assignment
 from sandbox.azure.weather import Fault, Weather
-from tests.loop.cloud import (
-    APPS,
-    DATA,
-    Cloud,
-    identity,
-    machine,
-    policy,
-    rule,
-)
+from tests.loop.cloud import Cloud
+from tests.loop.lab import APPS, DATA, identity, machine, policy, rule
 from tests.sandbox.arm import SUBSCRIPTION
 
 MACHINES = [machine(f"vm{number}") for number in range(1, 7)]
