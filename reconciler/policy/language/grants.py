@@ -30,8 +30,11 @@ class Grant(Entry):
     condition: texts.Condition | None = Field(
         default=None,
         title="Condition",
-        description="An ABAC condition, version 2.0, that narrows the right further.",
-        examples=["@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'images'"],
+        description=(
+            "An ABAC condition, always version 2.0, that narrows the right further. Azure checks "
+            "it when the right is given; placeholders in it are not filled in."
+        ),
+        examples=["(@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'images')"],
     )
 
 

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from reconciler import roles
 from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
-from reconciler.policy.language import scopes, shapes, templates
+from reconciler.policy.language import conditions, scopes, shapes, templates
 from reconciler.policy.language.templates import IdentityTemplate
 
 UNKNOWN_ROLE = "unknown_role"
@@ -37,7 +37,6 @@ _ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _NAME = re.compile(shapes.NAME)
 _TYPE = re.compile(shapes.TYPE)
 _CONTROL = re.compile(f"[{shapes.CONTROL}]")
-_NEVER_IN_TEXTS = re.compile(f"[{shapes.NEVER_IN_TEXTS}]")
 _NEVER_IN_NAMES = re.compile(f"[{shapes.NEVER_IN_NAMES}]")
 _LOCATION = re.compile(shapes.PLAIN_LOCATION)
 _LOCATION_GLOB = re.compile(r"[a-z0-9*?\[\]!-]+")
@@ -196,15 +195,6 @@ def _map(entries: Mapping[str, ResourceId]) -> Mapping[str, ResourceId]:
     return entries
 
 
-def _condition(text: str) -> str:
-    # A block scalar ends in a line break, which would differ from what Azure stores.
-    if not text.strip():
-        raise ValueError("the condition is empty; write one, or delete the key")
-    if found := _NEVER_IN_TEXTS.search(text):
-        raise ValueError(f"the condition holds {found.group()!r}; delete it")
-    return text.strip()
-
-
 def one_or_many(value: object) -> object:
     """Make a list of a single text."""
     return (value,) if isinstance(value, str) else value
@@ -260,7 +250,7 @@ Scope = Annotated[str, AfterValidator(scopes.scope), _CaseBlind, shapes.SCOPE]
 OwnScope = Annotated[Scope, AfterValidator(scopes.own_scope), shapes.OWN_SCOPE]
 Name = Annotated[str, AfterValidator(_name), shapes.OF_NAME]
 Attached = Annotated[str, AfterValidator(_known_identity)]
-Condition = Annotated[str, AfterValidator(_condition), shapes.CONDITION]
+Condition = Annotated[str, AfterValidator(conditions.condition), shapes.CONDITION]
 Type = Annotated[str, AfterValidator(_type_name), _CaseBlind, shapes.OF_TYPE]
 Glob = Annotated[str, AfterValidator(_glob), _CaseBlind, shapes.GLOB]
 Location = Annotated[str, AfterValidator(_location), shapes.LOCATION]

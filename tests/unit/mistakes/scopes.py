@@ -154,6 +154,26 @@ MISTAKES: Mistakes = {
     ),
     "a template that is no id": (grant(scope="'{id}/x'"), "7:16", "is not an ARM id"),
     "an empty condition": (grant() + "        condition: ' '\n", "8:20", "condition is empty"),
+    "a condition with an open bracket": (
+        grant() + "        condition: ((a OR (b)\n",
+        "8:20",
+        'condition\'s "(", character 2 of it, is never closed',
+    ),
+    "a condition with an open quote": (
+        grant() + "        condition: a StringEquals 'b) OR (c\n",
+        "8:20",
+        "condition's \"'\", character 16 of it, is never closed",
+    ),
+    "a condition with the wrong bracket": (
+        grant() + "        condition: (a[b) OR c StringEquals '['\n",
+        "8:20",
+        'condition\'s "[", character 3 of it, is never closed',
+    ),
+    "a condition that closes nothing": (
+        grant() + "        condition: a OR b)\n",
+        "8:20",
+        'condition\'s ")", character 7 of it, closes nothing',
+    ),
     "two conditions": (
         rule(
             system="{grants: [{role: Reader, scope: '{id}'}, {role: Reader, scope: '{ID}'}]}"
