@@ -4,21 +4,16 @@ from sandbox.azure.manners import Kind
 from sandbox.azure.routing import Evidence
 
 KINDS = (
-    Kind(
-        "Microsoft.Compute/virtualMachines",
-        put_runs="always",
-        patch_runs="always",
-        shows_none="never",
-        group_literal="resourceGroups",
-        late_entries=True,
-    ),
-    Kind(
-        "Microsoft.Compute/virtualMachineScaleSets",
-        put_runs="always",
-        patch_runs="always",
-        shows_none="never",
-        group_literal="resourceGroups",
-        late_entries=True,
+    *(
+        Kind(
+            f"Microsoft.Compute/{each}",
+            put_runs="always",
+            patch_runs="always",
+            shows_none="never",
+            group_literal="resourceGroups",
+            late_entries=True,
+        )
+        for each in ("virtualMachines", "virtualMachineScaleSets")
     ),
     Kind(
         "Microsoft.Storage/storageAccounts",

@@ -1,6 +1,7 @@
 """How providers announce and show their asynchronous operations; one row each.
 
-``operations`` renders by it. The first rows are recorded; the last is the commonest form.
+``operations`` renders by it. The rows were read off azure-cli's recordings of each provider
+(test_redis_cache_*, test_signalr_*, test_cosmosdb_*, ...); that others do as most do is assumed.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ _SIGNED = ("api-version", "t", "c", "s", "h")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Style:
-    """One provider's manners."""
+    """How one provider does it."""
 
     namespace: str
     status: str
@@ -61,6 +62,24 @@ class Style:
     """Whether the state repeats what announced it: both links while it runs, or always one."""
 
 
+_DATABASES = Style(
+    "",
+    "azureAsyncOperation",
+    "operationResults",
+    names_region="deleting",
+    calls=("UpsertServerManagementOperationV2", "DropServerManagementOperation"),
+    members=("name", "status", "startTime"),
+)
+_BUS = Style(
+    "",
+    "operationStatus",
+    "operationStatus",
+    beside="group",
+    group_literal="resourcegroups",
+    options=("api-version", "resourceType"),
+    polled=False,
+    done=204,
+)
 _TABLE = (
     Style("Microsoft.Compute", "operations", options=_MONITORED, yields=False, notified=True),
     Style(
@@ -118,27 +137,6 @@ _TABLE = (
         "operationResults",
         members=("id", "name", "status", "error"),
     ),
-)
-# The rest is azure-cli's: test_mysql_flexible_server_*, test_sql_server_mgmt, test_acr_*, ...
-_DATABASES = Style(
-    "",
-    "azureAsyncOperation",
-    "operationResults",
-    names_region="deleting",
-    calls=("UpsertServerManagementOperationV2", "DropServerManagementOperation"),
-    members=("name", "status", "startTime"),
-)
-_BUS = Style(
-    "",
-    "operationStatus",
-    "operationStatus",
-    beside="group",
-    group_literal="resourcegroups",
-    options=("api-version", "resourceType"),
-    polled=False,
-    done=204,
-)
-_MORE = (
     *(
         dataclasses.replace(_DATABASES, namespace=f"Microsoft.{each}")
         for each in ("DBforMySQL", "DBforPostgreSQL")
@@ -216,12 +214,12 @@ _MORE = (
 )
 _COMMONEST = Style("", "operationStatuses", "operationResults")
 
-_STYLES = {style.namespace.lower(): style for style in (*_TABLE, *_MORE)}
+_STYLES = {style.namespace.lower(): style for style in _TABLE}
 
 SEGMENTS = sorted(
     {
         each.lower()
-        for style in (*_TABLE, *_MORE, _COMMONEST)
+        for style in (*_TABLE, _COMMONEST)
         for each in (style.status, style.result, style.deletion)
         if each
     }
