@@ -24,7 +24,7 @@ from sandbox.azure import conditions, errors, fleet, identities, ids, scalesetvi
 from sandbox.azure.clock import Clock
 from sandbox.azure.hierarchy import Hierarchy, ManagementGroup
 from sandbox.azure.registrations import Registration
-from sandbox.azure.roles import Permissions, Role
+from sandbox.azure.roles import OWNER, Permissions, Role
 from sandbox.azure.state import Assignment, Attached, Principal, Resource
 from sandbox.azure.weather import Weather, WeatherError
 from sandbox.azure.weather import read as read_weather
@@ -33,7 +33,6 @@ from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, rea
 
 __all__ = ["SeedError", "load", "read"]
 
-_OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _LOCATION = "westeurope"
 _MACHINE = "Microsoft.Compute/virtualMachines"
 _KINDS = ("ServicePrincipal", "User", "Group")
@@ -104,7 +103,7 @@ class _Loader:
         self._own(self.world.operator, subscription)
 
     def _own(self, principal: Principal, subscription: str) -> None:
-        self._grant(f"/subscriptions/{subscription}", _OWNER, principal, {})
+        self._grant(f"/subscriptions/{subscription}", OWNER, principal, {})
 
     def _application(self) -> None:
         first = next(iter(self.world.subscriptions))
@@ -239,12 +238,9 @@ class _Loader:
         self._grant(scope, role, holder, {**record, "name": name})
 
     def _known(self, scope: ids.ArmId) -> bool:
-        above = scope.text == "" or any(self.world.hierarchy.above(scope.key))
-        return (
-            above
-            if not scope.subscription
-            else scope.subscription.lower() in self.world.subscriptions
-        )
+        if scope.subscription:
+            return scope.subscription.lower() in self.world.subscriptions
+        return not scope.text or any(self.world.hierarchy.above(scope.key))
 
     def _holder(self, text: str, where: str) -> Principal:
         resource = self.world.resources.get(text.lower())

@@ -1,6 +1,6 @@
 """Management groups: reading, creating, changing, moving and deleting them.
 
-Those in the tree, subscriptions too, are ``managementmembers``'.
+What lies in them is ``managementmembers``', the tree as one list ``managemententities``'.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sandbox.azure import errors, managementview
 from sandbox.azure.hierarchy import TYPE, ManagementGroup
+from sandbox.azure.roles import OWNER
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.azure.state import Assignment, Operation
 
@@ -18,8 +19,8 @@ _PROVIDER = "/providers/Microsoft.Management"
 _LIST = f"{_PROVIDER}/managementGroups".lower()
 _ONE = f"{_LIST}/<name>"
 _VERBS = f"{_PROVIDER}/operationResults/<any(create,delete):verb>".lower()
-_OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-_NAME = re.compile(r"[\w().-]{1,90}", re.ASCII)
+_INVALID = re.compile(r"[^\w().-]", re.ASCII)
+_LONGEST = 90
 # Operations are polled with this version, whatever they were started with (recorded).
 _VERSION = "2022-09-01"
 
@@ -54,7 +55,7 @@ def get(call: Call) -> Reply:
 @routes.route("PUT", _ONE, Evidence.RECORDED, "azure-cli test_create_managementgroup", action="")
 def put(call: Call) -> Reply:
     """Create or change one: 202 with an operation, or 200 when that has ended already."""
-    if not _NAME.fullmatch(call.id.name):
+    if _INVALID.search(call.id.name) or len(call.id.name) > _LONGEST:
         raise errors.unsupported(f"the management group name '{call.id.name}'")
     hierarchy = call.world.hierarchy
     properties = call.member("properties") or {}
@@ -111,9 +112,32 @@ def _own(call: Call, group: ManagementGroup) -> None:
     if call.caller is None:
         return
     oid, kind = call.caller.oid, call.caller.kind
-    made = Assignment(world.guid(), group.id, _OWNER, oid, kind, now, now, oid, oid)
+    made = Assignment(world.guid(), group.id, OWNER, oid, kind, now, now, oid, oid)
     if made.triple not in world.assignments.by_triple:
         world.put_assignment(made)
+
+
+@routes.route(
+    "POST",
+    f"{_PROVIDER}/checknameavailability".lower(),
+    Evidence.RECORDED,
+    "azure-cli test_managementgroup_name_availability",
+    action="",
+)
+def check_name(call: Call) -> Reply:
+    """Tell whether a group may be created under a name."""
+    name = str(call.object_body().get("name") or "")
+    if marks := _INVALID.findall(name):
+        message = (
+            f"The provided management group name '{name}' has these invalid characters: "
+            f"'{''.join(dict.fromkeys(marks))}'. The name can only be an ASCII letter, digit, -, "
+            "_, (, ), ."
+        )
+        return Reply(200, {"nameAvailable": False, "reason": "Invalid", "message": message})
+    if name.lower() in call.world.hierarchy.groups:
+        message = "The group with the specified name already exists"
+        return Reply(200, {"nameAvailable": False, "reason": "AlreadyExists", "message": message})
+    return Reply(200, {"nameAvailable": True})
 
 
 @routes.route(

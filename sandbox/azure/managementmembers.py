@@ -1,4 +1,7 @@
-"""What lies in management groups: subscriptions, moved or listed, and all below one."""
+"""What lies in management groups: subscriptions, moved or listed, and all below one.
+
+All subscriptions lie below the root from the start.
+"""
 
 from collections.abc import Iterator
 
@@ -95,3 +98,15 @@ def delete_member(call: Call) -> Reply:
         return Reply(204)
     hierarchy.place(subscription, hierarchy.root)
     return Reply(200)
+
+
+@routes.route(
+    "POST",
+    f"{_PROVIDER}/<any(tenantbackfillstatus,starttenantbackfill):_>",
+    Evidence.RECORDED,
+    "azure-cli test_managementgroup_start_tenant_backfill",
+    action="",
+)
+def backfill(call: Call) -> Reply:
+    """Tell that all subscriptions of the tenant lie below its root."""
+    return Reply(200, {"tenantId": call.world.tenant, "status": "Completed"})

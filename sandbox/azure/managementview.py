@@ -51,6 +51,11 @@ def whole(call: Call, group: ManagementGroup) -> Json:
     return shown
 
 
+def part(group: ManagementGroup) -> Json:
+    """Return a group as a part of the tree."""
+    return {"id": group.id, "type": TYPE, "name": group.name, "displayName": group.display_name}
+
+
 def subscription(call: Call, name: str) -> Json:
     """Return a subscription as a part of the tree."""
     return {
@@ -66,8 +71,7 @@ def tree(call: Call, group: ManagementGroup, *, deep: bool) -> list[Json]:
     world = call.world
     found: list[Json] = []
     for each in world.hierarchy.children(group):
-        child = {"id": each.id, "type": TYPE, "name": each.name, "displayName": each.display_name}
         own = tree(call, each, deep=True) if deep else []
-        found.append(child | ({"children": own} if own else {}))
+        found.append(part(each) | ({"children": own} if own else {}))
     members = world.hierarchy.members(group, world.subscriptions)
     return [*found, *(subscription(call, each) for each in members)]

@@ -10,6 +10,8 @@ import dataclasses
 import datetime as dt
 from pathlib import Path
 
+OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+
 _LONG_AGO = dt.datetime(2015, 1, 1, tzinfo=dt.UTC)
 _COMMON = (
     "Microsoft.Authorization/*/read",
@@ -77,7 +79,7 @@ def _others(known: tuple[Role, ...]) -> tuple[Role, ...]:
 
 
 _REVIEWED: tuple[Role, ...] = (
-    _role("8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "Owner", ("*",)),
+    _role(OWNER, "Owner", ("*",)),
     _role(
         "b24988ac-6180-42a0-ab88-20f7382dd24c",
         "Contributor",
