@@ -124,6 +124,13 @@ class Grid:
             self.delivery.run_until(clock.moment)
         clock.moment = end
 
+    def deliver(self, status: int, seconds: float, **properties: Any) -> None:  # noqa: ANN401 - JSON
+        """Subscribe an endpoint that answers so, and try to deliver one event for some time."""
+        self.subscribe(**properties)
+        self.status = status
+        self.write()
+        self.turn(seconds)
+
     # What is there.
 
     def state(self, name: str = "hook") -> str:

@@ -9,10 +9,9 @@ HOUR = 3600
 
 def test_a_dead_letter_is_the_event_and_why(grid: Grid) -> None:
     """Written five minutes after the last attempt, under the subscription's name and the hour."""
-    grid.subscribe(deadLetterDestination=DEAD_LETTERS, retryPolicy={"maxDeliveryAttempts": 2})
-    grid.status = 404
-    grid.write()
-    grid.turn(599)
+    grid.deliver(
+        404, 599, deadLetterDestination=DEAD_LETTERS, retryPolicy={"maxDeliveryAttempts": 2}
+    )
     assert grid.blobs == {}
     grid.turn(2)
 
@@ -62,10 +61,7 @@ def test_a_hopeless_event_goes_there_after_one_attempt(
     grid: Grid, status: int, outcome: str
 ) -> None:
     """The reason names the answer."""
-    grid.subscribe(deadLetterDestination=DEAD_LETTERS)
-    grid.status = status
-    grid.write()
-    grid.turn(301)
+    grid.deliver(status, 301, deadLetterDestination=DEAD_LETTERS)
 
     ((record,),) = grid.blobs.values()
     assert record["deadLetterReason"] == f"UndeliverableDueToHttp{outcome}"
@@ -90,10 +86,7 @@ def test_an_event_whose_time_is_over_goes_there(grid: Grid) -> None:
 
 def test_dead_letters_are_off_by_default(grid: Grid) -> None:
     """Then the event is gone."""
-    grid.subscribe()
-    grid.status = 400
-    grid.write()
-    grid.turn(HOUR)
+    grid.deliver(400, HOUR)
 
     assert grid.blobs == {}
     assert len(grid.delivery.dropped) == 1

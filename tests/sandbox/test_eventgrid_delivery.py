@@ -102,10 +102,7 @@ def test_each_subscription_is_served_for_itself(grid: Grid) -> None:
 
 def test_a_deleted_subscription_gets_nothing_more(grid: Grid) -> None:
     """Not even what it was owed."""
-    grid.subscribe()
-    grid.status = 500
-    grid.write()
-    grid.turn(1)
+    grid.deliver(500, 1)
     grid.arm.call("DELETE", f"{SUBSCRIPTIONS}/hook")
     grid.turn(DAY)
 

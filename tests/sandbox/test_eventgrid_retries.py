@@ -8,10 +8,7 @@ from tests.sandbox.grid import DAY, QUEUE, SCHEDULE, Grid, moments
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 204])
 def test_success_is_200_to_204(grid: Grid, status: int) -> None:
     """Such an answer ends the delivery."""
-    grid.subscribe()
-    grid.status = status
-    grid.write()
-    grid.turn(DAY)
+    grid.deliver(status, DAY)
 
     assert grid.attempts == [0]
 
@@ -19,20 +16,14 @@ def test_success_is_200_to_204(grid: Grid, status: int) -> None:
 @pytest.mark.parametrize("status", [205, 206, 302, 409, 418, 500, 599])
 def test_all_else_is_tried_again(grid: Grid, status: int) -> None:
     """Other successes as well."""
-    grid.subscribe()
-    grid.status = status
-    grid.write()
-    grid.turn(15)
+    grid.deliver(status, 15)
 
     assert grid.attempts == [0, 10]
 
 
 def test_the_schedule_backs_off_for_a_day(grid: Grid) -> None:
     """10 s, 30 s, 1 m, 5 m, 10 m, 30 m, 1 h, 3 h, 6 h and every 12 h, until the event expires."""
-    grid.subscribe()
-    grid.status = 500
-    grid.write()
-    grid.turn(2 * DAY)
+    grid.deliver(500, 2 * DAY)
 
     assert grid.attempts == moments([*SCHEDULE, 43200])
     assert len(grid.delivery.dropped) == 1
@@ -40,10 +31,7 @@ def test_the_schedule_backs_off_for_a_day(grid: Grid) -> None:
 
 def test_an_endpoint_that_is_back_gets_the_event(grid: Grid) -> None:
     """The count of earlier deliveries is told."""
-    grid.subscribe()
-    grid.status = 500
-    grid.write()
-    grid.turn(20)
+    grid.deliver(500, 20)
     grid.status = 200
     grid.turn(DAY)
 
@@ -54,20 +42,14 @@ def test_an_endpoint_that_is_back_gets_the_event(grid: Grid) -> None:
 @pytest.mark.parametrize(("status", "least"), [(408, 120), (503, 30), (404, 300), (500, 10)])
 def test_some_answers_ask_for_a_longer_wait(grid: Grid, status: int, least: int) -> None:
     """At least so long, even where the schedule would come earlier."""
-    grid.subscribe()
-    grid.status = status
-    grid.write()
-    grid.turn(least + 1)
+    grid.deliver(status, least + 1)
 
     assert grid.attempts == [0, least]
 
 
 def test_an_unauthorized_azure_resource_is_asked_again(grid: Grid) -> None:
     """401 of a queue waits five minutes; of a webhook it is final."""
-    grid.subscribe(destination=QUEUE)
-    grid.status = 401
-    grid.write()
-    grid.turn(301)
+    grid.deliver(401, 301, destination=QUEUE)
 
     assert grid.attempts == [0, 300]
 
@@ -75,10 +57,7 @@ def test_an_unauthorized_azure_resource_is_asked_again(grid: Grid) -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 413])
 def test_a_webhooks_refusals_are_final(grid: Grid, status: int) -> None:
     """Without dead letters the event is dropped at once."""
-    grid.subscribe()
-    grid.status = status
-    grid.write()
-    grid.turn(DAY)
+    grid.deliver(status, DAY)
 
     assert grid.attempts == [0]
     assert len(grid.delivery.dropped) == 1
@@ -87,10 +66,7 @@ def test_a_webhooks_refusals_are_final(grid: Grid, status: int) -> None:
 @pytest.mark.parametrize("status", [400, 403, 413])
 def test_an_azure_resources_refusals_are_final(grid: Grid, status: int) -> None:
     """The same without 401."""
-    grid.subscribe(destination=QUEUE)
-    grid.status = status
-    grid.write()
-    grid.turn(DAY)
+    grid.deliver(status, DAY, destination=QUEUE)
 
     assert grid.attempts == [0]
     assert len(grid.delivery.dropped) == 1
@@ -121,10 +97,7 @@ def test_an_endpoint_without_connection_is_tried_again(grid: Grid) -> None:
 
 def test_attempts_may_be_limited(grid: Grid) -> None:
     """After the last one the event is dropped."""
-    grid.subscribe(retryPolicy={"maxDeliveryAttempts": 3})
-    grid.status = 500
-    grid.write()
-    grid.turn(DAY)
+    grid.deliver(500, DAY, retryPolicy={"maxDeliveryAttempts": 3})
 
     assert grid.attempts == [0, 10, 40]
     assert len(grid.delivery.dropped) == 1
@@ -132,10 +105,7 @@ def test_attempts_may_be_limited(grid: Grid) -> None:
 
 def test_half_an_hour_has_room_for_six_attempts(grid: Grid) -> None:
     """Then the event's time is over."""
-    grid.subscribe(retryPolicy={"eventTimeToLiveInMinutes": 30})
-    grid.status = 500
-    grid.write()
-    grid.turn(30 * 60 - 1)
+    grid.deliver(500, 30 * 60 - 1, retryPolicy={"eventTimeToLiveInMinutes": 30})
     assert grid.delivery.dropped == []
     grid.turn(DAY)
 

@@ -9,15 +9,6 @@ from sandbox.azure.weather import Weather
 from tests.sandbox.grid import DAY, SCHEDULE, Grid, moments
 
 
-def fail(grid: Grid, weather: Weather) -> None:
-    """Try to deliver one event for a quarter of a day to an endpoint that never takes it."""
-    grid.subscribe()
-    grid.world.weather = weather
-    grid.status = 500
-    grid.write()
-    grid.turn(DAY / 4)
-
-
 def test_an_event_may_come_twice(grid: Grid) -> None:
     """At least once is all that is promised."""
     grid.world.weather = grid.world.weather.changed({"events_duplicate": 1.0})
@@ -31,7 +22,8 @@ def test_an_event_may_come_twice(grid: Grid) -> None:
 
 def test_retries_jitter_if_told_so(grid: Grid) -> None:
     """Each comes later by up to a part of its wait; by how much, the seed says."""
-    fail(grid, Weather(delivery_jitter=0.5))
+    grid.world.weather = Weather(delivery_jitter=0.5)
+    grid.deliver(500, DAY / 4)
     steps = [after - before for before, after in itertools.pairwise(grid.attempts)]
 
     assert len(steps) > 5
@@ -40,7 +32,8 @@ def test_retries_jitter_if_told_so(grid: Grid) -> None:
 
 def test_retries_are_left_out_if_told_so(grid: Grid) -> None:
     """Then the step after it is waited for as well."""
-    fail(grid, Weather(delivery_skips=1))
+    grid.world.weather = Weather(delivery_skips=1)
+    grid.deliver(500, DAY / 4)
     steps = [sum(each) for each in itertools.pairwise(SCHEDULE)]
 
     assert grid.attempts == moments(steps)[: len(grid.attempts)]
