@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from sandbox import seed
 from sandbox.demo.clients import Operator
@@ -22,6 +23,7 @@ from sandbox.host.timers import now
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
 from sandbox.server import Server
+from tests.children import PATIENCE
 from tests.conftest import ROOT
 
 MACHINE = machine("app-1")
@@ -98,6 +100,16 @@ def deployment(settings: pytest.MonkeyPatch) -> Generator[Deployment]:
     """The function app, running, with queues in memory."""
     with deployed(settings, MemoryQueues(now)) as found:
         yield found
+
+
+def post(address: str, events: list[dict[str, Any]]) -> requests.Response:
+    """Send events to the app's webhook as Event Grid does."""
+    return requests.post(
+        f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
+        json=events,
+        headers={"aeg-event-type": "Notification"},
+        timeout=PATIENCE,
+    )
 
 
 def healed(cloud: Cloud) -> bool:

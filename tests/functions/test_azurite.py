@@ -8,12 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import requests
 
 from sandbox.host.queues import StorageQueues
 from tests.children import PATIENCE, child
 from tests.conftest import ROOT
-from tests.functions.conftest import MACHINE, QUEUE, Cloud, healed
+from tests.functions.conftest import MACHINE, QUEUE, Cloud, healed, post
 
 
 @pytest.mark.usefixtures("settings")
@@ -29,12 +28,7 @@ def test_a_machine_is_healed_over_azurite(cloud: Cloud, azurite: str, tmp_path: 
         assert process.stdout
         address = process.stdout.readline().removeprefix("ready ").strip()
         cloud.operator.put(MACHINE, {})
-        answer = requests.post(
-            f"{address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
-            json=[cloud.written(MACHINE)],
-            headers={"aeg-event-type": "Notification"},
-            timeout=PATIENCE,
-        )
+        answer = post(address, [cloud.written(MACHINE)])
         deadline = time.monotonic() + PATIENCE
         while not healed(cloud) and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import requests
 from werkzeug.wrappers import Request, Response
 
 from sandbox.deliveries import Deliveries
@@ -20,7 +19,7 @@ from sandbox.host.timers import now
 from sandbox.outlets import MemoryStorage
 from tests.children import PATIENCE
 from tests.conftest import ROOT
-from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed
+from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed, post
 from tests.functions.test_eventgrid import until
 from tests.functions.test_triggers import calls
 
@@ -112,12 +111,7 @@ def test_audit_is_told_to_a_webhook_and_leads_to_nothing(
         deployment.host.drain(PATIENCE)
         until(lambda: chat.got)
         before = calls(cloud)
-        answer = requests.post(
-            f"{deployment.address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
-            json=chat.got,
-            headers={"aeg-event-type": "Notification"},
-            timeout=PATIENCE,
-        )
+        answer = post(deployment.address, chat.got)
         deployment.host.drain(PATIENCE)
 
     assert {one["eventType"] for one in chat.got} == {"IdentityReconciler.WouldChange"}

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from sandbox.demo.places import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
 from sandbox.host.messages import encode
@@ -22,6 +21,7 @@ from tests.functions.conftest import (
     Deployment,
     deployed,
     healed,
+    post,
 )
 from tests.host.conftest import Clock
 
@@ -93,12 +93,7 @@ def test_an_identity_s_event_over_the_webhook_grants_what_it_is_to_have(
     cloud: Cloud, deployment: Deployment
 ) -> None:
     """Event Grid posts to the webhook; the machines that should carry the identity follow."""
-    answer = requests.post(
-        f"{deployment.address}/runtime/webhooks/eventgrid?functionName=event_grid_trigger",
-        json=[cloud.written(SHARED)],
-        headers={"aeg-event-type": "Notification"},
-        timeout=PATIENCE,
-    )
+    answer = post(deployment.address, [cloud.written(SHARED)])
     deployment.host.drain(PATIENCE)
 
     principal = cloud.operator.get(SHARED)["properties"]["principalId"]
