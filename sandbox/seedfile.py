@@ -36,8 +36,13 @@ _SHAPES: dict[str, tuple[type, str]] = {
     **dict.fromkeys(("properties", "sku"), (dict, "a mapping")),
     **dict.fromkeys(
         (
-            *("subscriptions", "unregistered", "identities"),
-            *("actions", "notActions", "dataActions", "notDataActions"),
+            "subscriptions",
+            "unregistered",
+            "actions",
+            "notActions",
+            "dataActions",
+            "notDataActions",
+            "identities",
         ),
         (list, "a list of text"),
     ),

@@ -55,23 +55,11 @@ def refuse(world: "World", method: str, target: ids.ArmId) -> None:
     hangs = target.type.lower().startswith("microsoft.authorization/")
     acts = method == "POST" and group is not None and target.key != group.id.key
     if state == MOVING and not (hangs or acts):
-        raise errors.AzureError(
-            409,
-            "ResourcesBeingMoved",
-            f"The resource group '{target.group}' is being updated and cannot perform this "
-            "operation.",
-            gateway=True,
-        )
+        raise _busy(target.group, "ResourcesBeingMoved", "being updated")
     if method == "DELETE":
         return
     if state == STATE:
-        raise errors.AzureError(
-            409,
-            "ResourceGroupBeingDeleted",
-            f"The resource group '{target.group}' is in deprovisioning state and cannot perform "
-            "this operation.",
-            gateway=True,
-        )
+        raise _busy(target.group, "ResourceGroupBeingDeleted", "in deprovisioning state")
     if hangs:
         return
     for key in ids.ancestors(target.key):
@@ -84,3 +72,12 @@ def refuse(world: "World", method: str, target: ids.ArmId) -> None:
                 "please refer to https://aka.ms/activitylog to get more details on the conflicting "
                 "requests.",
             )
+
+
+def _busy(group: str, code: str, doing: str) -> errors.AzureError:
+    return errors.AzureError(
+        409,
+        code,
+        f"The resource group '{group}' is {doing} and cannot perform this operation.",
+        gateway=True,
+    )

@@ -69,7 +69,7 @@ def delete(call: Call, resource: Resource) -> dict[str, str]:
         return headers(call, running, final=True)
     found = begin(call, resource, leaving.STATE, final=True)
     if call.late:
-        call.world.keep(resource)
+        call.world.tell("Delete", resource)
     else:
         call.world.remove(resource)
     return found

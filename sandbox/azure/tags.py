@@ -8,7 +8,7 @@ from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
 routes = Routes()
 
-TYPE = "Microsoft.Resources/tags"
+_TYPE = "Microsoft.Resources/tags"
 _RULE = "/~/providers/microsoft.resources/tags/default"
 _RECORDED = "azure-cli test_tag_update_resource, test_tag_get_resourcegroup"
 
@@ -36,7 +36,12 @@ def _sent(call: Call) -> dict[str, str]:
 
 
 def _reply(call: Call, tags: dict[str, str]) -> Reply:
-    body: Json = {"id": call.id.text, "name": "default", "type": TYPE, "properties": {"tags": tags}}
+    body: Json = {
+        "id": call.id.text,
+        "name": "default",
+        "type": _TYPE,
+        "properties": {"tags": tags},
+    }
     return Reply(200, body)
 
 

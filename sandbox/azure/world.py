@@ -11,12 +11,10 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.azure import errors, ids
+from sandbox.azure import errors, hierarchy, ids, leaving
 from sandbox.azure.authority import Authority
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
-from sandbox.azure.hierarchy import TYPE, Hierarchy
-from sandbox.azure.leaving import MOVING, STATE, Leaving
 from sandbox.azure.registrations import Registrations
 from sandbox.azure.state import Operation, Resource
 from sandbox.azure.weather import Weather
@@ -60,7 +58,7 @@ class World(Authority):
         self.registrations = Registrations()
         self.subscription_tags: dict[str, dict[str, str]] = {}
         """Tags of subscriptions, by lower-case id."""
-        self.hierarchy = Hierarchy(self.tenant, self.now())
+        self.hierarchy = hierarchy.Hierarchy(self.tenant, self.now())
         self.groups: dict[str, Resource] = {}
         self.members: dict[str, dict[str, Resource]] = {}
         self.children: dict[str, dict[str, Resource]] = {}
@@ -69,7 +67,7 @@ class World(Authority):
         self.vanished: set[str] = set()
         """What went by itself, by lower-case id: ARM knows it, and its provider does not."""
         self.operations: dict[str, Operation] = {}
-        self.leaving = Leaving()
+        self.leaving = leaving.Leaving()
         self.snapshots: dict[str, list[dict[str, Any]]] = {}
         """Results of Resource Graph that are being paged."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
@@ -98,7 +96,7 @@ class World(Authority):
 
     def require_scope(self, scope: ids.ArmId) -> None:
         """Raise ``AzureError`` 404 for a group of any kind or a resource that is not there."""
-        if scope.type == TYPE and scope.name.lower() not in self.hierarchy.groups:
+        if scope.type == hierarchy.TYPE and scope.name.lower() not in self.hierarchy.groups:
             raise errors.management_not_found(scope.text)
         if not scope.group:
             return
@@ -184,20 +182,19 @@ class World(Authority):
         if operation is None:
             forget(resource)
         else:
-            resource.busy, resource.ready_at = STATE, operation.ends
+            resource.busy, resource.ready_at = leaving.STATE, operation.ends
             self.leaving.add(operation, functools.partial(forget, resource))
 
     def _release(self) -> None:
         self.leaving.depart(self.now())
         super()._release()
 
-    def tell(self, verb: str, part: Resource) -> None:
-        """Say that a request changed an instance of a scale set, which is no resource itself."""
-        self._emit(verb, part.id, part.type)
+    def tell(self, verb: str, resource: Resource) -> None:
+        """Say what a request did that is not the world's to do.
 
-    def keep(self, resource: Resource) -> None:
-        """Tell of a resource's deletion by an operation that fails in the end."""
-        self._emit("Delete", resource.id, resource.type)
+        It changed an instance of a scale set, or began a deletion that fails in the end.
+        """
+        self._emit(verb, resource.id, resource.type)
 
     def vanish(self, resource: Resource) -> None:
         """Take a resource away as the platform does: by no request, so no event tells (assumed)."""
@@ -230,7 +227,7 @@ class World(Authority):
         """
         target = groups[-1].id
         for group in groups:
-            group.busy, group.ready_at = MOVING, operation.ends
+            group.busy, group.ready_at = leaving.MOVING, operation.ends
         for resource in resources:
             self.leaving.add(operation, functools.partial(self._move, resource, target))
 

@@ -18,13 +18,13 @@ from sandbox.host.queues import Message, QueueError, Queues
 from sandbox.host.storage import StorageError
 from sandbox.host.worker import InvocationError
 
-POISON = "-poison"
+_POISON = "-poison"
 # Documented: a queue's name has at most so many characters.
-LONGEST_NAME = 63
+_LONGEST_NAME = 63
 # A lease is renewed when half of it is over, or so soon after that went wrong.
-SOON = timedelta(minutes=1)
+_SOON = timedelta(minutes=1)
 # Seconds of real time until a queue that cannot be read is looked at again.
-PAUSE = 1.0
+_PAUSE = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +68,7 @@ class Listener:
                 with self.activity.one():
                     begun = {self._submit(pool, message) for message in self._take()}
                 if not begun:
-                    stopped.wait(PAUSE if self._lost else POLL)
+                    stopped.wait(_PAUSE if self._lost else POLL)
                 running = {one for one in running | begun if not one.done()}
             while running:
                 self._renew()
@@ -115,7 +115,7 @@ class Listener:
                     held.renewal = now + LEASE / 2
                 except QueueError:
                     log.exception("cannot renew message %s of %s", held.message.id, self.queue)
-                    held.renewal = now + SOON
+                    held.renewal = now + _SOON
 
     def _process(self, held: _Held) -> None:
         try:
@@ -144,16 +144,16 @@ class Listener:
         return ""
 
     def _fail(self, message: Message, reason: str) -> None:
-        poison = self.queue + POISON
-        if self.queue.endswith(POISON) or len(poison) > LONGEST_NAME:
-            # It has no poison queue: it stays hidden, so that it does not come again at once.
-            log.warning("message %s of queue %s failed: %s", message.id, self.queue, reason)
-        elif message.dequeued < self.options().max_dequeue_count:
-            log.warning("message %s of queue %s failed: %s", message.id, self.queue, reason)
-            self.queues.release(self.queue, message, self.options().visibility_timeout)
-        else:
+        poison = self.queue + _POISON
+        endless = self.queue.endswith(_POISON) or len(poison) > _LONGEST_NAME
+        if message.dequeued >= self.options().max_dequeue_count and not endless:
             # That undecodable text goes the same way as what functions refuse is assumed.
             log.error("message %s moves to %s: %s", message.id, poison, reason)
             self.queues.create(poison)
             self.queues.put(poison, message.text)
             self.queues.delete(self.queue, message)
+            return
+        log.warning("message %s of queue %s failed: %s", message.id, self.queue, reason)
+        # Without a poison queue it stays hidden, so that it does not come again at once.
+        if not endless:
+            self.queues.release(self.queue, message, self.options().visibility_timeout)
