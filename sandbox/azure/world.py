@@ -96,7 +96,8 @@ class World(Authority):
 
     def require_scope(self, scope: ids.ArmId) -> None:
         """Raise ``AzureError`` 404 for a group of any kind or a resource that is not there."""
-        if scope.type == hierarchy.TYPE and scope.name.lower() not in self.hierarchy.groups:
+        above = scope.type.lower() == hierarchy.TYPE.lower()
+        if above and scope.name.lower() not in self.hierarchy.groups:
             raise errors.management_not_found(scope.text)
         if not scope.group:
             return

@@ -79,6 +79,14 @@ def test_a_management_group_that_is_not_there() -> None:
     assert arm.call("DELETE", missing).status_code == 204
 
 
+def test_a_scope_that_is_not_there_is_missing_in_any_case() -> None:
+    """Ids are compared without regard to case, and so is the type of one."""
+    arm = tenant("/")
+    missing = f"{GROUPS}/other".lower()
+
+    assert error(arm.assign(missing, arm.principal("stranger").oid)) == (404, "NotFound")
+
+
 def test_one_is_created_as_an_operation(arm: Arm) -> None:
     """Anybody may below the root, and then owns it."""
     arm.called_by(arm.principal("stranger"))
