@@ -12,13 +12,16 @@ from tests.unit.mistakes import (
 )
 from tests.unit.policy_files import Mistakes
 
-MISTAKES: Mistakes = {
-    **documents.MISTAKES,
-    **keys.MISTAKES,
-    **scopes.MISTAKES,
-    **matches.MISTAKES,
-    **identities.MISTAKES,
-    **exemptions.MISTAKES,
-    **names.MISTAKES,
-    **guardrails.MISTAKES,
-}
+TABLES = (
+    documents.MISTAKES,
+    keys.MISTAKES,
+    scopes.MISTAKES,
+    matches.MISTAKES,
+    identities.MISTAKES,
+    exemptions.MISTAKES,
+    names.MISTAKES,
+    guardrails.MISTAKES,
+)
+MISTAKES: Mistakes = {name: row for table in TABLES for name, row in table.items()}
+
+assert len(MISTAKES) == sum(map(len, TABLES)), "two mistakes have one name"
