@@ -56,10 +56,12 @@ def test_mistakes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     code = main(["validate", str(folder), "--format", "json"])
 
-    problems = json.loads(capsys.readouterr().out)["problems"]
+    answer = json.loads(capsys.readouterr().out)
+    problems = answer["problems"]
     assert code == 1
     assert problems
     assert set(problems[0]) == {"file", "line", "column", "message"}
+    assert answer["notes"] == []
 
 
 def test_sound_policy_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +147,7 @@ def test_what_is_sound_but_does_nothing_is_noted(
     where = f"note: {folder}/slips.yaml"
     assert code == 0
     assert capsys.readouterr().err.splitlines() == [
-        f"{where}:11: the exemption of {place} is past: 2020-01-31",
+        f"{where}:11: the exemption of {place} is past: 2020-01-31; delete it, or give a later day",
         f"{where}:6: rollout has no effect without mode: repair",
         f"{where}:8: 'idle' is attached, but its own mode is audit: it gets no rights",
     ]
@@ -183,5 +185,30 @@ def test_files_that_are_not_read_are_noted(
 
     code = main(["validate", str(folder)])
 
-    told = f"note: {folder}/team/more.yml is not read: it lies in a folder of its own\n"
-    assert (code, capsys.readouterr().err) == (0, told)
+    told = f"{folder}/team/more.yml is not read: it lies in a folder of its own"
+    assert (code, capsys.readouterr().err) == (0, f"note: {told}\n")
+
+    main(["validate", str(folder), "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["notes"] == [told]
+
+
+def test_files_that_are_not_read_are_noted_next_to_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may be the reason: nothing else says where the rules are that somebody wrote."""
+    (tmp_path / "guardrails.yaml").write_text("version: 1\n")
+    for name in ("web.yaml.txt", "env.json", "schema.json", "README.md", ".web.yaml.swp"):
+        (tmp_path / name).write_text("{}")
+
+    code = main(["validate", str(tmp_path)])
+
+    *notes, problem, _ = capsys.readouterr().err.splitlines()
+    assert code == 1
+    assert notes == [
+        f"note: {tmp_path}/env.json is not read: name it env.yaml if it is policy",
+        f"note: {tmp_path}/web.yaml.txt is not read: name it web.yaml if it is policy",
+    ]
+    assert problem == (
+        f"{tmp_path}: policy has neither identities nor rules; write some "
+        "(guardrails and exemptions alone are none; read: guardrails.yaml)"
+    )

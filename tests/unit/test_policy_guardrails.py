@@ -38,10 +38,14 @@ def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
 
     told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
     attaching = GOOD.replace("attach:", "mode: repair\n    attach:")
-    assert mistakes(written(tmp_path, a=attaching)) == [told]
+    step = "write it, or choose mode: audit"
+    assert mistakes(written(tmp_path, a=attaching)) == [
+        f"{told}, as asked for by rule 'hosts' ({tmp_path / 'a.yaml'}:6); {step}"
+    ]
 
     granting = rule(mode="repair", system="{grants: [{role: Reader, scope: '{id}'}]}")
-    assert mistakes(written(tmp_path, a=granting, b=identity(mode="repair"))) == [told]
+    told += f", as asked for by identity 'a' ({tmp_path / 'b.yaml'}:3) and 1 more"
+    assert mistakes(written(tmp_path, a=granting, b=identity(mode="repair"))) == [f"{told}; {step}"]
 
     assert f"{told}; is it 'guardrail.yaml'?" in mistakes(written(tmp_path, guardrail="version: 1"))
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.policy.load import load, unread
+from reconciler.policy.load import load
+from reconciler.policy.load.folders import unread
 from tests.unit.policy_files import GOOD, GUARDRAILS, SUB, mistakes, rule, written
 
 SHIPPED = Path(__file__).parents[2] / "policies"
@@ -131,10 +132,10 @@ def test_files_in_folders_of_the_folder_are_not_read(tmp_path: Path) -> None:
         written(tmp_path / name, policy=GOOD)
 
     (found,) = mistakes(tmp_path)
-    assert found.endswith(
-        f"; files in folders of it, such as {tmp_path}/a/policy.yaml, are not read"
-    )
-    assert list(unread(written(tmp_path, a=GOOD))) == [tmp_path / "a" / "policy.yaml"]
+    assert found.endswith(f"; {tmp_path}/a/policy.yaml is not read: it lies in a folder of its own")
+    assert list(unread(written(tmp_path, a=GOOD))) == [
+        f"{tmp_path / 'a' / 'policy.yaml'} is not read: it lies in a folder of its own"
+    ]
 
 
 def test_origins_tell_where_things_are_written(tmp_path: Path) -> None:

@@ -55,6 +55,9 @@ ONLY_THE_LOADER_SEES = {
     "a glob for other groups than those within",
     "a glob of no character",
     "a glob of no character for a tag",
+    "a location that no key of a map is",
+    "a place that holds no match",
+    "a tag's value that no key of a map is",
     "a condition that closes nothing",
     "a condition with an open bracket",
     "a condition with an open quote",
@@ -128,7 +131,7 @@ ODD: tuple[object, ...] = (
 
 BEYOND_ONE_PLACE = re.compile(
     "unknown (identity|map)|is not an ARM id|empty segment|bracket|may only begin|not the id of a"
-    "|the id holds {location} and"
+    "|the id holds {location} and|no key of map"
 )
 """What the loader says of odd values that a schema cannot tell."""
 

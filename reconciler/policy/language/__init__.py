@@ -58,8 +58,8 @@ map_ids = TypeAdapter[Mapping[str, ResourceId]](Map).validate_python
 class Policy:
     """All policy files, loaded and checked as one; rules are sorted by name.
 
-    `digest` is the SHA-256 of what they mean. `origins` says where rules, identities and exemptions
-    are written: `{"rule hosts": "policies/avd.yaml:12", "identity avd": "...", "exemption 0": ""}`.
+    `digest` is the SHA-256 of what they mean. `origins` says where rules, identities, maps and
+    exemptions are written: `{"rule hosts": "policies/avd.yaml:12", "exemption 0": "...", ...}`.
     """
 
     identities: Mapping[str, Identity]

@@ -1,9 +1,9 @@
 """Loads a policy folder: every mistake of every file in one run, each with its place.
 
 `reconciler.app` loads policy once per process, `reconciler validate` to check it. Its modules are
-`syntax` (YAML), `document` (values and positions), `parts` (entries and their names), `messages`
-(what pydantic found), `guesses` (what was meant), `sense` (what can mean nothing) and `ceiling`
-(guardrails).
+`folders` (which files), `syntax` (YAML), `document` (values and positions), `parts` (entries and
+their names), `messages` (what pydantic found), `guesses` (what was meant), `sense` (what can mean
+nothing) and `ceiling` (guardrails).
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from reconciler.errors import PolicyError, Problem
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.policy import language
-from reconciler.policy.load import messages, parts, sense
+from reconciler.policy.load import folders, messages, parts, sense
 from reconciler.policy.load.ceiling import Ceiling, Mistake
 from reconciler.policy.load.document import Document, Value, read
 from reconciler.policy.load.guesses import Guesses
@@ -27,7 +27,6 @@ from reconciler.policy.load.parts import Part
 from reconciler.policy.load.positions import START
 from reconciler.policy.load.syntax import MAX_BYTES
 
-_SUFFIXES = frozenset({".yaml", ".yml"})
 _NEAR = 0.85
 """How much a file's name must look like that of the guardrails to be taken for it."""
 
@@ -39,7 +38,7 @@ def load(folder: Path) -> language.Policy:
     attached. A rule or identity that has mistakes of its own is not also held against the
     guardrails.
     """
-    documents = [_read(path) for path in _files(folder)]
+    documents = [_read(path) for path in folders.files(folder)]
     files = [document for document in documents if not _is_guardrails(document)]
     names = language.Names(parts.names(files, "identities"), parts.names(files, "maps"))
     guesses = Guesses(names)
@@ -50,12 +49,12 @@ def load(folder: Path) -> language.Policy:
         found.add(document, names)
     parts.check_unique(files)
     found.check_sense()
-    problems = _missing_guardrails(folder, documents) if found.needs_guardrails else []
+    problems = _missing_guardrails(folder, documents, found.needing_guardrails())
     if guardrails and not problems:
         found.check_ceiling(guardrails)
     problems += [problem for document in documents for problem in document.problems]
     if not problems and not found.identities and not found.rules:
-        problems = [_about(folder, "policy has neither identities nor rules; write some")]
+        problems = [_nothing_asked(folder, documents)]
     if problems or not guardrails:
         raise PolicyError(tuple(problems))
     return found.policy(guardrails)
@@ -67,6 +66,7 @@ class _Found:
 
     identities: list[Part[language.Identity]] = field(default_factory=list)
     maps: dict[str, Mapping[str, ResourceId]] = field(default_factory=dict)
+    map_origins: dict[str, str] = field(default_factory=dict)
     exemptions: list[Part[language.Exemption]] = field(default_factory=list)
     rules: list[Part[language.Rule]] = field(default_factory=list)
 
@@ -82,14 +82,17 @@ class _Found:
         for part in parts.named(document, "maps"):
             with contextlib.suppress(ValidationError):
                 self.maps[part.name] = language.map_ids(part.value)
+                self.map_origins[f"map {part.name}"] = part.origin
 
-    @property
-    def needs_guardrails(self) -> bool:
-        """Whether anything asks to be repaired that only guardrails may allow."""
-        rules = [part.value for part in self.rules]
-        asking = [rule for rule in rules if rule.attach or (rule.system and rule.system.grants)]
-        modes = [part.value.mode for part in self.identities] + [rule.mode for rule in asking]
-        return Mode.REPAIR in modes
+    def needing_guardrails(self) -> Iterator[str]:
+        """Yield what asks to be repaired as only guardrails may allow, and where it is written."""
+        for identity in self.identities:
+            if identity.value.mode is Mode.REPAIR:
+                yield f"identity '{identity.name}' ({identity.origin})"
+        for rule in self.rules:
+            asks = rule.value.attach or (rule.value.system and rule.value.system.grants)
+            if asks and rule.value.mode is Mode.REPAIR:
+                yield f"rule '{rule.name}' ({rule.origin})"
 
     def check_sense(self) -> None:
         """Report what can mean nothing."""
@@ -119,7 +122,7 @@ class _Found:
             rules=tuple(part.value for part in rules),
         )
         origins = {f"identity {part.name}": part.origin for part in identities}
-        origins |= {f"rule {part.name}": part.origin for part in rules}
+        origins |= {f"rule {part.name}": part.origin for part in rules} | self.map_origins
         origins |= {
             f"exemption {number}": part.origin for number, part in enumerate(self.exemptions)
         }
@@ -139,43 +142,28 @@ def _report(part: Part[Any], mistakes: Iterable[Mistake]) -> None:
         part.document.report(part.document.position((*part.place, *where)), message)
 
 
-def _missing_guardrails(folder: Path, documents: list[Document]) -> list[Problem]:
+def _missing_guardrails(
+    folder: Path, documents: list[Document], needing: Iterator[str]
+) -> list[Problem]:
     """Say once, and not for each grant, that nothing at all is allowed."""
-    if any(_is_guardrails(one) or _is_misnamed(Path(one.file)) for one in documents):
+    first = next(needing, None)
+    if not first or any(_is_guardrails(one) or _is_misnamed(Path(one.file)) for one in documents):
         return []
-    message = f"there is no {language.GUARDRAILS_FILE}: repair needs one"
+    more = len(list(needing))
+    who = f"{first} and {more} more" if more else first
+    message = f"there is no {language.GUARDRAILS_FILE}: repair needs one, as asked for by {who}"
     names = [Path(document.file).name for document in documents]
     near = difflib.get_close_matches(language.GUARDRAILS_FILE, names, n=1, cutoff=_NEAR)
-    return [_about(folder, message + (f"; is it '{near[0]}'?" if near else ""))]
+    step = f"is it '{near[0]}'?" if near else "write it, or choose mode: audit"
+    return [folders.about(folder, f"{message}; {step}")]
 
 
-def _files(folder: Path) -> list[Path]:
-    try:
-        if folder.is_file():
-            message = "this is a file; give the folder that it lies in, whose files are one policy"
-            raise PolicyError((_about(folder, message),))
-        # In any case, so that no file is passed over which looks like policy to its author.
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        message = f"the policy folder cannot be read: {reason}"
-        raise PolicyError((_about(folder, message),)) from error
-    if not paths:
-        message = "the folder has no policy (*.yaml); that never means that rights are taken away"
-        below = next(unread(folder), None)
-        message += f"; files in folders of it, such as {below}, are not read" if below else ""
-        raise PolicyError((_about(folder, message),))
-    return paths
-
-
-def unread(folder: Path) -> Iterator[Path]:
-    """Yield files that look like policy in folders of a policy folder, where they are not read."""
-    for suffix in sorted(_SUFFIXES):
-        yield from sorted(folder.glob(f"[!.]*/*{suffix}"))
-
-
-def _about(folder: Path, message: str) -> Problem:
-    return Problem(str(folder), 0, 0, message)
+def _nothing_asked(folder: Path, documents: list[Document]) -> Problem:
+    read = ", ".join(Path(document.file).name for document in documents)
+    message = "policy has neither identities nor rules; write some"
+    return folders.about(
+        folder, f"{message} (guardrails and exemptions alone are none; read: {read})"
+    )
 
 
 def _read(path: Path) -> Document:

@@ -1,6 +1,6 @@
 """Mistakes in what a rule matches, and in the share of it that it repairs."""
 
-from tests.unit.policy_files import SUB, Mistakes, rule
+from tests.unit.policy_files import MAPS, SUB, UAI, Mistakes, rule
 
 MISTAKES: Mistakes = {
     "a glob in a type": (rule(match="{type: Microsoft.Compute/*}"), "5:19", "without globs"),
@@ -17,6 +17,29 @@ MISTAKES: Mistakes = {
         ),
         "5:50",
         "'rg-b' can never match: no group that 'within' names fits it",
+    ),
+    "a place that holds no match": (
+        rule(within=f"[{SUB}/resourceGroups/rg-a, {UAI}/a]"),
+        "4:87",
+        "userAssignedIdentities holds none of what 'match' asks for; name a group or subscription",
+    ),
+    "a tag's value that no key of a map is": (
+        rule(
+            match="{type: A.B/c, tags: {Env: test}}",
+            system="{grants: [{role: Reader, scope: '{maps.vault[tags.env]}'}]}",
+        )
+        + MAPS,
+        "6:45",
+        "no key of map 'vault' is a tag 'env' that 'match' asks for (test); it has dev; add one",
+    ),
+    "a location that no key of a map is": (
+        rule(
+            match="{type: A.B/c, location: [west*, northeurope]}",
+            system="{grants: [{role: Reader, scope: '{maps.vault[location]}'}]}",
+        )
+        + MAPS,
+        "6:45",
+        "is a location that 'match' asks for (west*, northeurope); it has dev; add one",
     ),
     "one location twice": (
         rule(system="{grants: [{role: Reader, scope: '{maps.m[location]}'}]}")
