@@ -211,6 +211,14 @@ def test_extensions_are_children_of_their_machine(arm: Arm) -> None:
     assert path.lower() not in arm.world.resources
 
 
+def test_an_extension_may_be_named_like_its_segment(arm: Arm) -> None:
+    """Its machine is told by where the segments stand, not by how they read."""
+    path = f"{MACHINE}/extensions/extensions-of-mine"
+
+    assert arm.call("PUT", path, {"properties": {}}).status_code == 201
+    assert arm.get(path)["name"] == "extensions-of-mine"
+
+
 def test_older_api_versions_know_no_entity_tag(arm: Arm) -> None:
     """It came with 2024-03-01, in body and header."""
     old = arm.call("GET", MACHINE, version="2023-09-01")
