@@ -170,12 +170,16 @@ def _blocks(rest: list[str], text: str) -> list[Block]:
     """Split what follows the group into its `/providers/` parts."""
     blocks: list[Block] = []
     while rest:
-        if fold(rest.pop(0)) != "providers":
-            raise ResourceIdError(f"{text!r} is not an ARM id: '/providers/' must follow a scope")
+        if fold(keyword := rest.pop(0)) != "providers":
+            raise ResourceIdError(
+                f"{text!r} is not an ARM id: '/providers/' must follow a scope (or "
+                f"'/resourceGroups/' a subscription), not {keyword!r}"
+            )
         end = next((i for i in range(1, len(rest), 2) if fold(rest[i]) == "providers"), len(rest))
         block = tuple(rest[:end])
         if len(block) < _ONE_PAIR or len(block) % 2 == 0:
-            raise ResourceIdError(f"{text!r} is not an ARM id: a type lacks its name")
+            last = f" after {block[-1]!r}" if block else ""
+            raise ResourceIdError(f"{text!r} is not an ARM id: a type lacks its name{last}")
         blocks.append(block)
         del rest[:end]
     return blocks

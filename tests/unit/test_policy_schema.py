@@ -131,7 +131,7 @@ ODD: tuple[object, ...] = (
 
 BEYOND_ONE_PLACE = re.compile(
     "unknown (identity|map)|is not an ARM id|empty segment|bracket|may only begin|not the id of a"
-    "|the id holds {location} and|no key of map"
+    "|the id (holds|does not hold) {location}|no key of map"
 )
 """What the loader says of odd values that a schema cannot tell."""
 

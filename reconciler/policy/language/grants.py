@@ -58,8 +58,8 @@ def _one_condition[T: Grant](grants: tuple[T, ...]) -> tuple[T, ...]:
         same = first.setdefault((grant.role.guid, fold(grant.scope)), grant)
         if same.condition != grant.condition:
             raise ValueError(
-                f"'{grant.role.name}' at '{grant.scope}' is granted with two conditions; "
-                "Azure keeps one assignment of a role, so choose one"
+                f"'{grant.role.name}' at '{grant.scope}' is granted twice, with different "
+                "conditions; Azure keeps one assignment of a role, so keep one of them"
             )
     return grants
 

@@ -93,10 +93,15 @@ class Identity(Entry):
         elif self.location is None:
             sample = '"{location}"' if placed else "westeurope"
             raise ValueError(f"'ensure: present' needs a location; add 'location: {sample}'")
-        elif placed != (self.location == "{location}"):
+        elif placed and self.location != "{location}":
             raise ValueError(
-                "the id holds {location} and 'location' does not, or the other way round; "
-                "an identity lies where its id says"
+                "the id holds {location}, so an identity lies where its id says: write "
+                'location: "{location}"'
+            )
+        elif not placed and self.location == "{location}":
+            raise ValueError(
+                "the id does not hold {location}, so it is one identity in one place: write that, "
+                "such as location: westeurope"
             )
         return self
 

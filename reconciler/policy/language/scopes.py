@@ -55,7 +55,9 @@ def check_braces(template: str) -> None:
             "'|-', which leaves out the last line break)"
         )
     if templates.has_lone_brace(template):
-        raise ValueError(f"'{template}' has a brace without its partner")
+        raise ValueError(
+            f"'{template}' has a brace without its partner; a placeholder stands in one pair"
+        )
     if found := templates.runs_on(template):
         raise ValueError(f"'{found}' stands for a whole id: it may only begin an id")
 
@@ -100,6 +102,8 @@ def _check_outcome(template: str) -> None:
 
 def check_start(text: str) -> None:
     """Refuse a bare name, or anything else that does not begin as an id or placeholder does."""
+    if text.startswith("${"):
+        raise ValueError(f"'{text}' begins with a placeholder: write it without the '$'")
     if not text.startswith(("/", "{")):
         raise ValueError(
             f"'{text}' is not an ARM id: write it whole, such as "

@@ -47,7 +47,7 @@ def _id(value: object) -> ResourceId:
         return value
     text = only_text(value)
     if "{" in text:
-        raise ValueError(f"'{text}' holds a placeholder: here ids are exact")
+        raise ValueError(f"'{text}' holds a placeholder: here ids are exact; write the id itself")
     scopes.check_start(text)
     return ResourceId.parse(text)
 

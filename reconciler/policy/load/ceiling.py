@@ -25,8 +25,6 @@ from reconciler.roles import Role
 type Mistake = tuple[tuple[str | int, ...], str]
 """Where, below the rule or identity, and what."""
 
-_ADD_ITS_PLACE = "add its group or subscription there under 'identities', or choose mode: audit"
-
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
@@ -48,8 +46,8 @@ class Ceiling:
             return
         if not self._may_live(identity):
             message = (
-                f"{GUARDRAILS_FILE} lets no identity of policy live at '{identity.id.text}'; "
-                f"{_ADD_ITS_PLACE}"
+                f"{GUARDRAILS_FILE} does not allow the identity '{identity.id.text}'; "
+                f"{_to_allow(identity.id)}"
             )
             yield ("id",), message
         for index, grant in enumerate(identity.grants):
@@ -65,8 +63,8 @@ class Ceiling:
             # One in repair mode is told of itself, once and not for each rule.
             if identity and identity.mode is Mode.AUDIT and not self._may_live(identity):
                 message = (
-                    f"{GUARDRAILS_FILE} lets no identity of policy live where '{name}' does, at "
-                    f"'{identity.id.text}'; {_ADD_ITS_PLACE}"
+                    f"{GUARDRAILS_FILE} does not allow the identity '{name}', "
+                    f"'{identity.id.text}'; {_to_allow(identity.id)}"
                 )
                 yield ("attach", index), message
         for index, grant in enumerate(rule.system.grants if rule.system else ()):
@@ -90,33 +88,59 @@ class Ceiling:
         yield from ((path, message) for message in list(filter(None, messages))[:1])
 
     def _forbidden(self, role: Role, scope: str, within: tuple[ResourceId, ...]) -> str | None:
-        covered = False
+        covering: ResourceId | None = None
         try:
             for entry in self.guardrails.grants:
                 if _names(entry, role) and _may_lie(scope, entry.scope, within):
                     # How far a custom role reaches is read at every plan.
                     if entry.privileged or not role.privileged or role.custom:
                         return None
-                    covered = True
+                    covering = entry.scope
         except ResourceIdError as error:
             return str(error)
         where = f"'{scope}'"
         if within and scope.startswith("{"):
             where += f" within '{within[0]}'"
-        if covered:
+        if covering:
             return (
                 f"'{role.name}' is privileged, and {GUARDRAILS_FILE} allows it at "
-                f"{where} only with 'privileged: true'"
+                f"{where} only with 'privileged: true'; add that to its entry for '{covering}'"
             )
-        privileged = " with 'privileged: true'" if role.privileged and not role.custom else ""
+        place = _narrowest(scope, within) or "<the id of where it lies>"
+        privileged = ", privileged: true" if role.privileged and not role.custom else ""
+        entry_text = f"- {{scope: {place}, roles: [{role.name}]{privileged}}}"
         return (
             f"{GUARDRAILS_FILE} does not allow '{role.name}' at {where}; "
-            f"add it there under 'grants'{privileged}, or choose mode: audit"
+            f"add \"{entry_text}\" there under 'grants', or choose mode: audit"
         )
 
 
 def _names(entry: GuardrailGrant, role: Role) -> bool:
     return any(allowed.guid == role.guid for allowed in entry.roles)
+
+
+def _to_allow(identity: IdentityTemplate) -> str:
+    known = None if identity.group.startswith("{") else beginning(identity.group)
+    what = f'"- {known[0]}"' if known else "its group or subscription"
+    return f"add {what} there under 'identities', or choose mode: audit"
+
+
+def _narrowest(scope: str, within: tuple[ResourceId, ...]) -> ResourceId | None:
+    """Return the narrowest place known in which a scope will lie."""
+    name, brace, rest = scope.partition("}")
+    if name[:1] != "{":
+        known = beginning(scope)
+    elif within and (base := _named(name + brace, within[0])):
+        known = beginning(f"{base}{rest}")
+    else:
+        return within[0] if within else None
+    return known[0] if known else None
+
+
+def _named(placeholder: str, place: ResourceId) -> ResourceId | None:
+    """Return what a placeholder stands for, where that is the same for all that lies in a place."""
+    of = {"{resourceGroup}": place.group_id, "{subscription}": place.subscription_id}
+    return of.get(placeholder)
 
 
 def _at_home(scope: str, identity: IdentityTemplate) -> str:

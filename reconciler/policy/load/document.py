@@ -17,7 +17,7 @@ type Path = tuple[str | int, ...]
 
 _COUNTS_AS_ONE = 100
 """Characters; a longer text counts as several values, so that aliases cannot multiply it."""
-_MAX_HEAD, _MAX_TAIL = 250, 150
+_MAX_HEAD, _MAX_TAIL = 200, 270
 """Characters of a message, whose end says what to do."""
 
 _MISSING = "a value is missing here; write one, or delete the line"

@@ -51,9 +51,15 @@ def report(
     found.sort(key=lambda item: item[0])
     shown, rest = found[:_MAX_PROBLEMS], found[_MAX_PROBLEMS:]
     # A misspelled key is one mistake, although the right one is then missing.
-    meant = {_meant(model, detail["loc"]) for _, detail in shown if detail["type"] == _UNKNOWN_KEY}
+    lacking = {detail["loc"] for _, detail in shown if detail["type"] == "missing"}
+    unknown = [detail["loc"] for _, detail in shown if detail["type"] == _UNKNOWN_KEY]
+    meant = {path: _meant(model, path, lacking) for path in unknown}
     for position, detail in shown:
-        if detail["type"] != "missing" or detail["loc"] not in meant:
+        path = detail["loc"]
+        if meant.get(path) in lacking:
+            near = did_you_mean(str(meant[path][-1]))
+            document.report(position, f"unknown key '{path[-1]}'{near}")
+        elif detail["type"] != "missing" or path not in meant.values():
             document.report(position, _message(model, detail, guesses))
     if rest:
         document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
@@ -73,7 +79,12 @@ def _follows(detail: ErrorDetails, document: Document) -> bool:
     return follows or path in refused
 
 
-def _meant(model: type[BaseModel], path: Path) -> Path:
+def _meant(model: type[BaseModel], path: Path, lacking: set[Path]) -> Path:
+    """Return the key that an unknown one may be meant to be, first of all one that is lacking."""
+    word = str(path[-1]).lower() or "?"
+    for key in _keys(model, path[:-1]):
+        if (*path[:-1], key) in lacking and (key.lower() in word or word in key.lower()):
+            return (*path[:-1], key)
     return (*path[:-1], nearest(str(path[-1]), frozenset(_keys(model, path[:-1]))) or "")
 
 
@@ -102,7 +113,9 @@ def _message(model: type[BaseModel], detail: ErrorDetails, guesses: Guesses) -> 
             message = str(detail["ctx"]["error"])
         case texts.UNKNOWN_ROLE:
             near = did_you_mean(guesses.role(value))
-            message = detail["msg"] + (near or "; write a built-in role's name or GUID")
+            message = detail["msg"] + (
+                near or "; write a built-in role's name, or a custom role's full id"
+            )
         case texts.UNKNOWN_IDENTITY:
             near = did_you_mean(guesses.identity(value))
             named = " and attach its name" if value.startswith("/") else ""
@@ -117,6 +130,8 @@ def _message(model: type[BaseModel], detail: ErrorDetails, guesses: Guesses) -> 
             message = detail["msg"] + (near or f"; there are {listed}")
         case _:
             message = f"{_subject(path)} {_must_be(kind, value, detail)}"
+            if kind == "string_type" and isinstance(value, list) and path[-2:-1] == ("tags",):
+                message += "; a tag has one glob, so write one rule for each value"
     return message
 
 
@@ -145,14 +160,18 @@ def _next_step(kind: str, value: object) -> str:
             step = "put it in quotes"
         case "bool_type", "true" | "false":
             step = "delete the quotes"
-        case "int_type", str() if value.isdecimal():
-            step = "delete the quotes"
+        case "int_type", str() if value.removesuffix("%").isdecimal():
+            step = f"write {value.removesuffix('%')}, without quotes"
         case "int_type", float() if value.is_integer():
             step = f"write {int(value)}"
         case "enum", str():
             return _near_miss(value, ["audit", "repair"])
         case "tuple_type", str():
             step = f"put it in brackets: [{value}]"
+        case "tuple_type", dict():
+            step = "begin each entry with '- '"
+        case "dict_type" | "mapping_type", list():
+            step = "write 'key: value', without '-'"
         case "model_type", True:
             step = "write {} for one without keys"
     return f"; {step}" if step else ""

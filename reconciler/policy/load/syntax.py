@@ -15,7 +15,7 @@ from reconciler.policy.load.positions import START, Position
 
 MAX_BYTES = 1024 * 1024
 MAX_VALUES = 20_000
-EMPTY = "the file is empty; write 'version: 1', or delete the file"
+EMPTY = "the file is empty; write 'version: 1'"
 _MAX_DEPTH = 20
 
 
@@ -119,7 +119,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 quote = advice.QUOTE.format(begin="*")
-                message = f"no anchor '&{event.anchor}' ends before this; {quote}"
+                message = f"'*{event.anchor}' has no anchor before it; {quote}"
                 raise SyntaxMistake(position, message)
             return self._anchors[event.anchor]
         self._nodes += 1

@@ -10,12 +10,12 @@ MISTAKES: Mistakes = {
             system="{grants: [{role: Reader, scope: '{resourceGroup}'}]}",
         ),
         "6:23",
-        f"at '{{resourceGroup}}' within '{SUB}/resourceGroups/rg-x'; add it there",
+        f'add "- {{scope: {SUB}/resourceGroups/rg-x, roles: [Reader]}}" there under',
     ),
     "a privileged grant that nothing allows": (
         grant("Owner") + "    mode: repair\n",
         "6:9",
-        "under 'grants' with 'privileged: true'",
+        "roles: [Owner], privileged: true}\" there under 'grants'",
     ),
     "an entry of a map that nothing allows": (
         rule(mode="repair", system="{grants: [{role: Reader, scope: '{maps.vault[tags.a]}'}]}")
@@ -32,7 +32,7 @@ MISTAKES: Mistakes = {
     "a privileged grant": (
         grant("Contributor") + "    mode: repair\n",
         "6:9",
-        "only with 'privileged: true'",
+        f"only with 'privileged: true'; add that to its entry for '{SUB}/resourceGroups/rg-data'",
     ),
     "a template that nothing covers": (
         rule(
@@ -68,12 +68,12 @@ MISTAKES: Mistakes = {
     "an identity at a wrong place": (
         identity(id=f"{UAI}/a".replace("rg-id", "rg-x"), mode="repair"),
         "4:9",
-        f"lets no identity of policy live at '{UAI.replace('rg-id', 'rg-x')}/a'; add its group",
+        f"/a'; add \"- {SUB}/resourceGroups/rg-x\" there under 'identities'",
     ),
     "an identity of a wrong place attached": (
         GOOD.replace("rg-id", "rg-x").replace("attach:", "mode: repair\n    attach:"),
         "10:14",
-        f"policy live where 'host' does, at '{UAI.replace('rg-id', 'rg-x')}/host'; add its",
+        f"identity 'host', '{UAI.replace('rg-id', 'rg-x')}/host'; add \"- {SUB}/resourceGroups/",
     ),
     "identities at wrong places": (
         PLACED.replace("rg-id", "rg-x") + "    mode: repair\n",

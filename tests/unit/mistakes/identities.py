@@ -23,12 +23,12 @@ MISTAKES: Mistakes = {
     "one identity at many locations": (
         identity(ensure="present", location="'{location}'"),
         "4:5",
-        "an identity lies where its id says",
+        "so it is one identity in one place: write that, such as location: westeurope",
     ),
     "many identities at one location": (
         f"{PLACED}    ensure: present\n    location: westeurope\n",
         "4:5",
-        "an identity lies where its id says",
+        'an identity lies where its id says: write location: "{location}"',
     ),
     "a location that is none": (
         identity(ensure="present", location="west_europe"),

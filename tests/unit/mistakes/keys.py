@@ -50,7 +50,31 @@ MISTAKES: Mistakes = {
         "2:13",
         "'identities' must be a mapping",
     ),
-    "rules as a mapping": ("version: 1\nrules: {a: {name: b}}\n", "2:8", "must be a list"),
+    "rules as a mapping": (
+        "version: 1\nrules: {a: {name: b}}\n",
+        "2:8",
+        "must be a list, not a mapping; begin each entry with '- '",
+    ),
+    "a long word for a missing key": (
+        rule(match="{resourceType: Microsoft.Compute/virtualMachines}"),
+        "5:13",
+        "unknown key 'resourceType'; did you mean 'type'?",
+    ),
+    "a long word for a missing role": (
+        rule(system="{grants: [{roleDefinition: Reader, scope: '{id}'}]}"),
+        "6:24",
+        "unknown key 'roleDefinition'; did you mean 'role'?",
+    ),
+    "tags as a list": (
+        rule(match="{type: Microsoft.Compute/virtualMachines, tags: [env]}"),
+        "5:60",
+        "not a list; write 'key: value', without '-'",
+    ),
+    "two values of a tag": (
+        rule(match="{type: Microsoft.Compute/virtualMachines, tags: {env: [a, b]}}"),
+        "5:66",
+        "a tag has one glob, so write one rule for each value",
+    ),
     "a boolean tag value": (
         rule(match="{type: Microsoft.Compute/virtualMachines, tags: {env: true}}"),
         "5:66",

@@ -55,7 +55,7 @@ MISTAKES: Mistakes = {
     "an empty location": (rule(match="{type: A.B/c, location: [' ']}"), "5:37", "can never match"),
     "an empty kind": (rule(match="{type: A.B/c, kind: ['']}"), "5:33", "can never match"),
     "half a rollout": (rule(rollout="0.5"), "7:14", "a whole number, not 0.5"),
-    "a rollout in percent": (rule(rollout="10%"), "7:14", "a whole number, not '10%'"),
+    "a rollout in percent": (rule(rollout="10%"), "7:14", "not '10%'; write 10, without"),
     "a rollout of more than all": (rule(rollout="101"), "7:14", "must be at most 100"),
     "one tag twice": (
         rule(match="{type: A.B/c, tags: {Env: a, env: b}}"),

@@ -20,7 +20,12 @@ MISTAKES: Mistakes = {
         "write it whole, such as /subscriptions/<id>/resourceGroups/<group>",
     ),
     "a group's name as a scope": (grant(scope="rg-data"), "7:16", "write it whole, such as /sub"),
-    "a placeholder with a dollar": (grant(scope="'${id}'"), "7:16", "write it whole, such as /sub"),
+    "a placeholder with a dollar": (grant(scope="'${id}'"), "7:16", "write it without the '$'"),
+    "a placeholder in two pairs of braces": (
+        grant(scope="'{{id}}'"),
+        "7:16",
+        "a brace without its partner; a placeholder stands in one pair",
+    ),
     "within the tenant": (rule(within="[/]"), "4:14", "not inside a subscription"),
     "a management group": (
         rule(within="[/providers/Microsoft.Management/managementGroups/m]"),
@@ -130,7 +135,7 @@ MISTAKES: Mistakes = {
     "a map's value with a placeholder": (
         "version: 1\nmaps: {vault: {dev: '{resourceGroup}'}}\n",
         "2:21",
-        "holds a placeholder: here ids are exact",
+        "holds a placeholder: here ids are exact; write the id itself",
     ),
     "an empty map": ("version: 1\nmaps: {vault: {}}\n", "2:15", "name at least one key"),
     "a nameless key of a map": (
@@ -179,6 +184,6 @@ MISTAKES: Mistakes = {
             system="{grants: [{role: Reader, scope: '{id}'}, {role: Reader, scope: '{ID}'}]}"
         ).replace("{ID}'", "{id}', condition: x"),
         "6:22",
-        "granted with two conditions",
+        "granted twice, with different conditions",
     ),
 }
