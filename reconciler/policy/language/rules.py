@@ -129,7 +129,9 @@ class Match(Entry):
     location: Annotated[tuple[texts.Location, ...], texts.OneOrMany] = Field(
         default=(),
         title="Location",
-        description="Globs, one of which the resource's location must fit.",
+        description=(
+            "Globs, one of which the resource's location must fit; West Europe is westeurope."
+        ),
         examples=[["westeurope", "north*"]],
     )
     kind: _Globs = Field(

@@ -104,6 +104,8 @@ def check_start(text: str) -> None:
     """Refuse a bare name, or anything else that does not begin as an id or placeholder does."""
     if text.startswith("${"):
         raise ValueError(f"'{text}' begins with a placeholder: write it without the '$'")
+    if is_guid(text):
+        raise ValueError(f"'{text}' is not an ARM id: a subscription is /subscriptions/{text}")
     if not text.startswith(("/", "{")):
         raise ValueError(
             f"'{text}' is not an ARM id: write it whole, such as "

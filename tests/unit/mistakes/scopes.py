@@ -19,6 +19,11 @@ MISTAKES: Mistakes = {
         "4:14",
         "write it whole, such as /subscriptions/<id>/resourceGroups/<group>",
     ),
+    "a bare GUID within": (
+        rule(within=f"[{SUB.rpartition('/')[2]}]"),
+        "4:14",
+        f"is not an ARM id: a subscription is {SUB}",
+    ),
     "a group's name as a scope": (grant(scope="rg-data"), "7:16", "write it whole, such as /sub"),
     "a placeholder with a dollar": (grant(scope="'${id}'"), "7:16", "write it without the '$'"),
     "a placeholder in two pairs of braces": (
