@@ -1,4 +1,4 @@
-"""docs/cli.md names every command and option, and no other."""
+"""docs/cli.md names every command and option, and no page names another."""
 
 import re
 
@@ -47,6 +47,17 @@ def test_the_options_are_those_of_the_documentation(
     options = set(re.findall(r"^  (--\w+)", text, re.MULTILINE))
     assert "--debug" in text
     assert options | {"--help"} == documented()[command] | {"--help"}
+
+
+def test_the_pages_show_no_other_command_or_option() -> None:
+    """What a reader copies works."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    line = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?reconciler (\w+)([^#\n]*)", re.MULTILINE)
+    shown = [found for page in pages for found in line.findall(page.read_text("utf-8"))]
+
+    assert {command for command, _ in shown} == COMMANDS
+    for command, rest in shown:
+        assert set(re.findall(r"--\w+", rest)) <= documented()[command] | {"--debug"}, rest
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
