@@ -34,13 +34,6 @@ def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) ->
         _enqueue(deployment.requests(found), requests)
 
 
-@app.queue_trigger(arg_name="message", queue_name=EVENT_QUEUE, connection=STORAGE)
-@app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
-def event_queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
-    """Do the same for an event that was delivered to a queue; the host takes its base64 away."""
-    _enqueue(deployment.requests(read(message.get_body())), requests)
-
-
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
@@ -53,6 +46,13 @@ def queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None
 def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:  # noqa: ARG001 (the binding asks for it)
     """Find what events missed, and what policy no longer asks for."""
     _pass_on(deployment.sweep(), requests)
+
+
+@app.queue_trigger(arg_name="message", queue_name=EVENT_QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
+def event_queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
+    """Do as `event_grid_trigger`, for an event that Event Grid has put into a queue."""
+    _enqueue(deployment.requests(read(message.get_body())), requests)
 
 
 def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:
