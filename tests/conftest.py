@@ -26,12 +26,16 @@ EMULATOR_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
-# A shared machine is slow at times, which says nothing about a rule. CI repeats the same examples.
+# A shared machine is slow at times, which says nothing about a rule. CI repeats the same examples;
+# elsewhere each run draws others, and fewer, so that the inner loop stays quick.
 hypothesis.settings.register_profile(
-    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "default",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.register_profile(
-    "ci", hypothesis.settings.get_profile("default"), derandomize=True
+    "ci", hypothesis.settings.get_profile("default"), max_examples=100, derandomize=True
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
