@@ -1,11 +1,12 @@
-"""Commands that tests start as processes of their own; none of them outlives its test.
+"""Commands that tests start as processes of their own, and waiting for what others bring about.
 
-One that hangs is no reason to wait for it: the limit in `tests.conftest` ends the test, and the end
-of the block here ends the process.
+No command outlives its test. One that hangs is no reason to wait for it: the limit in
+`tests.conftest` ends the test, and the end of the block here ends the process.
 """
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE = 120.0
@@ -25,3 +26,11 @@ def child[T: (str, bytes)](process: "subprocess.Popen[T]") -> Iterator["subproce
             process.wait(PATIENCE)
         finally:
             process.kill()
+
+
+def until(reached: Callable[[], object]) -> None:
+    """Wait for what another process or thread brings about; fail when it takes too long."""
+    end = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.02)

@@ -13,7 +13,7 @@ from reconciler.model import Mode
 from reconciler.policy import desired
 from reconciler.policy.language import GUARDRAILS_FILE, Identity, Policy, Rule
 from reconciler.policy.language.matching import ALL
-from reconciler.policy.language.templates import MapEntry, beginning, names
+from reconciler.policy.language.templates import beginning, entries
 
 _GLOB = re.compile(r"[*?\[]")
 _MEANS_NOTHING = re.compile("[|{}\u201c-\u201f\u2018-\u201b\u00ab\u00bb]")
@@ -50,8 +50,7 @@ def _of_maps(policy: Policy) -> Iterator[str]:
     systems = [rule.system.grants for rule in policy.rules if rule.system]
     own = [entry.grants for entry in policy.identities.values()]
     scopes = [grant.scope for grants in (*systems, *own) for grant in grants]
-    entries = [MapEntry.parse(name) for scope in scopes for name in names(scope)]
-    used = {entry.map for entry in entries if entry}
+    used = {entry.map for scope in scopes for entry in entries(scope)}
     for name in policy.maps:
         if name not in used:
             yield f"{policy.origins[f'map {name}']}: no grant picks from map '{name}'"

@@ -5,8 +5,7 @@ import pty
 import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import requests
 
-from tests.children import PATIENCE
+from tests.children import PATIENCE, until
 from tests.conftest import ROOT
 
 SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -161,13 +160,13 @@ class Desk:
 
     def built(self, subject: str) -> Any:  # noqa: ANN401 (JSON)
         """Return a machine once no operation runs on it: until then its entries may be empty."""
-        _until(lambda: self.call("GET", subject)["properties"]["provisioningState"] == "Succeeded")
+        until(lambda: self.call("GET", subject)["properties"]["provisioningState"] == "Succeeded")
         return self.call("GET", subject)
 
     def delete(self, subject: str) -> None:
         """Delete a machine; until it is gone, nothing can be built under its name."""
         self.call("DELETE", subject)
-        _until(lambda: self._send("GET", subject).status_code == HTTPStatus.NOT_FOUND)
+        until(lambda: self._send("GET", subject).status_code == HTTPStatus.NOT_FOUND)
 
     def assign(self, name: str, scope: str, role: str, principal: str) -> None:
         """Create a role assignment under a name."""
@@ -201,10 +200,3 @@ class Desk:
             timeout=PATIENCE,
         )
         return str(answer.json()["access_token"])
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "what was waited for did not come"
-        time.sleep(0.1)

@@ -2,8 +2,7 @@
 
 import base64
 import json
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,7 @@ from sandbox.demo.stage import FUNCTION
 from sandbox.host import http
 from sandbox.host.messages import decode
 from sandbox.outlets import RealStorage
-from tests.children import PATIENCE
+from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
@@ -41,14 +40,6 @@ def subscribe(
 def state(cloud: Cloud) -> str:
     """Return the event subscription's provisioning state."""
     return str(cloud.operator.get(SUBSCRIBED)["properties"]["provisioningState"])
-
-
-def until(reached: Callable[[], object]) -> None:
-    """Wait for an effect; fail when it takes too long."""
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

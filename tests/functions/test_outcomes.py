@@ -17,10 +17,9 @@ from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now
 from sandbox.outlets import MemoryStorage
-from tests.children import PATIENCE
+from tests.children import PATIENCE, until
 from tests.conftest import ROOT
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed, post
-from tests.functions.test_eventgrid import until
 from tests.functions.test_triggers import calls
 
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/outcomes"

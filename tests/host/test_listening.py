@@ -1,7 +1,6 @@
 """How a queue is listened to: leases that are renewed, and messages that were taken too often."""
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from sandbox.host.options import QueueOptions
 from sandbox.host.queues import MemoryQueues, Message, QueueError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
-from tests.children import PATIENCE
+from tests.children import PATIENCE, until
 from tests.host.conftest import APPS, LEASE, Clock, texts
 
 HALF = 5 * 60 + 1
@@ -33,13 +32,6 @@ class Watched(MemoryQueues):
             self.failures -= 1
             raise QueueError(503, "ServerBusy")
         return super().release(queue, message, delay)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread will bring about."""
-    pause = threading.Event()
-    while not condition():
-        pause.wait(0.01)
 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["running", "stopping"])

@@ -86,7 +86,7 @@ def _check_map(entry: MapEntry, info: ValidationInfo) -> None:
 
 def _check_outcome(template: str) -> None:
     """Try a template out: it must come to an id, whichever kind of id a map may hold."""
-    entries = [entry for name in templates.names(template) if (entry := MapEntry.parse(name))]
+    entries = templates.entries(template)
     samples = _SAMPLES if entries else _SAMPLES[:1]
     for number, sample in enumerate(samples, start=1):
         tags = {entry.tag: "key" for entry in entries if entry.tag}

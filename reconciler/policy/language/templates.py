@@ -92,6 +92,11 @@ def names(template: str) -> list[str]:
     return _PLACEHOLDER.findall(template)
 
 
+def entries(template: str) -> list[MapEntry]:
+    """Return the entries of maps that a template picks, in order."""
+    return [entry for name in names(template) if (entry := MapEntry.parse(name))]
+
+
 def has_lone_brace(template: str) -> bool:
     """Tell whether a brace opens or closes nothing."""
     return bool(re.search(r"[{}]", _PLACEHOLDER.sub("", template)))

@@ -10,7 +10,7 @@ from itertools import product
 
 from reconciler.ids import ResourceId, fold
 from reconciler.policy.language import Grant, Identity, Rule
-from reconciler.policy.language.templates import MapEntry, Maps, location_name, names
+from reconciler.policy.language.templates import Maps, entries, location_name
 from reconciler.policy.load.ceiling import Mistake
 
 
@@ -52,7 +52,7 @@ def _never_picked(rule: Rule, grants: Sequence[Grant], maps: Maps) -> Iterator[M
     """Find grants that pick from a map by what none of its keys is for any match of the rule."""
     tags = {fold(name): glob for name, glob in rule.match.tags.items()}
     for index, grant in enumerate(grants):
-        for entry in filter(None, map(MapEntry.parse, names(grant.scope))):
+        for entry in entries(grant.scope):
             keys = list(maps.get(entry.map, {}))
             asked = list(rule.match.location)
             if entry.tag:
@@ -71,7 +71,7 @@ def _never_picked(rule: Rule, grants: Sequence[Grant], maps: Maps) -> Iterator[M
 def _unclear(path: tuple[str, ...], grants: Sequence[Grant], maps: Maps) -> Iterator[Mistake]:
     """Find locations that pick two entries of a map: which one counts would hang on their order."""
     for index, grant in enumerate(grants):
-        for entry in filter(None, map(MapEntry.parse, names(grant.scope))):
+        for entry in entries(grant.scope):
             first: dict[str, str] = {}
             for key in () if entry.tag else maps.get(entry.map, {}):
                 if (other := first.setdefault(location_name(key), key)) != key:
