@@ -43,16 +43,18 @@ def queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None
 
 @app.timer_trigger(arg_name="timer", schedule=deployment.settings.sweep_schedule)
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
-def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:  # noqa: ARG001 (the binding asks for it)
+def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:
     """Find what events missed, and what policy no longer asks for."""
-    _pass_on(deployment.sweep(), requests)
+    # A run that is past due was asked for by a restart, which anybody can repeat.
+    _pass_on(deployment.sweep(scheduled=not timer.past_due), requests)
 
 
 @app.queue_trigger(arg_name="message", queue_name=EVENT_QUEUE, connection=STORAGE)
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def event_queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
     """Do as `event_grid_trigger`, for an event that Event Grid has put into a queue."""
-    _enqueue(deployment.requests(read(message.get_body())), requests)
+    found = [one for event in read(message.get_body()) for one in deployment.requests(event)]
+    _enqueue(tuple(dict.fromkeys(found)), requests)
 
 
 def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:

@@ -42,7 +42,7 @@ def resource(body: Json, etag: str | None = None) -> Resource:
             incarnation=_text(properties.get("vmId")),
             created=_moment(created) if (created := _text(properties.get("timeCreated"))) else None,
             etag=etag or _text(body.get("etag")),
-            managed_by=_text(body.get("managedBy")) or _set_of(properties),
+            managed_by=_text(body.get("managedBy")),
             kind=_text(body.get("kind")) or "",
         )
 
@@ -91,6 +91,8 @@ def role_assignment(body: Json) -> RoleAssignment:
             condition=_text(properties.get("condition")),
             description=_text(properties.get("description")),
             created_by=_guid(properties.get("createdBy")),
+            updated_by=_guid(properties.get("updatedBy")),
+            created=_moment(made) if (made := _text(properties.get("createdOn"))) else None,
         )
 
 
@@ -114,6 +116,13 @@ def written(entry: Json) -> Written | None:
             principal=_text((entry.get("claims") or {}).get(_OBJECT_ID)),
             at=_moment(entry["eventTimestamp"]),
         )
+
+
+def management_groups(row: Json) -> frozenset[str]:
+    """Read the names of all management groups above a subscription, out of its row."""
+    with _reading("a subscription", row):
+        chain = (row.get("properties") or {}).get("managementGroupAncestorsChain") or ()
+        return frozenset(fold(one["name"]) for one in chain)
 
 
 def permissions(body: Json) -> tuple[Permission, ...]:
@@ -163,11 +172,6 @@ def _moment(text: str) -> datetime:
     """Read a time as UTC; one without a zone is that already, as Azure's own are (assumed)."""
     time = datetime.fromisoformat(text)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _set_of(properties: Json) -> str | None:
-    """Return the flexible scale set that a machine is a member of."""
-    return _text((properties.get("virtualMachineScaleSet") or {}).get("id"))
 
 
 def _in_flight(child: Json) -> bool:

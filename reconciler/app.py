@@ -4,8 +4,9 @@ The function app and the command line both stand on `App`; neither knows how it 
 """
 
 import logging
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,19 +21,22 @@ from reconciler.arm import Arm
 from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
-from reconciler.controller.memory import Contention, Looks
+from reconciler.controller.memory import Contention, Recent
 from reconciler.controller.run import Run, once_more
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
 from reconciler.inventory import Inventory
 from reconciler.marker import Ownership
-from reconciler.model import MOVED, ROLE_ASSIGNMENT, Mode, Request
+from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, Sight, is_reconciled
 from reconciler.notify import Topic
-from reconciler.observe import is_reconciled
+from reconciler.observe import Observer
+from reconciler.ownplaces import OwnPlaces
 from reconciler.plan import Terms
+from reconciler.plan.terms import FIRST_DELAY
 from reconciler.policy import load
 from reconciler.policy.language import Policy
+from reconciler.remembered import Remembered
 from reconciler.settings import Settings
 from reconciler.sweep import Sweep
 from reconciler.watched import Watched
@@ -53,6 +57,12 @@ QUEUE = "reconcile-requests"
 EVENT_QUEUE = "reconcile-events"
 """The storage queue to which Event Grid delivers where it cannot post to the app."""
 
+_EARLY = timedelta(seconds=1)
+"""So much earlier than it is due a copy may come."""
+
+_SWEPT_EVERY = timedelta(minutes=1)
+"""How often a scope is swept at most; its quota at Resource Graph is everybody's."""
+
 EVERYTHING = ResourceId.parse("/")
 """What a request for a sweep of all that is watched names."""
 
@@ -71,31 +81,54 @@ class App:
     arm: Arm
     credential: TokenCredential
     now: Callable[[], datetime] = utc_now
-    looks: Looks = field(init=False, default_factory=Looks)
+    recent: Recent = field(init=False)
     contention: Contention = field(init=False)
     watched: Watched = field(init=False)
+    own_places: OwnPlaces = field(init=False)
+    moves: Remembered[ResourceId, tuple[tuple[datetime, ...], bool]] = field(
+        init=False, default_factory=lambda: Remembered(timedelta(minutes=1))
+    )
+    scopes: Remembered[ResourceId, None] = field(
+        init=False, default_factory=lambda: Remembered(timedelta(hours=1))
+    )
 
     def __post_init__(self) -> None:
         """Share clock and connection with what lasts as long as the process."""
         self.contention = Contention(self.now)
+        # No copy answers for longer than a new machine may wait anyway.
+        self.recent = Recent(soon=max(self.settings.settle, FIRST_DELAY))
         named, groups = self.settings.subscriptions, self.settings.management_groups
         self.watched = Watched(named, groups, self.arm, self.now)
+        self.own_places = OwnPlaces(self.settings, self.policy.guardrails, self.arm, self.now)
 
     def requests(self, event: Event) -> tuple[Request, ...]:
         """Return what should be looked at because of an event; makes no call."""
-        return Watch(self.policy, self.watched.known, self.settings.client_id).requests(event)
+        watch = Watch(self.policy, self.watched.known, self._own_client, self.settings.settle)
+        return watch.requests(event, self.now())
 
-    def handle(self, request: Request) -> Result:
-        """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong."""
+    @property
+    def _own_client(self) -> str | None:
+        """Return the `appid` of our own writes, as settings or an earlier call told; no call."""
+        return self.settings.client_id or self.arm.known_client
+
+    def handle(self, request: Request, expect: str = "") -> Result:
+        """Answer one request; raises `Rejected` where Azure says that a call of ours is wrong.
+
+        With `expect`, nothing is written unless the first plan has that fingerprint.
+        """
+        now = self.now()
+        request = messages.bounded(request, now)
+        if request.since and request.since - now > _EARLY:
+            return Result(again_after=request.since - now, again=request)
         try:
-            result = self._answer(request)
+            result = self._answer(request, expect)
         except (Again, Blocked) as error:
             result = self._failed(request, error)
         if self._topic:
             self._topic.tell(request.id, result)
         return result
 
-    def _answer(self, request: Request) -> Result:
+    def _answer(self, request: Request, expect: str) -> Result:
         refusal = self.refusal(request.id)
         if refusal:
             _log.warning("%s", refusal)
@@ -103,7 +136,7 @@ class App:
         if request.id.is_type(ROLE_ASSIGNMENT):
             return AssignmentSearch(self.controller).reconcile(request)
         if is_reconciled(request.id):
-            return self.controller.reconcile(request)
+            return self.controller.reconcile(request, expect)
         return self._sweep(request)
 
     def refusal(self, place: ResourceId) -> str | None:
@@ -132,18 +165,38 @@ class App:
         rails = self.policy.guardrails
         return rails.covers(scope) or any(scope.contains(rail.scope) for rail in rails.grants)
 
-    def sweep(self) -> Result:
-        """Nominate what is not as it should be, everywhere."""
-        return self.handle(Request(EVERYTHING))
+    def sweep(self, *, scheduled: bool = True) -> Result:
+        """Nominate what is not as it should be, everywhere.
+
+        Only the schedule's own sweep lets unwanted rights go; what a restart or a person asks for
+        could be repeated past the limit of one sweep.
+        """
+        return self._swept(Request(EVERYTHING), removing=scheduled)
 
     def _sweep(self, request: Request) -> Result:
-        """Nominate what is about a scope; after a move, which takes its time, once more."""
-        result = Result()
-        if not self.looks.answer(request):
-            began = self.now()
-            result = Sweep(self.inventory, self.policy, self.terms, self.now).nominate(request.id)
-            self.looks.remember(request, began, leads_on=bool(result.requests))
-        return once_more(result, request, self.now()) if MOVED in request.seen else result
+        """Nominate what is about a scope, at most once a minute; after a move once more."""
+        now = self.now()
+        if self.recent.answers(request, now):
+            return Result()
+        began = self.recent.began(request.id)
+        if began and now - began < _SWEPT_EVERY:
+            copy = replace(request, since=began + _SWEPT_EVERY)
+            self.recent.copy_due(copy)
+            return Result(again_after=began + _SWEPT_EVERY - now, again=copy)
+        return self._swept(request)
+
+    def _swept(self, request: Request, *, removing: bool = False) -> Result:
+        moved = request.sighted(Sight.MOVED) is not None
+        now = self.now()
+        try:
+            sweep = Sweep(self.inventory, self.policy, self.terms, self.now, self.recent.unproved)
+            result = sweep.nominate(request.id, removing=removing, everywhere=moved)
+        except (Again, Blocked) as error:
+            return self._failed(request, error)
+        self.recent.done(request, now, leads_on=bool(result.requests))
+        if moved and request.first is None:
+            return once_more(result, replace(request, first=now), now, Sight.MOVED)
+        return result
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:
         """Say that nothing could be read; the request is asked again where that may pass."""
@@ -171,7 +224,7 @@ class App:
             raise SettingsError("AzureWebJobsStorage is not set, so nothing can be deferred")
         with client:
             client.send_message(
-                messages.encode(request), visibility_timeout=round(delay.total_seconds())
+                messages.encode(request), visibility_timeout=math.ceil(delay.total_seconds())
             )
 
     # What is watched may change, so these three are made anew for each request.
@@ -189,8 +242,9 @@ class App:
             guardrails=self.policy.guardrails,
             digest=self.policy.digest,
             settle=self.settings.settle,
+            gone_after=self.settings.gone_after,
             own_identity=ours.identity,
-            home=self.settings.home,
+            home=self.own_places.home(ours.identity),
             watched=self.watched.subscriptions,
             exemptions=self.policy.exemptions,
         )
@@ -203,14 +257,14 @@ class App:
     @property
     def controller(self) -> Controller:
         """Return the loop around one resource or identity."""
+        terms = self.terms
         return Controller(
-            self.arm,
-            self.inventory,
+            Observer(self.arm, self.inventory, self.policy, terms, self.moves, self.scopes),
             self.policy,
-            self.terms,
+            terms,
             self._mode,
             self.now,
-            self.looks,
+            self.recent,
             self.contention,
         )
 

@@ -6,12 +6,14 @@ One refusal never stops the others; nothing here waits or repeats.
 """
 
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from reconciler.answers import Json
 from reconciler.arm import Arm
+from reconciler.arm.failures import NAME_TAKEN
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -34,6 +36,7 @@ from reconciler.errors import (
     Rejected,
 )
 from reconciler.ids import ResourceId
+from reconciler.marker import assignment_id
 from reconciler.model import IdentityBlock, Resource
 
 _log = logging.getLogger(__name__)
@@ -68,16 +71,40 @@ class Applier:
                         return
                 case CreateIdentity(new):
                     self._try(change, self.arm.create_identity, new)
-                case CreateAssignment(grant, principal, marker):
+                case CreateAssignment(_, principal):
                     if principal:
-                        self._try(change, self.arm.put_assignment, grant, principal, marker)
+                        self._try(change, self._create, change, principal)
                 case UpdateAssignment(assignment, grant, marker):
-                    principal = assignment.principal
-                    self._try(change, self.arm.put_assignment, grant, principal, marker)
+                    arguments = grant, assignment.principal, marker, assignment.id.name
+                    self._try(change, self.arm.put_assignment, *arguments)
                 case DeleteAssignment(assignment):
                     self._try(change, self.arm.delete_assignment, assignment.id)
                 case _:
                     assert_never(change)
+
+    def _create(self, change: CreateAssignment, principal: str) -> None:
+        """Grant a right, under a random name where another sits on ours elsewhere in the tenant.
+
+        Names are unique in the tenant (documented), and ours can be computed by anybody who may
+        write assignments anywhere. The list finds ours again, whatever its name.
+        """
+        try:
+            self.arm.put_assignment(change.grant, principal, change.marker)
+        except ArmError as error:
+            if error.code != NAME_TAKEN or self._is_there(change, principal):
+                raise
+            name = str(uuid.uuid4())
+            self.arm.put_assignment(change.grant, principal, change.marker, name)
+
+    def _is_there(self, change: CreateAssignment, principal: str) -> bool:
+        """Return whether the name is taken just where and for whom we would grant."""
+        wanted = change.grant
+        try:
+            found = self.arm.assignment(assignment_id(wanted.place, wanted.role, principal))
+        except NotFound:
+            return False
+        triple = (found.principal, found.role, found.scope)
+        return triple == (principal, wanted.role, wanted.place)
 
     def _other_incarnation(self) -> bool:
         """Tell whether the PATCH met another machine under the same id: then the plan is void."""
@@ -178,8 +205,10 @@ def _delta(block: IdentityBlock, changes: Sequence[IdentityChange]) -> Json:
             case DetachIdentity(_, identity):
                 users.discard(identity)
                 entries[_as_azure_spells(block, identity)] = None
-    delta: dict[str, object] = {"type": _type(system=system, users=bool(users))}
-    if entries and users:
+    # What we cannot read stays attached, so the type keeps saying that there is something.
+    left = bool(users or block.unknown)
+    delta: dict[str, object] = {"type": _type(system=system, users=left)}
+    if entries and left:
         # Without any left, the type alone takes them all away; a map would be refused.
         delta["userAssignedIdentities"] = entries
     return delta

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Final, assert_never
+from typing import Final, Self, assert_never
 
 from reconciler.ids import ResourceId, fold
-from reconciler.model import Grant, NewIdentity, Request, RoleAssignment
+from reconciler.model import Grant, NewIdentity, Request, RoleAssignment, Sighting, Unresolved
 
 
 class Reason(StrEnum):
@@ -29,44 +29,148 @@ class Reason(StrEnum):
     PRINCIPAL_REPLACED = "its principal was replaced"
     RESOURCE_GONE = "its resource is gone"
     UNWANTED = "no policy asks for it"
+    FORBIDDEN = "policy asks for it, but the guardrails do not allow it any more"
     NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here"
 
 
 class Hold(StrEnum):
-    """Why a change that we would make may not be made."""
+    """Why a change that we would make may not be made, and what a person does about it."""
 
-    AUDIT = "policy says audit"
-    PROTECTED = "the identity is protected by the guardrails"
-    OWN_IDENTITY = "it is this app's own identity"
-    GUARDRAILS = "the guardrails do not allow this role there"
-    ROLE_UNREAD = "the custom role cannot be read, so nobody knows how far it reaches"
-    IDENTITY_PLACE = "the guardrails do not allow identities from there"
-    EXEMPT = "policy exempts it"
-    HOME = "the scope contains this app's own resource group, or lies in it"
-    NOT_WATCHED = "it lies in no watched subscription"
-    MANAGED = "the resource is managed by another resource"
-    DEFAULT_IDENTITY = "it would change the identity that the metadata service picks by default"
-    UNKNOWN_IDENTITY_TYPE = "the resource's identity type is not understood"
-    RESTART = "it would restart the resource's apps, which no rule allows"
-    NO_ETAG = "the last identity can only be taken away under an etag"
-    IDENTITY_ABSENT = "the identity does not exist"
-    FOREIGN_CONDITION = "an assignment that is not ours grants this with another condition"
-    NO_MARKER = "an assignment of ours lost its marker and no policy asks for it"
-    NO_ROOM_FOR_MARKER = "its id is too long, or holds a sign, for the marker to be read back"
-    CONFLICTING = "policy asks for it under two conditions"
-    UNRESOLVED = "its scope cannot be named for this resource"
-    REMOVALS = "what is unwanted is only removed by a sweep or by apply"
-    DEAD_ENTRY = "another's dead identity entry makes every attach fail"
-    CARRIED = "another resource still carries the principal"
+    next_step: str
+
+    def __new__(cls, why: str, next_step: str) -> Self:
+        """Make the reason the value, and keep the next step beside it."""
+        hold = str.__new__(cls, why)
+        hold._value_ = why
+        hold.next_step = next_step
+        return hold
+
+    # What policy and settings ask to leave alone.
+    EXEMPT = "policy exempts it", "delete the exemption, or let it end, once hands may be put on it"
+    AUDIT = "policy says audit", "set mode: repair in the rule or identity that asks for it"
+    ROLLOUT = (
+        "its rule is rolled out to a share of its matches, and it is not yet among them",
+        "raise the rule's rollout",
+    )
+    REMOVALS = (
+        "what is unwanted is only removed by the scheduled sweep or by apply",
+        "wait for the next scheduled sweep, or run apply for this id",
+    )
+    # Where we may not write at all.
+    HOME = (
+        "it would reach this app's own resource group, identity or storage",
+        "choose a scope that neither holds RECONCILER_HOME nor lies in it",
+    )
+    OWN_IDENTITY = (
+        "it is this app's own identity",
+        "name another identity in policy; the app never changes its own",
+    )
+    PROTECTED = (
+        "the identity is protected by the guardrails",
+        "name another identity in policy, or take it off `protected` in guardrails.yaml",
+    )
+    NOT_WATCHED = (
+        "it lies in no watched subscription",
+        "add its subscription to RECONCILER_SUBSCRIPTIONS, or take it out of the rule's `within`",
+    )
+    MANAGED = (
+        "the resource is managed by another resource",
+        "attach and grant at the resource that `managedBy` names",
+    )
+    # What guardrails and roles forbid.
+    GUARDRAILS = (
+        "the guardrails do not allow this role there",
+        "allow the role at that scope in guardrails.yaml, or take the grant out of policy",
+    )
+    IDENTITY_PLACE = (
+        "the guardrails do not allow identities from there",
+        "add its resource group to `identities` in guardrails.yaml, or name another identity",
+    )
+    ROLE_UNREAD = (
+        "the role cannot be read, so nobody knows how far it reaches",
+        "check the role's id, and give the app the right to read role definitions",
+    )
+    # What is there forbids it.
+    UNKNOWN_IDENTITY_TYPE = (
+        "the resource's identity type is not understood",
+        "look at the resource's `identity`, and report its type to the developers of this app",
+    )
+    NO_ETAG = (
+        "the last identity can only be taken away under an etag",
+        "remove it by hand: az vm identity remove",
+    )
+    IDENTITY_ABSENT = (
+        "the identity does not exist",
+        "create it, say `ensure: present` in policy, or take it out of the rule",
+    )
+    SCOPE_ABSENT = (
+        "its scope does not exist",
+        "correct the scope in policy, or create what it names",
+    )
+    UNRESOLVED = (
+        "its scope has no name for this resource",
+        "add the key to the map, or give the resource the tag or location that the scope needs",
+    )
+    DEFAULT_IDENTITY = (
+        "it would change the identity that the metadata service picks by default",
+        "set allowDefaultChange: true in the rule once its workloads name their identity",
+    )
+    RESTART = (
+        "it would restart the resource's apps, which no rule allows",
+        "set allowRestart: true in the rule",
+    )
+    DEAD_ENTRY = (
+        "a dead identity entry makes every attach fail",
+        "detach the dead entry by hand, or create its identity again",
+    )
+    FOREIGN_CONDITION = (
+        "an assignment that is not ours grants this with another condition",
+        "delete that assignment, or write its condition into policy",
+    )
+    CONFLICTING = (
+        "policy asks for it under two conditions",
+        "keep one of the two conditions",
+    )
+    NO_ROOM_FOR_MARKER = (
+        "its id is too long, or holds a sign, for the marker to be read back",
+        "grant it by hand, or give the resource a shorter name",
+    )
+    # Why a right stays.
+    NO_MARKER = (
+        "we made it, but its marker is lost or another wrote it last, and no policy asks for it",
+        "see who changed it, and delete it by hand where nobody needs it",
+    )
+    REPLACEMENT = (
+        "what replaces it is not there",
+        "mend what keeps its replacement back, or remove it with apply, which asks once more",
+    )
+    CARRIED = (
+        "another resource still carries the principal",
+        "let policy name that resource, or look at it with plan",
+    )
+    GONE_UNPROVED = (
+        "its resource is not found, but nothing proves its end",
+        "where it is really gone, delete the assignment by hand",
+    )
+    REPLACED_UNPROVED = (
+        "nothing proves that its principal is gone",
+        "where the principal is really gone, delete the assignment by hand",
+    )
     # The passing ones: time alone may lift them, so a fingerprint counts the change, not the hold.
-    SETTLING = "the resource is still being built"
-    BUSY = "the resource is being changed"
-    UNCONFIRMED = "the resource may have moved; it is looked at once more"
+    SETTLING = "the resource is still being built", "wait"
+    BUSY = "the resource is being changed", "wait"
+    UNCONFIRMED = "it is not yet proved that its principal is gone", "wait"
+    REPLACING = "what replaces it is made first", "wait"
 
     @property
     def passing(self) -> bool:
         """Whether time alone lifts it."""
-        return self in {Hold.SETTLING, Hold.BUSY, Hold.UNCONFIRMED}
+        return self in {Hold.SETTLING, Hold.BUSY, Hold.UNCONFIRMED, Hold.REPLACING}
+
+    @property
+    def agreed(self) -> bool:
+        """Whether policy itself asks to wait, so that it is neither drift nor an error."""
+        return self in {Hold.EXEMPT, Hold.ROLLOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +256,22 @@ class Plan:
     incarnation: str | None = None
     changes: tuple[Change, ...] = ()
     withheld: tuple[Withheld, ...] = ()
-    seen: tuple[str, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
 
     @property
     def compliant(self) -> bool:
         """Nothing to change and nothing withheld."""
         return not self.changes and not self.withheld
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is left but what policy itself holds back, by a rollout or an exemption."""
+        return not self.changes and all(held.hold.agreed for held in self.withheld)
+
+    @property
+    def kept(self) -> tuple[Withheld, ...]:
+        """The unwanted rights that stay until what replaces them is there."""
+        return tuple(held for held in self.withheld if held.hold is Hold.REPLACEMENT)
 
     @property
     def todo(self) -> tuple[Change, ...]:
@@ -243,7 +357,30 @@ def _sorted(described: Iterable[dict[str, str | None]]) -> list[dict[str, str | 
     return sorted(described, key=lambda each: json.dumps(each, sort_keys=True))
 
 
+def is_unwanted(change: Change) -> bool:
+    """Return whether a change takes away what is alive: only a request that names it may."""
+    gone = isinstance(change, DeleteAssignment | DetachIdentity)
+    return gone and change.reason in {Reason.UNWANTED, Reason.NOT_ALLOWED}
+
+
+def unwanted_id(change: Change) -> ResourceId:
+    """Return the id by which a request names an unwanted right, or an exclusive identity's entry.
+
+    Raises `TypeError` for a change that takes nothing away.
+    """
+    match change:
+        case DeleteAssignment(assignment):
+            return assignment.id
+        case DetachIdentity(_, identity):
+            return identity
+        case _:
+            raise TypeError(f"{type(change).__name__} takes nothing away")
+
+
 def _grant(grant: Grant) -> dict[str, str | None]:
+    if isinstance(grant.scope, Unresolved):
+        # What has no name is no scope; its template tells two of them apart.
+        return {"role": grant.role, "scope": None, "template": grant.scope.template}
     return {"role": grant.role, "scope": str(grant.scope), "condition": grant.condition}
 
 
@@ -260,19 +397,31 @@ class Status(StrEnum):
 CONTENDED: Final = "Contended"
 """The code of what another writer undoes again and again."""
 
+PLAN_CHANGED: Final = "PlanChanged"
+"""The code of what was confirmed for a plan that is no longer the plan."""
+
+NOT_YET: Final = "NotYet"
+"""The code of an id that a write event named and that Resource Manager does not show yet."""
+
 NOT_WATCHED: Final = "NotWatched"
 """The code of an id that is not for us to look at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one change; `change` is none where the look itself failed."""
+    """What became of one change; `change` is none where the look itself failed.
+
+    `last_try`: nobody knows whether it passes, so it is blocked when it comes a second time.
+    `next_step` is what a person does about it.
+    """
 
     change: Change | None
     status: Status
     detail: str = ""
     code: str = ""
     retry_after: timedelta | None = None
+    last_try: bool = False
+    next_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,38 @@ malformed or forged, may raise. Both Event Grid schema and CloudEvents come here
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId, fold
-from reconciler.model import MOVED, ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request
+from reconciler.model import (
+    ROLE_ASSIGNMENT,
+    USER_ASSIGNED_IDENTITY,
+    Request,
+    Sight,
+    Sighting,
+    is_reconciled,
+)
 from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import with_entries
 
-_SUCCESS: Final = frozenset(
-    f"microsoft.resources.resource{what}success" for what in ("write", "delete", "action")
-)
+_log = logging.getLogger(__name__)
+
+_WRITE: Final = "microsoft.resources.resourcewritesuccess"
+_DELETE: Final = "microsoft.resources.resourcedeletesuccess"
 _ACTION: Final = "microsoft.resources.resourceactionsuccess"
+_SUCCESS: Final = frozenset({_WRITE, _DELETE, _ACTION})
+_FAILED: Final = frozenset(
+    f"microsoft.resources.resource{what}{how}"
+    for what in ("write", "delete", "action")
+    for how in ("failure", "cancel")
+)
+_LOCK: Final = "Microsoft.Authorization/locks"
+_OLDEST: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +55,57 @@ class Watch:
     """Which places concern us, and the `appid` under which our own writes are announced.
 
     Where `subscriptions` is none, nobody knows yet what is watched, and everything passes: whoever
-    answers a request asks again.
+    answers a request asks again. What a deletion names is looked at `settle` later, so that a
+    rebuild's own look answers it.
     """
 
     policy: Policy
     subscriptions: tuple[ResourceId, ...] | None
     own_client: str | None = None
+    settle: timedelta = timedelta()
 
-    def requests(self, event: Event) -> tuple[Request, ...]:
-        """Return what should be looked at because of an event; nothing for what is not ours."""
-        if fold(event.type) not in _SUCCESS:
+    def requests(self, event: Event, now: datetime) -> tuple[Request, ...]:
+        """Return what should be looked at because of an event; nothing for what is not ours.
+
+        `now` bounds the event's time, which may be anything.
+        """
+        kind = fold(event.type)
+        own = self._own(event)
+        if (kind in _SUCCESS and own) or (kind not in _SUCCESS and not (own and kind in _FAILED)):
+            # What we wrote was looked at after the write; what of it failed was not.
             return ()
         place = _place(event)
         if place is None:
             return ()
-        named = dict.fromkeys(self._named(place, event))
-        since = _aware(event.time)
-        seen = (MOVED,) if _moves(event) else ()
-        return tuple(Request(one, since=since, seen=seen) for one in named)
+        since = min(max(event.time or now, now - _OLDEST), now)
+        return tuple(
+            self._request(one, place, event, since)
+            for one in dict.fromkeys(self._named(place, event))
+        )
+
+    def _request(
+        self, named: ResourceId, place: ResourceId, event: Event, since: datetime
+    ) -> Request:
+        if not is_reconciled(named):
+            moved = (Sighting(since, Sight.MOVED),) if _moves(event) else ()
+            return Request(named, since=since, sightings=moved)
+        if named == place and fold(event.type) == _DELETE:
+            return Request(named, since=since + self.settle)
+        # What has a child that was written is there itself.
+        return Request(named, since=since, expected=fold(event.type) == _WRITE)
 
     def _named(self, place: ResourceId, event: Event) -> Iterator[ResourceId]:
-        if place.is_type(ROLE_ASSIGNMENT):
-            if self.policy.guardrails.covers(place.scope) and not self._own(event):
+        if fold(event.type) in _FAILED:
+            if is_reconciled(place) and self._watches(place):
                 yield place
+            return
+        if place.is_type(ROLE_ASSIGNMENT):
+            if self.policy.guardrails.covers(place.scope):
+                yield place
+            return
+        if place.is_type(_LOCK) and fold(event.type) == _DELETE:
+            # What the lock held back may go on.
+            yield from self._unlocked(place.scope)
             return
         if _may_change_scopes(event) and self._is_scope(place):
             # Asked for itself, a machine or an identity would be reconciled.
@@ -72,6 +117,10 @@ class Watch:
                 yield place
         else:
             yield from self._governed(place)
+
+    def _unlocked(self, scope: ResourceId) -> Iterator[ResourceId]:
+        if self._watches(scope) or self.policy.guardrails.covers(scope):
+            yield scope.group_id or scope.subscription_id or scope
 
     def _governed(self, place: ResourceId) -> Iterator[ResourceId]:
         """Yield the resource of a type in some rule that the place is, or is a child of."""
@@ -137,18 +186,25 @@ def decode(body: object) -> Event | None:
     )
 
 
-def read(text: bytes) -> Event:
-    """Read an event as Event Grid puts it into a queue; raises `MessageError` where it is none.
+def read(text: bytes) -> tuple[Event, ...]:
+    """Read the events of a queue message, one or an array of them.
 
-    A person sees then, in the poison queue, that something else is delivered there.
+    Raises `MessageError` where there is none: a person sees then, in the poison queue, that
+    something else is delivered there.
     """
     try:
-        event = decode(json.loads(text))
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MessageError(f"the message is not JSON: {error}") from error
-    if event is None:
+    bodies = content if isinstance(content, list) else [content]
+    events = tuple(event for body in bodies if (event := decode(body)))
+    if len(events) < len(bodies):
+        _log.warning(
+            "%d of %d events in a message cannot be read", len(bodies) - len(events), len(bodies)
+        )
+    if not events:
         raise MessageError("the message is no event: it has neither `eventType` nor `type`")
-    return event
+    return events
 
 
 def _place(event: Event) -> ResourceId | None:
@@ -187,13 +243,9 @@ def _object(value: object) -> Mapping[str, object]:
 
 
 def _time(text: object) -> datetime | None:
+    """Read a time, none where it is not one; without a zone it is UTC, as Azure's own are."""
     try:
         time = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC) if time else None
+    except (ValueError, OverflowError):
         return None
-    return _aware(time)
-
-
-def _aware(time: datetime | None) -> datetime | None:
-    """Take a time without zone for UTC; the trigger's own decoder hands such times over."""
-    return time.replace(tzinfo=time.tzinfo or UTC) if time else None

@@ -4,8 +4,9 @@ The index is stale by up to minutes, so it only ever nominates: what it names is
 and what it does not name is not thereby absent. Ids enter queries through `_quoted` alone.
 """
 
+import difflib
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,14 +14,62 @@ from reconciler import answers
 from reconciler.arm import Arm
 from reconciler.errors import Unreadable
 from reconciler.ids import ResourceId, fold
-from reconciler.marker import SERVICE_PRINCIPAL
-from reconciler.model import USER_ASSIGNED_IDENTITY, Resource, RoleAssignment, UserIdentity
+from reconciler.marker import SERVICE_PRINCIPAL, Marker, Ownership
+from reconciler.model import (
+    ROLE_ASSIGNMENT,
+    USER_ASSIGNED_IDENTITY,
+    Resource,
+    RoleAssignment,
+    Traces,
+    UserIdentity,
+)
 
 _log = logging.getLogger(__name__)
 
 _COLUMNS: Final = "id, name, type, kind, location, tags, managedBy, identity, properties"
-_ASSIGNMENTS: Final = (
-    "authorizationresources | where type =~ 'microsoft.authorization/roleassignments'"
+_ASSIGNMENTS: Final = f"authorizationresources | where type =~ '{fold(ROLE_ASSIGNMENT)}'"
+_NEAR_MISSES: Final = 3
+
+# Types at which roles are granted and which Resource Graph's table `resources` shows (documented).
+SHOWN: Final = frozenset(
+    {
+        "microsoft.apimanagement/service",
+        "microsoft.app/containerapps",
+        "microsoft.app/managedenvironments",
+        "microsoft.appconfiguration/configurationstores",
+        "microsoft.automation/automationaccounts",
+        "microsoft.batch/batchaccounts",
+        "microsoft.cache/redis",
+        "microsoft.cognitiveservices/accounts",
+        "microsoft.compute/disks",
+        "microsoft.compute/galleries",
+        "microsoft.compute/snapshots",
+        "microsoft.compute/virtualmachines",
+        "microsoft.compute/virtualmachinescalesets",
+        "microsoft.containerregistry/registries",
+        "microsoft.containerservice/managedclusters",
+        "microsoft.datafactory/factories",
+        "microsoft.desktopvirtualization/applicationgroups",
+        "microsoft.desktopvirtualization/hostpools",
+        "microsoft.desktopvirtualization/workspaces",
+        "microsoft.documentdb/databaseaccounts",
+        "microsoft.eventgrid/topics",
+        "microsoft.eventhub/namespaces",
+        "microsoft.insights/components",
+        "microsoft.keyvault/vaults",
+        "microsoft.machinelearningservices/workspaces",
+        "microsoft.managedidentity/userassignedidentities",
+        "microsoft.network/networksecuritygroups",
+        "microsoft.network/virtualnetworks",
+        "microsoft.operationalinsights/workspaces",
+        "microsoft.recoveryservices/vaults",
+        "microsoft.search/searchservices",
+        "microsoft.servicebus/namespaces",
+        "microsoft.sql/servers",
+        "microsoft.storage/storageaccounts",
+        "microsoft.synapse/workspaces",
+        "microsoft.web/sites",
+    }
 )
 
 
@@ -29,19 +78,24 @@ class Inventory:
     """Questions to Resource Graph; raises `ArmError`.
 
     Resources are sought in the watched subscriptions, role assignments also where the guardrails
-    allow them.
+    allow them. What makers of ours created is sought in all that we can read: without naming
+    subscriptions, so that management groups show, too (issue threads).
     """
 
     arm: Arm
     watched: tuple[ResourceId, ...]
     granted: tuple[ResourceId, ...] = ()
 
-    def resources(self, types: Collection[str]) -> tuple[Resource, ...]:
-        """Return all resources of some types, with their identities."""
+    def resources(
+        self, types: Collection[str], within: Iterable[ResourceId] = ()
+    ) -> tuple[Resource, ...]:
+        """Return all resources of some types, or those in some places, with their identities."""
         if not types:
             return ()
-        listed = ", ".join(_quoted(fold(name)) for name in sorted(types))
-        rows = self._rows(f"resources | where type in~ ({listed}) | project {_COLUMNS}")
+        listed = _list(fold(name) for name in types)
+        places = " or ".join(f"id startswith {_quoted(f'{place}/')}" for place in within)
+        also = f" | where {places}" if places else ""
+        rows = self._rows(f"resources | where type in~ ({listed}){also} | project {_COLUMNS}")
         return tuple(_readable(rows, answers.resource))
 
     def identities(self) -> tuple[UserIdentity, ...]:
@@ -50,37 +104,117 @@ class Inventory:
         rows = self._rows(f"resources | where type =~ {kind} | project {_COLUMNS}")
         return tuple(_readable(rows, answers.user_identity))
 
-    def carriers(self, principals: Iterable[str]) -> tuple[ResourceId, ...]:
-        """Return the resources that carry one of some system-assigned principals.
+    def assignments(self, within: ResourceId | None = None) -> tuple[RoleAssignment, ...]:
+        """Return service principals' assignments where policy may grant, or those in a scope."""
+        condition = f"tostring(properties.principalType) =~ {_quoted(SERVICE_PRINCIPAL)}"
+        asked = tuple(dict.fromkeys([*self.watched, *self.granted]))
+        return self._assigned(condition, within, asked)
 
-        Asked of all that we can read: a machine may have moved to where we do not watch.
-        """
-        listed = ", ".join(_quoted(principal) for principal in sorted(principals))
-        rows = self.arm.query(
-            f"resources | where tostring(identity.principalId) in~ ({listed}) | project id", ()
-        )
-        return tuple(answers.id_of(row) for row in rows)
+    def made_by(
+        self, makers: Iterable[str], within: ResourceId | None = None
+    ) -> tuple[RoleAssignment, ...]:
+        """Return the role assignments that some principals created, wherever they lie."""
+        condition = f"tostring(properties.createdBy) in~ ({_list(makers)})"
+        return self._assigned(condition, within, ())
 
-    def marked(self, markers: Iterable[str]) -> tuple[ResourceId, ...]:
-        """Return the role assignments whose description is one of some marker texts."""
-        listed = ", ".join(_quoted(marker) for marker in sorted(markers))
-        rows = self._assigned(f"tostring(properties.description) in~ ({listed})", "id")
-        return tuple(answers.id_of(row) for row in rows)
-
-    def assignments(self) -> tuple[RoleAssignment, ...]:
-        """Return all service principals' role assignments."""
-        kind = _quoted(SERVICE_PRINCIPAL)
-        rows = self._assigned(
-            f"tostring(properties.principalType) =~ {kind}", "id, name, type, properties"
-        )
+    def _assigned(
+        self, condition: str, within: ResourceId | None, asked: tuple[ResourceId, ...]
+    ) -> tuple[RoleAssignment, ...]:
+        kql = f"{_ASSIGNMENTS} | where {condition}"
+        if within:
+            scope = "tostring(properties.scope)"
+            below = _quoted(f"{str(within).rstrip('/')}/")
+            kql += f" | where {scope} =~ {_quoted(str(within))} or {scope} startswith {below}"
+        rows = self.arm.query(f"{kql} | project id, name, type, properties", asked)
         return tuple(_readable(rows, answers.role_assignment))
+
+    def traces(
+        self, ids: Collection[ResourceId], principals: Collection[str], ownership: Ownership
+    ) -> tuple[Traces, tuple[ResourceId, ...]]:
+        """Ask once for all that is left of some ids and principals, and who carries them today.
+
+        Also returns the assignments that makers of ours created and that bear a marker of one of
+        the ids, or one of the principals; a row that cannot be read raises `Unreadable`.
+        """
+        owners = sorted({ownership.owner, *ownership.former_owners})
+        markers = _list(str(Marker(owner, one)) for owner in owners for one in ids)
+        carried = f" or tostring(identity.principalId) in~ ({_list(principals)})"
+        held = f" or tostring(properties.principalId) in~ ({_list(principals)})"
+        rows = self.arm.query(
+            f"resources | where id in~ ({_list(map(str, ids))}){carried if principals else ''}"
+            " | project id, type, principal = tolower(tostring(identity.principalId)),"
+            " own = tolower(tostring(properties.principalId)), holder = ''"
+            f" | union ({_ASSIGNMENTS}"
+            f" | where tostring(properties.createdBy) in~ ({_list(ownership.makers)})"
+            f" | where tostring(properties.description) in~ ({markers}){held if principals else ''}"
+            " | extend principal = tolower(tostring(properties.principalId))"
+            " | join kind=leftouter (resources"
+            " | extend principal = tolower(tostring(identity.principalId))"
+            " | where isnotempty(principal) | project principal, holder = id) on principal"
+            " | project id, type, principal, own = '', holder)",
+            (),
+        )
+        shown: dict[ResourceId, str | None] = {}
+        assignments: dict[ResourceId, None] = {}
+        for row in rows:
+            place = answers.id_of(row)
+            if place.is_type(ROLE_ASSIGNMENT):
+                assignments[place] = None
+                if holder := _text(row, "holder"):
+                    shown[answers.id_of({"id": holder})] = _text(row, "principal")
+            elif place.is_type(USER_ASSIGNED_IDENTITY):
+                shown[place] = _text(row, "own")
+            else:
+                shown[place] = _text(row, "principal")
+        return Traces(shown), tuple(assignments)
+
+    def absent(self, scopes: Collection[ResourceId]) -> Mapping[ResourceId, tuple[str, ...]]:
+        """Return those of some resources that are not there, each with names that are near.
+
+        Only types in `SHOWN` are judged; the names are of the same type in the same group.
+        """
+        judged = [one for one in scopes if fold(one.type) in SHOWN and one.group]
+        if not judged:
+            return {}
+        siblings = " or ".join(
+            f"(type =~ {_quoted(fold(one.type))} and id startswith {_quoted(f'{one.group_id}/')})"
+            for one in judged
+        )
+        rows = self.arm.query(f"resources | where {siblings} | project id", ())
+        there = {answers.id_of(row) for row in rows}
+        missing = [one for one in judged if one not in there]
+        return {one: _near(one, there) for one in missing}
+
+    def find(self, type_name: str, name: str) -> tuple[ResourceId, ...]:
+        """Return the resources of a type that bear a name, in all that we can read."""
+        kql = f"resources | where type =~ {_quoted(fold(type_name))} and name =~ {_quoted(name)}"
+        return tuple(answers.id_of(row) for row in self.arm.query(f"{kql} | project id", ()))
+
+    def ancestors(self, subscriptions: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return the names, in lower case, of all management groups above some subscriptions."""
+        listed = _list(f"/subscriptions/{one}" for one in subscriptions)
+        rows = self.arm.query(
+            "resourcecontainers | where type =~ 'microsoft.resources/subscriptions'"
+            f" | where id in~ ({listed}) | project id, properties",
+            (),
+        )
+        return {
+            answers.id_of(row).subscription or "": answers.management_groups(row) for row in rows
+        }
 
     def _rows(self, kql: str) -> Iterator[answers.Json]:
         return self.arm.query(kql, self.watched)
 
-    def _assigned(self, condition: str, columns: str) -> Iterator[answers.Json]:
-        kql = f"{_ASSIGNMENTS} | where {condition} | project {columns}"
-        return self.arm.query(kql, tuple(dict.fromkeys([*self.watched, *self.granted])))
+
+def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:
+    """Return ids of the same type in the same group that are spelled nearly as a missing one."""
+    siblings = {
+        fold(one.name): str(one)
+        for one in there
+        if one.is_type(missing.type) and one.group_id == missing.group_id
+    }
+    close = difflib.get_close_matches(fold(missing.name), siblings, n=_NEAR_MISSES)
+    return tuple(siblings[name] for name in close)
 
 
 def _readable[T](rows: Iterable[answers.Json], read: Callable[[answers.Json], T]) -> Iterator[T]:
@@ -94,6 +228,16 @@ def _readable[T](rows: Iterable[answers.Json], read: Callable[[answers.Json], T]
             yield read(row)
         except Unreadable as error:
             _log.warning("left out of what the index shows: %s", error)
+
+
+def _text(row: answers.Json, column: str) -> str | None:
+    found = row.get(column)
+    return found if isinstance(found, str) and found else None
+
+
+def _list(texts: Iterable[str]) -> str:
+    """Return KQL string literals, separated by commas."""
+    return ", ".join(_quoted(text) for text in sorted(texts))
 
 
 def _quoted(text: str) -> str:

@@ -1,9 +1,9 @@
 """The marker in an assignment's description, and what makes an assignment ours.
 
 State lives in Azure itself: an assignment says which deployment made it and for which resource.
-Anybody who may write assignments can forge that text, so it is one of four marks: marker, a name
-derived from the triple, the principal type, and who created it. Only what bears all four is ever
-updated or deleted.
+Anybody who may write assignments can forge that text, so it is one of four marks: marker, principal
+type, who created the assignment and who updated it last. The two makers cannot be forged. The name
+is no mark: it can be computed, and taken, by anybody.
 """
 
 import re
@@ -81,23 +81,31 @@ class Ownership:
         found = parse(assignment.description)
         if not found or found.owner not in {self.owner, *self.former_owners}:
             return None
-        return found if self.made(assignment) else None
+        return found if self.made(assignment) and self.updated(assignment) else None
+
+    def lost(self, assignment: RoleAssignment) -> bool:
+        """Return whether we made it, but its marker is lost or another updated it last.
+
+        Whoever wrote it last may have rewritten the marker. What our own maker last wrote for
+        another owner belongs to that deployment of ours.
+        """
+        if not self.made(assignment) or self.marker_of(assignment):
+            return False
+        return parse(assignment.description) is None or not self.updated(assignment)
 
     def may_write(self, assignment: RoleAssignment) -> bool:
-        """Tell whether it is ours, or lost nothing but its marker; another owner's never is."""
-        if self.marker_of(assignment):
-            return True
-        return parse(assignment.description) is None and self.made(assignment)
+        """Return whether it is ours, or was made by us and lost its marker."""
+        return self.marker_of(assignment) is not None or self.lost(assignment)
 
     def made(self, assignment: RoleAssignment) -> bool:
-        """Tell whether the three marks that the description cannot lose are ours.
+        """Return whether one of our principals created it, for a service principal.
 
-        `createdBy` is null in a PUT's answer and for a moment after (facts A2.5): not yet ours.
+        `createdBy` is null in a PUT's answer and for a moment after (recorded): not yet ours.
         """
-        name = assignment_name(assignment.scope, assignment.role, assignment.principal)
         return (
-            fold(assignment.id.name) == name
-            and assignment.principal_type == SERVICE_PRINCIPAL
-            and assignment.created_by is not None
-            and fold(assignment.created_by) in self.makers
+            assignment.principal_type == SERVICE_PRINCIPAL and assignment.created_by in self.makers
         )
+
+    def updated(self, assignment: RoleAssignment) -> bool:
+        """Return whether one of our principals wrote it last."""
+        return assignment.updated_by in self.makers

@@ -1,23 +1,42 @@
-"""Requests as queue messages: plain JSON that a person can read, write and put back by hand."""
+"""Requests as queue messages: plain JSON that a person can read, write and put back by hand.
+
+What the version before wrote is read, too: its `removals` was a text and named nothing, so it
+allows nothing now, and its `seen` is dropped. An unknown key is logged and ignored, so that a
+message of the next version does not end among the poison.
+"""
 
 import json
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
+from typing import Final
 
 from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId
-from reconciler.model import Request
+from reconciler.model import Removals, Request, Sight, Sighting
 
-_KEYS = frozenset({"id", "since", "removals", "first", "seen"})
+_log = logging.getLogger(__name__)
+
+_KEYS: Final = frozenset({"id", "since", "expected", "removals", "first", "sightings"})
+_BEFORE: Final = frozenset({"seen"})
+MOST_SIGHTINGS: Final = 20
+_OLDEST: Final = timedelta(days=7)
+_AHEAD: Final = timedelta(hours=1)
 
 
 def encode(request: Request) -> str:
     """Return a request as JSON; keys without a value are left out."""
+    removals = request.removals
     content = {
         "id": str(request.id),
-        "since": request.since.isoformat() if request.since else None,
-        "removals": request.removals,
-        "first": request.first.isoformat() if request.first else None,
-        "seen": list(request.seen),
+        "since": _text(request.since),
+        "expected": request.expected,
+        "removals": removals
+        and {"digest": removals.digest, "ids": sorted(map(str, removals.ids or ()))},
+        "first": _text(request.first),
+        "sightings": [
+            {"at": _text(one.at), "what": f"{one.what}: {one.about}" if one.about else one.what}
+            for one in request.sightings
+        ],
     }
     return json.dumps({key: value for key, value in content.items() if value})
 
@@ -30,41 +49,92 @@ def decode(text: str) -> Request:
         raise MessageError(f"the message is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise MessageError("the message is not a JSON object with an `id`")
-    unknown = sorted(set(content) - _KEYS)
-    if unknown:
-        raise MessageError(f"the message has an unknown key {unknown[0]!r}")
-    seen = content.get("seen", [])
-    removals = content.get("removals")
-    if not isinstance(seen, list) or not all(isinstance(sight, str) for sight in seen):
-        raise MessageError("`seen` in the message is not a list of texts")
-    if removals is not None and not isinstance(removals, str):
-        raise MessageError("`removals` in the message is not a policy digest")
+    for key in sorted(set(content) - _KEYS - _BEFORE):
+        _log.warning("a queue message has the unknown key %.40r, which is ignored", key)
+    expected = content.get("expected", False)
+    if not isinstance(expected, bool):
+        raise MessageError("`expected` in the message is neither true nor false")
     return Request(
-        id=_id(content.get("id")),
-        since=_time(content, "since"),
-        removals=removals,
-        first=_time(content, "first"),
-        seen=tuple(seen),
+        id=_id(content.get("id"), "`id`"),
+        since=_time(content.get("since"), "`since`"),
+        expected=expected,
+        removals=_removals(content.get("removals")),
+        first=_time(content.get("first"), "`first`"),
+        sightings=_sightings(content.get("sightings", [])),
     )
 
 
-def _id(text: object) -> ResourceId:
+def bounded(request: Request, now: datetime) -> Request:
+    """Return a request whose times lie between a week ago and an hour ahead.
+
+    A message may come from anybody who can write to the queue; a time far ahead would be put back
+    for ever, and one of the year 1 cannot be reckoned with.
+    """
+
+    def within(time: datetime) -> datetime:
+        return min(max(time, now - _OLDEST), now + _AHEAD)
+
+    return Request(
+        request.id,
+        within(request.since) if request.since else None,
+        request.expected,
+        request.removals,
+        within(request.first) if request.first else None,
+        tuple(
+            Sighting(within(one.at), one.what, one.about)
+            for one in request.sightings[-MOST_SIGHTINGS:]
+        ),
+    )
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _id(text: object, where: str) -> ResourceId:
     if not isinstance(text, str):
-        raise MessageError("the message has no `id`")
+        raise MessageError(f"the message has no {where} that is a text")
     try:
         return ResourceId.parse(text)
     except ResourceIdError as error:
-        raise MessageError(f"`id` in the message: {error}") from error
+        raise MessageError(f"{where} in the message: {error}") from error
 
 
-def _time(content: dict[str, object], key: str) -> datetime | None:
-    text = content.get(key)
+def _time(text: object, where: str) -> datetime | None:
     if text is None:
         return None
     try:
         time = datetime.fromisoformat(str(text))
     except ValueError as error:
-        raise MessageError(f"{key!r} in the message is {text!r}, which is not a time") from error
+        raise MessageError(f"{where} in the message is {text!r}, which is not a time") from error
     if time.tzinfo is None:
-        raise MessageError(f"{key!r} in the message is {text!r}, which has no time zone")
+        raise MessageError(f"{where} in the message is {text!r}, which has no time zone")
     return time
+
+
+def _removals(content: object) -> Removals | None:
+    if content is None or isinstance(content, str):
+        return None
+    if not isinstance(content, dict):
+        raise MessageError("`removals` in the message is not an object with `digest` and `ids`")
+    digest, ids = content.get("digest"), content.get("ids", [])
+    if not isinstance(digest, str) or not isinstance(ids, list):
+        raise MessageError("`removals` in the message lacks a text `digest` or a list `ids`")
+    return Removals(digest, frozenset(_id(one, "`removals.ids`") for one in ids))
+
+
+def _sightings(content: object) -> tuple[Sighting, ...]:
+    if not isinstance(content, list):
+        raise MessageError("`sightings` in the message is not a list")
+    found: list[Sighting] = []
+    for one in content[-MOST_SIGHTINGS:]:
+        what = one.get("what") if isinstance(one, dict) else None
+        at = _time(one.get("at"), "`sightings.at`") if isinstance(one, dict) else None
+        if not isinstance(what, str) or at is None:
+            raise MessageError("a sighting in the message lacks its time `at` or its text `what`")
+        kind, _, about = what.partition(": ")
+        try:
+            found.append(Sighting(at, Sight(kind), about))
+        except ValueError:
+            _log.warning("a queue message has the unknown sighting %.40r, which is ignored", kind)
+    return tuple(found)

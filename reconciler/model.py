@@ -7,10 +7,10 @@ difference is in `reconciler.changes`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciler.ids import ResourceId
+from reconciler.ids import ResourceId, fold
 
 VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
 USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -21,8 +21,16 @@ RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
 """Types, in lower case, whose apps restart when their identities change (documented)."""
 
 
-MOVED = "moved"
-"""What `Request.seen` says of a scope that resources were moved out of."""
+RECONCILED = frozenset({fold(VIRTUAL_MACHINE), fold(USER_ASSIGNED_IDENTITY)})
+"""Types, in lower case, that can be brought to what policy asks."""
+
+
+def is_reconciled(place: ResourceId) -> bool:
+    """Return whether an id is a resource or identity that can be brought to what policy asks.
+
+    Both lie in a resource group; what a message names below another resource is neither.
+    """
+    return place.group is not None and len(place.blocks) == 1 and fold(place.type) in RECONCILED
 
 
 class Mode(StrEnum):
@@ -32,19 +40,87 @@ class Mode(StrEnum):
     REPAIR = "repair"
 
 
+class Sight(StrEnum):
+    """What a look may have seen that its next one must know."""
+
+    GONE = "gone"
+    """The id itself, or an identity that policy wants on it, was not found."""
+    NOT_YET = "not yet"
+    """Not found although a write event had named it: Resource Manager's index is late."""
+    DEAD_ENTRY = "dead entry"
+    """An entry of a recreated identity; `about` has identity, stale and present principal."""
+    REFUSED = "refused"
+    """A conflict that is not known to pass; `about` is its code."""
+    MOVED = "moved"
+    """Resources were moved out of the scope."""
+    MISSED = "missed"
+    """Nobody was found whose right a deleted assignment was."""
+    ATTACHED = "attached"
+    """The identity was given to a resource; nothing but its own rights is looked at."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sighting:
+    """What was seen, when it was first seen, and which id or code it is about."""
+
+    at: datetime
+    what: Sight
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """What may be removed as unwanted, under the policy by which it was counted.
+
+    `ids` name role assignments and identities (an exclusive one's entry on the requested resource);
+    none means all, which only a plan that is shown to a person or counted by a sweep asks for.
+    `at_once`: a person agreed that a right goes before its replacement is there.
+    """
+
+    digest: str
+    ids: frozenset[ResourceId] | None = frozenset()
+    at_once: bool = False
+
+    def allow(self, unwanted: ResourceId) -> bool:
+        """Return whether this assignment or identity entry may go."""
+        return self.ids is None or unwanted in self.ids
+
+    def cover(self, other: "Removals") -> bool:
+        """Return whether everything that the other allows may go by this one, too."""
+        if self.digest != other.digest or (other.at_once and not self.at_once):
+            return False
+        return self.ids is None or (other.ids is not None and other.ids <= self.ids)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One ARM id to look at; nothing else of the event that led to it.
 
-    `since`: an earlier look is no answer. `removals`: the policy digest under which unwanted rights
-    may go. `first`, `seen`: when it was first asked and what was seen then, kept by copies.
+    `since`: an earlier look is no answer; ahead of now, the request is due then. `expected`: a
+    write event or the index said that it is there, so a 404 means "not yet". `removals`: the
+    unwanted rights that may go. `first`, `sightings`: when it was first asked and what was seen
+    then, kept by copies.
     """
 
     id: ResourceId
     since: datetime | None = None
-    removals: str | None = None
+    expected: bool = False
+    removals: Removals | None = None
     first: datetime | None = None
-    seen: tuple[str, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+
+    def sighted(self, what: Sight, about: str = "") -> datetime | None:
+        """Return when this was first seen, or none."""
+        found = (one.at for one in self.sightings if (one.what, one.about) == (what, about))
+        return min(found, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A grant's scope that has no name for this subject: how policy writes it, and why."""
+
+    template: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +128,15 @@ class Grant:
     """A wanted right: role (GUID, lower case) at a scope, with an optional ABAC condition."""
 
     role: str
-    scope: ResourceId
+    scope: ResourceId | Unresolved
     condition: str | None = None
+
+    @property
+    def place(self) -> ResourceId:
+        """The scope of a grant that can be given; raises `TypeError` for an unresolved one."""
+        if isinstance(self.scope, Unresolved):
+            raise TypeError(f"{self.scope.template} has no name here: {self.scope.why}")
+        return self.scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +161,8 @@ class RoleAssignment:
     condition: str | None = None
     description: str | None = None
     created_by: str | None = None
+    updated_by: str | None = None
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +188,16 @@ class AttachedIdentity:
 
 @dataclass(frozen=True, slots=True)
 class IdentityBlock:
-    """The identities that a resource carries; `raw_type` is kept where it could not be read."""
+    """The identities that a resource carries; `raw_type` is kept where it could not be read.
+
+    `unknown` are keys of the map that are no id that may be used; they are never written.
+    """
 
     system: bool = False
     principal: str | None = None
     attached: tuple[AttachedIdentity, ...] = ()
     raw_type: str | None = None
+    unknown: tuple[str, ...] = ()
 
     def entry(self, identity: ResourceId) -> AttachedIdentity | None:
         """Return the entry of a user-assigned identity, if the resource carries it."""
@@ -157,14 +246,63 @@ class NewIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """What the activity log tells of an id's end, in as far back as it goes.
+
+    `ended`: the last successful deletion or eviction with no successful write after it. `moves`:
+    when resources were moved out of its group. `complete`: whether all entries could be read.
+    """
+
+    ended: datetime | None = None
+    moves: tuple[datetime, ...] = ()
+    complete: bool = True
+
+    def proves(self, made: datetime | None, at: datetime) -> bool:
+        """Return whether what was made for the id before its end is dead at a time.
+
+        The log holds 90 days, so a move between making and end could have gone unnoticed for what
+        was made before (documented).
+        """
+        if self.ended is None or made is None or not self.complete:
+            return False
+        recent = at - LOG_KEPT <= made < self.ended and at - END_COUNTS <= self.ended
+        return recent and not any(made <= move <= self.ended for move in self.moves)
+
+
+LOG_KEPT = timedelta(days=90)
+"""How long the activity log keeps an entry (documented)."""
+
+END_COUNTS = timedelta(days=30)
+"""How old a told end may be: a restored principal may be back after that (documented)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What Resource Graph shows of an id and of principals, asked once at one time.
+
+    `shown`: the id, where it has a row, and every resource that carries one of the principals,
+    each with its own principal.
+    """
+
+    shown: Mapping[ResourceId, str | None] = field(default_factory=dict[ResourceId, "str | None"])
+
+    def holder(self, principal: str) -> ResourceId | None:
+        """Return a resource whose principal it is today, as far as the index shows."""
+        found = (place for place, carried in self.shown.items() if carried == principal)
+        return min(found, key=lambda place: place.key, default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that one look at one id found.
 
-    `subject` is none where the id is gone by two sources. `identities` holds every identity that
-    policy wants on the subject by its own GET, none for one that is gone by two sources, and the
-    exclusive ones that it carries and may not. `carriers` are resources that still carry a gone
-    subject's principals. `roles` says of each custom role that policy wants here (GUID, lower case)
-    whether it is privileged, none where it could not be read.
+    `subject` is none where its GET was 404. `identities` holds every identity that policy wants on
+    the subject by its own GET, none for a 404, and the exclusive ones that it carries and may not.
+    `roles` says of each custom role that policy wants here (GUID, lower case) whether it is
+    privileged, none where it could not be read. `confirmed`: a second read of the subject agreed.
+    `traces` and `endings` are none, or lack an id, where nobody asked. `absent` are scopes of
+    wanted grants that are not there, with ids that are spelled alike. `limit_reached`: Azure has
+    just refused a grant because its subscription holds no more assignments.
     """
 
     id: ResourceId
@@ -174,8 +312,14 @@ class Observed:
     identities: Mapping[ResourceId, UserIdentity | None] = field(
         default_factory=dict[ResourceId, UserIdentity | None]
     )
-    carriers: Mapping[str, ResourceId] = field(default_factory=dict[str, ResourceId])
     roles: Mapping[str, bool | None] = field(default_factory=dict[str, bool | None])
+    confirmed: bool = False
+    traces: Traces | None = None
+    endings: Mapping[ResourceId, Ending] = field(default_factory=dict[ResourceId, Ending])
+    absent: Mapping[ResourceId, tuple[str, ...]] = field(
+        default_factory=dict[ResourceId, tuple[str, ...]]
+    )
+    limit_reached: bool = False
 
     @property
     def principal(self) -> str | None:
@@ -192,27 +336,33 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted[T]:
-    """One thing that policy wants, the rules or identity that want it, and whether to mend it."""
+    """One thing that policy wants, the rules or identity that want it, and whether to mend it.
+
+    `rollout`: it is only told because its resource is not yet in its rule's share. `choices`: the
+    scopes that a grant's map holds; which of them it is, the resource itself chose.
+    """
 
     what: T
     mode: Mode
     by: tuple[str, ...]
     default_change: bool = False
     restart: bool = False
+    rollout: bool = False
+    choices: frozenset[ResourceId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
     """What policy wants of one subject.
 
-    `unresolved` are grants whose scope could not be named, with the reason; `ensured` are those of
-    the attached identities that are created where they are missing; `unwelcome` are those
-    that it carries, no rule attaches, and by their ids may be exclusive.
+    `unresolved` are grants whose scope has no name here; `ensured` are those of the attached
+    identities that are created where they are missing; `unwelcome` are those that it carries, no
+    rule attaches, and by their ids may be exclusive.
     """
 
     attach: tuple[Wanted[ResourceId], ...] = ()
     system: Wanted[None] | None = None
     grants: tuple[Wanted[Grant], ...] = ()
-    unresolved: tuple[tuple[Wanted[str], str], ...] = ()
+    unresolved: tuple[Wanted[Grant], ...] = ()
     ensured: tuple[Wanted[NewIdentity], ...] = ()
     unwelcome: tuple[Wanted[ResourceId], ...] = ()

@@ -1,44 +1,72 @@
 """One complete look at one id, in the order that makes it safe to act on.
 
 Role assignments are read before the resource or identity that explains them. A principal never
-returns, so one that was seen earlier and differs from the one read later is truly retired. What
-has to be read after the subject is only trusted when a second read of the subject agrees.
+returns, so one that was seen earlier and differs from the one read later may be retired; whether
+it is dead needs more than that, and `Observer` asks for it only where something may go: a second
+read of the subject, one question to Resource Graph, and the activity log for what is not found.
 """
 
 import contextlib
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import astuple, dataclass
-from datetime import datetime
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from reconciler import roles
-from reconciler.arm import API_VERSIONS, Arm
+from reconciler.arm import Arm
 from reconciler.errors import Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
-from reconciler.inventory import Inventory
-from reconciler.marker import Marker, Ownership
+from reconciler.inventory import SHOWN, Inventory
 from reconciler.model import (
+    LOG_KEPT,
     USER_ASSIGNED_IDENTITY,
     Desired,
+    Ending,
+    Mode,
     Observed,
     Request,
     Resource,
     RoleAssignment,
+    Sight,
+    Traces,
     UserIdentity,
+    Written,
 )
+from reconciler.plan import Terms
+from reconciler.plan.evidence import unsettled
+from reconciler.plan.identities import is_busy, missing_identities
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
+from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity
+
+# Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
+_LOG_PAGES: Final = 10
+# The log refuses a question about more than 90 days by the minute.
+_LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
+_GROUP_ANSWER_SERVES: Final = timedelta(minutes=1)
+_SCOPE_ANSWER_SERVES: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads everything that a decision about one id needs, or raises `ArmError`."""
+    """Reads everything that a decision about one id needs, or raises `ArmError`.
+
+    `moves` and `scopes` are what the process remembers: when resources were moved out of a group,
+    and which scopes were there.
+    """
 
     arm: Arm
     inventory: Inventory
     policy: Policy
-    ownership: Ownership
+    terms: Terms
+    moves: Remembered[ResourceId, tuple[tuple[datetime, ...], bool]] = field(
+        default_factory=lambda: Remembered(_GROUP_ANSWER_SERVES)
+    )
+    scopes: Remembered[ResourceId, None] = field(
+        default_factory=lambda: Remembered(_SCOPE_ANSWER_SERVES)
+    )
 
     def look(self, request: Request, at: datetime) -> Observed:
         """Observe a resource or user-assigned identity completely; `at` is the time of the look.
@@ -46,47 +74,44 @@ class Observer:
         Raises `Conflict` where the subject changed while it was being read.
         """
         early = wanted.scopes_from(self.policy, request.id)
-        found = _Found()
+        found: dict[ResourceId, RoleAssignment] = {}
         for scope in early:
-            found.add(self.arm.assignments_at(scope))
+            found |= {one.id: one for one in self.arm.assignments_at(scope)}
         subject = self.subject(request.id)
         desired = desired_of(self.policy, subject)
-        late = {grant.what.scope for grant in desired.grants} - set(early)
-        before = found.ids
+        late = {grant.what.place for grant in desired.grants} - set(early)
         for scope in sorted(late, key=lambda scope: scope.key):
-            found.add(self.arm.assignments_at(scope))
-        if subject is None or request.removals:
-            found.add(self._marked(request.id, known=before))
-        self._confirm(request.id, subject, (found.by_id[key] for key in found.ids - before))
-        return Observed(
+            found |= {one.id: one for one in self.arm.assignments_at(scope)}
+        identities = self._identities(desired)
+        gone = self._gone_entries(request, at, subject, desired, identities)
+        confirmed, traces = False, None
+        if gone or self._asks(request, at, subject, found.values()):
+            traces = self._traces(request.id, subject, gone, found)
+            confirmed = self._confirm(request.id, subject, found.values())
+        observed = Observed(
             id=request.id,
             at=at,
             subject=subject,
-            assignments=tuple(found.by_id.values()),
-            identities=self._identities(desired),
-            roles=privileged_roles(
-                self.arm, self.policy, {grant.what.role for grant in desired.grants}
-            ),
-            carriers={} if subject else self._carriers(request.id, found.by_id.values()),
+            assignments=tuple(found.values()),
+            identities=identities,
+            roles=self._privileged_roles(desired),
+            confirmed=confirmed,
+            traces=traces,
+            absent=self._absent(subject, desired, found.values(), at),
         )
+        endings = {one: self._ending(one, at) for one in self._lost(observed, gone)}
+        return replace(observed, endings=endings)
 
     def subject(self, subject: ResourceId) -> Subject | None:
-        """Read a resource or identity; none where it is gone by two sources."""
+        """Read a resource or identity; none where its GET is 404, which alone proves no end."""
         try:
-            return self._read(subject)
+            if subject.is_type(USER_ASSIGNED_IDENTITY):
+                return self.arm.user_identity(subject)
+            return self.arm.resource(subject)
         except NotFound:
-            if self.arm.is_listed(subject):
-                raise Conflict(
-                    f"{subject} was not found, but its group still lists it", code="StillListed"
-                ) from None
             return None
 
-    def _read(self, subject: ResourceId) -> Subject:
-        if subject.is_type(USER_ASSIGNED_IDENTITY):
-            return self.arm.user_identity(subject)
-        return self.arm.resource(subject)
-
-    def _identities(self, desired: Desired) -> Mapping[ResourceId, UserIdentity | None]:
+    def _identities(self, desired: Desired) -> dict[ResourceId, UserIdentity | None]:
         """Read each identity that policy wants attached, or off, by its own GET, not the map."""
         found: dict[ResourceId, UserIdentity | None] = {}
         for identity in desired.attach:
@@ -100,70 +125,175 @@ class Observer:
                     found[identity.what] = carried
         return found
 
-    def _marked(self, subject: ResourceId, known: set[ResourceId]) -> tuple[RoleAssignment, ...]:
-        """Read assignments anywhere whose marker names the id; the index only nominates them."""
-        owners = {self.ownership.owner, *self.ownership.former_owners}
-        named = self.inventory.marked(str(Marker(owner, subject)) for owner in owners)
-        read: list[RoleAssignment] = []
-        for assignment in named:
-            if assignment not in known:
-                try:
-                    read.append(self.arm.assignment(assignment))
-                except NotFound:
-                    continue
-        return tuple(read)
+    def _gone_entries(
+        self,
+        request: Request,
+        at: datetime,
+        subject: Subject | None,
+        desired: Desired,
+        identities: Mapping[ResourceId, UserIdentity | None],
+    ) -> tuple[ResourceId, ...]:
+        """Return identities not found, for long enough, whose entry keeps others from attaching."""
+        if not isinstance(subject, Resource):
+            return ()
+        missing = missing_identities(subject, desired)
+        if not any(one is None or identities.get(one) for one in missing):
+            return ()
+        return tuple(
+            identity.what
+            for identity in desired.attach
+            if identities.get(identity.what) is None
+            and subject.identities.entry(identity.what)
+            and (since := request.sighted(Sight.GONE, identity.what.key) or at)
+            and self.terms.asked_at(since, at)
+        )
+
+    def _asks(
+        self,
+        request: Request,
+        at: datetime,
+        subject: Subject | None,
+        found: Iterable[RoleAssignment],
+    ) -> bool:
+        """Return whether something may go, so that Resource Graph must be asked."""
+        if request.removals:
+            return True
+        if subject is None:
+            return self.terms.asked_at(request.sighted(Sight.GONE) or at, at)
+        old = self._retired(request.id, subject, found)
+        if not old or subject.principal is None:
+            return False
+        if isinstance(subject, UserIdentity):
+            return True
+        building = is_busy(subject) or unsettled(subject, at, self.terms.settle)
+        if building or subject.identities.raw_type is not None:
+            return False
+        made = subject.created
+        return made is None or any(one.created and one.created < made for one in old)
+
+    def _retired(
+        self, place: ResourceId, subject: Subject | None, found: Iterable[RoleAssignment]
+    ) -> list[RoleAssignment]:
+        """Return what is ours and marked with the id, but belongs to another principal."""
+        principal = subject.principal if subject else None
+        return [
+            one
+            for one in found
+            if (marker := self.terms.ownership.marker_of(one))
+            and marker.resource == place
+            and one.principal != principal
+        ]
+
+    def _traces(
+        self,
+        place: ResourceId,
+        subject: Subject | None,
+        gone: Collection[ResourceId],
+        found: dict[ResourceId, RoleAssignment],
+    ) -> Traces:
+        """Ask Resource Graph once; each assignment that it names is read before it is believed."""
+        principals = {one.principal for one in self._retired(place, subject, found.values())}
+        if subject and subject.principal:
+            principals.add(subject.principal)
+        traces, nominated = self.inventory.traces([place, *gone], principals, self.terms.ownership)
+        for assignment in nominated:
+            if assignment not in found:
+                with contextlib.suppress(NotFound):
+                    found[assignment] = self.arm.assignment(assignment)
+        return traces
 
     def _confirm(
-        self, place: ResourceId, subject: Subject | None, late: Iterable[RoleAssignment]
-    ) -> None:
-        """Read the subject once more where an assignment read after it would be retired by it."""
-        principal = subject.principal if subject else None
-        for assignment in late:
-            marker = self.ownership.marker_of(assignment)
-            retired = marker and marker.resource == place
-            if retired and assignment.principal != principal:
-                if self._principal(place) != principal:
-                    raise Conflict(f"{place} changed while it was being read", code="Changed")
-                return
+        self, place: ResourceId, subject: Subject | None, found: Iterable[RoleAssignment]
+    ) -> bool:
+        """Read the subject once more where it may retire something; raise where it changed."""
+        if subject is None or not self._retired(place, subject, found):
+            return False
+        again = self.subject(place)
+        if again is None or _incarnation(again) != _incarnation(subject):
+            raise Conflict(f"{place} changed while it was being read", code="Changed")
+        return True
 
-    def _principal(self, place: ResourceId) -> str | None:
-        try:
-            return self._read(place).principal
-        except NotFound:
-            return None
+    def _lost(self, observed: Observed, gone: Iterable[ResourceId]) -> Iterator[ResourceId]:
+        """Yield what is not found and leaves no trace, where its end would let something go."""
+        traces = observed.traces
+        if traces is None:
+            return
+        lost = list(gone)
+        if observed.subject is None:
+            ours = self._retired(observed.id, None, observed.assignments)
+            if any(traces.holder(one.principal) is None for one in ours):
+                lost.append(observed.id)
+        yield from (one for one in lost if one not in traces.shown)
 
-    def _carriers(
-        self, gone: ResourceId, assignments: Iterable[RoleAssignment]
-    ) -> Mapping[str, ResourceId]:
-        """Find who still carries a gone resource's principals: a moved machine keeps its own."""
-        if gone.is_type(USER_ASSIGNED_IDENTITY):
+    def _ending(self, place: ResourceId, at: datetime) -> Ending:
+        log, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
+        ends = [one.at for one in log if _ends(one, place)]
+        writes = [one.at for one in log if fold(one.operation) == fold(f"{place.type}/write")]
+        ended = max(ends, default=None)
+        if ended and any(write > ended for write in writes):
+            ended = None
+        group = place.group_id
+        moves: tuple[datetime, ...] = ()
+        if ended and group:
+            known = self.moves.get(group, at)
+            if known is None:
+                entries, whole = self.arm.written(group, at - _LOG_ASKED, at, pages=_LOG_PAGES)
+                known = tuple(one.at for one in entries if _moves(one)), whole
+                self.moves.put(group, known, at)
+            moves, complete = known[0], complete and known[1]
+        return Ending(ended, moves, complete)
+
+    def _absent(
+        self,
+        subject: Subject | None,
+        desired: Desired,
+        found: Iterable[RoleAssignment],
+        at: datetime,
+    ) -> Mapping[ResourceId, tuple[str, ...]]:
+        """Return the scopes of rights to be granted that are not there; others are not asked for.
+
+        What the subject lies in is there; a subscription, a management group, and what lies below a
+        resource is not judged.
+        """
+        if subject is None:
             return {}
-        principals = {
-            assignment.principal
-            for assignment in assignments
-            if (marker := self.ownership.marker_of(assignment)) and marker.resource == gone
+        held = {(one.principal, one.role, one.scope) for one in found}
+        asked = {
+            grant.what.place
+            for grant in desired.grants
+            if grant.mode is Mode.REPAIR
+            and (subject.principal, grant.what.role, grant.what.place) not in held
+            and grant.what.place.group
+            and not grant.what.place.contains(subject.id)
+            and self.scopes.age(grant.what.place, at) is None
         }
-        if not principals:
-            return {}
-        carriers: dict[str, ResourceId] = {}
-        for named in self.inventory.carriers(principals):
-            if fold(named.type) not in API_VERSIONS:
-                # It cannot be read by us, so the index is believed when it says "still there".
-                carriers |= dict.fromkeys(principals, named)
-                continue
-            carrier = self.subject(named)
-            if carrier and carrier.principal in principals:
-                carriers[carrier.principal] = named
-        return carriers
+        groups = {scope for scope in asked if not scope.blocks}
+        absent: dict[ResourceId, tuple[str, ...]] = {
+            group: () for group in groups if not self.arm.group_exists(group)
+        }
+        absent |= self.inventory.absent(asked - groups)
+        for scope in asked - set(absent):
+            if scope in groups or fold(scope.type) in SHOWN:
+                self.scopes.put(scope, None, at)
+        return absent
+
+    def _privileged_roles(self, desired: Desired) -> Mapping[str, bool | None]:
+        return privileged_roles(self.arm, self.policy, {one.what.role for one in desired.grants})
 
 
-def is_reconciled(place: ResourceId) -> bool:
-    """Tell whether an id is a resource or identity that can be brought to what policy asks.
+def _incarnation(subject: Subject) -> tuple[str | None, str | None]:
+    known = subject.incarnation if isinstance(subject, Resource) else None
+    return subject.principal, known
 
-    Both lie in a resource group; what a message names below another resource is neither.
-    """
-    alone = place.group is not None and len(place.blocks) == 1
-    return alone and (fold(place.type) in API_VERSIONS or place.is_type(USER_ASSIGNED_IDENTITY))
+
+def _ends(entry: Written, place: ResourceId) -> bool:
+    """Return whether an entry of an id's own log tells of its end; a Spot eviction is one, too."""
+    operation = fold(entry.operation)
+    return operation in {fold(f"{place.type}/delete"), fold(f"{place.type}/evictSpotVM/action")}
+
+
+def _moves(entry: Written) -> bool:
+    return "/moveresources/" in fold(entry.operation)
 
 
 def privileged_roles(arm: Arm, policy: Policy, wanted: Container[str]) -> Mapping[str, bool | None]:
@@ -192,18 +322,3 @@ def desired_of(policy: Policy, subject: Subject | None) -> Desired:
             return wanted.for_identity(policy, subject)
         case None:
             return Desired()
-
-
-class _Found:
-    """The assignments that were read, each once."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[ResourceId, RoleAssignment] = {}
-
-    @property
-    def ids(self) -> set[ResourceId]:
-        return set(self.by_id)
-
-    def add(self, assignments: Iterable[RoleAssignment]) -> None:
-        for assignment in assignments:
-            self.by_id.setdefault(assignment.id, assignment)

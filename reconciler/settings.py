@@ -61,6 +61,8 @@ class Settings:
     makers: frozenset[str] = frozenset()
     former_owners: frozenset[str] = frozenset()
     settle: timedelta = timedelta(seconds=60)
+    gone_after: timedelta = timedelta(minutes=10)
+    storage_account: str | None = None
     arm_endpoint: str = PUBLIC_CLOUD
     authority: str = PUBLIC_AUTHORITY
     sweep_schedule: str = "0 */30 * * * *"

@@ -10,64 +10,87 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from reconciler.arm import API_VERSIONS
-from reconciler.changes import DeleteAssignment, DetachIdentity, Plan, Reason, Result
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    CreateIdentity,
+    DeleteAssignment,
+    DetachIdentity,
+    Plan,
+    Result,
+    UpdateAssignment,
+    is_unwanted,
+    unwanted_id,
+)
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.model import (
     Desired,
     Observed,
+    Removals,
     Request,
     Resource,
     RoleAssignment,
     UserIdentity,
+    is_reconciled,
 )
-from reconciler.observe import desired_of, is_reconciled, privileged_roles
+from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import Terms, plan
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
+from reconciler.policy.language import Grant, Policy
+from reconciler.policy.language.templates import beginning, with_entries
+from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)
-
-_UNWANTED: Final = frozenset({Reason.UNWANTED, Reason.NOT_ALLOWED})
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Nominates what should be looked at; raises `ArmError` where the index cannot be read."""
+    """Nominates what should be looked at; raises `ArmError` where the index cannot be read.
+
+    `unproved` are ids whose end nothing proved within the day.
+    """
 
     inventory: Inventory
     policy: Policy
     terms: Terms
     now: Callable[[], datetime]
+    unproved: Remembered[ResourceId, None]
 
-    def nominate(self, scope: ResourceId) -> Result:
+    def nominate(
+        self, scope: ResourceId, *, removing: bool = False, everywhere: bool = False
+    ) -> Result:
         """Return a request for all about a scope, or the whole tenant, that is not as it should be.
 
-        Unwanted rights may go, unless the sweep would take more than `maxRemovals` allows. Counted
-        are also those of what policy no longer speaks of at all.
+        With `removing`, as only the schedule asks, each request names the unwanted rights that may
+        go, within `maxRemovals`. Counted are also those that policy no longer speaks of at all.
+        Of a scope only its own resources and rights are asked for, unless `everywhere`: what was
+        moved out of it may be anywhere.
         """
         began = self.now()
+        part = None if everywhere or scope.parent is None else scope
+        makers = self.terms.ownership.makers
         index = _Index(
             self.terms,
-            self.inventory.assignments(),
+            [*self.inventory.assignments(part), *self.inventory.made_by(makers, part)],
             {identity.id: identity for identity in self.inventory.identities()},
             privileged_roles(self.inventory.arm, self.policy, self.policy.custom_roles),
         )
         wanted_ids = list(self._wanted(index))
         named = {*wanted_ids, *index.ours}
         subjects: dict[ResourceId, Resource | UserIdentity] = {
-            **{one.id: one for one in self.inventory.resources(self._types(index))},
+            **{one.id: one for one in self._resources(part, index)},
             **{one: found for one, found in index.identities.items() if one in named},
         }
         plans = {one: self._plan(found, index, began) for one, found in subjects.items()}
-        removals = self._removals(plans.values(), sum(map(len, index.ours.values())))
-        wrong = [one.id for one in plans.values() if _needs_a_look(one)]
-        missed = self._missed(index, plans)
+        removals = self._removals(plans.values(), index) if removing else {}
+        wrong = [one.id for one in plans.values() if _needs_a_look(one, part)]
+        missed = list(self._missed(index, plans))
         chosen = [
-            Request(one, began, removals if one in plans else None)
+            Request(one, began, expected=one in plans, removals=removals.get(one))
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
             if scope.contains(one) or self._reaches(one, subjects.get(one), scope, index)
         ]
@@ -82,13 +105,35 @@ class Sweep:
             else:
                 yield from filter(entry.id.may_be, index.identities)
 
-    def _types(self, index: "_Index") -> set[str]:
-        """Return the types of what policy speaks of, and of what still holds a right of ours."""
+    def _resources(self, scope: ResourceId | None, index: "_Index") -> tuple[Resource, ...]:
+        """Return the resources that lie in a scope or are granted something there; without, all.
+
+        Asked for are the types that policy speaks of, and those that still hold a right of ours.
+        """
+        marked = {one.type for one in index.ours if fold(one.type) in API_VERSIONS}
+        types = marked | {name for rule in self.policy.rules for name in rule.match.type}
         if any(entry.exclusive for entry in self.policy.identities.values()):
             # Any resource may carry what only some may.
-            return set(API_VERSIONS)
-        marked = {one.type for one in index.ours if fold(one.type) in API_VERSIONS}
-        return marked | {name for rule in self.policy.rules for name in rule.match.type}
+            types = set(API_VERSIONS)
+        if scope is None:
+            return self.inventory.resources(types)
+        granting = {
+            place
+            for rule in self.policy.rules
+            if rule.system and any(self._may_grant_in(one, scope) for one in rule.system.grants)
+            for place in rule.within
+        }
+        return self.inventory.resources(types, dict.fromkeys([scope, *granting]))
+
+    def _may_grant_in(self, grant: Grant, scope: ResourceId) -> bool:
+        """Return whether a grant may lie in a scope; what has no name yet may lie anywhere."""
+        for text in with_entries(grant.scope, self.policy.maps):
+            known = beginning(text)
+            if known is None or (not known[1] and known[0].contains(scope)):
+                return True
+            if scope.contains(known[0]):
+                return True
+        return False
 
     def _plan(self, subject: Resource | UserIdentity, index: "_Index", at: datetime) -> Plan:
         desired = desired_of(self.policy, subject)
@@ -100,7 +145,7 @@ class Sweep:
             self._identities(desired, index),
             roles=index.roles,
         )
-        request = Request(subject.id, removals=self.terms.digest)
+        request = Request(subject.id, removals=Removals(self.terms.digest, ids=None))
         return plan(desired, observed, request, self.terms)
 
     def _identities(
@@ -114,29 +159,56 @@ class Sweep:
                 known[one.what] = found
         return known
 
-    def _removals(self, plans: Iterable[Plan], ours: int) -> str | None:
-        """Return the digest under which unwanted rights may go, none where they are too many."""
+    def _removals(self, plans: Iterable[Plan], index: "_Index") -> Mapping[ResourceId, Removals]:
+        """Return for each id what may be removed there, within the limit of one sweep.
+
+        Counted by the resource group of what the markers name: a group that alone would lose too
+        much is set aside, and where the rest together would, nothing at all is removed.
+        """
         limits = self.policy.guardrails.max_removals
-        allowed = max(limits.count, ours * limits.percent // 100)
-        unwanted = sum(_unwanted(one) for one in plans)
-        if unwanted <= allowed:
-            return self.terms.digest
-        _log.warning(
-            "sweep: %d unwanted rights and identities are kept, since at most %d may go at once; "
-            "raise maxRemovals in guardrails.yaml, or remove them one by one with `apply`",
-            unwanted,
-            allowed,
-        )
-        return None
+        allowed = max(limits.count, sum(map(len, index.ours.values())) * limits.percent // 100)
+        unwanted = {one.id: names for one in plans if (names := _unwanted(one))}
+        groups: dict[ResourceId, int] = defaultdict(int)
+        for place, names in unwanted.items():
+            groups[place.group_id or place] += len(names)
+        kept = {group: number for group, number in groups.items() if number > allowed}
+        for group, number in sorted(kept.items(), key=lambda item: item[0].key):
+            _log.warning(
+                "sweep: %d unwanted rights and identities in %s are kept, since at most %d may go "
+                "at once; raise maxRemovals in guardrails.yaml, or remove them with `apply`",
+                number,
+                group,
+                allowed,
+            )
+        left = sum(number for group, number in groups.items() if group not in kept)
+        if left > allowed:
+            _log.warning(
+                "sweep: all %d unwanted rights and identities in %d groups are kept, since at most "
+                "%d may go at once; raise maxRemovals in guardrails.yaml, or remove them with "
+                "`apply`",
+                left,
+                len(groups) - len(kept),
+                allowed,
+            )
+            return {}
+        return {
+            place: Removals(self.terms.digest, names)
+            for place, names in unwanted.items()
+            if (place.group_id or place) not in kept
+        }
 
     def _missed(self, index: "_Index", known: Container[ResourceId]) -> Iterator[ResourceId]:
         """Yield what markers of ours name and the index does not show: gone, or very young.
 
         It is asked for without leave to remove: what is gone needs none, and what is not gone was
-        not counted against the limit.
+        not counted against the limit. Where nothing proved its end, a day passes.
         """
         for named in index.ours:
-            if named not in known and is_reconciled(named) and self.terms.watches(named):
+            if named in known or not is_reconciled(named):
+                continue
+            if not self.terms.watches(named):
+                _log.warning("rights of %s, which is not watched, stay as they are", named)
+            elif self.unproved.age(named, self.now()) is None:
                 yield named
 
     def _reaches(
@@ -146,9 +218,9 @@ class Sweep:
         scope: ResourceId,
         index: "_Index",
     ) -> bool:
-        """Tell whether an id is granted something in a scope, or was moved out of it."""
+        """Return whether an id is granted something in a scope, or was moved out of it."""
         # Which entry of a map a subject picks is not told by its id.
-        own = {grant.what.scope for grant in desired_of(self.policy, subject).grants}
+        own = {grant.what.place for grant in desired_of(self.policy, subject).grants}
         places = own.union(wanted.scopes_from(self.policy, one), index.former(subject))
         return any(map(scope.contains, places))
 
@@ -168,7 +240,7 @@ class _Index:
         self.ours: dict[ResourceId, list[RoleAssignment]] = defaultdict(list)
         self._former: dict[str, set[ResourceId]] = defaultdict(set)
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
-        for assignment in assignments:
+        for assignment in {one.id: one for one in assignments}.values():
             self._by_principal[assignment.principal].append(assignment)
             marker = terms.ownership.marker_of(assignment)
             if marker:
@@ -190,13 +262,26 @@ class _Index:
         return self._former.get(principal or "", set())
 
 
-def _needs_a_look(one: Plan) -> bool:
-    """Tell whether a look could change something: a lasting hold alone stays as it is."""
-    return bool(one.changes) or any(held.hold.passing for held in one.withheld)
+def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:
+    """Return whether a look could change something: a lasting hold alone stays as it is.
+
+    Of a part of the tenant only rights there were asked for, so only those are judged.
+    """
+    return any(part is None or _concerns(change, part) for change in one.todo)
 
 
-def _unwanted(one: Plan) -> int:
-    return sum(
-        isinstance(change, DeleteAssignment | DetachIdentity) and change.reason in _UNWANTED
-        for change in one.changes
-    )
+def _concerns(change: Change, part: ResourceId) -> bool:
+    match change:
+        case CreateAssignment(grant) | UpdateAssignment(_, grant):
+            return part.contains(grant.place)
+        case DeleteAssignment(assignment):
+            return part.contains(assignment.scope)
+        case CreateIdentity(new):
+            return part.contains(new.id)
+        case AttachIdentity(resource) | DetachIdentity(resource):
+            return part.contains(resource)
+
+
+def _unwanted(one: Plan) -> frozenset[ResourceId]:
+    """Return what a plan removes as unwanted, now or as soon as its replacement is there."""
+    return frozenset(unwanted_id(change) for change in one.todo if is_unwanted(change))

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import batched
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport
@@ -87,6 +88,12 @@ class Arm:
         """Read our own identity from the token that we are given."""
         return caller.read(self._wire.token())
 
+    @property
+    def known_client(self) -> str | None:
+        """Our own `appid`, where a call has told already; makes no call."""
+        known = vars(self).get("caller")
+        return known.client if known else None
+
     def resource(self, resource: ResourceId) -> Resource:
         """Read a resource of a type in `API_VERSIONS`."""
         return self._send("GET", resource)
@@ -116,22 +123,17 @@ class Arm:
                 **transport.to(str(identity)),
             )
 
-    def is_listed(self, resource: ResourceId) -> bool:
-        """Tell whether its group's list names the resource: the second source for "gone".
-
-        A group that is itself gone lists nothing. The list is kept by Resource Manager, the
-        resource's own GET is answered by its provider.
-        """
-        wanted = f"resourceType eq '{resource.type}' and name eq '{resource.name}'"
-        place = resource.group_id or resource.scope
+    def group_exists(self, group: ResourceId) -> bool:
+        """Return whether a resource group is there."""
+        bucket = bucket_of(group, "read")
         try:
-            rows = self._wire.pages(place, "/resources", _RESOURCES, wanted)
-            return any(answers.id_of(row) == resource for row in rows)
+            self._wire.request("GET", str(group), {"api-version": _RESOURCES}, bucket)
         except NotFound as error:
             if error.code != failures.GROUP_NOT_FOUND:
                 # A subscription that we can no longer see answers every call alike.
                 raise Unreadable(str(error), status=error.status, code=error.code) from error
             return False
+        return True
 
     def patch_identities(self, resource: Resource, block: Json) -> Resource:
         """Write a delta of the identity block, under the etag that was read, if there was one.
@@ -160,13 +162,15 @@ class Arm:
             )  # type: ignore[assignment]  # With `cls` it returns what that makes.
         return answers.role_assignment(body)
 
-    def put_assignment(self, grant: Grant, principal: str, marker: str) -> None:
+    def put_assignment(self, grant: Grant, principal: str, marker: str, name: str = "") -> None:
         """Create our assignment of a triple, or write its condition and description anew.
 
-        The answer is not the stored object (facts A2.5), so nothing is read from it.
-        `principalType` spares Azure a directory lookup that fails for a young principal.
+        `name` is given for one that already has another name than its triple's. The answer is not
+        the stored object (facts A2.5), so nothing is read from it. `principalType` spares Azure a
+        directory lookup that fails for a young principal.
         """
-        name = assignment_name(grant.scope, grant.role, principal)
+        scope = grant.place
+        name = name or assignment_name(scope, grant.role, principal)
         parameters = RoleAssignmentCreateParameters(
             role_definition_id=_definition(grant),
             principal_id=principal,
@@ -175,11 +179,11 @@ class Arm:
             condition=grant.condition,
             condition_version=CONDITION_VERSION if grant.condition else None,
         )
-        path = f"{str(grant.scope).rstrip('/')}{_ASSIGNMENTS}/{name}"
+        path = f"{str(scope).rstrip('/')}{_ASSIGNMENTS}/{name}"
         with self._wire.calling(
-            bucket_of(grant.scope, "write"), f"granting {role_name(grant.role)} at {grant.scope}"
+            bucket_of(scope, "write"), f"granting {role_name(grant.role)} at {scope}"
         ):
-            self._authorization.create(_bare(grant.scope), name, parameters, **transport.to(path))
+            self._authorization.create(_bare(scope), name, parameters, **transport.to(path))
 
     def permissions(self, definition: ResourceId) -> tuple[Permission, ...]:
         """Read what a role allows, by the id of its definition."""
@@ -197,10 +201,13 @@ class Arm:
         below = map(answers.id_of, self._wire.pages(group, "/descendants", _MANAGEMENT))
         return tuple(one for one in below if one.is_type(SUBSCRIPTION))
 
-    def written(self, place: ResourceId, since: datetime, until: datetime) -> tuple[Written, ...]:
-        """Read who wrote to a place in a subscription of late, as far as the activity log knows.
+    def written(
+        self, place: ResourceId, since: datetime, until: datetime, *, pages: int = 1
+    ) -> tuple[tuple[Written, ...], bool]:
+        """Return who wrote to a place in a subscription, and whether that is all of it.
 
-        A page of it is enough; its filters know no other form (documented).
+        As far as the activity log knows, which is late by minutes, and no more than some pages of
+        it; its filters know no other form (documented).
         """
         chosen = (
             f"eventTimestamp ge '{since:%Y-%m-%dT%H:%M:%SZ}' and "
@@ -209,9 +216,17 @@ class Arm:
         path = f"{place.subscription_id}{_LOG_PATH}"
         # Its limits are its own: they must not keep us from reading resources.
         bucket = bucket_of(place, "activity log")
-        body, _ = self._wire.request("GET", path, {"api-version": _LOG, "$filter": chosen}, bucket)
-        entries = map(answers.written, body.get("value") or ())
-        return tuple(entry for entry in entries if entry)
+        query: dict[str, str] | str = {"api-version": _LOG, "$filter": chosen}
+        found: list[Written] = []
+        for _ in range(pages):
+            body, _tag = self._wire.request("GET", path, query, bucket)
+            entries = map(answers.written, body.get("value") or ())
+            found += [entry for entry in entries if entry]
+            link = body.get("nextLink")
+            if not link:
+                return tuple(found), True
+            query = urlsplit(link).query
+        return tuple(found), False
 
     def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
         """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`.
@@ -278,4 +293,4 @@ def _body(response: Any, *_: object) -> Json:  # noqa: ANN401 (the SDKs' respons
 
 def _definition(grant: Grant) -> str:
     """Return the role definition id as seen from the scope's subscription (facts A2.5)."""
-    return f"{grant.scope.subscription_id or ''}{_ROLES}/{grant.role}"
+    return f"{grant.place.subscription_id or ''}{_ROLES}/{grant.role}"

@@ -33,6 +33,10 @@ AUTHORIZATION_FAILED: Final = "AuthorizationFailed"
 SIGN_IN: Final = "SignIn"
 """Not Azure's: what we call it when no token is to be had, or ours is refused."""
 GROUP_NOT_FOUND: Final = "ResourceGroupNotFound"
+LOOK_AGAIN_AT_RIGHTS: Final = frozenset({AUTHORIZATION_FAILED, "LinkedAuthorizationFailed"})
+TEN_MINUTES: Final = frozenset({PRINCIPAL_NOT_FOUND, "RoleDefinitionDoesNotExist"})
+NAME_TAKEN: Final = "RoleAssignmentUpdateNotPermitted"
+LIMIT_REACHED: Final = "RoleAssignmentLimitExceeded"
 
 _BY_CODE: Final[dict[str, type[ArmError]]] = {
     PRINCIPAL_NOT_FOUND: Again,

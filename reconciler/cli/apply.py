@@ -16,6 +16,7 @@ from reconciler.cli.plan import exit_code, warn_of_others
 from reconciler.cli.terminal import Format
 from reconciler.cli.work import Work
 from reconciler.errors import ReconcilerError
+from reconciler.ids import ResourceId
 from reconciler.report import Finding, values
 from reconciler.settings import Settings
 
@@ -61,9 +62,11 @@ def apply(
         todo = [finding for finding in before if finding.plan.todo]
         if todo and not yes:
             _ask(todo)
+        at_once = frozenset() if yes else _asked_once_more(before)
+        todo += [one for one in before if one.plan.id in at_once and one not in todo]
         after = None
         try:
-            after = _carried_out(subjects, work, todo) if todo else before
+            after = _carried_out(subjects, work, todo, at_once) if todo else before
         finally:
             # What was done is told, however it ended.
             _conclude(app, before, after, work, output)
@@ -98,10 +101,36 @@ def _ask(todo: Sequence[Finding]) -> None:
         raise ReconcilerError("not confirmed; nothing was written")
 
 
-def _carried_out(subjects: Look, work: Work, todo: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Do the work, and return what a look at the subjects finds after it."""
+def _asked_once_more(findings: Sequence[Finding]) -> frozenset[ResourceId]:
+    """Ask whether rights go although what replaces them is not there; returns whose."""
+    keeping = [finding for finding in findings if finding.plan.kept]
+    number = sum(len(finding.plan.kept) for finding in keeping)
+    if not number:
+        return frozenset()
+    kept = report.counted(number, "unwanted right is", "unwanted rights are")
+    asked = f"{kept} kept until what replaces it is there. Remove it now?"
+    if not terminal.confirmed(asked):
+        return frozenset()
+    return frozenset(finding.plan.id for finding in keeping)
+
+
+def _carried_out(
+    subjects: Look, work: Work, todo: Sequence[Finding], at_once: frozenset[ResourceId]
+) -> tuple[Finding, ...]:
+    """Do the work, and return what a look at the subjects finds after it.
+
+    What was confirmed is done or nothing: each first look must plan just what was shown.
+    """
     try:
-        work.do([subjects.request(finding.plan.id) for finding in _rights_first(todo)])
+        work.do(
+            [
+                (
+                    subjects.request(finding, at_once=finding.plan.id in at_once),
+                    "" if finding.plan.id in at_once else finding.plan.fingerprint,
+                )
+                for finding in _rights_first(todo)
+            ]
+        )
         return subjects.findings()
     except Interrupted as interrupted:
         interrupted.add_note("what was done so far stays")

@@ -11,11 +11,12 @@ import typer
 
 from reconciler import app as application
 from reconciler.app import App
+from reconciler.changes import is_unwanted, unwanted_id
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId, fold
-from reconciler.model import Request, Resource
-from reconciler.observe import desired_of, is_reconciled
+from reconciler.model import Removals, Request, Resource, is_reconciled
+from reconciler.observe import desired_of
 from reconciler.report import Finding
 from reconciler.settings import Settings
 
@@ -69,15 +70,19 @@ class Look:
         return found[subject]
 
     def _finding(self, subject: ResourceId) -> Finding:
-        observed, plan = self.app.controller.plan(self.request(subject))
+        # A person looks at the plan, so all that is unwanted may go.
+        removals = Removals(self.app.policy.digest, ids=None)
+        observed, plan = self.app.controller.plan(Request(subject, removals=removals))
         return Finding(observed, desired_of(self.app.policy, observed.subject), plan)
 
-    def request(self, subject: ResourceId) -> Request:
-        """Return the request by which a subject is planned and, later, applied.
-
-        A person looks at the plan, so unwanted rights may go.
-        """
-        return Request(subject, removals=self.app.policy.digest)
+    def request(self, finding: Finding, *, at_once: bool = False) -> Request:
+        """Return the request by which a plan that was shown is applied; it names what may go."""
+        plan = finding.plan
+        named = {unwanted_id(change) for change in plan.todo if is_unwanted(change)}
+        if at_once:
+            named |= {unwanted_id(held.change) for held in plan.kept}
+        removals = Removals(self.app.policy.digest, frozenset(named), at_once=at_once)
+        return Request(plan.id, removals=removals)
 
 
 def parse(app: App, texts: Sequence[str]) -> Look:

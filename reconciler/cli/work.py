@@ -33,26 +33,27 @@ class Work:
         """What became of each change that is settled, one way or the other."""
         return tuple(self._outcomes.values())
 
-    def do(self, requests: Sequence[Request]) -> None:
+    def do(self, requests: Sequence[tuple[Request, str]]) -> None:
         """Answer the requests in their order, and their copies when those are due.
 
-        Raises `Rejected` where Azure says that a call of ours is wrong.
+        With each goes the fingerprint that its first plan must have, or none. Raises `Rejected`
+        where Azure says that a call of ours is wrong.
         """
         end = time.monotonic() + self.minutes * 60
-        pending = [(time.monotonic(), request, "") for request in requests]
+        pending = [(time.monotonic(), request, "", expect) for request, expect in requests]
         while pending:
             pending.sort(key=lambda item: item[0])
-            due, request, why = pending.pop(0)
+            due, request, why, expect = pending.pop(0)
             _wait(due, why)
             with terminal.busy(f"working on {request.id.name}"):
-                result = self.app.handle(request)
+                result = self.app.handle(request, expect)
             self.others |= {other.id for other in result.requests}
             self._take(request.id, result)
             if result.again and result.again_after and _is_worth_waiting(result):
                 due = time.monotonic() + result.again_after.total_seconds()
                 why = f"{request.id.name}: {_why(result)}"
                 if due <= end:
-                    pending.append((due, result.again, why))
+                    pending.append((due, result.again, why, ""))
                 else:
                     terminal.tell(f"not waited for: {why}")
 

@@ -12,21 +12,39 @@ from typing import Final
 
 from reconciler.apply import Applier
 from reconciler.arm import Arm
+from reconciler.arm.failures import LIMIT_REACHED
 from reconciler.changes import (
+    NOT_YET,
+    PLAN_CHANGED,
+    AttachIdentity,
     Change,
     CreateAssignment,
     CreateIdentity,
+    DeleteAssignment,
+    Hold,
+    Outcome,
     Plan,
     Result,
     Status,
+    UpdateAssignment,
 )
 from reconciler.controller import quarrel
-from reconciler.controller.memory import Contention, Looks
-from reconciler.controller.run import Run
-from reconciler.errors import Again, Blocked
+from reconciler.controller.memory import Contention, Recent
+from reconciler.controller.run import INVISIBLE, Run
+from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId
 from reconciler.inventory import Inventory
-from reconciler.model import USER_ASSIGNED_IDENTITY, Mode, Observed, Request, Resource
+from reconciler.marker import assignment_id
+from reconciler.model import (
+    USER_ASSIGNED_IDENTITY,
+    Mode,
+    Observed,
+    Request,
+    Resource,
+    Sight,
+    Sighting,
+    is_reconciled,
+)
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import Terms, plan
 from reconciler.policy import desired as wanted
@@ -42,48 +60,91 @@ MAX_PASSES: Final = 3
 class Controller:
     """Brings one resource or user-assigned identity to what policy asks, or says what it takes.
 
-    `looks` and `contention` are what the process remembers; they outlive it.
+    `observer`, `recent` and `contention` hold what the process remembers.
     """
 
-    arm: Arm
-    inventory: Inventory
+    observer: Observer
     policy: Policy
     terms: Terms
     mode: Mode
     now: Callable[[], datetime]
-    looks: Looks
+    recent: Recent
     contention: Contention
 
-    def reconcile(self, request: Request) -> Result:
+    @property
+    def arm(self) -> Arm:
+        """Azure Resource Manager, as the observer reads it."""
+        return self.observer.arm
+
+    @property
+    def inventory(self) -> Inventory:
+        """Resource Graph, as the observer asks it."""
+        return self.observer.inventory
+
+    def reconcile(self, request: Request, expect: str = "") -> Result:
         """Look, decide and, in repair mode, write until nothing is left to do for now.
 
-        Raises `Rejected` where Azure says that a call of ours is wrong.
+        With `expect`, nothing is done unless the first plan has that fingerprint. Raises `Rejected`
+        where Azure says that a call of ours is wrong.
         """
-        if self.looks.answer(request):
+        if self.recent.answers(request, self.now()):
             return Result()
         run = Run(request, self.now())
         requests: tuple[Request, ...] = ()
         try:
+            if request.sighted(Sight.NOT_YET) and self._is_not_yet(run, alone=True):
+                return self._result(run, ())
             for _ in range(MAX_PASSES):
-                if not self._pass(run):
+                if not self._pass(run, expect):
                     break
-            requests = (*_created_by(run), *self._carriers_of(run))
+                expect = ""
+            requests = tuple(self._led_to(run))
         except (Again, Blocked) as error:
             run.failed(error)
         return self._result(run, requests)
 
     def plan(self, request: Request) -> tuple[Observed, Plan]:
         """Look once and decide, without writing; raises `ArmError`."""
-        observed = self._observer.look(request, self.now())
-        return observed, self._decide(observed, request)
+        observed = self.observer.look(request, self.now())
+        return observed, self.decide(observed, request)
 
-    def _pass(self, run: Run) -> bool:
-        """Do one pass; tells whether another look is due right away."""
+    def decide(self, observed: Observed, request: Request) -> Plan:
+        """Return the plan for what a look found."""
+        desired = desired_of(self.policy, observed.subject)
+        return plan(desired, observed, request, self.terms)
+
+    def _is_not_yet(self, run: Run, *, alone: bool) -> bool:
+        """Return whether an id that a write event named is not visible yet; `alone` asks first.
+
+        Resource Manager's index lags behind writes (issue threads), so a 404 is no end.
+        """
+        if alone and self.observer.subject(run.request.id) is not None:
+            return False
+        if not run.request.expected or self.now() - (run.request.first or run.began) >= INVISIBLE:
+            run.request = replace(run.request, expected=False)
+            return False
+        detail = "a write event named it, but Resource Manager does not show it yet"
+        run.outcomes.append(Outcome(None, Status.AGAIN, detail, NOT_YET))
+        run.sightings.append(Sighting(run.began, Sight.NOT_YET))
+        return True
+
+    def _pass(self, run: Run, expect: str) -> bool:
+        """Do one pass; returns whether another look is due right away."""
         observed, todo = self.plan(run.request)
-        run.gone = observed.subject is None
+        run.alive = observed.subject is not None
+        if run.alive:
+            self.recent.alive(observed.id, observed.at)
+        elif self._is_not_yet(run, alone=False):
+            return False
+        elif observed.traces is None:
+            since = run.request.sighted(Sight.GONE) or observed.at
+            run.ask_at = since + self.terms.gone_after
+        run.looked = observed.at
         run.plans.append(todo)
-        self.contention.saw(todo)
         run.forget_conflicts()
+        if expect and todo.fingerprint != expect:
+            run.outcomes.append(_plan_changed(todo))
+            return False
         changes = run.untried(todo.changes)
         if self.mode is Mode.AUDIT or not changes:
             return False
@@ -92,21 +153,51 @@ class Controller:
         if answer and answer.incarnation == observed.incarnation:
             # The PATCH's answer carries the system principal, so its grants follow at once.
             seen = replace(observed, subject=answer)
-            grants = self._decide(seen, run.request).changes
-            grants = tuple(one for one in grants if isinstance(one, CreateAssignment))
-            self._write(run.untried(grants), seen, run)
-        return run.may_look_again
+            after = self.decide(seen, run.request)
+            grants = run.untried([one for one in after.changes if _is_grant(one)])
+            if not grants and run.only_patched:
+                run.plans.append(after)
+                return False
+            self._write(grants, seen, run)
+        return run.may_look_again or self._makes_room(run)
+
+    def _makes_room(self, run: Run) -> bool:
+        """Remove what is unwanted first where the subscription holds no more assignments."""
+        full = any(one.code == LIMIT_REACHED for one in run.outcomes)
+        if not full or run.full:
+            return False
+        run.full = True
+        observed, _ = self.plan(run.request)
+        todo = self.decide(replace(observed, limit_reached=True), run.request)
+        unwanted = [one for one in run.untried(todo.changes) if isinstance(one, DeleteAssignment)]
+        self._write(unwanted, observed, run)
+        removed = any(_is_done(one.change, run) for one in run.outcomes if one.change in unwanted)
+        if removed:
+            run.outcomes = [one for one in run.outcomes if one.code != LIMIT_REACHED]
+        return removed
 
     def _write(self, changes: Sequence[Change], observed: Observed, run: Run) -> Applier:
         """Apply changes, except those that another writer keeps undoing."""
         place, incarnation = observed.id, observed.incarnation
-        contended = [one for one in changes if self.contention.contended(place, one, incarnation)]
+        contended, now = [], []
+        for change in changes:
+            known = place, change, incarnation
+            if self.contention.times(*known) and self._is_only_unlisted(change):
+                detail = "it was written, but the list of its scope does not show it yet"
+                run.outcomes.append(Outcome(change, Status.AGAIN, detail))
+            elif self.contention.contended(*known):
+                contended.append(change)
+            elif wait := self.contention.wait(*known):
+                detail = "another writer undid it a moment ago"
+                run.outcomes.append(Outcome(change, Status.AGAIN, detail, retry_after=wait))
+            else:
+                now.append(change)
         if contended:
             makers = self.terms.ownership.makers
             run.outcomes += quarrel.blocked(contended, self.arm, makers, self.now())
         subject = observed.subject
         applier = Applier(self.arm, subject if isinstance(subject, Resource) else None)
-        applier.apply([change for change in changes if change not in contended])
+        applier.apply(now)
         run.outcomes += applier.outcomes
         for outcome in applier.outcomes:
             if outcome.status is Status.DONE and outcome.change:
@@ -115,52 +206,93 @@ class Controller:
             raise applier.rejected
         return applier
 
-    def _decide(self, observed: Observed, request: Request) -> Plan:
-        desired = desired_of(self.policy, observed.subject)
-        return plan(desired, observed, request, self.terms)
+    def _is_only_unlisted(self, change: Change) -> bool:
+        """Return whether a right that the list still lacks is there by its own id: lists lag."""
+        match change:
+            case CreateAssignment(grant, str(principal), marker):
+                place = assignment_id(grant.place, grant.role, principal)
+            case UpdateAssignment(assignment, grant, marker):
+                place = assignment.id
+            case _:
+                return False
+        try:
+            found = self.arm.assignment(place)
+        except NotFound:
+            return False
+        return (found.condition, found.description) == (grant.condition, marker)
 
-    @property
-    def _observer(self) -> Observer:
-        return Observer(self.arm, self.inventory, self.policy, self.terms.ownership)
+    def _led_to(self, run: Run) -> Iterator[Request]:
+        """Yield what should be looked at because of what this request did or found."""
+        for outcome in run.outcomes:
+            if outcome.status is not Status.DONE:
+                continue
+            if isinstance(outcome.change, CreateIdentity):
+                yield Request(outcome.change.new.id, since=run.began)
+            if isinstance(outcome.change, AttachIdentity) and outcome.change.identity:
+                yield from self._attached(outcome.change.identity, run)
+        withheld = run.plans[-1].withheld if run.plans else ()
+        for holder in sorted({one.detail for one in withheld if one.hold is Hold.CARRIED}):
+            yield from self._holder(ResourceId.parse(holder), run)
+        yield from self._carriers_of(run)
 
-    def _carriers_of(self, run: Run) -> tuple[Request, ...]:
-        """After an identity, request the resources whose entry of it is missing or stale.
+    def _attached(self, identity: ResourceId, run: Run) -> Iterator[Request]:
+        """Look at the rights of an identity that was given to a resource, once an hour."""
+        if self.recent.attached.age(identity, run.began) is None:
+            self.recent.attached.put(identity, None, run.began)
+            seen = (Sighting(run.began, Sight.ATTACHED),)
+            yield Request(identity, since=run.began, sightings=seen)
+
+    def _holder(self, holder: ResourceId, run: Run) -> Iterator[Request]:
+        """What carries a principal today decides about its rights."""
+        if is_reconciled(holder) and self.terms.watches(holder):
+            yield Request(holder, since=run.began, expected=True)
+
+    def _carriers_of(self, run: Run) -> Iterator[Request]:
+        """After an identity's own event, request the resources whose entry is missing or stale.
 
         The index decides only whom to ask; each is then reconciled from fresh reads.
         """
         identity = run.request.id
         rules = wanted.bearers(self.policy, identity)
-        if not identity.is_type(USER_ASSIGNED_IDENTITY) or not rules:
-            return ()
+        attached = run.request.sighted(Sight.ATTACHED)
+        if attached or not rules or not run.plans or not identity.is_type(USER_ASSIGNED_IDENTITY):
+            return
         principal = run.plans[-1].incarnation
         types = {name for rule in rules for name in rule.match.type}
-        found: dict[ResourceId, Request] = {}
         for resource in self.inventory.resources(types):
             attach = wanted.for_resource(self.policy, resource).attach
             if any(one.what == identity for one in attach):
                 entry = resource.identities.entry(identity)
                 dead = entry is not None and (not principal or entry.principal != principal)
                 if dead or (principal and entry is None):
-                    found[resource.id] = Request(resource.id, since=run.began)
-        return tuple(found.values())
+                    yield Request(resource.id, since=run.began, expected=True)
 
     def _result(self, run: Run, requests: tuple[Request, ...]) -> Result:
         result = run.result(self.now(), writes=self.mode is Mode.REPAIR, requests=requests)
         blocked = any(one.status is Status.BLOCKED for one in result.outcomes)
-        if result.again_after is None and not blocked:
-            leads_on = bool(result.requests)
-            self.looks.remember(run.request, run.plans[-1].at, leads_on=leads_on)
+        if result.again_after is None and not blocked and run.looked:
+            self.recent.done(run.request, run.looked, leads_on=bool(result.requests))
         else:
-            self.looks.forget(run.request)
+            self.recent.not_done(run.request, result.again)
+        held = {one.hold for one in run.plans[-1].withheld} if run.plans else set()
+        if Hold.GONE_UNPROVED in held:
+            self.recent.unproved.put(run.request.id, None, self.now())
         _log_result(result, run, self.mode)
         return result
 
 
-def _created_by(run: Run) -> Iterator[Request]:
-    """Request the identities that were created: their own rights come next."""
-    for outcome in run.outcomes:
-        if outcome.status is Status.DONE and isinstance(outcome.change, CreateIdentity):
-            yield Request(outcome.change.new.id, since=run.began)
+def _is_grant(change: Change) -> bool:
+    return isinstance(change, CreateAssignment)
+
+
+def _is_done(change: Change | None, run: Run) -> bool:
+    return any(one.status is Status.DONE for one in run.outcomes if one.change == change)
+
+
+def _plan_changed(todo: Plan) -> Outcome:
+    detail = f"the plan is another one by now (fingerprint {todo.fingerprint}); nothing was done"
+    step = "look at the new plan, and apply that"
+    return Outcome(None, Status.BLOCKED, detail, PLAN_CHANGED, next_step=step)
 
 
 def _log_result(result: Result, run: Run, mode: Mode) -> None:

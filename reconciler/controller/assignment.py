@@ -1,13 +1,16 @@
 """Whose a role assignment is that somebody else wrote or deleted.
 
 An assignment of ours is named by its triple, so a deleted one can be recognised by computing the
-name of everything that policy could have granted at its scope, without having stored anything.
+name of everything that policy could have granted at its scope, without having stored anything. One
+whose name fits nobody may have been another's, which satisfied policy: then everything that policy
+wants at the scope is compared with what the scope's list still holds.
 """
 
 import contextlib
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from reconciler.changes import Result
@@ -16,42 +19,44 @@ from reconciler.controller.run import Run, once_more
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId, dashless
 from reconciler.marker import assignment_name, parse
-from reconciler.model import Request, Resource, RoleAssignment, UserIdentity
-from reconciler.observe import desired_of, is_reconciled
+from reconciler.model import (
+    Mode,
+    Request,
+    Resource,
+    RoleAssignment,
+    Sight,
+    UserIdentity,
+    is_reconciled,
+)
+from reconciler.observe import desired_of
 from reconciler.policy.language import Matcher
 
-MISSED: Final = "missed"
-"""What `Request.seen` says once nobody was found whose it could have been."""
+_MOST_REQUESTS: Final = 200
+_COMPARED_EVERY: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentSearch:
-    """Finds the resource or identity that a role assignment is about, and requests that."""
+    """Finds the resources and identities that a role assignment is about, and requests those."""
 
     controller: Controller
 
     def reconcile(self, request: Request) -> Result:
         """Request whose it is or was.
 
-        One that is gone and was nobody's is sought once more in five minutes, since the index may
-        not know a young machine yet; then its scope is swept.
+        One that is gone and bore nobody's name is sought once more in five minutes, since the index
+        may not know a young machine yet.
         """
         run = Run(request, self.controller.now())
         try:
             found = self._read(_dashed(request.id))
-            owner = self._marked(found) or self._owner(request.id, found)
+            if found:
+                owner = self._marked(found) or self._holder(found)
+                return Result(requests=(Request(owner, since=request.since),) if owner else ())
+            return self._after_deletion(request)
         except (Again, Blocked) as error:
             run.failed(error)
             return run.result(self.controller.now())
-        if owner:
-            return Result(requests=(Request(owner, since=request.since),))
-        if found:
-            return Result()
-        if MISSED not in request.seen:
-            return once_more(Result(), request, self.controller.now(), *request.seen, MISSED)
-        # Asked for itself, a machine or an identity would be reconciled.
-        scope = request.id.scope
-        return Result(requests=(Request(scope.group_id or scope, since=request.since),))
 
     def _read(self, assignment: ResourceId) -> RoleAssignment | None:
         try:
@@ -59,24 +64,57 @@ class AssignmentSearch:
         except NotFound:
             return None
 
-    def _marked(self, found: RoleAssignment | None) -> ResourceId | None:
+    def _marked(self, found: RoleAssignment) -> ResourceId | None:
         """Return what a marker names, be it forged or not: it is only looked at."""
-        marker = parse(found.description) if found else None
+        marker = parse(found.description)
         if not marker or not is_reconciled(marker.resource):
             return None
         return marker.resource if self.controller.terms.watches(marker.resource) else None
 
-    def _owner(self, assignment: ResourceId, found: RoleAssignment | None) -> ResourceId | None:
-        """Find whom it grants something to or, of a deleted one, whose its name tells it was."""
-        scope, name = assignment.scope, dashless(assignment.name)
+    def _holder(self, found: RoleAssignment) -> ResourceId | None:
+        """Return what policy grants something to where this one lies, and whose principal it is."""
+        return next(
+            (one.id for one, _ in self._wanting(found.scope) if one.principal == found.principal),
+            None,
+        )
+
+    def _after_deletion(self, request: Request) -> Result:
+        """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""
+        scope, now, recent = request.id.scope, self.controller.now(), self.controller.recent
+        compared = recent.compared.get(scope, now)
+        if compared:
+            if request.since and compared > request.since:
+                return Result()
+            due = compared + _COMPARED_EVERY
+            return Result(again_after=due - now, again=replace(request, since=due))
+        name = dashless(request.id.name)
+        lacking: list[ResourceId] = []
+        held = None
+        for subject, role in self._wanting(scope):
+            if dashless(assignment_name(scope, role, subject.principal or "")) == name:
+                return Result(requests=(Request(subject.id, since=request.since),))
+            if held is None:
+                rights = self.controller.arm.assignments_at(scope)
+                held = {(one.principal, one.role) for one in rights}
+            if (subject.principal, role) not in held:
+                lacking.append(subject.id)
+        recent.compared.put(scope, now, now)
+        if len(lacking) > _MOST_REQUESTS:
+            # Asked for itself, a machine or an identity would be reconciled.
+            result = Result(requests=(Request(scope.group_id or scope, since=request.since),))
+        else:
+            asked = tuple(Request(one, since=request.since) for one in dict.fromkeys(lacking))
+            result = Result(requests=asked)
+        if request.sighted(Sight.MISSED):
+            return result
+        return once_more(result, request, now, Sight.MISSED)
+
+    def _wanting(self, scope: ResourceId) -> Iterator[tuple[Resource | UserIdentity, str]]:
+        """Yield whoever policy grants a role at a scope, with that role."""
         for subject in self._subjects():
             for grant in desired_of(self.controller.policy, subject).grants:
-                if grant.what.scope != scope:
-                    continue
-                ours = assignment_name(scope, grant.what.role, subject.principal or "")
-                if found.principal == subject.principal if found else dashless(ours) == name:
-                    return subject.id
-        return None
+                if grant.what.scope == scope and grant.mode is Mode.REPAIR:
+                    yield subject, grant.what.role
 
     def _subjects(self) -> Iterator[Resource | UserIdentity]:
         """Yield what policy may grant something to: identities first, they are few."""

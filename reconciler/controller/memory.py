@@ -1,117 +1,200 @@
-"""What one process remembers, to save calls and to notice a quarrel; losing it costs nothing."""
+"""What one process remembers, to save calls and to notice a fight; losing it costs nothing.
 
-from collections import OrderedDict, deque
+Ids and times are kept, never messages, and no more of them than a bound.
+"""
+
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from reconciler.changes import Change, Plan, describe
+from reconciler.changes import (
+    Change,
+    DeleteAssignment,
+    DetachIdentity,
+    Reason,
+    UpdateAssignment,
+    describe,
+)
 from reconciler.ids import ResourceId
-from reconciler.model import Request
+from reconciler.model import Removals, Request, Sight
+from reconciler.plan.terms import FIRST_DELAY
+from reconciler.remembered import Remembered
 
 _ENTRIES: Final = 10_000
 _MOST_IN_AN_HOUR: Final = 3
+_LONGEST_WAIT: Final = timedelta(minutes=5)
 HOUR: Final = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """When a look began, for which request, and whether it asked for others."""
-
-    began: datetime
-    request: Request
-    leads_on: bool
-
-    def answers(self, request: Request) -> bool:
-        """Tell whether it began late enough, and allowed at least the same removals.
-
-        The very request that asked for others comes again only where those may have been lost:
-        its message is completed after they are in the queue.
-        """
-        if request.since is None or (self.leads_on and request == self.request):
-            return False
-        return self.began > request.since and request.removals in {None, self.request.removals}
+DAY: Final = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class Looks:
-    """When a look at each id last began that left nothing to do; our own echoes end here."""
+class _Known:
+    """What is known of one id: the last look that left nothing to do, and what is still to come.
 
-    _latest: OrderedDict[ResourceId, _Look] = field(default_factory=OrderedDict)
+    `leads_on` is the hash of the very request that asked for others: it comes again only where
+    those may have been lost, since its message is completed after they are in the queue. `copy` is
+    the hash of the copy that is due.
+    """
+
+    done: datetime | None = None
+    removals: Removals | None = None
+    leads_on: int | None = None
+    alive: datetime | None = None
+    due: datetime | None = None
+    copy: int | None = None
+    copied: Removals | None = None
+
+
+@dataclass(slots=True)
+class Recent:
+    """Which requests earlier or coming looks answer, so that no call is needed.
+
+    `soon` is how far ahead a copy may be due to answer what comes meanwhile. `attached`, `unproved`
+    and `compared` remember identities whose rights were looked at because they were attached, ids
+    whose end nothing proves, and scopes that were compared with policy.
+    """
+
+    soon: timedelta
+    attached: Remembered[ResourceId, None] = field(default_factory=lambda: Remembered(HOUR))
+    unproved: Remembered[ResourceId, None] = field(default_factory=lambda: Remembered(DAY))
+    compared: Remembered[ResourceId, datetime] = field(
+        default_factory=lambda: Remembered(timedelta(minutes=1))
+    )
+    _known: OrderedDict[ResourceId, _Known] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
-    def answer(self, request: Request) -> bool:
-        """Tell whether an earlier look answers the request, so that no call is needed."""
+    def answers(self, request: Request, now: datetime) -> bool:
+        """Return whether a look that began late enough, or a copy that is due soon, answers it."""
         with self._lock:
-            known = self._latest.get(request.id)
-        return known is not None and known.answers(request)
+            known = self._known.get(request.id)
+            if known is None:
+                return False
+            gone = request.sighted(Sight.GONE)
+            if gone and known.alive and known.alive > gone and not request.removals:
+                return True
+            since = request.since
+            if since is None:
+                return False
+            done = known.done and known.done > since and hash(request) != known.leads_on
+            coming = known.due and since <= known.due and now < known.due <= now + self.soon
+            return bool(
+                (done and _cover(known.removals, request.removals))
+                or (
+                    coming
+                    and hash(request) != known.copy
+                    and _cover(known.copied, request.removals)
+                )
+            )
 
-    def remember(self, request: Request, began: datetime, *, leads_on: bool = False) -> None:
-        """Remember a look that ended with nothing left to do, except what it `leads_on` to."""
+    def began(self, place: ResourceId) -> datetime | None:
+        """Return when the last look at an id began that left nothing to do."""
         with self._lock:
-            self._latest[request.id] = _Look(began, request, leads_on)
-            self._latest.move_to_end(request.id)
-            while len(self._latest) > _ENTRIES:
-                self._latest.popitem(last=False)
+            known = self._known.get(place)
+        return known.done if known else None
 
-    def forget(self, request: Request) -> None:
-        """Forget an id that was looked at and is not yet as it should be."""
+    def done(self, request: Request, began: datetime, *, leads_on: bool = False) -> None:
+        """Remember a look that left nothing to do, except what it `leads_on` to."""
         with self._lock:
-            self._latest.pop(request.id, None)
+            known = self._of(request.id)
+            known.done, known.removals = began, request.removals
+            known.leads_on = hash(request) if leads_on else None
+
+    def alive(self, place: ResourceId, began: datetime) -> None:
+        """Remember a look that found the id: whoever wonders whether it is gone need not look."""
+        with self._lock:
+            self._of(place).alive = began
+
+    def not_done(self, request: Request, copy: Request | None = None) -> None:
+        """Remember that something is left to do, and the copy that will see to it."""
+        with self._lock:
+            known = self._of(request.id)
+            known.done = known.removals = known.leads_on = None
+            known.due = copy.since if copy else None
+            known.copy, known.copied = (hash(copy), copy.removals) if copy else (None, None)
+
+    def copy_due(self, copy: Request) -> None:
+        """Remember a copy that will see to an id, next to what is known of it."""
+        with self._lock:
+            known = self._of(copy.id)
+            known.due, known.copy, known.copied = copy.since, hash(copy), copy.removals
+
+    def _of(self, place: ResourceId) -> _Known:
+        known = self._known.setdefault(place, _Known())
+        self._known.move_to_end(place)
+        while len(self._known) > _ENTRIES:
+            self._known.popitem(last=False)
+        return known
 
 
-@dataclass(slots=True)
-class _Made:
-    """When a change was made of late, and whether a look has shown it fulfilled since."""
-
-    times: deque[datetime] = field(default_factory=lambda: deque(maxlen=_MOST_IN_AN_HOUR))
-    fulfilled: bool = True
+def _cover(known: Removals | None, asked: Removals | None) -> bool:
+    return asked is None or (known is not None and known.cover(asked))
 
 
 @dataclass(slots=True)
 class Contention:
-    """How often each change was made and undone of late: three times in an hour is a quarrel."""
+    """How often each change was made of late: three times in an hour is a fight.
+
+    A machine that was rebuilt is another one: what it is given is no repetition.
+    """
 
     now: Callable[[], datetime]
-    _places: OrderedDict[ResourceId, dict[str, _Made]] = field(default_factory=OrderedDict)
+    _made: OrderedDict[bytes, list[datetime]] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
-    def contended(self, place: ResourceId, change: Change, incarnation: str | None = None) -> bool:
-        """Tell whether the change was undone so often that another writer must be at work.
+    def times(self, place: ResourceId, change: Change, incarnation: str | None = None) -> int:
+        """Return how often the change was made within the hour."""
+        return len(self._of(place, change, incarnation))
 
-        A machine that was rebuilt is another one: what it is given is no repetition.
+    def contended(self, place: ResourceId, change: Change, incarnation: str | None = None) -> bool:
+        """Return whether it was made so often that another writer must be undoing it.
+
+        What narrows a right is never given up.
         """
-        with self._lock:
-            made = self._places.get(place, {}).get(_key(change, incarnation), _Made())
-            while made.times and self.now() - made.times[0] > HOUR:
-                made.times.popleft()
-            return made.fulfilled and len(made.times) >= _MOST_IN_AN_HOUR
+        often = self.times(place, change, incarnation) >= _MOST_IN_AN_HOUR
+        return often and not _narrows(change)
+
+    def wait(
+        self, place: ResourceId, change: Change, incarnation: str | None = None
+    ) -> timedelta | None:
+        """Return how long the change waits before it is made again; ten seconds, doubling."""
+        made = self._of(place, change, incarnation)
+        if not made:
+            return None
+        pause = min(FIRST_DELAY * 2 ** (len(made) - 1), _LONGEST_WAIT)
+        left = made[-1] + pause - self.now()
+        return left if left > timedelta() else None
 
     def made(self, place: ResourceId, change: Change, incarnation: str | None = None) -> None:
-        """Remember a change that was made.
-
-        Made again before a look has shown it fulfilled, it is still the same time: lists lag.
-        """
+        """Remember a change that was made."""
+        key = _key(place, change, incarnation)
         with self._lock:
-            changes = self._places.setdefault(place, {})
-            made = changes.setdefault(_key(change, incarnation), _Made())
-            if made.fulfilled:
-                made.times.append(self.now())
-                made.fulfilled = False
-            self._places.move_to_end(place)
-            while len(self._places) > _ENTRIES:
-                self._places.popitem(last=False)
+            self._made.setdefault(key, []).append(self.now())
+            del self._made[key][: -_MOST_IN_AN_HOUR * 3]
+            self._made.move_to_end(key)
+            while len(self._made) > _ENTRIES:
+                self._made.popitem(last=False)
 
-    def saw(self, plan: Plan) -> None:
-        """Take note of a look: what it does not want again was fulfilled."""
+    def _of(self, place: ResourceId, change: Change, incarnation: str | None) -> list[datetime]:
         with self._lock:
-            wanted = {_key(change, plan.incarnation) for change in plan.todo}
-            for key, made in self._places.get(plan.id, {}).items():
-                made.fulfilled = made.fulfilled or key not in wanted
+            made = self._made.get(_key(place, change, incarnation), [])
+            return [time for time in made if self.now() - time <= HOUR]
 
 
-def _key(change: Change, incarnation: str | None) -> str:
+def _narrows(change: Change) -> bool:
+    match change:
+        case DeleteAssignment() | DetachIdentity(_, _, Reason.NOT_ALLOWED):
+            return True
+        case UpdateAssignment(_, grant, _, Reason.CONDITION_DIFFERS):
+            return grant.condition is not None
+        case _:
+            return False
+
+
+def _key(place: ResourceId, change: Change, incarnation: str | None) -> bytes:
     described = sorted(describe(change).items(), key=lambda item: item[0])
-    return repr((incarnation, described)).lower()
+    text = repr((place.key, incarnation, described)).lower()
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

@@ -53,7 +53,7 @@ def blocked(
 def _last(place: ResourceId, arm: Arm, ours: frozenset[str], now: datetime) -> Written | None:
     """Return what another writer did last to a place in the past hour, as far as can be told."""
     try:
-        log = arm.written(place, now - HOUR, now)
+        log, _ = arm.written(place, now - HOUR, now)
     except ArmError as error:
         _log.warning("who undoes what we do at %s cannot be told: %s", place, error)
         return None
@@ -75,6 +75,6 @@ def _place(change: Change) -> ResourceId:
         case AttachIdentity(resource) | DetachIdentity(resource):
             return resource
         case CreateAssignment(grant, principal):
-            return assignment_id(grant.scope, grant.role, principal or "")
+            return assignment_id(grant.place, grant.role, principal or "")
         case UpdateAssignment(assignment) | DeleteAssignment(assignment):
             return assignment.id

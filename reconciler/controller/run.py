@@ -9,42 +9,59 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.arm.failures import AUTHORIZATION_FAILED, PRINCIPAL_NOT_FOUND, SIGN_IN
+from reconciler.arm import failures
 from reconciler.changes import (
+    AttachIdentity,
     Change,
     CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Hold,
     Outcome,
     Plan,
+    Reason,
     Result,
     Status,
     Withheld,
 )
 from reconciler.errors import Again, Blocked
-from reconciler.model import Request
-from reconciler.plan.assignments import GONE
+from reconciler.messages import MOST_SIGHTINGS
+from reconciler.model import Request, Sight, Sighting
+from reconciler.plan.terms import FIRST_DELAY, GIVE_UP
 
-FIRST_DELAY: Final = timedelta(seconds=10)
 LAST_DELAY: Final = timedelta(minutes=5)
-GIVE_UP: Final = timedelta(hours=1)
-# An identity that Entra has not replicated after this long is not coming (facts B6).
-GIVE_UP_ON_PRINCIPAL: Final = timedelta(minutes=10)
+# What has not been replicated after this long is not coming (facts B6).
+GIVE_UP_ON_REPLICATION: Final = timedelta(minutes=10)
 # A right that was granted a moment ago may need this long to be effective (facts B4).
 LOOK_AT_RIGHTS_AGAIN: Final = timedelta(minutes=10)
+# What a write event named, or what a grant or attach needs, may be invisible for this long.
+INVISIBLE: Final = timedelta(minutes=15)
 # What the index does not show at first it shows by then.
 ONCE_MORE: Final = timedelta(minutes=5)
 _SHORTEST: Final = timedelta(seconds=1)
 _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 # After these the next list must show it, whoever wrote it.
 _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
+_DEAD: Final = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
+_MAY_COME: Final = frozenset({Hold.IDENTITY_ABSENT, Hold.SCOPE_ABSENT})
 
 
 @dataclass(slots=True)
 class Run:
-    """What one request has come to so far; `began` is when its first look began."""
+    """What one request has come to so far; `began` is when its first look began.
+
+    `alive` says what the last complete look found, none before there was one; `looked` is when that
+    began. `ask_at` is when it may be asked whether the id is gone. `full`: room was made once in a
+    subscription that holds no more assignments.
+    """
 
     request: Request
     began: datetime
-    gone: bool = False
+    alive: bool | None = None
+    ask_at: datetime | None = None
+    looked: datetime | None = None
+    full: bool = False
+    sightings: list[Sighting] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -54,9 +71,21 @@ class Run:
 
     @property
     def may_look_again(self) -> bool:
-        """Whether looking again at once can show something new: only time mends the others."""
-        met = {outcome.status for outcome in self.outcomes}
-        return Status.AGAIN not in met and bool(met & {*_WRITTEN, Status.CONFLICT})
+        """Whether looking again at once can show something new: only time mends the others.
+
+        A deletion's answer needs no look; where a copy is due anyway, that copy is the look.
+        """
+        met = {one.status for one in self.outcomes if not _is_dead(one.change)}
+        due = any(held.until for held in self._passing)
+        return Status.AGAIN not in met and not due and bool(met & {*_WRITTEN, Status.CONFLICT})
+
+    @property
+    def only_patched(self) -> bool:
+        """Whether nothing but identities was written, so that the PATCH's answer is the look."""
+        return all(
+            one.status is Status.DONE and isinstance(one.change, AttachIdentity | DetachIdentity)
+            for one in self.outcomes
+        )
 
     def forget_conflicts(self) -> None:
         """Drop outcomes of writes that another writer overtook: the next look decides anew."""
@@ -83,7 +112,8 @@ class Run:
         What has been tried for too long is blocked, so that a person sees it.
         """
         waited = timedelta() if self._progress else now - self._first
-        self.outcomes = [_given_up(outcome, waited) for outcome in self.outcomes]
+        refused = frozenset(one.code for one in self.outcomes if one.last_try)
+        self.outcomes = [self._given_up(outcome, waited) for outcome in self.outcomes]
         if writes and waited >= GIVE_UP:
             self.outcomes += [_stuck(held, waited) for held in self._passing if not held.until]
         delays = list(self._delays(now, waited, writes=writes))
@@ -93,22 +123,27 @@ class Run:
             outcomes=tuple(self.outcomes),
             requests=requests,
             again_after=wait,
-            again=self._copy(now, wait) if wait is not None else None,
+            again=self._copy(now, wait, refused) if wait is not None else None,
         )
 
-    def _copy(self, now: datetime, wait: timedelta) -> Request:
+    def _copy(self, now: datetime, wait: timedelta, refused: frozenset[str]) -> Request:
         """Return the request to be looked at again after the wait."""
-        sights = {sight for plan in self.plans for sight in plan.seen}
-        known = set(self.request.seen)
-        if self.plans and not self.gone:
+        known = {(one.what, one.about): one for one in self.request.sightings}
+        if self.alive:
             # A look that failed says nothing either way.
-            known.discard(GONE)
-        fresh = self._progress or bool(sights - known)
+            known.pop((Sight.GONE, ""), None)
+            known.pop((Sight.NOT_YET, ""), None)
+        met = [*self.sightings, *(sight for plan in self.plans for sight in plan.sightings)]
+        met += [Sighting(now, Sight.REFUSED, code) for code in sorted(refused)]
+        fresh = [one for one in met if (one.what, one.about) not in known]
+        for one in fresh:
+            known.setdefault((one.what, one.about), one)
         return replace(
             self.request,
             since=now + wait,
-            first=self.began if fresh else self._first,
-            seen=tuple(sorted(sights | known)),
+            expected=self.request.expected and not self.alive,
+            first=self.began if self._progress or fresh else self._first,
+            sightings=tuple(sorted(known.values()))[-MOST_SIGHTINGS:],
         )
 
     @property
@@ -121,7 +156,21 @@ class Run:
 
     @property
     def _passing(self) -> list[Withheld]:
-        return [held for plan in self.plans[-1:] for held in plan.withheld if held.hold.passing]
+        """What time may lift; what waits for its replacement hangs on that."""
+        last = self.plans[-1].waiting if self.plans else ()
+        return [held for held in last if held.hold is not Hold.REPLACING]
+
+    def _given_up(self, outcome: Outcome, waited: timedelta) -> Outcome:
+        """Return an outcome as blocked where it was repeated for too long, or refused twice."""
+        if outcome.status not in _TO_REPEAT:
+            return outcome
+        if outcome.last_try and self.request.sighted(Sight.REFUSED, outcome.code):
+            return replace(outcome, status=Status.BLOCKED, retry_after=None)
+        replicating = outcome.code in failures.TEN_MINUTES
+        if waited < (GIVE_UP_ON_REPLICATION if replicating else GIVE_UP):
+            return outcome
+        detail = f"given up after {waited}: {outcome.detail}"
+        return replace(outcome, status=Status.BLOCKED, detail=detail, retry_after=None)
 
     def _outcome(self, change: Change) -> Outcome | None:
         return next((one for one in self.outcomes if _same(one.change, change)), None)
@@ -131,18 +180,28 @@ class Run:
         for outcome in self.outcomes:
             if outcome.status in _TO_REPEAT:
                 yield outcome.retry_after or usual
-            elif outcome.code == AUTHORIZATION_FAILED and waited < LOOK_AT_RIGHTS_AGAIN:
+            elif outcome.code in failures.LOOK_AGAIN_AT_RIGHTS and waited < LOOK_AT_RIGHTS_AGAIN:
                 yield LOOK_AT_RIGHTS_AGAIN
-            elif outcome.code == SIGN_IN and waited < GIVE_UP:
+            elif outcome.code == failures.SIGN_IN and waited < GIVE_UP:
                 # A person may have to act, but the identity endpoint may also just be down.
                 yield usual
-        if not writes or not self.plans:
-            return
+        if writes and self.plans:
+            yield from self._delays_of_plan(now, waited, usual)
+
+    def _delays_of_plan(
+        self, now: datetime, waited: timedelta, usual: timedelta
+    ) -> Iterator[timedelta]:
+        """Yield when what the last look still wanted, or withheld, may have come."""
+        if self.ask_at:
+            yield self.ask_at - now
         for held in self._passing:
             if held.until:
                 yield held.until - now
             elif waited < GIVE_UP:
                 yield usual
+        absent = any(held.hold in _MAY_COME for held in self.plans[-1].withheld)
+        if absent and now - self._first < INVISIBLE:
+            yield usual
         # A copy that is due anyway will also see what may have come until then.
         tried = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
         changes = () if tried or waited >= GIVE_UP else self.plans[-1].changes
@@ -157,33 +216,31 @@ class Run:
         """
         outcome = self._outcome(change)
         if outcome:
-            return outcome.status in _WRITTEN
+            return outcome.status in _WRITTEN and not _is_dead(change)
         blocked = any(one.status is Status.BLOCKED for one in self.outcomes)
         waiting = isinstance(change, CreateAssignment) and change.principal is None
         return not (waiting and blocked)
 
 
-def once_more(result: Result, request: Request, now: datetime, *seen: str) -> Result:
+def once_more(result: Result, request: Request, now: datetime, what: Sight) -> Result:
     """Return a result after which the request comes once more, with what was seen by now."""
-    copy = replace(request, since=now + ONCE_MORE, seen=seen)
+    seen = tuple(one for one in request.sightings if one.what is not what)
+    copy = replace(request, since=now + ONCE_MORE, sightings=(*seen, Sighting(now, what)))
     return replace(result, again_after=ONCE_MORE, again=copy)
 
 
 def _same(one: Change | None, other: Change) -> bool:
-    """Tell whether two changes are one: a later look may show the same thing anew."""
+    """Return whether two changes are one: a later look may show the same thing anew."""
     if isinstance(one, CreateAssignment) and isinstance(other, CreateAssignment):
         return (one.grant, one.principal) == (other.grant, other.principal)
     return one == other
 
 
+def _is_dead(change: Change | None) -> bool:
+    """Return whether a change takes away what belonged to a principal that is no more."""
+    return isinstance(change, DeleteAssignment) and change.reason in _DEAD
+
+
 def _stuck(held: Withheld, waited: timedelta) -> Outcome:
     detail = f"given up after {waited}: {held.hold}"
     return Outcome(held.change, Status.BLOCKED, detail, "Stuck")
-
-
-def _given_up(outcome: Outcome, waited: timedelta) -> Outcome:
-    limit = GIVE_UP_ON_PRINCIPAL if outcome.code == PRINCIPAL_NOT_FOUND else GIVE_UP
-    if outcome.status not in _TO_REPEAT or waited < limit:
-        return outcome
-    detail = f"given up after {waited}: {outcome.detail}"
-    return replace(outcome, status=Status.BLOCKED, detail=detail, retry_after=None)

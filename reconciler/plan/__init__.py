@@ -5,94 +5,39 @@ controller applies it, the command line prints it, the sweep nominates by it; no
 project compares what is wanted with what is there.
 """
 
-from reconciler.changes import (
-    AttachIdentity,
-    Change,
-    CreateAssignment,
-    CreateIdentity,
-    DeleteAssignment,
-    DetachIdentity,
-    Hold,
-    Plan,
-    Reason,
-    UpdateAssignment,
-    Withheld,
-    describe,
-)
-from reconciler.ids import fold
-from reconciler.model import Desired, Observed, Request, Resource
-from reconciler.plan.assignments import AssignmentPlanner
-from reconciler.plan.identities import IdentityPlanner
-from reconciler.plan.terms import Terms
+from collections.abc import Iterator
 
-__all__ = ["Terms", "plan"]
+from reconciler.changes import Plan
+from reconciler.model import Desired, Observed, Request, Resource, Sight, Sighting
+from reconciler.plan import assignments, identities
+from reconciler.plan.holds import decide
+from reconciler.plan.steps import Case, rank
+from reconciler.plan.terms import Home, Terms
+
+__all__ = ["Home", "Terms", "plan"]
 
 
 def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -> Plan:
     """Return what would have to change for the subject to be as policy wants it."""
-    steps: list[Change | Withheld] = []
-    seen: list[str] = []
-    system = None
+    steps = list(assignments.steps(desired, observed, terms))
     if isinstance(observed.subject, Resource):
-        identities = IdentityPlanner(observed.subject, observed, request, terms)
-        steps += identities.steps(desired)
-        seen += identities.seen
-        system = next(
-            (
-                step
-                for step in steps
-                if isinstance(step, Withheld)
-                and isinstance(step.change, AttachIdentity)
-                and step.change.identity is None
-            ),
-            None,
-        )
-    assignments = AssignmentPlanner(observed, request, terms, system)
-    steps += assignments.steps(desired)
-    seen += assignments.seen
-    steps = [_unless_exempt(step, observed, terms) for step in steps]
-    changes = [step for step in steps if not isinstance(step, Withheld)]
-    withheld = [step for step in steps if isinstance(step, Withheld)]
+        steps += identities.steps(observed.subject, desired, observed)
+    case = Case(desired, observed, request, terms)
+    for step in sorted(steps, key=lambda step: rank(step.change)):
+        decide(step, case)
     return Plan(
         observed.id,
         observed.at,
         observed.incarnation,
-        tuple(sorted(changes, key=_order)),
-        tuple(sorted(withheld, key=lambda held: (*_order(held.change), held.hold))),
-        tuple(sorted(seen)),
+        tuple(case.passed),
+        tuple(sorted(case.withheld, key=lambda held: (*rank(held.change), held.hold))),
+        tuple(sorted(_sightings(desired, observed))),
     )
 
 
-def _unless_exempt(step: Change | Withheld, observed: Observed, terms: Terms) -> Change | Withheld:
-    """Keep hands off what policy exempts: a machine, or the identity that it would carry."""
-    change = step.change if isinstance(step, Withheld) else step
-    places = [observed.id]
-    if isinstance(change, CreateIdentity):
-        places.append(change.new.id)
-    elif isinstance(change, AttachIdentity | DetachIdentity) and change.identity:
-        places.append(change.identity)
-    found = (terms.exemption(place, observed.at) for place in places)
-    exemption = next(filter(None, found), None)
-    if exemption is None or (isinstance(step, Withheld) and not step.hold.passing):
-        return step
-    return Withheld(change, Hold.EXEMPT, f"{exemption.reason} (until {exemption.expires})")
-
-
-def _order(change: Change) -> tuple[int, str]:
-    """Rank a change: the dead make room first, a live right goes last."""
-    match change:
-        case DeleteAssignment(_, Reason.UNWANTED) | DetachIdentity(_, _, Reason.NOT_ALLOWED):
-            rank = 6
-        case DeleteAssignment():
-            rank = 0
-        case DetachIdentity():
-            rank = 1
-        case CreateIdentity():
-            rank = 2
-        case AttachIdentity():
-            rank = 3
-        case CreateAssignment():
-            rank = 4
-        case UpdateAssignment():
-            rank = 5
-    return rank, fold(repr(sorted(describe(change).items(), key=lambda item: item[0])))
+def _sightings(desired: Desired, observed: Observed) -> Iterator[Sighting]:
+    """Yield what the next look must know; only time between two looks tells the dead."""
+    if observed.subject is None:
+        yield Sighting(observed.at, Sight.GONE)
+    elif isinstance(observed.subject, Resource):
+        yield from identities.sightings(observed.subject, desired, observed)

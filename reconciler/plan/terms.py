@@ -1,14 +1,53 @@
-"""The terms under which a plan is made: who we are, what we may, how long a machine settles."""
+"""The terms under which a plan is made: who we are, what we may, how long things take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from reconciler import roles
 from reconciler.changes import Hold
-from reconciler.ids import ResourceId
+from reconciler.ids import ResourceId, fold
 from reconciler.marker import Ownership
 from reconciler.policy.language import Exemption, Guardrails
+
+MANAGEMENT_GROUP: Final = "Microsoft.Management/managementGroups"
+STORAGE_ACCOUNT: Final = "Microsoft.Storage/storageAccounts"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What nobody may be given a right to: whoever writes there acts as this app.
+
+    `places`: RECONCILER_HOME, the app's identity and its storage account. `ancestors`: the names,
+    in lower case, of all management groups above them; none where they are not known. `lost`: the
+    name of a storage account that the app uses and that could not be found.
+    """
+
+    places: tuple[ResourceId, ...] = ()
+    ancestors: frozenset[str] | None = None
+    lost: str | None = None
+
+    def contains(self, place: ResourceId) -> bool:
+        """Return whether a place is one of these or lies in one."""
+        return any(one.contains(place) for one in self.places)
+
+    def reached_from(self, scope: ResourceId) -> bool:
+        """Return whether a right at the scope could reach the app itself."""
+        if self.contains(scope) or any(scope.contains(one) for one in self.places):
+            return True
+        if not scope.subscription:
+            return bool(self.places) and self._above(scope)
+        if self.lost is None:
+            return False
+        account = scope.is_type(STORAGE_ACCOUNT) or fold(STORAGE_ACCOUNT) in scope.key
+        return not scope.blocks or (account and f"/{fold(self.lost)}" in scope.key)
+
+    def _above(self, scope: ResourceId) -> bool:
+        """A management group reaches all subscriptions below it; one not known counts as above."""
+        if not scope.is_type(MANAGEMENT_GROUP) or not self.ancestors:
+            return True
+        return fold(scope.name) in self.ancestors
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +63,14 @@ class Terms:
     guardrails: Guardrails
     digest: str
     settle: timedelta
+    gone_after: timedelta = timedelta(minutes=10)
     own_identity: ResourceId | None = None
-    home: ResourceId | None = None
+    home: Home = Home()
     watched: tuple[ResourceId, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
 
     def watches(self, subject: ResourceId) -> bool:
-        """Tell whether a place lies in a watched subscription."""
+        """Return whether a place lies in a watched subscription."""
         return any(subscription.contains(subject) for subscription in self.watched)
 
     def exemption(self, place: ResourceId, at: datetime) -> Exemption | None:
@@ -45,7 +85,7 @@ class Terms:
 
         `read` says of custom roles whether they are privileged.
         """
-        if self.home and (scope.contains(self.home) or self.home.contains(scope)):
+        if self.home.reached_from(scope):
             return Hold.HOME
         built_in = roles.table().lookup(role)
         privileged = built_in.privileged if built_in else read.get(role)
@@ -59,6 +99,8 @@ class Terms:
         # At a desk the token is a person's, and only the makers name the app.
         if identity == self.own_identity or principal in self.ownership.makers:
             return Hold.OWN_IDENTITY
+        if self.home.contains(identity):
+            return Hold.HOME
         if identity in self.guardrails.protected:
             return Hold.PROTECTED
         return None
@@ -67,3 +109,23 @@ class Terms:
         """Return why policy may not give a user-assigned identity anything, or it to anybody."""
         lives = any(place.contains(identity) for place in self.guardrails.identities)
         return None if lives else Hold.IDENTITY_PLACE
+
+    def asked_at(self, since: datetime, at: datetime) -> bool:
+        """Return whether what was first not found at `since` may now be asked to be gone."""
+        return at >= since + self.gone_after
+
+    def next_ask(self, since: datetime, at: datetime) -> datetime | None:
+        """Return when to ask again whether it is gone; none once an hour has passed."""
+        if not self.asked_at(since, at):
+            return since + self.gone_after
+        waited = at - since
+        if waited >= GIVE_UP:
+            return None
+        return since + min(max(2 * waited, waited + FIRST_DELAY), GIVE_UP)
+
+
+FIRST_DELAY: Final = timedelta(seconds=10)
+"""How long what may pass is left alone before it is looked at again."""
+
+GIVE_UP: Final = timedelta(hours=1)
+"""How long it is looked at again without progress."""

@@ -5,6 +5,7 @@ before the subject has been read, because role assignments must be read before w
 """
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Container, Iterable, Iterator
 
@@ -16,6 +17,7 @@ from reconciler.model import (
     Grant,
     Mode,
     Resource,
+    Unresolved,
     UserIdentity,
     Wanted,
 )
@@ -131,16 +133,32 @@ def bearers(policy: language.Policy, identity: ResourceId) -> tuple[language.Rul
 
 def _granted(
     policy: language.Policy, wanted: Iterable[Wanted[language.Grant]], place: Place
-) -> tuple[tuple[Wanted[Grant], ...], tuple[tuple[Wanted[str], str], ...]]:
-    """Return the grants at a place, and those whose scope has no name there, with the reason."""
+) -> tuple[tuple[Wanted[Grant], ...], tuple[Wanted[Grant], ...]]:
+    """Return the grants at a place, and those whose scope has no name there."""
     resolved: list[Wanted[Grant]] = []
-    unresolved: list[tuple[Wanted[str], str]] = []
+    unresolved: list[Wanted[Grant]] = []
     for one in wanted:
         role, template, condition = one.what.role.guid, one.what.scope, one.what.condition
         try:
             scope = templates.fill(template, place, policy.maps)
         except ResourceIdError as error:
-            unresolved.append((Wanted(role, one.mode, one.by), f"{template}: {error}"))
+            grant = Grant(role, Unresolved(template, str(error)), condition)
+            unresolved.append(Wanted(grant, one.mode, one.by, rollout=one.rollout))
         else:
-            resolved.append(Wanted(Grant(role, scope, condition), one.mode, one.by))
+            choices = _choices(template, policy.maps) if "{maps." in template else frozenset()
+            grant = Grant(role, scope, condition)
+            resolved.append(Wanted(grant, one.mode, one.by, rollout=one.rollout, choices=choices))
     return added_up(resolved), tuple(unresolved)
+
+
+_parsed = functools.lru_cache(4096)(ResourceId.parse)
+"""What maps hold is the same for every resource that a sweep asks about."""
+
+
+def _choices(template: str, maps: templates.Maps) -> frozenset[ResourceId]:
+    """Return every scope that a template may name by another entry of its map."""
+    found: set[ResourceId] = set()
+    for scope in templates.with_entries(template, maps):
+        with contextlib.suppress(ResourceIdError):
+            found.add(_parsed(scope))
+    return frozenset(found)

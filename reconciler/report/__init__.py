@@ -23,7 +23,7 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import USER_ASSIGNED_IDENTITY, Desired, Observed
+from reconciler.model import USER_ASSIGNED_IDENTITY, Desired, Observed, Unresolved
 from reconciler.policy.language import Policy
 from reconciler.report import origins
 from reconciler.report.words import (
@@ -74,7 +74,6 @@ class Finding:
     def wanted_by(self) -> frozenset[str]:
         """The rules and identity entries that speak of it, as `Policy.origins` names them."""
         system = [self.desired.system] if self.desired.system else []
-        unresolved = [wanted for wanted, _ in self.desired.unresolved]
         desired = self.desired
         wants = (
             *desired.attach,
@@ -82,7 +81,7 @@ class Finding:
             *desired.ensured,
             *desired.unwelcome,
             *system,
-            *unresolved,
+            *desired.unresolved,
         )
         return frozenset(name for wanted in wants for name in wanted.by)
 
@@ -104,10 +103,10 @@ class Finding:
                 by = self._asking_for(assignment.role, assignment.scope)
         return by
 
-    def _asking_for(self, role: str, scope: ResourceId) -> tuple[str, ...]:
+    def _asking_for(self, role: str, scope: ResourceId | Unresolved) -> tuple[str, ...]:
         wanted = self.desired
         at = [one.by for one in wanted.grants if (one.what.role, one.what.scope) == (role, scope)]
-        nowhere = [one.by for one, _ in wanted.unresolved if one.what == role]
+        nowhere = [one.by for one in wanted.unresolved if one.what.role == role]
         return tuple(name for by in at or nowhere for name in by)
 
 

@@ -19,7 +19,7 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Grant
+from reconciler.model import Grant, Unresolved
 from reconciler.roles import role_name
 
 type Details = list[tuple[str, str]]
@@ -49,7 +49,8 @@ SIGNS = {
 _ONCE = {
     Hold.SETTLING: "the resource is built",
     Hold.BUSY: "nobody else changes the resource",
-    Hold.UNCONFIRMED: "it is certain that the machine is gone",
+    Hold.UNCONFIRMED: "it is certain that its principal is gone",
+    Hold.REPLACING: "what replaces it is there",
 }
 
 
@@ -115,7 +116,9 @@ def _where(change: Change, subject: ResourceId) -> str:
             assert_never(change)
 
 
-def _short(scope: ResourceId) -> str:
+def _short(scope: ResourceId | Unresolved) -> str:
+    if isinstance(scope, Unresolved):
+        return scope.template
     return scope.name or str(scope)
 
 
@@ -147,7 +150,8 @@ def details(change: Change) -> Details:
 
 def _grant(grant: Grant, principal: str) -> Details:
     condition = [("if", grant.condition)] if grant.condition else []
-    return [("at", str(grant.scope)), ("to", principal), *condition]
+    scope = grant.scope.template if isinstance(grant.scope, Unresolved) else str(grant.scope)
+    return [("at", scope), ("to", principal), *condition]
 
 
 def when(held: Withheld, plan: Plan) -> str:

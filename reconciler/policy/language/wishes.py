@@ -52,13 +52,13 @@ class Wishes:
         return cls(
             attach=added_up(_change(rule, mode, id_) for rule, mode, _, id_ in attached),
             ensured=added_up(
-                _ensured(identities[name], id_, place, mode, (*_by(rule), f"identity {name}"))
+                _ensured(identities[name], id_, place, (rule, mode), f"identity {name}")
                 for rule, mode, name, id_ in attached
                 if identities[name].ensure
             ),
             system=switched_on[0] if switched_on else None,
             grants=added_up(
-                Wanted(grant, mode, _by(rule))
+                Wanted(grant, mode, _by(rule), rollout=mode is not rule.mode)
                 for rule, mode, system in systems
                 for grant in system.grants
             ),
@@ -80,11 +80,21 @@ def _both[T](one: Wanted[T], other: Wanted[T]) -> Wanted[T]:
     counting = [each for each in (one, other) if each.mode is mode]
     default_change = any(each.default_change for each in counting)
     restart = any(each.restart for each in counting)
-    return Wanted(one.what, mode, one.by + other.by, default_change, restart)
+    # What waits for a rollout in one rule will be mended, whatever another only audits.
+    rollout = mode is Mode.AUDIT and (one.rollout or other.rollout)
+    choices = one.choices | other.choices
+    return Wanted(one.what, mode, one.by + other.by, default_change, restart, rollout, choices)
 
 
 def _change[T](rule: Rule, mode: Mode, what: T) -> Wanted[T]:
-    return Wanted(what, mode, _by(rule), rule.allow_default_change, rule.allow_restart)
+    return Wanted(
+        what,
+        mode,
+        _by(rule),
+        rule.allow_default_change,
+        rule.allow_restart,
+        rollout=mode is not rule.mode,
+    )
 
 
 def _of_place(identity: Identity, place: Place) -> Iterator[ResourceId]:
@@ -94,14 +104,16 @@ def _of_place(identity: Identity, place: Place) -> Iterator[ResourceId]:
 
 
 def _ensured(
-    entry: Identity, identity: ResourceId, place: Place, mode: Mode, by: tuple[str, ...]
+    entry: Identity, identity: ResourceId, place: Place, asked: tuple[Rule, Mode], name: str
 ) -> Wanted[NewIdentity]:
+    rule, mode = asked
     own = entry.location == "{location}"
     location = place.value("location") if own else entry.location or ""
     new = NewIdentity(identity, location, tuple(sorted(entry.tags.items())))
     # What only one of rule and identity would repair is audited.
     both = Mode.REPAIR if mode is entry.mode is Mode.REPAIR else Mode.AUDIT
-    return Wanted(new, both, by)
+    rollout = mode is not rule.mode and entry.mode is Mode.REPAIR
+    return Wanted(new, both, (*_by(rule), name), rollout=rollout)
 
 
 def _by(rule: Rule) -> tuple[str, ...]:
