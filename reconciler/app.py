@@ -190,7 +190,7 @@ class App:
             digest=self.policy.digest,
             settle=self.settings.settle,
             own_identity=ours.identity,
-            home=self.settings.home,
+            home=self.settings.home[0] if self.settings.home else None,
             watched=self.watched.subscriptions,
             exemptions=self.policy.exemptions,
         )
