@@ -86,7 +86,7 @@ def test_what_nobody_refused_is_asked_for(busy: Throttle) -> None:
 def test_a_call_that_is_put_off_says_so(busy: Throttle) -> None:
     """It looks like Azure's own refusal, but for the code; its log line was written already."""
     busy.close(READS, 40 * SECOND)
-    with pytest.raises(Again, match="read calls in 1111.* are throttled") as caught:
+    with pytest.raises(Again, match=r"read calls in 1111.* are throttled") as caught:
         busy.check(READS)
 
     assert (caught.value.status, caught.value.code) == (429, throttle.DEFERRED)
