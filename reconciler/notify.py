@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
-from azure.core.credentials import TokenCredential
+from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from reconciler.answers import Json
@@ -35,6 +36,9 @@ _ADVICE: Final[dict[str | int, str]] = {
     404: "name a topic that exists in RECONCILER_TOPIC_ENDPOINT",
 }
 _PASSING: Final = "if this goes on, look at RECONCILER_TOPIC_ENDPOINT and the topic"
+# Event Grid's own audience in each cloud (facts D4); a topic elsewhere is the public cloud's.
+_AUDIENCES: Final = ("eventgrid.azure.us", "eventgrid.azure.cn")
+_PUBLIC_AUDIENCE: Final = "eventgrid.azure.net"
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10
 
@@ -46,6 +50,18 @@ class Kind(StrEnum):
     BLOCKED = "IdentityReconciler.Blocked"
     CONTENDED = "IdentityReconciler.Contended"
     WOULD_CHANGE = "IdentityReconciler.WouldChange"
+
+
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """A credential for one audience, since the publisher asks for the public cloud's in each."""
+
+    credential: TokenCredential
+    scope: str
+
+    def get_token(self, *_: str, **options: Any) -> AccessToken:  # noqa: ANN401 (the SDK's own)
+        """Return a token for the audience, whatever is asked for."""
+        return self.credential.get_token(self.scope, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,8 @@ class Topic:
         from azure.eventgrid import EventGridEvent, EventGridPublisherClient  # noqa: PLC0415
 
         event = EventGridEvent(str(subject), kind, data, DATA_VERSION, event_time=self.now())
-        with EventGridPublisherClient(self.endpoint, self.credential) as client:
+        credential = _Audience(self.credential, audience(self.endpoint))
+        with EventGridPublisherClient(self.endpoint, credential) as client:
             # One attempt: a worker that waits is paid for.
             client.send(
                 event,
@@ -97,6 +114,13 @@ class Topic:
             "outcomes": [values.outcome(one) for one in result.outcomes],
             "plan": values.look(result.plans[-1]) if result.plans else None,
         }
+
+
+def audience(endpoint: str) -> str:
+    """Return what a token for a topic must be asked for, by the cloud that the topic is in."""
+    host = (urlsplit(endpoint).hostname or "").rstrip(".")
+    found = (each for each in _AUDIENCES if host.endswith(f".{each}"))
+    return f"https://{next(found, _PUBLIC_AUDIENCE)}/.default"
 
 
 def kind_of(result: Result, mode: Mode) -> Kind | None:

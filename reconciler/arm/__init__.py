@@ -23,7 +23,7 @@ from azure.mgmt.msi.v2024_11_30.models import Identity
 from reconciler import answers
 from reconciler.answers import Json
 from reconciler.arm import caller, failures, transport
-from reconciler.arm.throttle import bucket_of
+from reconciler.arm.throttle import GRAPH, Bucket, bucket_of, resource_bucket
 from reconciler.arm.wire import Wire
 from reconciler.errors import NotFound, Unreadable
 from reconciler.ids import ResourceId, fold
@@ -140,7 +140,13 @@ class Arm:
 
         The answer already shows the new block, though the operation goes on (facts A2.1).
         """
-        return self._send("PATCH", resource.id, content={"identity": block}, etag=resource.etag)
+        return self._send(
+            "PATCH",
+            resource.id,
+            content={"identity": block},
+            etag=resource.etag,
+            region=resource.location,
+        )
 
     def assignments_at(self, scope: ResourceId) -> tuple[RoleAssignment, ...]:
         """List the role assignments at a scope and above it; none where the scope is gone.
@@ -228,23 +234,27 @@ class Arm:
             query = urlsplit(link).query
         return tuple(found), False
 
-    def query(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[Json]:
+    def query(
+        self, kql: str, subscriptions: tuple[ResourceId, ...], *, leave: int = 0
+    ) -> Iterator[Json]:
         """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`.
 
-        Without subscriptions it answers for all that we can read (documented).
+        Without subscriptions it answers for all that we can read (documented). Raises `Again`
+        rather than use up the last queries, of which it is to `leave` some to others.
         """
+        bucket = GRAPH._replace(leave=leave)
         names = [subscription.subscription for subscription in subscriptions]
         if not names:
-            yield from self._rows({"query": kql})
+            yield from self._rows({"query": kql}, bucket)
         for some in batched(names, _MOST_SUBSCRIPTIONS, strict=False):
-            yield from self._rows({"query": kql, "subscriptions": some})
+            yield from self._rows({"query": kql, "subscriptions": some}, bucket)
 
-    def _rows(self, question: Json) -> Iterator[Json]:
+    def _rows(self, question: Json, bucket: Bucket) -> Iterator[Json]:
         options: dict[str, Any] = {"resultFormat": "objectArray"}
         while True:
             content = {**question, "options": options}
             body, _ = self._wire.request(
-                "POST", _GRAPH_PATH, {"api-version": _GRAPH}, ("tenant", "graph"), content=content
+                "POST", _GRAPH_PATH, {"api-version": _GRAPH}, bucket, content=content
             )
             rows, token = body.get("data"), body.get("$skipToken")
             truncated = str(body.get("resultTruncated", "false")).lower() == "true"
@@ -269,9 +279,10 @@ class Arm:
         *,
         content: Json | None = None,
         etag: str | None = None,
+        region: str = "",
     ) -> Resource:
         """Send one call to a resource of a known type; both GET and PATCH answer with it."""
-        bucket = bucket_of(resource, "read" if method == "GET" else "write")
+        bucket = resource_bucket(resource, "read" if method == "GET" else "write", region)
         query = {"api-version": API_VERSIONS[fold(resource.type)]}
         headers = {"If-Match": etag} if etag else {}
         body, tag = self._wire.request(

@@ -18,7 +18,7 @@ from azure.mgmt.core import ARMPipelineClient
 
 from reconciler.answers import Json
 from reconciler.arm import failures, transport
-from reconciler.arm.throttle import Bucket, Throttle, bucket_of
+from reconciler.arm.throttle import TENANT, Bucket, Throttle, bucket_of
 from reconciler.errors import Again, Unreadable
 from reconciler.ids import ResourceId
 
@@ -42,7 +42,7 @@ class Wire:
         self._throttle = Throttle(now)
         pipeline: dict[str, Any] = {
             "base_url": endpoint,
-            "policies": transport.policies(credential, self.scope),
+            "policies": [*transport.policies(credential, self.scope), self._throttle.policy],
             "transport": http
             or RequestsTransport(connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS),
         }
@@ -59,7 +59,7 @@ class Wire:
 
     def token(self) -> str:
         """Return the access token that calls are sent with."""
-        with self.calling(("tenant", "token"), "signing in"):
+        with self.calling(Bucket(TENANT, "token"), "signing in"):
             return self._credential.get_token(self.scope).token
 
     def pages(self, scope: ResourceId, path: str, version: str, chosen: str = "") -> Iterator[Json]:
@@ -113,5 +113,5 @@ class Wire:
         except AzureError as error:
             failure = failures.from_exception(what, error)
             if isinstance(failure, Again) and failure.status == failures.TOO_MANY:
-                self._throttle.close(bucket, failure.retry_after)
+                failure.retry_after = self._throttle.close(bucket, failure.retry_after)
             raise failure from error

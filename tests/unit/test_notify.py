@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 from reconciler.changes import (
     CONTENDED,
@@ -19,7 +21,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.notify import Kind, kind_of
+from reconciler.notify import Kind, Topic, audience, kind_of
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "outcomes.md").read_text("utf-8")
@@ -82,6 +84,38 @@ def test_the_audit_setting_tells_what_it_keeps_from_being_done(
 ) -> None:
     """Now or once a wait is over; what is withheld for another reason is no news."""
     assert kind_of(Result(plans=(plan,)), Mode.AUDIT) is kind
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("t.westeurope-1.eventgrid.azure.net", "eventgrid.azure.net"),
+        ("t.usgovvirginia-1.eventgrid.azure.us", "eventgrid.azure.us"),
+        ("T.USGovVirginia-1.EventGrid.Azure.US:443", "eventgrid.azure.us"),
+        ("t.chinaeast2-1.eventgrid.azure.cn", "eventgrid.azure.cn"),
+        ("t.eventgrid.azure.us.example", "eventgrid.azure.net"),
+        ("127.0.0.1:8443", "eventgrid.azure.net"),
+    ],
+)
+def test_a_topic_is_signed_in_to_for_its_cloud_s_audience(host: str, asked: str) -> None:
+    """Event Grid refuses a token for another cloud's."""
+    assert audience(f"https://{host}/api/events") == f"https://{asked}/.default"
+
+
+def test_the_publisher_asks_for_no_other_audience() -> None:
+    """It knows the public cloud's only, and hands on what Azure challenges for."""
+    scopes: list[str] = []
+
+    class Nobody:
+        def get_token(self, *asked: str, **_: object) -> AccessToken:
+            scopes.extend(asked)
+            raise ClientAuthenticationError("no")
+
+    endpoint = "https://t.usgovvirginia-1.eventgrid.azure.us/api/events"
+    topic = Topic(endpoint, Nobody(), "prod", "digest", Mode.REPAIR, lambda: NOON)
+    topic.tell(VM, Result(outcomes=(BLOCKED,)))
+
+    assert scopes == ["https://eventgrid.azure.us/.default"]
 
 
 def test_the_documentation_names_the_kinds() -> None:

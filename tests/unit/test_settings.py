@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 GUID = "aaaaaaaa-1111-1111-1111-111111111111"
 OTHER = "bbbbbbbb-2222-2222-2222-222222222222"
 HOME = f"/subscriptions/{GUID}/resourceGroups/rg-app"
+STORE = f"/subscriptions/{OTHER}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/s"
 LEAST = {"RECONCILER_OWNER": "prod", "RECONCILER_SUBSCRIPTIONS": GUID}
 
 
@@ -43,6 +44,7 @@ def test_owner_and_subscription_are_enough() -> None:
     assert not found.repair
     assert found.policies == Path("policies")
     assert found.settle == timedelta(seconds=60)
+    assert found.gone_after == timedelta(minutes=10)
     assert found.arm_endpoint == "https://management.azure.com"
 
 
@@ -53,17 +55,19 @@ def test_every_setting_is_read() -> None:
         | {
             "RECONCILER_MANAGEMENT_GROUPS": "corp",
             "RECONCILER_MODE": "repair",
-            "RECONCILER_HOME": HOME,
+            "RECONCILER_HOME": f"{HOME}, {STORE}",
             "RECONCILER_POLICIES": "/srv/policies",
             "RECONCILER_CLIENT_ID": GUID,
             "RECONCILER_MAKERS": OTHER.upper(),
             "RECONCILER_FORMER_OWNERS": "pilot, lab",
             "RECONCILER_SETTLE": "0",
+            "RECONCILER_GONE_AFTER": "3600",
             "RECONCILER_SWEEP_SCHEDULE": "0 0 * * * *",
             "RECONCILER_ARM_ENDPOINT": "https://localhost:8443/",
             "AZURE_AUTHORITY_HOST": "https://localhost:8444/",
-            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
             "AzureWebJobsStorage__queueServiceUri": "https://store.example",
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": OTHER.upper(),
             "RECONCILER_TOPIC_ENDPOINT": "https://topic.example/api/events",
             "PATH": "/bin",
         }
@@ -74,17 +78,19 @@ def test_every_setting_is_read() -> None:
         subscriptions=(subscription(GUID),),
         management_groups=(management_group("corp"),),
         repair=True,
-        home=ResourceId.parse(HOME),
+        home=(ResourceId.parse(HOME), ResourceId.parse(STORE)),
         policies=Path("/srv/policies"),
         client_id=GUID,
         makers=frozenset({OTHER}),
         former_owners=frozenset({"pilot", "lab"}),
         settle=timedelta(0),
+        gone_after=timedelta(hours=1),
         sweep_schedule="0 0 * * * *",
         arm_endpoint="https://localhost:8443",
         authority="https://localhost:8444",
-        queue_connection="UseDevelopmentStorage=true",
         queue_service="https://store.example",
+        queue_client_id=OTHER,
+        storage_account="store",
         topic_endpoint="https://topic.example/api/events",
     )
 
@@ -120,6 +126,12 @@ def test_every_setting_is_read() -> None:
             "RECONCILER_HOME",
             f"/providers/Microsoft.Resources/subscriptions/{GUID}/resourceGroups/rg-app",
         ),
+        ("RECONCILER_HOME", f"{STORE},{HOME}"),
+        ("RECONCILER_HOME", f"{HOME},rg-identity"),
+        ("RECONCILER_HOME", f"{HOME},/"),
+        ("RECONCILER_HOME", f"{HOME},{management_group('corp')}"),
+        ("RECONCILER_HOME", f"{HOME},/subscriptions/<id>/resourceGroups/rg"),
+        ("AZURE_CLIENT_ID", "app"),
         ("RECONCILER_CLIENT_ID", "app"),
         ("RECONCILER_CLIENT_ID", GUID.replace("-", "")),
         ("RECONCILER_MAKERS", f"{GUID};{OTHER}"),
@@ -130,6 +142,9 @@ def test_every_setting_is_read() -> None:
         ("RECONCILER_SETTLE", "3601"),
         ("RECONCILER_SETTLE", "9" * 5000),
         ("RECONCILER_SETTLE", "\N{ARABIC-INDIC DIGIT SIX}"),
+        ("RECONCILER_GONE_AFTER", "10m"),
+        ("RECONCILER_GONE_AFTER", "-1"),
+        ("RECONCILER_GONE_AFTER", "3601"),
         ("RECONCILER_SWEEP_SCHEDULE", "hourly"),
         ("RECONCILER_SWEEP_SCHEDULE", "*/5 * * * *"),
         ("RECONCILER_SWEEP_SCHEDULE", "%SCHEDULE%"),
@@ -154,6 +169,15 @@ def test_every_setting_is_read() -> None:
         ("AZURE_AUTHORITY_HOST", "login.example/tenant"),
         ("AzureWebJobsStorage", "nonsense"),
         ("AzureWebJobsStorage", "UseDevelopmentStorage=false"),
+        ("AzureWebJobsStorage", "QueueEndpoint=store.example"),
+        ("AzureWebJobsStorage", "QueueEndpoint=https://[;AccountName=a"),
+        ("AzureWebJobsStorage__accountName", "st_reconciler"),
+        ("AzureWebJobsStorage__accountName", "st.queue.core.windows.net"),
+        ("AzureWebJobsStorage__accountName", "s" * 25),
+        ("AzureWebJobsStorage__queueServiceUri", "streconciler"),
+        ("AzureWebJobsStorage__queueServiceUri", "http://store.example"),
+        ("AzureWebJobsStorage__queueServiceUri", "https://store.example?sig=secret"),
+        ("AzureWebJobsStorage__queueServiceUri", "https://store.example/a/b"),
     ],
 )
 def test_a_wrong_value_fails_with_the_name_of_its_setting(name: str, text: str) -> None:
@@ -184,9 +208,147 @@ def test_a_connection_string_may_name_an_account_or_a_service() -> None:
     for text in ("DefaultEndpointsProtocol=https;accountname=a", "QueueEndpoint=https://a.example"):
         assert settings.read(LEAST | {"AzureWebJobsStorage": text}).queue_connection == text
 
+    secret = LEAST | {QUEUES: "https://store.example?sig=secret"}
+    with pytest.raises(SettingsError) as caught:
+        settings.read(secret)
+    assert "secret" not in str(caught.value)
     with pytest.raises(SettingsError) as caught:
         settings.read(LEAST | {"AzureWebJobsStorage": "AccountKey=secret"})
     assert "secret" not in str(caught.value)
+
+
+ACCOUNT = "AzureWebJobsStorage__accountName"
+QUEUES = "AzureWebJobsStorage__queueServiceUri"
+CREDENTIAL = "AzureWebJobsStorage__credential"
+QUEUE_CLIENT = "AzureWebJobsStorage__clientId"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "domain"),
+    [
+        ({}, "core.windows.net"),
+        ({"RECONCILER_ARM_ENDPOINT": "https://westus.management.azure.com"}, "core.windows.net"),
+        (
+            {"RECONCILER_ARM_ENDPOINT": "https://management.usgovcloudapi.net"},
+            "core.usgovcloudapi.net",
+        ),
+        (
+            {"RECONCILER_ARM_ENDPOINT": "https://management.chinacloudapi.cn"},
+            "core.chinacloudapi.cn",
+        ),
+        (
+            {
+                "RECONCILER_ARM_ENDPOINT": "https://arm.example",
+                "AZURE_AUTHORITY_HOST": "login.microsoftonline.us",
+            },
+            "core.usgovcloudapi.net",
+        ),
+    ],
+)
+def test_an_account_s_name_is_enough_in_each_cloud(cloud: dict[str, str], domain: str) -> None:
+    """The address of its queues is made with the cloud's own domain."""
+    found = settings.read(LEAST | cloud | {ACCOUNT: "StReconciler"})
+
+    assert found.queue_service == f"https://streconciler.queue.{domain}"
+    assert found.storage_account == "streconciler"
+    assert found.queue_client_id is None
+
+
+def test_an_account_in_an_unknown_cloud_is_refused_with_what_to_set() -> None:
+    """Guessing the domain would send a token to somebody else."""
+    cloud = {
+        "RECONCILER_ARM_ENDPOINT": "https://notmanagement.azure.com",
+        "AZURE_AUTHORITY_HOST": "https://login.example",
+    }
+
+    with pytest.raises(SettingsError, match=rf"\A{ACCOUNT} .*{QUEUES}"):
+        settings.read(LEAST | cloud | {ACCOUNT: "streconciler"})
+    service = "https://st.queue.local.example/"
+    assert settings.read(LEAST | cloud | {ACCOUNT: "other", QUEUES: service}).queue_service == (
+        service.rstrip("/")
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "account"),
+    [
+        ({"AzureWebJobsStorage": "AccountKey=k;accountname=StOne;EndpointSuffix=x"}, "stone"),
+        ({"AzureWebJobsStorage": "QueueEndpoint=https://sttwo.queue.core.windows.net/"}, "sttwo"),
+        ({"AzureWebJobsStorage": "AccountName=stone", QUEUES: "https://sttwo.example"}, "stone"),
+        ({QUEUES: "https://stthree.z01.queue.storage.azure.net"}, "stthree"),
+        ({QUEUES: "https://sttwo.queue.core.windows.net", ACCOUNT: "stone"}, "sttwo"),
+        ({QUEUES: "https://127.0.0.1:10001/devstoreaccount1"}, None),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, None),
+        *(
+            (
+                {
+                    "AzureWebJobsStorage": f"AccountName=devstoreaccount1;QueueEndpoint=http://{host}/x"
+                },
+                None,
+            )
+            for host in ("127.0.0.1:10001", "localhost:10001", "[::1]:10001", "azurite:10001")
+        ),
+        ({}, None),
+    ],
+)
+def test_the_storage_account_is_known_by_name(told: dict[str, str], account: str | None) -> None:
+    """In whichever form it is named, since no grant may reach it; an emulator is no account."""
+    assert settings.read(LEAST | told).storage_account == account
+
+
+@pytest.mark.parametrize(
+    ("told", "client"),
+    [
+        ({ACCOUNT: "store"}, None),
+        ({ACCOUNT: "store", QUEUE_CLIENT: OTHER.upper()}, OTHER),
+        ({ACCOUNT: "store", CREDENTIAL: "ManagedIdentity", QUEUE_CLIENT: OTHER}, OTHER),
+        ({ACCOUNT: "store", CREDENTIAL: "managedidentity"}, ""),
+        ({"AzureWebJobsStorage": "AccountName=a", QUEUE_CLIENT: OTHER, CREDENTIAL: "x"}, None),
+        ({QUEUE_CLIENT: OTHER}, None),
+    ],
+)
+def test_the_queues_may_be_opened_by_another_identity(
+    told: dict[str, str], client: str | None
+) -> None:
+    """The host's, as it reads these settings; a connection string needs none."""
+    own = {"RECONCILER_CLIENT_ID": GUID}
+
+    assert settings.read(LEAST | own | told).queue_client_id == client
+
+
+@pytest.mark.parametrize("wrong", [{CREDENTIAL: "workloadidentity"}, {QUEUE_CLIENT: "app"}])
+def test_a_wrong_sign_in_to_the_queues_is_named(wrong: dict[str, str]) -> None:
+    """Otherwise every deferral would fail."""
+    (name,) = wrong
+
+    with pytest.raises(SettingsError, match=rf"\A{name} is "):
+        settings.read(LEAST | {ACCOUNT: "store"} | wrong)
+
+
+def test_the_host_s_settings_are_found_however_they_are_spelt() -> None:
+    """The host does not mind their case, and a setting that it reads must not be missed here."""
+    found = settings.read(
+        LEAST | {QUEUES.lower(): "https://st.example", QUEUE_CLIENT.upper(): GUID}
+    )
+
+    assert (found.queue_service, found.queue_client_id) == ("https://st.example", GUID)
+
+
+def test_the_azure_libraries_own_client_id_does_too() -> None:
+    """Most deployments set that; ours goes first."""
+    azure = {"AZURE_CLIENT_ID": OTHER.upper()}
+
+    assert settings.read(LEAST | azure).client_id == OTHER
+    assert settings.read(LEAST | azure | {"RECONCILER_CLIENT_ID": GUID}).client_id == GUID
+
+
+def test_a_home_may_have_several_parts() -> None:
+    """The group first; each counts once, and a whole subscription may be one."""
+    told = f"{HOME},{STORE},{HOME.lower()}, /subscriptions/{OTHER},"
+
+    assert settings.read(LEAST | {"RECONCILER_HOME": told}).home == tuple(
+        map(ResourceId.parse, (HOME, STORE, f"/subscriptions/{OTHER}"))
+    )
 
 
 def test_a_topic_of_the_sandbox_is_an_endpoint_and_a_wrong_one_is_not_told() -> None:
