@@ -155,11 +155,17 @@ class Controller:
             seen = replace(observed, subject=answer)
             after = self.decide(seen, run.request)
             grants = run.untried([one for one in after.changes if _is_grant(one)])
-            if not grants and run.only_patched:
+            if not grants and run.only_patched and not self._repeated(run, observed):
                 run.plans.append(after)
                 return False
             self._write(grants, seen, run)
         return run.may_look_again or self._makes_room(run)
+
+    def _repeated(self, run: Run, observed: Observed) -> bool:
+        """Return whether anything was written again within the hour: its answer is not believed."""
+        place, incarnation = observed.id, observed.incarnation
+        made = [one.change for one in run.outcomes if one.change]
+        return any(self.contention.times(place, one, incarnation) > 1 for one in made)
 
     def _makes_room(self, run: Run) -> bool:
         """Remove what is unwanted first where the subscription holds no more assignments."""

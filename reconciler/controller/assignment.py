@@ -44,7 +44,7 @@ class AssignmentSearch:
     def reconcile(self, request: Request) -> Result:
         """Request whose it is or was.
 
-        One that is gone and bore nobody's name is sought once more in five minutes, since the index
+        Where it is gone and nobody lacks anything, it is sought once more in five minutes: the index
         may not know a young machine yet.
         """
         run = Run(request, self.controller.now())
@@ -105,7 +105,7 @@ class AssignmentSearch:
         else:
             asked = tuple(Request(one, since=request.since) for one in dict.fromkeys(lacking))
             result = Result(requests=asked)
-        if request.sighted(Sight.MISSED):
+        if lacking or request.sighted(Sight.MISSED):
             return result
         return once_more(result, request, now, Sight.MISSED)
 
