@@ -23,6 +23,8 @@ class Climate:
         self.chance = random.Random(seed)
         """The weather's source, so that bad luck does not change the GUIDs."""
         self.weather = weather
+        self.changes = 0
+        """Counts what was noted of resources and role assignments."""
         self.past_assignments: Past[Assignment] = Past()
         self.past_resources: Past[Resource] = Past()
 
@@ -52,11 +54,13 @@ class Climate:
         return dt.timedelta(seconds=self.weather.operation_delay + more)
 
     def _note_resource(self, key: str, resource: Resource | None) -> None:
+        self.changes += 1
         keep = dt.timedelta(seconds=self.weather.graph_delay)
         state = resource.snapshot() if resource else None
         self.past_resources.note(key, state, self.now(), keep)
 
     def _note_assignment(self, name: str, assignment: Assignment | None) -> None:
+        self.changes += 1
         seconds = max(self.weather.assignment_lag, self.weather.graph_delay)
         keep = dt.timedelta(seconds=seconds)
         self.past_assignments.note(name.lower(), assignment, self.now(), keep)

@@ -68,8 +68,8 @@ class World(Authority):
         """What went by itself, by lower-case id: ARM knows it, and its provider does not."""
         self.operations: dict[str, Operation] = {}
         self.leaving = leaving.Leaving()
-        self.snapshots: dict[str, list[dict[str, Any]]] = {}
-        """Results of Resource Graph that are being paged."""
+        self.last_query: tuple[object, list[dict[str, Any]]] = (None, [])
+        """Resource Graph's last answer, by what was asked and ``changes``."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
         self.operator = self.new_principal("operator", secret=self.guid())
         self.app = self.operator
