@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from sandbox.azure import ids
 
+DEALLOCATED = "deallocated"
+"""The power of a machine that holds no place in Azure."""
+
 
 @dataclasses.dataclass(slots=True)
 class Principal:

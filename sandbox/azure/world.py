@@ -16,7 +16,7 @@ from sandbox.azure.authority import Authority
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
 from sandbox.azure.registrations import Registrations
-from sandbox.azure.state import Operation, Resource
+from sandbox.azure.state import DEALLOCATED, Operation, Resource
 from sandbox.azure.weather import Weather
 
 _LOG_LENGTH = 1_000_000
@@ -197,10 +197,21 @@ class World(Authority):
         """
         self._emit(verb, resource.id, resource.type)
 
-    def vanish(self, resource: Resource) -> None:
-        """Take a resource away as the platform does: by no request, so no event tells (assumed)."""
-        self._forget(resource)
-        self.vanished.add(resource.id.key)
+    def evict(self, machine: Resource, *, deletes: bool) -> None:
+        """Take a Spot machine's place away: its provider does not know it any more, or it stops."""
+        self.tell_eviction(machine)
+        if deletes:
+            self._forget(machine)
+            self.vanished.add(machine.id.key)
+        else:
+            machine.power = DEALLOCATED
+
+    def tell_eviction(self, scope: Resource) -> None:
+        """Log that the platform evicted a machine, which it tells at the machine or at its set.
+
+        The names are known from issues; that no event tells of it is assumed.
+        """
+        self._emit("Action", scope.id, scope.type, action="evictSpotVM/action", silent=True)
 
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key
