@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from sandbox.azure import ids
 
+LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+"""Since when there is what a seed holds, as far as delays go."""
+
 DEALLOCATED = "deallocated"
 """The power of a machine that holds no place in Azure."""
 
@@ -59,6 +62,8 @@ class Resource:
     created: dt.datetime
     ready_at: dt.datetime
     """When its running operation ends; in the past when none runs."""
+    entered: dt.datetime = LONG_AGO
+    """Since when there is something under its id: its creation, or its last move."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     tagged: bool = False
     """Whether the last write sent tags, be it none; some types then show an empty object."""

@@ -111,6 +111,8 @@ class Weather(_Switches):
     """The same for those who name its type, which avoids most of it only (facts B4)."""
     assignment_lag: Seconds = 0.0
     """Until lists of role assignments show a write; a GET by id shows it at once."""
+    index_delay: Span = 0.0
+    """Until ARM's own index shows a resource that was made or moved (facts D1, issues)."""
     log_delay: Span = 0.0
     """Until the activity log shows an entry (facts D1: 3 to 5.5 minutes recorded)."""
     role_filter_delay: Seconds = 0.0

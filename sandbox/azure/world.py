@@ -139,8 +139,19 @@ class World(Authority):
         self._enter(resource)
         self._emit("Write", resource.id, resource.type, update=update)
 
+    def indexed(self, resource: Resource) -> bool:
+        """Return whether ARM's own index shows a resource by now.
+
+        Its GET and ARM's lists of resources go by the index, a provider's lists and all writes do
+        not (facts D1 speak of the former only).
+        """
+        span, since = self.weather.index_delay, resource.entered
+        return not span or self.now() >= since + self.delay(span, f"{resource.id.key} {since}")
+
     def _enter(self, resource: Resource) -> None:
         key = resource.id.key
+        if key not in self.resources:
+            resource.entered = self.now()
         self.resources[key] = resource
         self.vanished.discard(key)
         self.members[self.group_key(resource.id)][key] = resource
