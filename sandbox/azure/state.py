@@ -122,6 +122,8 @@ class Assignment:
     condition: str | None = None
     condition_version: str | None = None
     delegated: str | None = None
+    granted: dt.datetime = LONG_AGO
+    """When a request made it; what a seed holds counts at once."""
 
     @property
     def id(self) -> str:

@@ -113,6 +113,8 @@ class Weather(_Switches):
     """Until lists of role assignments show a write; a GET by id shows it at once."""
     index_delay: Span = 0.0
     """Until ARM's own index shows a resource that was made or moved (facts D1, issues)."""
+    effect_delay: Span = 0.0
+    """Until a right counts that was granted (facts D1, documented: up to ten minutes)."""
     log_delay: Span = 0.0
     """Until the activity log shows an entry (facts D1: 3 to 5.5 minutes recorded)."""
     role_filter_delay: Seconds = 0.0
