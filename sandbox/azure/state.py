@@ -31,6 +31,12 @@ class Principal:
     resource_id: str | None = None
     """The resource whose identity it is."""
     alive: bool = True
+    ended: dt.datetime = LONG_AGO
+    """Since when it is no longer alive."""
+
+    def end(self, now: dt.datetime) -> None:
+        """Delete it."""
+        self.alive, self.ended = False, now
 
     @property
     def client(self) -> str:

@@ -66,17 +66,19 @@ TIMINGS = (
     Timing(
         Moment.VISIBLE,
         "an identity that is attached",
-        "in the PATCH's own answer; its principal only when the operation has ended, 0.1 to 8.4 s",
+        "in the PATCH's own answer; its principal only when the operation has ended, 0.1 to 8.4 s; "
+        "a scale set shows no principal of any identity until then",
         Evidence.RECORDED,
-        "facts A2.1, D1",
+        "facts A2.1, D1, D2",
         ("operation_delay", "operation_jitter"),
     ),
     Timing(
         Moment.VISIBLE,
         "a machine's entry of an identity that was deleted",
-        "without principal at once; in Azure it was seen to stay filled for a week",
+        "it shows principal and client id for up to a week, then none",
         Evidence.ISSUES,
         "facts C2, D1: aad-pod-identity #521, #725",
+        ("dead_entry_delay",),
     ),
     Timing(
         Moment.VISIBLE,

@@ -117,6 +117,8 @@ class Weather(_Switches):
     """Until a right counts that was granted (facts D1, documented: up to ten minutes)."""
     log_delay: Span = 0.0
     """Until the activity log shows an entry (facts D1: 3 to 5.5 minutes recorded)."""
+    dead_entry_delay: Span = 0.0
+    """Until what carries a deleted identity shows no ids of it (facts D1, issues: up to a week)."""
     role_filter_delay: Seconds = 0.0
     """How long a custom role just written is missing from filtered lists (facts A2.5, recorded)."""
     credential_write_time: Seconds = 0.0

@@ -233,7 +233,7 @@ class World(Authority):
             self._forget(child)
         for principal in (resource.system, resource.principal):
             if principal is not None:
-                principal.alive = False
+                principal.end(self.now())
         self._exit(resource)
 
     def _exit(self, resource: Resource) -> None:

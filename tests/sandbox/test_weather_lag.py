@@ -262,3 +262,36 @@ def test_each_resource_has_its_own_delay_of_a_span() -> None:
     assert (counts[4], counts[60]) == (0, 10)
     assert len(set(counts)) > 5
     assert counts == seen(1) != seen(2)
+
+
+def test_a_deleted_identitys_ids_stay_on_its_machine_for_a_while(arm: Arm) -> None:
+    """Also where it is made anew meanwhile: the entry is still the old one's."""
+    arm.world.weather = Weather(dead_entry_delay=604800)
+    arm.attach("id1")
+    arm.settle()
+    old = arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")]
+    assert old["principalId"]
+    arm.call("DELETE", identity("id1"))
+    make(arm, identity("id1"))
+    arm.clock.forward(604799)
+
+    assert arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")] == old
+    arm.clock.forward(1)
+    dead = arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")]
+    assert dead == {"clientId": None, "principalId": None}
+
+
+def test_a_scale_set_shows_no_entry_while_one_is_written(arm: Arm) -> None:
+    """All of them are empty then, those that stay too; a machine keeps these (recorded)."""
+    for place, expected in ((SCALE_SET, [False, False]), (MACHINE, [True, False])):
+        make(arm, place)
+        arm.settle()
+        for name in ("id1", "id2"):
+            block = {"type": "UserAssigned", "userAssignedIdentities": {identity(name): {}}}
+            shown = arm.patch(place, block).json()["identity"]["userAssignedIdentities"]
+            filled = [bool(shown.get(identity(each))) for each in ("id1", "id2")]
+            if name == "id1":
+                arm.settle()
+        assert filled == expected
+        arm.settle()
+        assert all(arm.get(place)["identity"]["userAssignedIdentities"].values())
