@@ -25,7 +25,7 @@ from sandbox.azure.clock import Clock
 from sandbox.azure.hierarchy import Hierarchy, ManagementGroup
 from sandbox.azure.registrations import Registration
 from sandbox.azure.roles import OWNER, Permissions, Role
-from sandbox.azure.state import Assignment, Attached, Principal, Resource
+from sandbox.azure.state import LONG_AGO, Assignment, Attached, Principal, Resource
 from sandbox.azure.weather import Weather, WeatherError
 from sandbox.azure.weather import read as read_weather
 from sandbox.azure.world import World
@@ -59,6 +59,8 @@ def load(
     world = World(clock=clock, seed=seed)
     with world.transaction():
         _Loader(world, record).run()
+        for resource in world.resources.values():
+            resource.entered = LONG_AGO
     try:
         switches = mapping({} if (found := record.get("weather")) is None else found, "weather")
         world.weather = read_weather(Weather().changed(weather).to_json() | switches)

@@ -8,9 +8,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from pydantic.alias_generators import to_camel
+
 from sandbox.azure.app import SERVICES
 from sandbox.azure.kinds import KINDS
 from sandbox.azure.routing import Evidence, Route
+from sandbox.azure.timing import TIMINGS, Timing
 from tests.conformance.deviations import DEVIATIONS, OUTSIDE
 
 PAGE = Path(__file__).parent.parent / "docs" / "fidelity.md"
@@ -39,6 +42,17 @@ in the commonest way, which is **assumed**.
 
 | type | known |
 |---|---|
+"""
+
+TIMES = """
+## Behaviour in time
+
+When what was written is seen, counts and is told. The switches are those of
+[weather.md](weather.md); where there is none, it is always so. What an **issue thread** says was
+seen by somebody and stated by nobody.
+
+| | what | how | known | from | switch |
+|---|---|---|---|---|---|
 """
 
 DIFFERENCES = """
@@ -72,6 +86,8 @@ def page() -> str:
             *map(_row, routes),
             TYPES,
             *(f"| `{each.type}` | {each.evidence.value} |\n" for each in KINDS),
+            TIMES,
+            *map(_timing, TIMINGS),
             DIFFERENCES,
             *(
                 f"| {each.recording} | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
@@ -97,6 +113,12 @@ def _row(route: Route) -> str:
     return (
         f"| {route.method} | `{_path(route)}` | {route.evidence.value} | {_cell(route.source)} |\n"
     )
+
+
+def _timing(row: Timing) -> str:
+    switches = ", ".join(f"`{to_camel(each)}`" for each in row.switches)
+    cells = (row.moment.value, row.what, row.when, row.evidence.value, row.source, switches)
+    return f"| {' | '.join(map(_cell, cells))} |\n"
 
 
 def _cell(text: str) -> str:

@@ -3,7 +3,6 @@
 The application asks it for every ARM call, the access probe for data actions.
 """
 
-import fnmatch
 import functools
 import re
 from collections.abc import Iterator
@@ -21,7 +20,15 @@ _NOTHING: Attributes = {}
 
 @functools.lru_cache(maxsize=4096)
 def _pattern(action: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(action.lower()))
+    """Return what an action of a role allows; its ``*`` stands for any text, slashes too.
+
+    Between two slashes it stands for nothing as well: Managed Identity Operator has
+    ``userAssignedIdentities/*/assign/action`` and may attach identities, which asks for
+    ``userAssignedIdentities/assign/action`` (facts B5, documented). No other sign is special.
+    """
+    parts = re.split(r"/\*(?=/)", action.lower())
+    joined = "(?:/.*)?".join(".*".join(map(re.escape, each.split("*"))) for each in parts)
+    return re.compile(joined)
 
 
 @functools.lru_cache(maxsize=65536)
@@ -40,20 +47,25 @@ def permits(role: Role, action: str, *, data: bool = False) -> bool:
 
 
 def _covers(actions: tuple[str, ...], folded: str) -> bool:
-    return any(_pattern(each).match(folded) for each in actions)
+    return any(_pattern(each).fullmatch(folded) for each in actions)
 
 
 def rights(
     world: World, oid: str, action: str, scope: str, *, data: bool = False
 ) -> Iterator[Assignment]:
-    """Yield the role assignments that allow an action, if their conditions are fulfilled."""
+    """Yield the role assignments that allow an action, if their conditions are fulfilled.
+
+    A right counts only after the effect delay; that it ends without one is assumed.
+    """
     key = scope.lower()
+    delay, now = world.weather.effect_delay, world.now()
     for assignment in world.assignments_of([oid]):
         role = world.roles.get(assignment.role)
         if (
             role is not None
             and permits(role, action, data=data)
             and world.within(assignment.scope.lower(), key)
+            and not (delay and now < assignment.granted + world.delay(delay, assignment.name))
         ):
             yield assignment
 

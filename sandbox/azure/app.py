@@ -220,7 +220,8 @@ class Azure:
         context = None
         if caller is not None:
             url = f"https://management.azure.com{request.target}"
-            context = eventgrid.Context(caller, request.method, url, request.correlation_id)
+            correlation = request.correlation_id
+            context = eventgrid.Context(caller, request.method, url, correlation, body=call.body)
         with self.world.transaction(context):
             if caller is not None:
                 self._authorize(route, call, caller)

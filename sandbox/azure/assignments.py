@@ -206,6 +206,7 @@ def put(call: Call) -> Reply:
             name=named.name,
             created=named.created,
             created_by=named.created_by,
+            granted=named.granted,
         )
     call.world.put_assignment(wanted)
     shown = _show(call, wanted)
@@ -258,6 +259,7 @@ def _wanted(call: Call) -> Assignment:
         condition=properties.get("condition"),
         condition_version=properties.get("conditionVersion"),
         delegated=properties.get("delegatedManagedIdentityResourceId"),
+        granted=now,
     )
 
 

@@ -4,9 +4,10 @@ Used by every service whose resources carry identities; the differences between 
 ``kinds`` (facts A2.1, A2.3, B5).
 """
 
+import dataclasses
 from typing import Any
 
-from sandbox.azure import errors, identitylimits, ids
+from sandbox.azure import errors, identitylimits, ids, kinds
 from sandbox.azure.manners import Kind
 from sandbox.azure.routing import Call, Json
 from sandbox.azure.state import Attached, Resource
@@ -44,7 +45,7 @@ def show(world: World, resource: Resource, kind: Kind) -> Json:
     if kind.nulls_none:
         block = dict.fromkeys(_MEMBERS) | block
     if resource.users:
-        settled = world.now() >= resource.ready_at or not kind.late_entries
+        settled = world.now() >= resource.ready_at or kind.late_entries == "none"
         block["userAssignedIdentities"] = {
             _key(attached, kind): _entry(world, attached, kind, settled=settled)
             for attached in resource.users.values()
@@ -60,10 +61,13 @@ def _key(attached: Attached, kind: Kind) -> str:
 def _entry(world: World, attached: Attached, kind: Kind, *, settled: bool) -> Json:
     """Show one identity: empty while it is being attached, null once that incarnation is gone.
 
-    The empty entry is recorded (facts A2.1), the dead one is known from issues (facts C2).
+    The empty entry is recorded (facts A2.1), the dead one is known from issues (facts C2), and that
+    it may show its ids for a while (facts D1).
     """
     principal = attached.principal
-    if not principal.alive:
+    if not principal.alive and world.now() >= principal.ended + world.delay(
+        world.weather.dead_entry_delay, attached.id
+    ):
         return {name: None for name, _ in kind.entry}
     if not settled and attached.fresh:
         return {}
@@ -201,7 +205,7 @@ def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) ->
         # Off and on again is another principal (facts A2.1, recorded).
         resource.system = call.world.new_principal(resource.id.name, resource_id=resource.id.text)
     elif _SYSTEM not in types and resource.system is not None:
-        resource.system.alive = False
+        resource.system.end(call.world.now())
         resource.system = None
     return bool(costs)
 
@@ -215,8 +219,10 @@ def _users(
         for key, attached in resource.users.items()
         if (key not in listed and merge) or (key in listed and listed[key][1] is not None)
     }
-    settled = call.world.now() >= resource.ready_at
-    wanted = {key: attached.aged() if settled else attached for key, attached in wanted.items()}
+    if kinds.kind(resource.type).late_entries == "all":
+        wanted = {key: dataclasses.replace(each, fresh=True) for key, each in wanted.items()}
+    elif call.world.now() >= resource.ready_at:
+        wanted = {key: attached.aged() for key, attached in wanted.items()}
     added = {
         key: text
         for key, (text, value) in listed.items()

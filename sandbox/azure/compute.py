@@ -4,9 +4,9 @@ import re
 
 from sandbox.azure import attachment, computemodel, errors, listing, operations, rates
 from sandbox.azure.documents import check_etag, existing, expanded, loud, tag, written
-from sandbox.azure.machineview import DEALLOCATED, TYPE, instance_view, set_of, show
+from sandbox.azure.machineview import TYPE, instance_view, set_of, show
 from sandbox.azure.routing import Call, Evidence, Reply, Routes
-from sandbox.azure.state import Resource
+from sandbox.azure.state import DEALLOCATED, Resource
 
 routes = Routes()
 

@@ -66,13 +66,16 @@ def expanded(call: Call, *allowed: str) -> frozenset[str]:
 
 
 def existing(call: Call, text: str | None = None) -> Resource:
-    """Return the resource of the call, or of another id; raises ``AzureError`` 404."""
+    """Return the resource of the call, or of another id; raises ``AzureError`` 404.
+
+    A read finds none that ARM's index does not show yet.
+    """
     wanted = ids.parse(text) if text else call.id
     call.world.group(call.id)
     found = call.world.resources.get(wanted.key)
     if found is None and wanted.key in call.world.vanished:
         raise errors.gone()
-    if found is None:
+    if found is None or (call.method == "GET" and not call.world.indexed(found)):
         raise errors.resource_not_found(wanted)
     return found
 

@@ -51,6 +51,14 @@ class ManagementError(AzureError):
         return found
 
 
+class FlatError(AzureError):
+    """A refusal by a service whose error object has no envelope (facts A2.6, D1)."""
+
+    def body(self) -> dict[str, Any]:
+        """Return code and message alone."""
+        return {"code": self.code, "message": self.message}
+
+
 def management_not_found(what: str) -> AzureError:
     """Return the 404 for a management group, or for what belongs to one."""
     return ManagementError(404, "NotFound", f"'{what}' not found")

@@ -32,6 +32,8 @@ class Context:
     role_name: str = "Owner"
     operation: Operation | None = None
     """The operation that the request started: what it wrote is told when that has ended."""
+    body: Any = None
+    """What the request sent, JSON; the activity log keeps it."""
 
 
 def stamp(moment: dt.datetime) -> str:
@@ -100,11 +102,22 @@ class Change:
     """The role assignment that went with its scope."""
     failed: bool = False
     """Whether its operation ended as failed."""
+    silent: bool = False
+    """Whether the platform did it by itself: the log tells of it, and no event (assumed)."""
 
     @property
     def status(self) -> str:
         """How it ended, as events and the log spell it (facts A1)."""
         return "Failed" if self.failed else "Succeeded"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the activity log: that a request began a change, or how the change ended."""
+
+    change: Change
+    at: dt.datetime
+    begins: bool = False
 
 
 def resource_event(change: Change, tenant: str) -> Event:

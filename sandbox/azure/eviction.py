@@ -1,14 +1,13 @@
 """Spot machines, which Azure takes away when it needs their place; clients may have it simulated.
 
-What goes so goes by no request: no event tells of it, and a sweep has to find it (assumed). The
-answers are recorded: azure-cli test_vm_simulate_eviction, test_vmss_simulate_eviction.
+What goes so goes by no request: the activity log tells of it (issues), and no event does (assumed).
+The answers are recorded: azure-cli test_vm_simulate_eviction, test_vmss_simulate_eviction.
 """
 
 from sandbox.azure import errors, fleet, rates
 from sandbox.azure.documents import existing
-from sandbox.azure.machineview import DEALLOCATED
 from sandbox.azure.routing import Call, Evidence, Reply, Routes
-from sandbox.azure.state import Resource
+from sandbox.azure.state import DEALLOCATED, Resource
 
 routes = Routes()
 
@@ -40,10 +39,7 @@ def evict(call: Call) -> Reply:
     machine = existing(call, call.id.parent)
     deletes = _deletes(machine, budget)
     call.world.act(machine, _VERB)
-    if deletes:
-        call.world.vanish(machine)
-    else:
-        machine.power = DEALLOCATED
+    call.world.evict(machine, deletes=deletes)
     return Reply(204, None, budget)
 
 
@@ -60,6 +56,7 @@ def evict_instance(call: Call) -> Reply:
     scale_set = existing(call, found.id.outer)
     deletes = _deletes(found if "priority" in found.properties else scale_set, budget)
     call.world.act(found, _VERB)
+    call.world.tell_eviction(scale_set)
     if deletes:
         fleet.remove(scale_set, [found], call.world.now())
     else:

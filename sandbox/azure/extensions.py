@@ -38,7 +38,7 @@ def get(call: Call) -> Reply:
     asked = expanded(call, "instanceview")
     _machine(call)
     extension = call.world.resources.get(call.id.key)
-    if extension is None:
+    if extension is None or not call.world.indexed(extension):
         raise errors.resource_not_found(call.id)
     return Reply(200, show_extension(call.world, extension, asked), budget)
 

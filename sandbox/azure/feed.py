@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from sandbox.azure import eventgrid, eventweather, ids
 from sandbox.azure.climate import Climate
 from sandbox.azure.clock import Clock
-from sandbox.azure.eventgrid import Change, Context, Event
+from sandbox.azure.eventgrid import Change, Context, Entry, Event
 from sandbox.azure.state import Assignment, EventSubscription, Operation
 from sandbox.azure.weather import Weather
 
 _GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
-_LOG_LENGTH = 100_000
+_LOG_LENGTH = 200_000
 
 
 class Feed(Climate):
@@ -37,8 +37,8 @@ class Feed(Climate):
         super().__init__(clock, seed, weather)
         self.random = random.Random(seed)
         self.tenant = self.guid()
-        self.activity: collections.deque[Change] = collections.deque(maxlen=_LOG_LENGTH)
-        """The last writes below a subscription, oldest first."""
+        self.activity: collections.deque[Entry] = collections.deque(maxlen=_LOG_LENGTH)
+        """The last writes below a subscription, about in their order."""
         self._lock = threading.RLock()
         self._depth = 0
         self._cascading = False
@@ -139,8 +139,8 @@ class Feed(Climate):
             self._outbox.append(("", heapq.heappop(self._ready)[2]))
 
     def _tell(self, change: Change) -> None:
-        self.activity.append(change)
-        if self._subscribers:
+        self.activity.append(Entry(change, change.at))
+        if self._subscribers and not change.silent:
             event = eventweather.formed(self, eventgrid.resource_event(change, self.tenant))
             for delay in eventweather.delays(self):
                 heapq.heappush(self._ready, (self.now() + delay, next(self._number), event))
@@ -180,6 +180,7 @@ class Feed(Climate):
         action: str = "",
         update: bool = True,
         gone: Assignment | None = None,
+        silent: bool = False,
     ) -> None:
         # Topics are subscriptions: what happens above them reaches nobody.
         if not resource.subscription:
@@ -196,7 +197,11 @@ class Feed(Climate):
             at=running.ends if running else self.now(),
             update=update,
             gone=gone,
+            silent=silent,
         )
+        if self._context.method and not (self._cascading or gone or silent):
+            # What follows from another's deletion begins with that (recorded).
+            self.activity.append(Entry(change, self.now(), begins=True))
         if change.at > self.now():
             heapq.heappush(self._later, (change.at, next(self._number), change))
         else:

@@ -12,7 +12,7 @@ from sandbox.azure import errors, ids, leaving, machineview, rates
 from sandbox.azure.documents import existing
 from sandbox.azure.routing import Call, Json
 from sandbox.azure.scalesetview import INSTANCE
-from sandbox.azure.state import Resource
+from sandbox.azure.state import DEALLOCATED, Resource
 from sandbox.azure.world import World
 
 ACTIONS = {
@@ -20,7 +20,7 @@ ACTIONS = {
     "restart": ("restart", "running", rates.SET_WRITE),
     "redeploy": ("redeploy", "running", rates.SET_WRITE),
     "poweroff": ("powerOff", "stopped", rates.SET_DELETE),
-    "deallocate": ("deallocate", machineview.DEALLOCATED, rates.SET_DELETE),
+    "deallocate": ("deallocate", DEALLOCATED, rates.SET_DELETE),
     "reimage": ("reimage", "", rates.SET_WRITE),
     "reimageall": ("reimageAll", "", rates.SET_WRITE),
 }

@@ -1,7 +1,13 @@
-"""Azure Resource Graph: resources and role assignments as tables (facts A2.6, B3)."""
+"""Azure Resource Graph: resources and role assignments as tables (facts A2.6, B3, D3).
+
+A page's token says how many rows come before it, and each page runs the query anew: while the world
+changes, rows come twice or not at all (recorded, facts D3).
+"""
 
 import base64
+import dataclasses
 import functools
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,16 +15,14 @@ from sandbox.azure import access, errors, graphrows, ids, kql
 from sandbox.azure.buckets import Bucket
 from sandbox.azure.kqltokens import QueryError
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.azure.world import World
 
 routes = Routes()
 
 _PAGE = 1000
-_SNAPSHOTS = 32
-_SCHEMA = (("authorizationresources", graphrows.COLUMNS), ("resources", graphrows.COLUMNS))
 # Partial scopes matter beyond a number of subscriptions that no sandbox has.
 # Fifteen queries in five seconds (facts B3, documented).
 _QUOTA, _SECONDS = 15, 5
+_TABLES = ("authorizationresources", "resourcecontainers", "resources")
 _OPTIONS = {
     "$top",
     "$skip",
@@ -57,61 +61,104 @@ def _quota(call: Call) -> dict[str, str]:
     )
 
 
-def _readable(call: Call, action: str, scopes: list[str]) -> Iterator[bool]:
-    """Yield for each scope whether the caller may read there; one right above settles most."""
-    oid = call.caller.oid if call.caller else ""
+@dataclasses.dataclass
+class _Index:
+    """What the index shows to the caller of a query within the scopes that it names."""
 
-    @functools.cache
-    def whole(subscription: str) -> bool:
-        scope = f"/subscriptions/{subscription}"
-        return access.right(call.world, oid, action, scope) is not None
+    call: Call
+    everywhere: bool
+    """Whether the query names no scope."""
+    groups: set[str]
+    """Names of the management groups that it names, and of those beneath them."""
+    subscriptions: set[str]
 
-    for scope in scopes:
-        subscription = ids.parse(scope).subscription
-        yield whole(subscription) or access.right(call.world, oid, action, scope) is not None
+    def rows(self, table: str) -> Iterator[kql.Row]:
+        """Yield the rows of a table, but for those that it lacks today."""
+        tables = {
+            "resources": self._resources,
+            "resourcecontainers": self._containers,
+            "authorizationresources": self._assignments,
+        }
+        world = self.call.world
+        chance = world.weather.graph_missing
+        rows = tables[table]()
+        return (row for row in rows if not world.happens(chance)) if chance else rows
+
+    def _readable(self, action: str, scopes: list[str]) -> Iterator[bool]:
+        """Yield for each scope whether the caller may read there; one right above settles most."""
+        world = self.call.world
+        oid = self.call.caller.oid if self.call.caller else ""
+
+        @functools.cache
+        def may(scope: str) -> bool:
+            return access.right(world, oid, action, scope) is not None
+
+        for scope in scopes:
+            subscription = ids.parse(scope).subscription
+            whole = bool(subscription) and may(f"/subscriptions/{subscription}")
+            yield whole or may(scope)
+
+    def _resources(self) -> Iterator[kql.Row]:
+        world = self.call.world
+        past = world.weather.graph_delay > 0
+        known = world.past_resources.at(graphrows.seen(world)) if past else world.resources.values()
+        found = [each for each in known if each.location and self._holds(each.id)]
+        readable = self._readable("*/read", [each.id.text for each in found])
+        for resource, visible in zip(found, readable, strict=True):
+            if visible:
+                yield graphrows.resource(world, resource)
+
+    def _containers(self) -> Iterator[kql.Row]:
+        """Yield subscriptions and groups, which are never late here (assumed)."""
+        world = self.call.world
+        held = [each for each in world.subscriptions if each in self.subscriptions]
+        action = "Microsoft.Resources/subscriptions/read"
+        readable = self._readable(action, [f"/subscriptions/{each}" for each in held])
+        for subscription, visible in zip(held, readable, strict=True):
+            if visible:
+                yield graphrows.subscription(world, subscription)
+        groups = [each for each in world.groups.values() if self._holds(each.id)]
+        readable = self._readable(f"{ids.GROUP_TYPE}/read", [each.id.text for each in groups])
+        for group, visible in zip(groups, readable, strict=True):
+            if visible:
+                yield graphrows.group(world, group)
+
+    def _assignments(self) -> Iterator[kql.Row]:
+        """Yield role assignments; those above subscriptions only to whom names none (facts D3)."""
+        world = self.call.world
+        past = world.weather.graph_delay > 0
+        known = world.past_assignments.at(graphrows.seen(world)) if past else world.assignments
+        found = [each for each in known if self._holds(ids.parse(each.scope))]
+        action = "Microsoft.Authorization/roleAssignments/read"
+        readable = self._readable(action, [each.scope for each in found])
+        for assignment, visible in zip(found, readable, strict=True):
+            if visible:
+                yield graphrows.assignment(world, assignment)
+
+    def _holds(self, scope: ids.ArmId) -> bool:
+        if scope.subscription:
+            return scope.subscription.lower() in self.subscriptions
+        return self.everywhere or scope.name.lower() in self.groups
 
 
-def _subscriptions(call: Call, body: Json) -> set[str]:
+def _index(call: Call, body: Json) -> _Index:
+    """Return what a query is asked of; raises ``AzureError`` 400 for scopes that are no lists."""
     world = call.world
     lists = [body.get(name) or [] for name in ("subscriptions", "managementGroups")]
     if not all(isinstance(each, list) for each in lists):
         raise errors.bad_content("a list is required. Path 'subscriptions'")
     wanted = {str(each).lower() for each in lists[0]}
-    for group in lists[1]:
-        wanted |= world.hierarchy.beneath(str(group), world.subscriptions)
-    return wanted & set(world.subscriptions) if wanted else set(world.subscriptions)
-
-
-def _resources(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
-    world = call.world
-    stale = world.weather.graph_delay > 0
-    known = world.past_resources.at(graphrows.seen(world)) if stale else world.resources.values()
-    found = [each for each in known if each.location and each.id.subscription.lower() in wanted]
-    readable = _readable(call, "*/read", [each.id.text for each in found])
-    for resource, visible in zip(found, readable, strict=True):
-        if visible:
-            yield graphrows.resource(world, resource)
-
-
-def _assignments(call: Call, wanted: set[str]) -> Iterator[kql.Row]:
-    world = call.world
-    stale = world.weather.graph_delay > 0
-    known = world.past_assignments.at(graphrows.seen(world)) if stale else world.assignments
-    found = [each for each in known if ids.parse(each.scope).subscription.lower() in wanted]
-    action = "Microsoft.Authorization/roleAssignments/read"
-    readable = _readable(call, action, [each.scope for each in found])
-    for assignment, visible in zip(found, readable, strict=True):
-        if visible:
-            yield graphrows.assignment(world, assignment)
-
-
-_TABLES = {"resources": _resources, "authorizationresources": _assignments}
-
-
-def _shown(world: World, rows: Iterator[kql.Row]) -> Iterator[kql.Row]:
-    """Leave out what the index lacks today."""
-    chance = world.weather.graph_missing
-    return (row for row in rows if not world.happens(chance)) if chance else rows
+    named = {str(each).lower() for each in lists[1]}
+    for name in named:
+        wanted |= world.hierarchy.beneath(name, world.subscriptions)
+    everywhere = not (lists[0] or lists[1])
+    groups = {
+        name
+        for name, group in world.hierarchy.groups.items()
+        if named & {name, *(each.name.lower() for each in world.hierarchy.path(group))}
+    }
+    known = set(world.subscriptions)
+    return _Index(call, everywhere, groups, known if everywhere else known & wanted)
 
 
 def _invalid(error: QueryError) -> errors.AzureError:
@@ -133,27 +180,41 @@ def _invalid(error: QueryError) -> errors.AzureError:
     return errors.AzureError(400, "BadRequest", str(error), details=details)
 
 
-def _token(world: World, rows: list[kql.Row], start: int) -> str:
-    """Keep a result for its next pages, and return the token that asks for them."""
-    name = str(id(rows))
-    world.snapshots.pop(name, None)
-    world.snapshots[name] = rows
-    while len(world.snapshots) > _SNAPSHOTS:
-        del world.snapshots[next(iter(world.snapshots))]
-    return base64.b64encode(f"{name} {start}".encode()).decode()
+def _token(rows: int, size: int) -> str:
+    """Return the token of the page that comes after so many rows (facts D3, recorded)."""
+    told = {"$id": "1", "MaxRows": size, "RowsToSkip": rows}
+    return base64.b64encode(json.dumps(told).encode()).decode()
 
 
-def _resumed(world: World, token: object) -> tuple[list[kql.Row] | None, int]:
-    """Return the result that a token goes on with, and where; raises ``AzureError`` 400."""
-    if not token:
-        return None, 0
-    try:
-        name, start = base64.b64decode(str(token)).decode().split(" ")
-        return world.snapshots[name], int(start)
-    except (ValueError, KeyError):
-        raise errors.AzureError(
-            400, "BadRequest", "The skip token is invalid or has expired."
-        ) from None
+def _page(options: Json) -> tuple[int, int]:
+    """Return how many rows come before a page, and how many it has at most; raises 400."""
+    if token := options.get("$skipToken"):
+        try:
+            told = json.loads(base64.b64decode(str(token)))
+            return int(told["RowsToSkip"]), int(told["MaxRows"])
+        except (ValueError, KeyError, TypeError):
+            raise errors.AzureError(
+                400, "BadRequest", "The skip token is invalid or has expired."
+            ) from None
+    skip, top = (int(options.get(name) or 0) for name in ("$skip", "$top"))
+    return skip, min(top or _PAGE, _PAGE)
+
+
+def _run(
+    index: _Index, compiled: kql.Query, key: tuple[object, ...], *, again: bool
+) -> list[kql.Row]:
+    """Return all rows of a query; a further page remembers them if nothing has changed since."""
+    world = index.call.world
+    key = (key, world.changes)
+    kept, rows = world.last_query
+    late = world.weather.graph_delay or world.weather.graph_missing
+    if kept != key or late or not again:
+        rows = list(compiled.run(index.rows))
+        if not compiled.ordered and rows and "id" in rows[0]:
+            # Pages need a stable order, which Resource Graph makes from the id (documented).
+            rows.sort(key=lambda row: str(row["id"]).lower())
+        world.last_query = key, rows
+    return rows
 
 
 def _table(rows: list[kql.Row]) -> Json:
@@ -194,19 +255,18 @@ def query(call: Call) -> Reply:
         or form not in ("objectArray", "table")
     ):
         raise errors.unsupported(f"the query options {options}")
+    text = str(body.get("query", ""))
     try:
-        compiled = kql.compile_query(str(body.get("query", "")), _SCHEMA)
+        compiled = kql.compile_query(text, _TABLES, graphrows.COLUMNS)
     except QueryError as error:
         raise _invalid(error) from None
-    rows, start = _resumed(call.world, options.get("$skipToken"))
-    if rows is None:
-        found = _TABLES[compiled.table](call, _subscriptions(call, body))
-        rows = compiled.run(_shown(call.world, found))
-        start = int(options.get("$skip") or 0)
-    shown = rows[start : start + min(int(options.get("$top") or _PAGE), _PAGE)]
-    end = start + len(shown)
-    more = end < len(rows)
-    # Pages need a stable order, which Resource Graph makes from the id (documented).
+    start, size = _page(options)
+    index = _index(call, body)
+    oid = call.caller.oid if call.caller else ""
+    scopes = (index.everywhere, frozenset(index.groups), frozenset(index.subscriptions))
+    rows = _run(index, compiled, (text, oid, scopes), again="$skipToken" in options)
+    shown = rows[start : start + size]
+    more = start + size < len(rows)
     paged = more and "id" in rows[0]
     reply: Json = {
         "totalRecords": len(rows),
@@ -216,7 +276,7 @@ def query(call: Call) -> Reply:
         "resultTruncated": "true" if more and not paged else "false",
     }
     if paged:
-        reply["$skipToken"] = _token(call.world, rows, end)
+        reply["$skipToken"] = _token(start + size, size)
     if rows and call.world.happens(call.world.weather.graph_truncated):
         # It says so and gives no token to go on with (documented).
         shown = shown[: len(shown) // 2]

@@ -1,4 +1,4 @@
-"""The rows of Resource Graph's tables: resources and role assignments (facts A2.6)."""
+"""The rows of Resource Graph's tables (facts A2.6)."""
 
 import datetime as dt
 
@@ -9,7 +9,8 @@ from sandbox.azure.routing import Json
 from sandbox.azure.state import Assignment, Resource
 from sandbox.azure.world import World
 
-COLUMNS = (
+_DYNAMIC = ("sku", "plan", "properties", "tags", "identity", "zones", "extendedLocation")
+_NAMES = (
     "id",
     "name",
     "type",
@@ -27,6 +28,9 @@ COLUMNS = (
     "zones",
     "extendedLocation",
 )
+COLUMNS = tuple((name, name not in _DYNAMIC) for name in _NAMES)
+"""The columns of every table, and whether each holds text."""
+_BLANK = {name: "" if text else None for name, text in COLUMNS}
 
 
 def seen(world: World) -> dt.datetime:
@@ -67,11 +71,8 @@ def resource(world: World, found: Resource) -> kql.Row:
 
 def assignment(world: World, found: Assignment) -> kql.Row:
     """Return a role assignment as the index knows it."""
-    blank = dict.fromkeys(COLUMNS, "")
-    nothing = dict.fromkeys(("sku", "plan", "tags", "identity", "zones", "extendedLocation"))
     return {
-        **blank,
-        **nothing,
+        **_BLANK,
         "id": found.id,
         "name": found.name,
         "type": "microsoft.authorization/roleassignments",
@@ -94,4 +95,43 @@ def assignment(world: World, found: Assignment) -> kql.Row:
             "updatedOn": stamp(found.updated),
             "updatedBy": found.updated_by,
         },
+    }
+
+
+def subscription(world: World, found: str) -> kql.Row:
+    """Return a subscription, with the management groups above it, nearest first (facts D1)."""
+    over = world.hierarchy.over(found)
+    chain = [over, *reversed(world.hierarchy.path(over))]
+    return {
+        **_BLANK,
+        "id": f"/subscriptions/{found}",
+        "name": world.subscriptions[found],
+        "type": "microsoft.resources/subscriptions",
+        "tenantId": world.tenant,
+        "subscriptionId": found,
+        "tags": world.subscription_tags.get(found, {}),
+        "properties": {
+            "state": "Enabled",
+            "managedByTenants": [],
+            "managementGroupAncestorsChain": [
+                {"name": each.name, "displayName": each.display_name} for each in chain
+            ],
+        },
+    }
+
+
+def group(world: World, found: Resource) -> kql.Row:
+    """Return a resource group."""
+    return {
+        **_BLANK,
+        "id": ids.respell(found.id.text, "resourceGroups"),
+        "name": found.id.name,
+        "type": "microsoft.resources/subscriptions/resourcegroups",
+        "tenantId": world.tenant,
+        "location": regions.plain(found.location),
+        "resourceGroup": found.id.group.lower(),
+        "subscriptionId": found.id.subscription,
+        "managedBy": found.extra.get("managedBy", ""),
+        "tags": found.tags,
+        "properties": {"provisioningState": found.provisioning_state(world.now())},
     }

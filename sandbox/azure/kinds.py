@@ -1,8 +1,14 @@
 """How resource types differ in their identity block and in the answers to writes (facts A2.3)."""
 
+from typing import Literal
+
 from sandbox.azure.manners import Kind
 from sandbox.azure.routing import Evidence
 
+_COMPUTE: tuple[tuple[str, Literal["new", "all"]], ...] = (
+    ("virtualMachines", "new"),
+    ("virtualMachineScaleSets", "all"),
+)
 KINDS = (
     *(
         Kind(
@@ -11,9 +17,9 @@ KINDS = (
             patch_runs="always",
             shows_none="never",
             group_literal="resourceGroups",
-            late_entries=True,
+            late_entries=late,
         )
-        for each in ("virtualMachines", "virtualMachineScaleSets")
+        for each, late in _COMPUTE
     ),
     Kind(
         "Microsoft.Storage/storageAccounts",
@@ -55,7 +61,7 @@ KINDS = (
         put_runs="always",
         delete_runs=True,
         shows_none="never",
-        late_entries=True,
+        late_entries="new",
         own_group="resourcegroups",
         tags="some",
     ),
@@ -174,7 +180,7 @@ KINDS = (
             activating="ActivatingIdentity",
             delete_runs=True,
             shows_none="never",
-            late_entries=True,
+            late_entries="new",
             region="shown",
         )
         for each in ("EventHub", "ServiceBus")

@@ -5,10 +5,15 @@
 
     table | where e | project a, b = e | extend c = e | order by a desc | take 5
           | mv-expand k = bag_keys(identity.userAssignedIdentities)
+          | join kind=leftouter (query) on a | union (query), (query)
+
+A query may begin with ``union`` as well. Resource Graph takes at most three joins and unions, and
+one join across tables but for those of ``resources`` and ``resourcecontainers`` (documented).
 """
 
 import dataclasses
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -18,32 +23,46 @@ from sandbox.azure.kqltokens import Tokens
 
 type Row = dict[str, Any]
 type Expression = Callable[[Row], Any]
-type Stage = Callable[[Iterable[Row]], Iterable[Row]]
+type Tables = Callable[[str], Iterable[Row]]
+"""Returns the rows of a table by its name in lower case."""
+type Stage = Callable[[Iterable[Row], Tables], Iterable[Row]]
+type Columns = dict[str, bool]
+"""Names of columns, in their order, and whether each is known to hold text."""
+
+_COMBINING = ("join", "union")
+_MOST_COMBINED = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Query:
-    """A compiled query: the table it reads and what it makes of its rows."""
+    """A compiled query: the table it begins with, if any, and what it makes of its rows."""
 
     table: str
     stages: tuple[Stage, ...]
+    columns: Columns
+    ordered: bool
+    """Whether the query itself says in which order its rows come."""
 
-    def run(self, rows: Iterable[Row]) -> list[Row]:
+    def run(self, tables: Tables) -> Iterable[Row]:
         """Return the resulting rows."""
+        rows = tables(self.table) if self.table else ()
         for stage in self.stages:
-            rows = stage(rows)
-        return list(rows)
+            rows = stage(rows, tables)
+        return rows
 
 
 @functools.lru_cache(maxsize=256)
-def compile_query(text: str, schema: tuple[tuple[str, tuple[str, ...]], ...]) -> Query:
+def compile_query(
+    text: str, tables: tuple[str, ...], columns: tuple[tuple[str, bool], ...]
+) -> Query:
     """Compile a query; raises ``kqltokens.QueryError``.
 
     Args:
         text: the query.
-        schema: table names in lower case, each with its columns.
+        tables: names of tables in lower case.
+        columns: those that every table has, and whether each holds text.
     """
-    return _Parser(text, dict(schema)).query()
+    return _Parser(text, tables, dict(columns)).query()
 
 
 def _text(value: object) -> str:
@@ -51,6 +70,11 @@ def _text(value: object) -> str:
         return value
     # Dynamic values are written as JSON.
     return "" if value is None else json.dumps(value, separators=(",", ":"))
+
+
+def _blank(columns: Columns) -> Row:
+    """Return a row without values; a text cannot be null (documented)."""
+    return {name: "" if text else None for name, text in columns.items()}
 
 
 def _has(text: str, term: str) -> bool:
@@ -83,6 +107,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "isempty": lambda value: value in (None, ""),
     "isnotempty": lambda value: value not in (None, ""),
 }
+_TEXTUAL = ("tostring", "tolower")
 
 
 def _member(base: Expression, name: str) -> Expression:
@@ -94,69 +119,164 @@ def _member(base: Expression, name: str) -> Expression:
 
 
 class _Parser(Tokens):
-    def __init__(self, text: str, schema: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, text: str, tables: tuple[str, ...], columns: Columns) -> None:
         super().__init__(text)
-        self._schema = schema
-        self._columns: set[str] = set()
+        self._tables = tables
+        self._all = columns
+        self._columns: Columns = {}
+        self._combined = 0
+        self._crossed = 0
 
     def query(self) -> Query:
-        table = self.peek
-        columns = self._schema.get(self.word().lower())
-        if columns is None:
-            raise self.error(table, f"one of the tables {sorted(self._schema)}")
-        self._columns = set(columns)
-        stages: list[Stage] = []
-        while self.accept("|"):
-            stages.append(self._stage())
+        found = self._pipeline()
         if self.peek.kind != "end":
             raise self.fail("'|' or the end")
-        return Query(table.text.lower(), tuple(stages))
+        return found
 
-    def _stage(self) -> Stage:
-        match self.peek.text:
-            case "where":
-                self.advance()
-                test = self._either()
-                return lambda rows: (row for row in rows if test(row))
-            case "project" | "extend" as verb:
-                self.advance()
-                return self._computed(keep=verb == "extend")
-            case "order" | "sort":
-                self.advance()
-                self.expect("by")
-                return self._ordered()
-            case "limit" | "take":
-                self.advance()
-                return self._limited()
-            case "mv-expand":
-                self.advance()
-                return self._expanded()
-        raise self.fail("where, project, extend, order, limit, take or mv-expand")
+    def _pipeline(self) -> Query:
+        """Read a query or a part of one in brackets; leaves its columns behind."""
+        name, stages, ordered = "", [], False
+        self._columns = {}
+        if self.peek.text == "union":
+            stages.append(self._union())
+        else:
+            table = self.peek
+            name = self.word().lower()
+            if name not in self._tables:
+                raise self.error(table, f"one of the tables {sorted(self._tables)}")
+            self._columns = dict(self._all)
+        while self.accept("|"):
+            # A union or a join mixes what was in order.
+            ordered = ordered or self.peek.text in ("order", "sort")
+            ordered = ordered and self.peek.text not in _COMBINING
+            stages.append(self._stage(name))
+        return Query(name, tuple(stages), self._columns, ordered)
+
+    def _bracketed(self) -> Query:
+        """Read a query in brackets, or the bare name of a table, and keep the columns outside."""
+        outer = self._columns
+        if self.accept("("):
+            found = self._pipeline()
+            self.expect(")")
+        else:
+            table = self.peek
+            if self.word().lower() not in self._tables:
+                raise self.error(table, f"one of the tables {sorted(self._tables)}")
+            found = Query(table.text.lower(), (), dict(self._all), ordered=False)
+        self._columns = outer
+        return found
+
+    def _combine(self) -> None:
+        self._combined += 1
+        if self._combined > _MOST_COMBINED:
+            raise self.fail(f"at most {_MOST_COMBINED} joins and unions")
+        self.advance()
+
+    def _union(self) -> Stage:
+        """Return what adds the rows of other queries; what one of them lacks is blank."""
+        self._combine()
+        start, legs = self.peek, [self._bracketed()]
+        while self.accept(","):
+            legs.append(self._bracketed())
+        columns = dict(self._columns)
+        for leg in legs:
+            for name, text in leg.columns.items():
+                if columns.setdefault(name, text) != text:
+                    # Kusto would make two columns of it, each named after its type.
+                    raise self.error(start, f"queries whose '{name}' is of one type")
+        self._columns = columns
+        nothing = _blank(columns)
+
+        def unite(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
+            for part in (rows, *(leg.run(tables) for leg in legs)):
+                yield from ({**nothing, **row} for row in part)
+
+        return unite
+
+    def _join(self, table: str) -> Stage:
+        """Return what adds to each row those of another query with the same text in a column."""
+        self._combine()
+        self.expect("kind")
+        self.expect("=")
+        kind = self.accept("inner", "leftouter")
+        if kind is None:
+            raise self.fail("inner or leftouter")
+        other = self._bracketed()
+        pair = {table, other.table}
+        self._crossed += len(pair) > 1 and pair != {"resources", "resourcecontainers"}
+        if self._crossed > 1:
+            raise self.fail("at most one join across tables")
+        self.expect("on")
+        key = self.peek
+        on = self.word()
+        if not (self._columns.get(on) and other.columns.get(on)):
+            raise self.error(key, "a column that holds text on both sides: tostring(...)")
+        renamed = {name: f"{name}1" if name in self._columns else name for name in other.columns}
+        added = {renamed[name]: text for name, text in other.columns.items()}
+        self._columns = self._columns | added
+        nothing = _blank(added)
+
+        def joined(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
+            index: dict[str, list[Row]] = {}
+            for row in other.run(tables):
+                made = {renamed[name]: value for name, value in row.items()}
+                index.setdefault(row[on], []).append(made)
+            for row in rows:
+                matches = index.get(row[on], [nothing] if kind == "leftouter" else [])
+                yield from ({**row, **match} for match in matches)
+
+        return joined
+
+    def _stage(self, table: str) -> Stage:
+        readers: dict[str, Callable[[], Stage]] = {
+            "where": self._filtered,
+            "project": functools.partial(self._computed, keep=False),
+            "extend": functools.partial(self._computed, keep=True),
+            **dict.fromkeys(("order", "sort"), self._ordered),
+            **dict.fromkeys(("limit", "take"), self._limited),
+            "mv-expand": self._expanded,
+            "join": functools.partial(self._join, table),
+            "union": self._union,
+        }
+        reader = readers.get(self.peek.text)
+        if reader is None:
+            raise self.fail(f"one of the operators {', '.join(readers)}")
+        if self.peek.text not in _COMBINING:
+            self.advance()
+        return reader()
+
+    def _filtered(self) -> Stage:
+        test = self._either()
+        return lambda rows, _: (row for row in rows if test(row))
 
     def _computed(self, *, keep: bool) -> Stage:
         named = [self._named()]
         while self.accept(","):
             named.append(self._named())
-        names = {name for name, _ in named}
+        names = {name: text for name, _, text in named}
         self._columns = self._columns | names if keep else names
-        pairs = tuple(named)
+        pairs = tuple((name, value) for name, value, _ in named)
 
         def compute(row: Row) -> Row:
             made = {name: value(row) for name, value in pairs}
             return {**row, **made} if keep else made
 
-        return lambda rows: (compute(row) for row in rows)
+        return lambda rows, _: (compute(row) for row in rows)
 
-    def _named(self) -> tuple[str, Expression]:
+    def _named(self) -> tuple[str, Expression, bool]:
+        """Read a column's name and value, and whether that is known to be text."""
+        name = ""
         if self.peek.kind == "word" and self.following == "=":
             name = self.word()
             self.expect("=")
-            return name, self._either()
-        start = self.peek
+        start, ends = self.peek, self.following in (",", "|", ")", "<EOF>")
         value = self._either()
-        return "_".join(self.words_since(start)), value
+        text = start.text in _TEXTUAL or start.kind == "string"
+        text = text or (ends and self._columns.get(start.text, False))
+        return name or "_".join(self.words_since(start)), value, text
 
     def _ordered(self) -> Stage:
+        self.expect("by")
         keys: list[tuple[Expression, bool]] = []
         while True:
             value = self._operand()
@@ -165,7 +285,7 @@ class _Parser(Tokens):
             if not self.accept(","):
                 break
 
-        def order(rows: Iterable[Row]) -> Iterable[Row]:
+        def order(rows: Iterable[Row], _: Tables) -> Iterable[Row]:
             found = list(rows)
             for value, descending in reversed(keys):
                 found.sort(key=lambda row, value=value: _text(value(row)), reverse=descending)  # type: ignore[misc]  # the default binds the loop's value
@@ -177,18 +297,19 @@ class _Parser(Tokens):
         if self.peek.kind != "number":
             raise self.fail("a number")
         count = int(self.advance().text)
-        return lambda rows: list(rows)[:count]
+        return lambda rows, _: itertools.islice(rows, count)
 
     def _expanded(self) -> Stage:
-        name, value = self._named()
-        if self.accept("to"):
+        name, value, _ = self._named()
+        typed = bool(self.accept("to"))
+        if typed:
             self.expect("typeof")
             self.expect("(")
             self.expect("string")
             self.expect(")")
-        self._columns = self._columns | {name}
+        self._columns = self._columns | {name: typed}
 
-        def expand(rows: Iterable[Row]) -> Iterator[Row]:
+        def expand(rows: Iterable[Row], _: Tables) -> Iterator[Row]:
             for row in rows:
                 found = value(row)
                 if isinstance(found, dict):
@@ -246,14 +367,20 @@ class _Parser(Tokens):
 
     def _function(self) -> Expression:
         name = self.peek.text
-        if name != "not" and name not in _FUNCTIONS:
-            raise self.fail(f"one of the functions not, {', '.join(_FUNCTIONS)}")
+        if name not in ("not", "coalesce") and name not in _FUNCTIONS:
+            raise self.fail(f"one of the functions not, coalesce, {', '.join(_FUNCTIONS)}")
         self.advance()
         self.expect("(")
         inner = self._either()
+        given = [inner]
+        while name == "coalesce" and self.accept(","):
+            given.append(self._either())
         self.expect(")")
         if name == "not":
             return lambda row: not inner(row)
+        if name == "coalesce":
+            # Of texts it takes the first that is not empty (documented).
+            return lambda row: next((v for each in given if (v := each(row)) not in (None, "")), "")
         apply = _FUNCTIONS[name]
         return lambda row: apply(inner(row))
 

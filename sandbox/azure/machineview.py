@@ -7,11 +7,10 @@ from sandbox.azure import attachment, computemodel, ids
 from sandbox.azure.documents import tag
 from sandbox.azure.kinds import kind
 from sandbox.azure.routing import Call, Json
-from sandbox.azure.state import Resource
+from sandbox.azure.state import DEALLOCATED, Resource
 from sandbox.azure.world import World
 
 TYPE = "Microsoft.Compute/virtualMachines"
-DEALLOCATED = "deallocated"
 _KIND = kind(TYPE)
 _AT_REST = (
     "placementGroupId",

@@ -50,8 +50,8 @@ class Kind:
     """How the keys of the identity map spell their group segment; empty: as they were sent."""
     entry: tuple[tuple[str, str], ...] = (("principalId", "principal"), ("clientId", "client"))
     """What an entry of the identity map shows: its members, and whose id each has."""
-    late_entries: bool = False
-    """An entry is empty until the operation that attaches it has ended."""
+    late_entries: Literal["none", "new", "all"] = "none"
+    """Which entries are empty until the operation of an identity's write has ended (facts D2)."""
     tenant: bool = False
     """The tenant is shown beside user-assigned identities, too."""
     zeros: bool = False

@@ -106,20 +106,21 @@ def delete_group(call: Call) -> Reply:
 
 
 def _list_resources(call: Call) -> Reply:
+    world = call.world
     expand = [each for each in call.query.get("$expand", "").split(",") if each]
     if set(expand) - {"createdTime", "changedTime", "provisioningState"}:
         raise errors.unsupported(f"the option $expand={call.query['$expand']}")
     # Without a location it is a part of another, which only its own list shows (documented).
-    located = (each for each in listing.within(call) if each.location)
+    located = (each for each in listing.within(call) if each.location and world.indexed(each))
     found = listing.matching(call, located)
 
     def row(resource: Resource) -> Json:
         times = {
             "createdTime": _time(resource.created),
             "changedTime": _time(resource.ready_at),
-            "provisioningState": resource.provisioning_state(call.world.now()),
+            "provisioningState": resource.provisioning_state(world.now()),
         }
-        return listed(call.world, resource) | {name: times[name] for name in expand}
+        return listed(world, resource) | {name: times[name] for name in expand}
 
     return listing.page(call, found, row)
 
@@ -148,6 +149,8 @@ def _find(call: Call) -> Resource:
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         _require_parent(call)
+        raise errors.resource_not_found(call.id)
+    if call.method == "GET" and not call.world.indexed(resource):
         raise errors.resource_not_found(call.id)
     return resource
 

@@ -30,6 +30,7 @@ class Evidence(enum.Enum):
 
     RECORDED = "recorded"
     DOCUMENTED = "documented"
+    ISSUES = "issue thread"
     ASSUMED = "assumed"
 
 

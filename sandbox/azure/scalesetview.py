@@ -7,7 +7,7 @@ from sandbox.azure import attachment, computemodel, ids, machineview
 from sandbox.azure.documents import tag
 from sandbox.azure.kinds import kind
 from sandbox.azure.routing import Call, Json
-from sandbox.azure.state import Resource
+from sandbox.azure.state import DEALLOCATED, Resource
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 INSTANCE = f"{TYPE}/virtualMachines"
@@ -51,7 +51,7 @@ def show_instance(call: Call, instance: Resource, asked: Collection[str] = ()) -
     """Return an instance, with its instance view or user data if ``asked`` names them."""
     number = instance.id.name
     properties = computemodel.shown(instance.properties, asked)
-    if instance.power == machineview.DEALLOCATED:
+    if instance.power == DEALLOCATED:
         properties = computemodel.at_rest(properties)
     return {
         "name": f"{instance.id.text.split('/')[8]}_{number}",

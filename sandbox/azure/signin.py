@@ -22,6 +22,11 @@ def _is(principal: Principal, selector: str, value: str) -> bool:
     return named.get(selector, principal.resource_id or "").lower() == value.lower()
 
 
+def _asked(call: Call) -> bool:
+    """Return whether the caller names an identity."""
+    return any(call.query.get(selector) for selector in _SELECTORS)
+
+
 def _chosen(call: Call, candidates: list[Principal]) -> list[Principal]:
     for selector in _SELECTORS:
         if value := call.query.get(selector):
@@ -47,11 +52,17 @@ def _token(world: World, principal: Principal, resource: str) -> Json:
     "GET", "/msi/token", Evidence.DOCUMENTED, "App Service: managed identity REST protocol"
 )
 def app_service(call: Call) -> Reply:
-    """Return a token of the application's identity."""
+    """Return a token of the application's identity.
+
+    A user-assigned one has to be named: without a client id the endpoint takes the system-assigned
+    one, which the application has not (facts D4, issues).
+    """
     offered = call.headers.get("x-identity-header", "")
     if not secrets.compare_digest(offered, call.world.identity_secret):
         return Reply(401, {"statusCode": 401, "message": "Missing or invalid X-IDENTITY-HEADER."})
-    found = _chosen(call, [call.world.app])
+    identity = call.world.resources.get((call.world.app.resource_id or "").lower())
+    nameless = identity is not None and identity.principal is call.world.app and not _asked(call)
+    found = [] if nameless else _chosen(call, [call.world.app])
     resource = call.query.get("resource")
     if not resource or not found:
         message = "No User Assigned or Delegated Managed Identity found for specified parameters."
@@ -82,8 +93,7 @@ def _machine_token(call: Call) -> Reply:
     if machine is None or not resource:
         return _invalid("Identity not found" if resource else "Required resource not specified")
     users = [each.principal for each in machine.users.values() if each.principal.alive]
-    asked = any(call.query.get(selector) for selector in _SELECTORS)
-    if machine.system and not asked:
+    if machine.system and not _asked(call):
         return Reply(200, _token(call.world, machine.system, resource))
     found = _chosen(call, users + ([machine.system] if machine.system else []))
     if len(found) > 1:

@@ -9,6 +9,12 @@ from typing import Any, Literal
 
 from sandbox.azure import ids
 
+LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+"""Since when there is what a seed holds, as far as delays go."""
+
+DEALLOCATED = "deallocated"
+"""The power of a machine that holds no place in Azure."""
+
 
 @dataclasses.dataclass(slots=True)
 class Principal:
@@ -25,6 +31,12 @@ class Principal:
     resource_id: str | None = None
     """The resource whose identity it is."""
     alive: bool = True
+    ended: dt.datetime = LONG_AGO
+    """Since when it is no longer alive."""
+
+    def end(self, now: dt.datetime) -> None:
+        """Delete it."""
+        self.alive, self.ended = False, now
 
     @property
     def client(self) -> str:
@@ -56,6 +68,8 @@ class Resource:
     created: dt.datetime
     ready_at: dt.datetime
     """When its running operation ends; in the past when none runs."""
+    entered: dt.datetime = LONG_AGO
+    """Since when there is something under its id: its creation, or its last move."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     tagged: bool = False
     """Whether the last write sent tags, be it none; some types then show an empty object."""
@@ -114,6 +128,8 @@ class Assignment:
     condition: str | None = None
     condition_version: str | None = None
     delegated: str | None = None
+    granted: dt.datetime = LONG_AGO
+    """When a request made it; what a seed holds counts at once."""
 
     @property
     def id(self) -> str:

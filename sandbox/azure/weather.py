@@ -12,6 +12,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -22,6 +25,26 @@ LONGEST = 366 * 86400
 
 type Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 type Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+def _shown(span: float | tuple[float, float]) -> float | list[float]:
+    return list(span) if isinstance(span, tuple) else span
+
+
+def _span(value: object) -> float | tuple[float, float]:
+    found = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    try:
+        least, most = (_SECONDS.validate_python(each) for each in found)
+    except ValueError:  # Another number of them, or one that is none.
+        least, most = 1.0, 0.0
+    if least > most:
+        raise ValueError(f"must be seconds, at most {LONGEST}, or [least, most]")
+    return least if least == most else (least, most)
+
+
+_SECONDS: TypeAdapter[float] = TypeAdapter(Seconds, config=ConfigDict(strict=True))
+type Span = Annotated[float | tuple[float, float], PlainValidator(_span), PlainSerializer(_shown)]
+"""Seconds, or the least and the most of them: then each thing has its own, by the world's seed."""
 
 
 class WeatherError(Exception):
@@ -88,6 +111,14 @@ class Weather(_Switches):
     """The same for those who name its type, which avoids most of it only (facts B4)."""
     assignment_lag: Seconds = 0.0
     """Until lists of role assignments show a write; a GET by id shows it at once."""
+    index_delay: Span = 0.0
+    """Until ARM's own index shows a resource that was made or moved (facts D1, issues)."""
+    effect_delay: Span = 0.0
+    """Until a right counts that was granted (facts D1, documented: up to ten minutes)."""
+    log_delay: Span = 0.0
+    """Until the activity log shows an entry (facts D1: 3 to 5.5 minutes recorded)."""
+    dead_entry_delay: Span = 0.0
+    """Until what carries a deleted identity shows no ids of it (facts D1, issues: up to a week)."""
     role_filter_delay: Seconds = 0.0
     """How long a custom role just written is missing from filtered lists (facts A2.5, recorded)."""
     credential_write_time: Seconds = 0.0

@@ -16,7 +16,7 @@ from sandbox.azure.authority import Authority
 from sandbox.azure.clock import Clock, wall_clock
 from sandbox.azure.eventgrid import Context
 from sandbox.azure.registrations import Registrations
-from sandbox.azure.state import Operation, Resource
+from sandbox.azure.state import DEALLOCATED, Operation, Resource
 from sandbox.azure.weather import Weather
 
 _LOG_LENGTH = 1_000_000
@@ -68,8 +68,8 @@ class World(Authority):
         """What went by itself, by lower-case id: ARM knows it, and its provider does not."""
         self.operations: dict[str, Operation] = {}
         self.leaving = leaving.Leaving()
-        self.snapshots: dict[str, list[dict[str, Any]]] = {}
-        """Results of Resource Graph that are being paged."""
+        self.last_query: tuple[object, list[dict[str, Any]]] = (None, [])
+        """Resource Graph's last answer, by what was asked and ``changes``."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
         self.operator = self.new_principal("operator", secret=self.guid())
         self.app = self.operator
@@ -139,8 +139,19 @@ class World(Authority):
         self._enter(resource)
         self._emit("Write", resource.id, resource.type, update=update)
 
+    def indexed(self, resource: Resource) -> bool:
+        """Return whether ARM's own index shows a resource by now.
+
+        Its GET and ARM's lists of resources go by the index, a provider's lists and all writes do
+        not (facts D1 speak of the former only).
+        """
+        span, since = self.weather.index_delay, resource.entered
+        return not span or self.now() >= since + self.delay(span, f"{resource.id.key} {since}")
+
     def _enter(self, resource: Resource) -> None:
         key = resource.id.key
+        if key not in self.resources:
+            resource.entered = self.now()
         self.resources[key] = resource
         self.vanished.discard(key)
         self.members[self.group_key(resource.id)][key] = resource
@@ -197,10 +208,21 @@ class World(Authority):
         """
         self._emit(verb, resource.id, resource.type)
 
-    def vanish(self, resource: Resource) -> None:
-        """Take a resource away as the platform does: by no request, so no event tells (assumed)."""
-        self._forget(resource)
-        self.vanished.add(resource.id.key)
+    def evict(self, machine: Resource, *, deletes: bool) -> None:
+        """Take a Spot machine's place away: its provider does not know it any more, or it stops."""
+        self.tell_eviction(machine)
+        if deletes:
+            self._forget(machine)
+            self.vanished.add(machine.id.key)
+        else:
+            machine.power = DEALLOCATED
+
+    def tell_eviction(self, scope: Resource) -> None:
+        """Log that the platform evicted a machine, which it tells at the machine or at its set.
+
+        The names are known from issues; that no event tells of it is assumed.
+        """
+        self._emit("Action", scope.id, scope.type, action="evictSpotVM/action", silent=True)
 
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key
@@ -211,7 +233,7 @@ class World(Authority):
             self._forget(child)
         for principal in (resource.system, resource.principal):
             if principal is not None:
-                principal.alive = False
+                principal.end(self.now())
         self._exit(resource)
 
     def _exit(self, resource: Resource) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.azure.clock import Clock
-from sandbox.wsgi import App, StartResponse
+from sandbox.wsgi import App, StartResponse, run
 
 TICK = 0.05
 """Seconds of virtual time that one call takes, so that no two calls happen at once."""
@@ -30,6 +30,10 @@ class Call:
         return self.method in {"PUT", "PATCH", "DELETE"}
 
 
+RESET = 0
+"""The status of an answer that never comes: the connection is closed."""
+
+
 @dataclass(slots=True)
 class Step:
     """What happens on the next calls of one kind: an answer of its own, or somebody's move."""
@@ -43,6 +47,7 @@ class Step:
     status: int = 0
     body: object = None
     headers: dict[str, str] = field(default_factory=dict)
+    done: bool = False
 
     def concerns(self, call: Call) -> bool:
         """Tell whether this is about a call."""
@@ -77,13 +82,25 @@ class Wire:
         text: str = "made up",
         body: object = None,
         headers: dict[str, str] | None = None,
+        done: bool = False,
     ) -> None:
         """Answer the next calls whose path holds `part`, and body `holding`, without Azure.
 
-        The first `skip` of them pass.
+        Args:
+            method: of these calls.
+            part: what their path holds, in any case.
+            status: of the answer; `RESET` closes the connection instead.
+            code: of the error in the body, unless a body is given.
+            times: how many calls are answered so.
+            holding: what their body holds.
+            skip: how many of them pass first.
+            text: of that error.
+            body: JSON, or bytes that are sent as they are, whatever they are.
+            headers: more of them; a `Content-Type` in place of JSON's.
+            done: whether Azure does it all the same, so that only its answer is lost.
         """
         content = body if body is not None else {"error": {"code": code, "message": text}}
-        step = Step(method, part, times, holding, skip, None, status, content, headers or {})
+        step = Step(method, part, times, holding, skip, None, status, content, headers or {}, done)
         self.steps.append(step)
 
     def before(self, method: str, part: str, act: Callable[[], None], *, times: int = 1) -> None:
@@ -110,7 +127,12 @@ class Wire:
                 continue
             step.times -= 1
             if step.act is None:
-                content = b"" if step.body is None else json.dumps(step.body).encode()
+                if step.done:
+                    run(self.azure, environ)
+                if step.status == RESET:
+                    raise ConnectionResetError
+                body = step.body
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 headers = {"Content-Type": "application/json", **step.headers}
                 start_response(f"{step.status} Made up", list(headers.items()))
                 return [content]

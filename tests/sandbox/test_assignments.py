@@ -219,3 +219,31 @@ def test_a_token_outlives_its_principal_but_not_its_expiry(arm: Arm) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     late = arm.call("GET", GROUP, headers=headers)
     assert error(late) == (401, "ExpiredAuthenticationToken")
+
+
+def test_who_rewrites_an_assignment_is_told_apart_from_who_made_it(arm: Arm) -> None:
+    """Another's PUT keeps createdBy and createdOn (assumed), and names the other as updatedBy.
+
+    GET, list and Resource Graph agree; the PUT's own answer shows no maker (recorded).
+    """
+    maker, other = arm.world.operator, arm.world.app
+    oid = arm.principal("stranger").oid
+    first = arm.assign(GROUP, oid, description="old").json()
+    before = arm.get(first["id"])["properties"]
+    arm.clock.forward(60)
+    arm.called_by(other)
+    again = arm.assign(GROUP, oid, name=first["name"], description="new").json()["properties"]
+
+    assert (again["createdBy"], again["updatedBy"]) == (None, other.oid)
+    one = arm.get(first["id"])["properties"]
+    (listed,) = (
+        each["properties"]
+        for each in arm.get(f"{GROUP}/providers/Microsoft.Authorization/roleAssignments")["value"]
+        if each["name"] == first["name"]
+    )
+    text = f"authorizationresources | where id =~ '{first['id']}' | project properties"
+    (row,) = arm.query(text).json()["data"]
+    for shown in (one, listed, row["properties"]):
+        assert (shown["createdBy"], shown["updatedBy"]) == (maker.oid, other.oid)
+        assert shown["createdOn"] == before["createdOn"] < shown["updatedOn"]
+        assert shown["description"] == "new"

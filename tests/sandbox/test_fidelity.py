@@ -1,7 +1,24 @@
 """docs/fidelity.md tells what the routes say."""
 
 from sandbox.azure.app import SERVICES
+from sandbox.azure.timing import TIMINGS, Moment
+from sandbox.azure.weather import Weather
 from tools import fidelity
+
+OTHER = {
+    "page_size",
+    "empty_pages",
+    "graph_truncated",
+    "throttling",
+    "retry_after",
+    "authorization_limit",
+    "events_lost",
+    "events_duplicate",
+    "events_textual",
+    "events_pascal_case",
+    "faults",
+}
+"""Switches that are about something else than time."""
 
 
 def test_the_page_is_current() -> None:
@@ -13,3 +30,17 @@ def test_every_route_says_where_it_is_known_from() -> None:
     """The table has no empty cell."""
     for route in (route for each in SERVICES for route in each):
         assert route.source.strip(), route.rule
+
+
+def test_every_switch_of_time_has_its_row() -> None:
+    """And every row its switch, evidence, and place among visible, effective and told."""
+    named = {switch for row in TIMINGS for switch in row.switches}
+
+    assert named == set(Weather.model_fields) - OTHER
+    assert {row.moment for row in TIMINGS} == set(Moment)
+    for row in TIMINGS:
+        assert row.source.strip(), row.what
+        assert row.when.strip(), row.what
+    assert [row.moment for row in TIMINGS] == sorted(
+        (row.moment for row in TIMINGS), key=list(Moment).index
+    )

@@ -4,7 +4,33 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
+from tests.sandbox.arm import (
+    GROUP,
+    MACHINE,
+    SEED,
+    STORE,
+    SUB,
+    SUBSCRIPTION,
+    Arm,
+    error,
+    identity,
+)
+
+CORP = "/providers/Microsoft.Management/managementGroups/corp"
+HOLDERS = """
+    authorizationresources
+    | where type =~ 'microsoft.authorization/roleassignments'
+    | where tostring(properties.createdBy) in~ ('{maker}')
+    | where tostring(properties.description) in~ ('{marker}')
+        or tostring(properties.principalId) in~ ('{principal}')
+    | extend principal = tolower(tostring(properties.principalId))
+    | join kind={kind} (
+        resources | extend principal = tolower(tostring(identity.principalId))
+        | where isnotempty(principal) | project principal, carrier = id
+      ) on principal
+    | project id, name, type, properties, principal, carrier
+"""
+ROW = "resources | where id =~ '{id}' | project id, name, type, kind, identity, properties"
 
 
 def rows(arm: Arm, text: str, **options: object) -> list[dict[str, Any]]:
@@ -73,6 +99,13 @@ def test_role_assignments_are_a_table(arm: Arm) -> None:
         ('tostring(tags) == \'{"team":"desk"}\'', True),
         ("isempty(identity.principalId)", True),
         ("name == 'it\\'s'", False),
+        ("coalesce(tostring(tags.none), tostring(tags.team)) == 'desk'", True),
+        ("coalesce(tostring(tags.none), 'x') == 'x'", True),
+        ("isnotempty(tags.none) or (isnotempty(tags.team) and name in~ ('VM'))", True),
+        (
+            "id startswith '/SUBSCRIPTIONS/' and type in~ ('Microsoft.Compute/virtualMachines')",
+            True,
+        ),
     ],
 )
 def test_conditions_follow_the_query_language(test: str, *, expected: bool) -> None:
@@ -98,6 +131,16 @@ def test_conditions_follow_the_query_language(test: str, *, expected: bool) -> N
         ("resources | where (name == 'x'", "<EOF>"),
         ("resources | limit many", "many"),
         ("", "<EOF>"),
+        ("resources | join (resources) on id", "("),
+        ("resources | join kind=fullouter (resources) on id", "fullouter"),
+        ("resources | join kind=inner (resources) on tags", "tags"),
+        ("resources | extend p = identity.principalId | join kind=inner (resources) on id, p", ","),
+        ("resources | union (resources | project name", "<EOF>"),
+        ("resources | union (nothing)", "nothing"),
+        ("resources | project id | union (resources | project id = properties)", "("),
+        ("union resources, resources | where nmae == 'x'", "nmae"),
+        ("resources" + " | union resources" * 4, "union"),
+        ("resources" + " | join kind=inner (authorizationresources) on id" * 2, "on"),
     ],
 )
 def test_what_is_not_implemented_is_an_invalid_query(arm: Arm, text: str, token: str) -> None:
@@ -110,18 +153,154 @@ def test_what_is_not_implemented_is_an_invalid_query(arm: Arm, text: str, token:
     assert (failure["code"], failure["token"]) == ("ParserFailure", token)
 
 
+def disks(count: int) -> Arm:
+    """Return a world with some disks, d0 first."""
+    prefix = f"{GROUP}/providers/Microsoft.Compute/disks"
+    return Arm({**SEED, "resources": [{"id": f"{prefix}/d{number:04}"} for number in range(count)]})
+
+
 def test_pages_follow_the_skip_token() -> None:
     """A page holds at most 1000 rows; the token goes on behind it, without losing any."""
-    prefix = f"{GROUP}/providers/Microsoft.Compute/disks"
-    arm = Arm({**SEED, "resources": [{"id": f"{prefix}/d{number:04}"} for number in range(1500)]})
+    arm = disks(1500)
     text = "resources | where type =~ 'microsoft.compute/disks' | project id | order by id asc"
     first = arm.query(text).json()
     second = arm.query(text, **{"$skipToken": first["$skipToken"]}).json()
 
     assert (first["count"], second["count"], second["totalRecords"]) == (1000, 500, 1500)
     assert "$skipToken" not in second
-    ids = [row["id"] for row in first["data"] + second["data"]]
-    assert ids == [f"{prefix}/d{number:04}" for number in range(1500)]
+    names = [row["id"].rpartition("/")[2] for row in first["data"] + second["data"]]
+    assert names == [f"d{number:04}" for number in range(1500)]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("DELETE", ["d0001", "d0002", "d0004", "d0005"]),
+        ("PUT", ["d0001", "d0002", "d0002", "d0003", "d0004", "d0005"]),
+    ],
+)
+def test_pages_are_offsets_into_a_new_answer(change: str, expected: list[str]) -> None:
+    """What goes or comes before a page's edge hides a row, or shows one twice (recorded)."""
+    arm = disks(6)
+    prefix = f"{GROUP}/providers/Microsoft.Compute/disks"
+    assert arm.call("DELETE", f"{prefix}/d0000").status_code == 200
+    text = "resources | where type =~ 'microsoft.compute/disks' | project id"
+    page = arm.query(text, **{"$top": 2}).json()
+    found = page["data"]
+    which = "d0001" if change == "DELETE" else "d0000"
+    assert arm.call(change, f"{prefix}/{which}", {"location": "westus"}).status_code < 300
+    while token := page.get("$skipToken"):
+        page = arm.query(text, **{"$skipToken": token}).json()
+        assert len(page["data"]) <= 2
+        found += page["data"]
+
+    assert [row["id"].rpartition("/")[2] for row in found] == expected
+
+
+def test_a_join_finds_who_carries_a_principal_and_a_union_adds_rows(arm: Arm) -> None:
+    """Unmatched rows stay in an outer join alone; what a query lacks is blank."""
+    own = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
+    carried = arm.assign(STORE, own, description="ours").json()["id"]
+    stranger = arm.principal("stranger").oid
+    loose = arm.assign(STORE, stranger, description="OURS").json()["id"]
+    arm.assign(GROUP, arm.principal("person").oid, principalType="User", description="theirs")
+    named = {"maker": arm.world.operator.oid.upper(), "marker": "ours", "principal": own.upper()}
+
+    outer = rows(arm, HOLDERS.format(kind="leftouter", **named))
+    inner = rows(arm, HOLDERS.format(kind="inner", **named))
+    both = rows(
+        arm, HOLDERS.format(kind="leftouter", **named) + f"| union ({ROW.format(id=MACHINE)})"
+    )
+    as_legs = rows(
+        arm, f"union ({HOLDERS.format(kind='inner', **named)}), ({ROW.format(id=STORE)})"
+    )
+
+    assert {row["id"]: row["carrier"] for row in outer} == {carried: MACHINE, loose: ""}
+    assert [(row["id"], row["principal"]) for row in inner] == [(carried, own)]
+    (machine,) = [row for row in both if row["id"] == MACHINE]
+    assert machine["identity"]["principalId"] == own
+    assert (machine["carrier"], machine["principal"]) == ("", "")
+    (assigned,) = [row for row in both if row["id"] == loose]
+    assert (assigned["identity"], assigned["kind"]) == (None, "")
+    assert {row["id"] for row in as_legs} == {carried, STORE}
+
+
+def test_a_joined_column_of_the_same_name_gets_a_number(arm: Arm) -> None:
+    """The other side's follows with a 1 (documented)."""
+    text = (
+        "resources | where id =~ '" + MACHINE + "' | project id, subscriptionId"
+        " | join kind=inner (resourcecontainers"
+        " | where type == 'microsoft.resources/subscriptions') on subscriptionId"
+        " | project id, id1, subscriptionId1"
+    )
+
+    assert rows(arm, text) == [{"id": MACHINE, "id1": SUB, "subscriptionId1": SUBSCRIPTION}]
+
+
+def test_role_assignments_show_all_that_is_known_of_them(arm: Arm) -> None:
+    """Who made one and who wrote it last, when, and its condition."""
+    made = arm.assign(STORE, arm.principal("stranger").oid, description="x").json()
+    shown = arm.get(f"{made['id']}")["properties"]
+    (row,) = rows(arm, f"authorizationresources | where id =~ '{made['id']}'")
+    own = row["properties"]
+
+    assert own.pop("roleDefinitionId").lower() in shown.pop("roleDefinitionId").lower()
+    assert own == {name: value for name, value in shown.items() if name in own}
+    assert {"createdBy", "createdOn", "updatedBy", "updatedOn", "condition"} <= set(own)
+
+
+def corp() -> Arm:
+    """Return a subscription in a management group, over which a stranger may read."""
+    above = [{"name": "top", "displayName": "Top"}]
+    group = {
+        "name": "corp",
+        "parent": "top",
+        "displayName": "Corp",
+        "subscriptions": [SUBSCRIPTION],
+    }
+    content = {
+        **SEED,
+        "managementGroups": [*above, group],
+        "assignments": [
+            {"scope": CORP, "role": "Reader", "principal": "stranger"},
+            {"scope": "/", "role": "Reader", "principal": "operator"},
+        ],
+    }
+    return Arm(content)
+
+
+def scopes(arm: Arm, **named: list[str]) -> set[str]:
+    """Return the scopes above subscriptions at which assignments are shown."""
+    body = {"query": "authorizationresources | project id, scope = properties.scope", **named}
+    path = "/providers/Microsoft.ResourceGraph/resources"
+    found = arm.call("POST", path, body, version="2022-10-01").json()["data"]
+    return {row["scope"] for row in found if not row["scope"].startswith("/subscriptions")}
+
+
+def test_assignments_above_subscriptions_show_without_subscriptions() -> None:
+    """By subscriptions they are silently missing; a management group shows its own (issues)."""
+    arm = corp()
+
+    assert scopes(arm, subscriptions=[SUBSCRIPTION]) == set()
+    assert scopes(arm) == {CORP, "/"}
+    assert scopes(arm, managementGroups=["CORP"]) == {CORP}
+    assert scopes(arm, managementGroups=["top"]) == {CORP}
+    assert scopes(arm.called_by(arm.principal("stranger"))) == {CORP}
+
+
+def test_containers_are_a_table() -> None:
+    """Subscriptions with the management groups above them, nearest first, and resource groups."""
+    arm = corp()
+    (row,) = rows(arm, "resourcecontainers | where type =~ 'Microsoft.Resources/subscriptions'")
+    chain = row["properties"]["managementGroupAncestorsChain"]
+
+    root = {"name": arm.world.tenant, "displayName": "Tenant Root Group"}
+    names = [{"name": "corp", "displayName": "Corp"}, {"name": "top", "displayName": "Top"}]
+    assert chain == [*names, root]
+    text = "resourcecontainers | where type endswith '/resourcegroups' | project id"
+    assert {row["id"] for row in rows(arm, text)} == {GROUP, f"{SUB}/resourceGroups/rg-reconciler"}
+    arm.called_by(arm.principal("person"))
+    assert rows(arm, text) == []
 
 
 def test_without_an_id_there_is_no_next_page() -> None:

@@ -1,6 +1,8 @@
 """Headers by which clients find their requests again, and by which they make them conditional."""
 
-from tests.sandbox.arm import GROUP, MACHINE, Arm, error
+import pytest
+
+from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
 
 NAME = "88888888-0000-0000-0000-000000000000"
 
@@ -41,3 +43,39 @@ def test_a_refused_head_has_neither_body_nor_length(arm: Arm) -> None:
 
     assert (refused.status_code, refused.headers["content-length"]) == (404, "0")
     assert arm.call("HEAD", GROUP).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"{MACHINE}2", "ResourceNotFound"),
+        (identity("id9"), "ResourceNotFound"),
+        (f"{GROUP}/providers/Microsoft.Storage/storageAccounts/none", "ResourceNotFound"),
+        (f"{MACHINE}/extensions/none", "ResourceNotFound"),
+        (f"{MACHINE}2/extensions/none", "ParentResourceNotFound"),
+        (f"{GROUP}2", "ResourceGroupNotFound"),
+        (MACHINE.replace("/rg/", "/rg2/"), "ResourceGroupNotFound"),
+        (f"{GROUP}2/providers/Microsoft.Authorization/roleAssignments", "ResourceGroupNotFound"),
+        (f"{SUB[:-1]}9/resourceGroups/rg", "SubscriptionNotFound"),
+    ],
+)
+def test_what_its_own_index_lacks_resource_manager_refuses(arm: Arm, path: str, code: str) -> None:
+    """The header says that no provider was asked (facts A2.6, D1, recorded)."""
+    answer = arm.call("GET", path, version="2022-04-01")
+
+    assert error(answer) == (404, code)
+    assert answer.headers["x-ms-failure-cause"] == "gateway"
+
+
+def test_a_providers_404_has_no_such_header(arm: Arm) -> None:
+    """Compute's of an evicted machine, Authorization's of a right, Event Grid's."""
+    machine = arm.world.resources[MACHINE.lower()]
+    with arm.world.transaction():
+        arm.world.evict(machine, deletes=True)
+    right = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/{NAME}"
+    hook = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions/none"
+
+    for path in (MACHINE, right, hook):
+        answer = arm.call("GET", path, version="2022-04-01")
+        assert answer.status_code == 404
+        assert "x-ms-failure-cause" not in answer.headers

@@ -39,6 +39,24 @@ def test_the_application_gets_its_identitys_token(arm: Arm) -> None:
     assert wrong.status_code == 400
 
 
+def test_a_user_assigned_identity_has_to_be_named(arm: Arm) -> None:
+    """Without a client id there is no identity, by whichever name it may be asked for otherwise."""
+    app, headers = arm.world.app, {"X-IDENTITY-HEADER": arm.world.identity_secret}
+    path = f"/msi/token?api-version=2019-08-01&resource={STORAGE}"
+
+    for nameless in ("", "&client_id="):
+        answer = ask(arm, path + nameless, **headers)
+        assert (answer.status_code, answer.json()["statusCode"]) == (400, 400)
+    for named in (
+        f"client_id={app.app_id}",
+        f"principal_id={app.oid}",
+        f"mi_res_id={app.resource_id}",
+    ):
+        assert ask(arm, f"{path}&{named}", **headers).json()["client_id"] == app.app_id
+    arm.world.app = arm.principal("stranger")
+    assert ask(arm, path, **headers).status_code == 200
+
+
 def test_metadata_gives_only_what_the_machine_carries(arm: Arm) -> None:
     """None: not found. One: that one. Several: which? The system's own comes first."""
     assert metadata(arm).json()["error_description"] == "Identity not found"

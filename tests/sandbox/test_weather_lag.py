@@ -1,9 +1,12 @@
 """What is late: principals, lists of role assignments, Resource Graph, operations."""
 
+from typing import Any
+
 import pytest
+import requests
 
 from sandbox.azure.weather import Weather
-from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, Arm, error, identity
+from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, Arm, error, identity
 
 VERSION = "2022-04-01"
 RESOURCES = "resources | project id, tags, identity, properties"
@@ -155,3 +158,140 @@ def test_fair_weather_hides_nothing(arm: Arm) -> None:
     assert made["id"] in ids(arm, RIGHTS)
     assert arm.call("DELETE", identity("id2"), version="2024-11-30").status_code == 200
     assert identity("id2") not in ids(arm, RESOURCES)
+
+
+SCALE_SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/set"
+YOUNG = (
+    f"{MACHINE}2",
+    SCALE_SET,
+    identity("id9"),
+    f"{STORE}2",
+    f"{MACHINE}/extensions/agent",
+)
+LATEST = {identity("id9"): "2024-11-30"}
+
+
+def make(arm: Arm, resource: str, method: str = "PUT") -> requests.Response:
+    """Write a resource, as its provider lets it be written."""
+    body: dict[str, Any] = {"location": "westeurope", "properties": {}}
+    return arm.call(method, resource, body, version=LATEST.get(resource, "2024-07-01"))
+
+
+def provider_list(resource: str) -> str:
+    """Return where a provider lists resources of this type in their group."""
+    return resource.rpartition("/")[0]
+
+
+def names(arm: Arm, path: str) -> set[str]:
+    """Return the lower-case names that a list shows."""
+    return {each["name"].lower() for each in arm.get(path)["value"]}
+
+
+@pytest.mark.parametrize("resource", YOUNG)
+def test_a_young_resource_is_not_in_the_index(arm: Arm, resource: str) -> None:
+    """Its GET is the gateway's 404 and ARM's lists lack it; its provider lists it (issues)."""
+    arm.world.weather = Weather(index_delay=60)
+    assert make(arm, resource).status_code in {201, 202}
+    arm.settle(59)
+    name = resource.rpartition("/")[2].lower()
+
+    refused = arm.call("GET", resource)
+    assert error(refused) == (404, "ResourceNotFound")
+    assert refused.headers["x-ms-failure-cause"] == "gateway"
+    for scope in (GROUP, SUB):
+        assert name not in names(arm, f"{scope}/resources")
+    assert name in names(arm, provider_list(resource))
+    assert make(arm, resource).status_code == 200
+    arm.settle(1)
+    assert arm.call("GET", resource).status_code == 200
+    if "/extensions/" not in resource:
+        assert name in names(arm, f"{GROUP}/resources")
+
+
+@pytest.mark.parametrize("resource", [MACHINE, STORE, identity("id1")])
+def test_what_is_made_anew_is_young_again(arm: Arm, resource: str) -> None:
+    """The index has lost the old one, and does not know the new one yet; a seed's is known."""
+    arm.world.weather = Weather(index_delay=60)
+    assert make(arm, resource, "PATCH").status_code == 200
+    assert arm.call("GET", resource).status_code == 200
+    arm.call("DELETE", resource)
+    arm.settle(1)
+    assert make(arm, resource).status_code in {201, 202}
+    arm.settle(59)
+
+    assert error(arm.call("GET", resource)) == (404, "ResourceNotFound")
+    assert make(arm, resource, "PATCH").status_code == 200
+    arm.settle(1)
+    assert arm.call("GET", resource).status_code == 200
+
+
+def test_what_moved_is_young_where_it_came(arm: Arm) -> None:
+    """Neither the old id nor the new one shows it; its children neither."""
+    other = f"{SUB}/resourceGroups/other"
+    arm.call("PUT", other, {"location": "westus"})
+    arm.settle(60)
+    arm.world.weather = Weather(index_delay=60)
+    body = {"resources": [MACHINE], "targetResourceGroup": other}
+    assert arm.call("POST", f"{GROUP}/moveResources", body).status_code == 202
+    arm.settle()
+    there = MACHINE.replace(GROUP, other)
+
+    for place in (MACHINE, there):
+        assert error(arm.call("GET", place)) == (404, "ResourceNotFound")
+    assert names(arm, provider_list(there)) == {"vm"}
+    arm.settle(60)
+    assert arm.call("GET", there).status_code == 200
+
+
+def test_each_resource_has_its_own_delay_of_a_span() -> None:
+    """By its name and the world's seed; what else is drawn by chance stays the same."""
+
+    def seen(seed: int) -> list[int]:
+        arm = Arm(seed=seed)
+        arm.clock.forward(100)
+        arm.world.weather = Weather(index_delay=(5, 60))
+        for number in range(10):
+            make(arm, f"{STORE}{number}")
+        shown = []
+        for _ in range(61):
+            shown.append(sum(each[5:].isdigit() for each in names(arm, f"{GROUP}/resources")))
+            arm.clock.forward(1)
+        return shown
+
+    counts = seen(1)
+    assert (counts[4], counts[60]) == (0, 10)
+    assert len(set(counts)) > 5
+    assert counts == seen(1) != seen(2)
+
+
+def test_a_deleted_identitys_ids_stay_on_its_machine_for_a_while(arm: Arm) -> None:
+    """Also where it is made anew meanwhile: the entry is still the old one's."""
+    arm.world.weather = Weather(dead_entry_delay=604800)
+    arm.attach("id1")
+    arm.settle()
+    old = arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")]
+    assert old["principalId"]
+    arm.call("DELETE", identity("id1"))
+    make(arm, identity("id1"))
+    arm.clock.forward(604799)
+
+    assert arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")] == old
+    arm.clock.forward(1)
+    dead = arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")]
+    assert dead == {"clientId": None, "principalId": None}
+
+
+def test_a_scale_set_shows_no_entry_while_one_is_written(arm: Arm) -> None:
+    """All of them are empty then, those that stay too; a machine keeps these (recorded)."""
+    for place, expected in ((SCALE_SET, [False, False]), (MACHINE, [True, False])):
+        make(arm, place)
+        arm.settle()
+        for name in ("id1", "id2"):
+            block = {"type": "UserAssigned", "userAssignedIdentities": {identity(name): {}}}
+            shown = arm.patch(place, block).json()["identity"]["userAssignedIdentities"]
+            filled = [bool(shown.get(identity(each))) for each in ("id1", "id2")]
+            if name == "id1":
+                arm.settle()
+        assert filled == expected
+        arm.settle()
+        assert all(arm.get(place)["identity"]["userAssignedIdentities"].values())

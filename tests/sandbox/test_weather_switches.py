@@ -65,6 +65,10 @@ def test_a_seed_sets_switches_and_the_others_are_fair() -> None:
         ({"graphMissing": 1.5}, "graphMissing: Input should be less than or equal to 1"),
         ({"graphDelay": -1}, "graphDelay: Input should be greater than or equal to 0"),
         ({"graphDelay": "1"}, "graphDelay: Input should be a valid number"),
+        *(
+            ({"logDelay": span}, "logDelay: must be seconds, at most")
+            for span in (-1, "1", True, None, math.nan, 1e300, [], [1], [2, 1], [1, 2, 3], {"a": 1})
+        ),
         ({"operationDelay": math.inf}, "operationDelay: Input should be less than or equal to"),
         ({"eventsLateBy": 1e300}, "eventsLateBy: Input should be less than or equal to"),
         ({"throttling": 1}, "throttling: Input should be a valid boolean"),
@@ -83,6 +87,14 @@ def test_a_wrong_switch_is_named(switches: dict[str, Any], message: str) -> None
         read(switches)
     with pytest.raises(seed.SeedError, match=f"weather: {message}"):
         seed.load({**SEED, "weather": switches})
+
+
+def test_a_span_is_a_time_or_two() -> None:
+    """It is shown as it was set; in Python as a pair."""
+    assert read({"logDelay": [180, 1200]}) == Weather(log_delay=(180, 1200))
+    assert read({"logDelay": [180, 1200]}).to_json()["logDelay"] == [180, 1200]
+    assert read({"logDelay": [60, 60]}) == read({"logDelay": 60}) == Weather(log_delay=60)
+    assert Weather().changed({"log_delay": (1, 2)}).changed({}) == Weather(log_delay=(1, 2))
 
 
 @pytest.mark.parametrize("weather", [["fair"], [], "fair", 0, False])
