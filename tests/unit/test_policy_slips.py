@@ -74,9 +74,9 @@ def scoped(scope: str) -> str:
             "5:19",
             "did you mean 'Microsoft.Compute/virtualMachines'?",
         ),
-        (rule(within="[/subscriptions/<sub>]"), "4:14", "'<sub>' is no " + ID + GUID),
-        (scoped("/subscriptions/prod/resourceGroups/rg"), "9:16", "'prod' is no " + ID + GUID),
-        (identity(id=UAI.replace(SUB[15:], "lab") + "/a"), "4:9", "'lab' is no " + ID + GUID),
+        (rule(within="[/subscriptions/<sub>]"), "4:14", "'<sub>' is not a " + ID + GUID),
+        (scoped("/subscriptions/prod/resourceGroups/rg"), "9:16", "'prod' is not a " + ID + GUID),
+        (identity(id=UAI.replace(SUB[15:], "lab") + "/a"), "4:9", "'lab' is not a " + ID + GUID),
     ],
 )
 def test_a_slip_is_answered_with_what_mends_it(

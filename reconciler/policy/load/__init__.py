@@ -96,10 +96,11 @@ class _Found:
 
     def check_sense(self) -> None:
         """Report what can mean nothing."""
+        unclear = sense.doubled(self.maps)
         for identity in self.identities:
-            _report(identity, sense.of_identity(identity.value, self.maps))
+            _report(identity, sense.of_identity(identity.value, unclear))
         for rule in self.rules:
-            _report(rule, sense.of_rule(rule.value, self.maps))
+            _report(rule, sense.of_rule(rule.value, self.maps, unclear))
 
     def check_ceiling(self, guardrails: language.Guardrails) -> None:
         """Report what the guardrails forbid."""
@@ -175,7 +176,7 @@ def _read(path: Path) -> Document:
     try:
         # Opening a pipe or device would wait for ever.
         if not path.is_file():
-            message = "this is no file that can be read (a folder, or a link to nothing); rename it"
+            message = "this is not a file that can be read (a folder, or a link to nothing); rename it"
             document.report(START, message)
             return document
         with path.open("rb") as file:
