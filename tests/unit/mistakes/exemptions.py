@@ -15,8 +15,16 @@ MISTAKES: Mistakes = {
         "5:14",
         "'31.01.2027' is not a date: write one such as 2027-01-31",
     ),
-    "an exemption until a day that is none": (exempt(expires="2027-02-30"), "5:14", "is not a date"),
-    "an exemption until a year": (exempt(expires="2027"), "5:14", "'2027' is not a date: write one"),
+    "an exemption until a day that is none": (
+        exempt(expires="2027-02-30"),
+        "5:14",
+        "is not a date",
+    ),
+    "an exemption until a year": (
+        exempt(expires="2027"),
+        "5:14",
+        "'2027' is not a date: write one",
+    ),
     "an exemption of everything": (exempt(scope="/"), "3:12", "not inside a subscription"),
     "an exemption by a glob": (
         exempt(scope=f"{SUB}/resourceGroups/rg?"),
