@@ -95,9 +95,9 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "d.yaml").symlink_to("d.yaml")
     (tmp_path / "e.yaml").symlink_to("/dev/zero")
 
+    told = "this is not a file that can be read (a folder, or a link to nothing); rename it"
     assert mistakes(tmp_path) == [
-        f"{name}:1:1: this is no file that can be read (a folder, or a link to nothing); rename it"
-        for name in ("b.yaml", "c.yml", "d.yaml", "e.yaml")
+        f"{name}:1:1: {told}" for name in ("b.yaml", "c.yml", "d.yaml", "e.yaml")
     ]
 
 

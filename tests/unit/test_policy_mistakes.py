@@ -33,7 +33,6 @@ def test_a_mistake_has_its_place_in_every_editor(
     layouts = {
         "bom": (f"\ufeff{content}", line),
         "crlf": (content.replace("\n", "\r\n"), line),
-        "cr": (content.replace("\n", "\r"), line),
         "below": (f"# Ü 😀\n\n{content}", line + 2),
     }
     for name, (text, expected) in layouts.items():

@@ -8,8 +8,9 @@ import re
 from reconciler.policy.language import shapes
 
 _NEVER_IN_TEXTS = re.compile(f"[{shapes.NEVER_IN_TEXTS}]")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
-_SIGN = re.compile(r"['()\[\]{}]")
+# A quoted text that is not closed runs to the end of the condition. It is possessive, so that every
+# character is read once, whatever is in it.
+_SIGN = re.compile(r"'(?:[^'\\]|\\.)*+(?P<closed>')?|[()\[\]{}]", re.DOTALL)
 _OPENED_BY = {")": "(", "]": "[", "}": "{"}
 
 
@@ -26,8 +27,10 @@ def condition(text: str) -> str:
 
 def _check_closed(text: str) -> None:
     opened: list[re.Match[str]] = []
-    for found in _SIGN.finditer(_QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)):
+    for found in _SIGN.finditer(text):
         sign = found[0]
+        if found["closed"]:
+            continue
         if sign not in _OPENED_BY:
             opened.append(found)
         elif opened and opened[-1][0] == _OPENED_BY[sign]:
@@ -41,4 +44,4 @@ def _check_closed(text: str) -> None:
 
 
 def _shown(found: re.Match[str]) -> str:
-    return f'"{found[0]}", character {found.start() + 1} of it,'
+    return f'"{found[0][0]}", character {found.start() + 1} of it,'

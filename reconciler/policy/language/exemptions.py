@@ -13,7 +13,7 @@ from reconciler.policy.language.entry import SUBSCRIPTION, Entry
 def _day(value: object) -> date:
     if isinstance(value, date):
         return value
-    # A year alone is a number, and one in quotes would still be no date.
+    # A year alone is a number, and one in quotes would still not be a date.
     text = str(value) if isinstance(value, int) else texts.only_text(value)
     try:
         day = date.fromisoformat(text)
@@ -21,7 +21,7 @@ def _day(value: object) -> date:
         day = None
     # Weeks, and days without dashes, are ISO dates too.
     if day is None or text != day.isoformat():
-        raise ValueError(f"'{text}' is no date: write one such as 2027-01-31")
+        raise ValueError(f"'{text}' is not a date: write one such as 2027-01-31")
     return day
 
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, is_guid
-from reconciler.policy.language import templates
+from reconciler.policy.language import shapes, templates
 from reconciler.policy.language.templates import MapEntry, Place
 
 UNKNOWN_MAP = "unknown_map"
@@ -102,6 +102,10 @@ def _check_outcome(template: str) -> None:
 
 def check_start(text: str) -> None:
     """Refuse a bare name, or anything else that does not begin as an id or placeholder does."""
+    if len(text) > shapes.LONGEST_ID:
+        raise ValueError(
+            f"'{text[:40]}...' is not an ARM id: it is longer than {shapes.LONGEST_ID} characters"
+        )
     if text.startswith("${"):
         raise ValueError(f"'{text}' begins with a placeholder: write it without the '$'")
     if is_guid(text):
@@ -118,7 +122,7 @@ def check_place(place: ResourceId) -> ResourceId:
     if "*" in str(place):
         raise ValueError(f"'{place}' holds a '*': here ids are exact; only 'match' takes globs")
     if place.subscription and not is_guid(place.subscription):
-        raise ValueError(f"'{place.subscription}' is no subscription id: it must be a GUID")
+        raise ValueError(f"'{place.subscription}' is not a subscription id: it must be a GUID")
     return place
 
 

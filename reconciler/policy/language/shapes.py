@@ -20,6 +20,8 @@ CONTROL: Final = r"\x00-\x1f\x7f"
 NEVER_IN_NAMES: Final = rf"""/\\%#<>"'{CONTROL}"""
 NEVER_IN_TEXTS: Final = r"\x00-\x08\x0e-\x1f\x7f"
 LONGEST_NAME: Final = 260
+LONGEST_ID: Final = 2048
+"""Characters of an id, as `reconciler.ids` has it, and of a template of ids."""
 LONGEST_TAG: Final = 256
 """Characters of a tag's value (documented)."""
 PLAIN_LOCATION: Final = "[A-Za-z0-9 ]+"
@@ -117,7 +119,7 @@ TAG: Final = _text(
     rf"(?![\s\S]*[{CONTROL}])[\s\S]*", "No tag has this value.", maxLength=LONGEST_TAG
 )
 CONDITION: Final = _text(
-    rf"(?=[\s\S]*\S)[^{NEVER_IN_TEXTS}]*", "The condition is empty or holds what is no text."
+    rf"(?=[\s\S]*\S)[^{NEVER_IN_TEXTS}]*", "The condition is empty or holds what is not text."
 )
 REASON: Final = _text(_NOT_BLANK, "The reason is empty.")
 DAY: Final = _text(r"\d{4}-\d{2}-\d{2}", "This must be a date, such as 2027-01-31.", format="date")

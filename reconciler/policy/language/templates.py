@@ -105,7 +105,8 @@ def has_lone_brace(template: str) -> bool:
 def runs_on(template: str) -> str | None:
     """Return a placeholder for a whole id that does not begin the template as one, or none."""
     for found in _PLACEHOLDER.finditer(template):
-        alone = found.start() == 0 and template[found.end() :][:1] in {"", "/"}
+        end = found.end()
+        alone = found.start() == 0 and template[end : end + 1] in {"", "/"}
         if found.group(1) != "location" and not alone:
             return found.group()
     return None

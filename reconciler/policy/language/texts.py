@@ -183,7 +183,9 @@ def _new_location(text: str) -> str:
     if text == "{location}":
         return text
     if not templates.location_name(text) or not _LOCATION.fullmatch(text):
-        raise ValueError(f"'{text}' is no location: write one such as westeurope, or {{location}}")
+        raise ValueError(
+            f"'{text}' is not a location: write one such as westeurope, or {{location}}"
+        )
     return templates.location_name(text)
 
 

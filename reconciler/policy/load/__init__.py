@@ -1,9 +1,9 @@
 """Loads a policy folder: every mistake of every file in one run, each with its place.
 
 `reconciler.app` loads policy once per process, `reconciler validate` to check it. Its modules are
-`folders` (which files), `syntax` (YAML), `document` (values and positions), `parts` (entries and
-their names), `messages` (what pydantic found), `guesses` (what was meant), `sense` (what can mean
-nothing) and `ceiling` (guardrails).
+`folders` (which files), `signs` (what a reviewer cannot see), `syntax` (YAML), `document` (values
+and positions), `parts` (entries and their names), `messages` (what pydantic found), `guesses` (what
+was meant), `sense` (what can mean nothing) and `ceiling` (guardrails).
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from reconciler.errors import PolicyError, Problem
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.policy import language
-from reconciler.policy.load import folders, messages, parts, sense
+from reconciler.policy.load import folders, messages, parts, sense, signs
 from reconciler.policy.load.ceiling import Ceiling, Mistake
 from reconciler.policy.load.document import Document, Value, read
 from reconciler.policy.load.guesses import Guesses
@@ -96,10 +96,11 @@ class _Found:
 
     def check_sense(self) -> None:
         """Report what can mean nothing."""
+        unclear = sense.doubled(self.maps)
         for identity in self.identities:
-            _report(identity, sense.of_identity(identity.value, self.maps))
+            _report(identity, sense.of_identity(identity.value, unclear))
         for rule in self.rules:
-            _report(rule, sense.of_rule(rule.value, self.maps))
+            _report(rule, sense.of_rule(rule.value, self.maps, unclear))
 
     def check_ceiling(self, guardrails: language.Guardrails) -> None:
         """Report what the guardrails forbid."""
@@ -167,7 +168,11 @@ def _nothing_asked(folder: Path, documents: list[Document]) -> Problem:
 
 
 def _read(path: Path) -> Document:
-    document = Document(str(path), refused={()})
+    document = Document(signs.visible(str(path)), refused={()})
+    if next(signs.hidden(path.name), None) or not path.name.isprintable():
+        message = "the file's name holds signs that cannot be seen; rename it"
+        document.report(START, message)
+        return document
     if _is_misnamed(path):
         # Reviews of guardrails hang on the one name.
         document.report(START, f"name this file {language.GUARDRAILS_FILE}, exactly so")
@@ -175,7 +180,9 @@ def _read(path: Path) -> Document:
     try:
         # Opening a pipe or device would wait for ever.
         if not path.is_file():
-            message = "this is no file that can be read (a folder, or a link to nothing); rename it"
+            message = (
+                "this is not a file that can be read (a folder, or a link to nothing); rename it"
+            )
             document.report(START, message)
             return document
         with path.open("rb") as file:
@@ -183,7 +190,7 @@ def _read(path: Path) -> Document:
     except OSError as error:
         document.report(START, f"the file cannot be read: {error.strerror}")
         return document
-    return read(str(path), content)
+    return read(document.file, content)
 
 
 def _is_misnamed(path: Path) -> bool:

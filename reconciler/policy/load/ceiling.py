@@ -5,8 +5,10 @@ the resource, so the plan decides again, exactly; what a map may give is known, 
 entries is held against the guardrails here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
@@ -26,13 +28,22 @@ type Mistake = tuple[tuple[str | int, ...], str]
 """Where, below the rule or identity, and what."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ceiling:
     """The guardrails, and the maps and identities that policy names."""
 
     guardrails: Guardrails
     maps: Maps
     identities: Mapping[str, Identity]
+
+    @cached_property
+    def _naming(self) -> Mapping[str, Sequence[GuardrailGrant]]:
+        """The guardrails' entries by the role (GUID) that they name."""
+        found: dict[str, list[GuardrailGrant]] = defaultdict(list)
+        for entry in self.guardrails.grants:
+            for guid in dict.fromkeys(role.guid for role in entry.roles):
+                found[guid].append(entry)
+        return found
 
     def of_identity(self, identity: Identity) -> Iterable[Mistake]:
         """Find what guardrails forbid about an identity."""
@@ -85,13 +96,14 @@ class Ceiling:
             # Where a scope does not begin with a placeholder, all of them come to the same.
             for around in (alone if scope.startswith("{") else [()])
         )
-        yield from ((path, message) for message in list(filter(None, messages))[:1])
+        if message := next(filter(None, messages), None):
+            yield path, message
 
     def _forbidden(self, role: Role, scope: str, within: tuple[ResourceId, ...]) -> str | None:
         covering: ResourceId | None = None
         try:
-            for entry in self.guardrails.grants:
-                if _names(entry, role) and _may_lie(scope, entry.scope, within):
+            for entry in self._naming.get(role.guid, ()):
+                if _may_lie(scope, entry.scope, within):
                     # How far a custom role reaches is read at every plan.
                     if entry.privileged or not role.privileged or role.custom:
                         return None
@@ -113,10 +125,6 @@ class Ceiling:
             f"{GUARDRAILS_FILE} does not allow '{role.name}' at {where}; "
             f"add \"{entry_text}\" there under 'grants', or choose mode: audit"
         )
-
-
-def _names(entry: GuardrailGrant, role: Role) -> bool:
-    return any(allowed.guid == role.guid for allowed in entry.roles)
 
 
 def _to_allow(identity: IdentityTemplate) -> str:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from reconciler.errors import Problem
-from reconciler.policy.load import syntax
+from reconciler.policy.load import signs, syntax
 from reconciler.policy.load.positions import START, Position
 
 type Value = str | int | float | bool | list[Value] | dict[str, Value] | None
@@ -57,15 +57,20 @@ class Document:
         """Note a mistake, in one line however long or odd the text that it quotes."""
         long = len(message) > _MAX_HEAD + _MAX_TAIL
         short = f"{message[:_MAX_HEAD]} ... {message[-_MAX_TAIL:]}" if long else message
-        line = "".join(part if part.isprintable() else ascii(part)[1:-1] for part in short)
-        self.problems.append(Problem(self.file, *position, line))
+        self.problems.append(Problem(self.file, *position, signs.visible(short)))
 
 
 def read(file: str, content: bytes) -> Document:
     """Read one file; nothing raises, mistakes are in the document's `problems`."""
     document = Document(file)
     try:
-        document.value = _Reading(document).value(syntax.compose(content), ())
+        text = syntax.decode(content)
+        for position, message in signs.hidden(text):
+            # What follows would be told at places that a reader does not find.
+            document.refused.add(())
+            document.report(position, message)
+        if not document.problems:
+            document.value = _Reading(document).value(syntax.compose(text), ())
     except syntax.SyntaxMistake as mistake:
         document.value = None
         document.refused.add(())

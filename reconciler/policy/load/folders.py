@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.errors import PolicyError, Problem
+from reconciler.policy.load import signs
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _SCHEMA = "schema.json"
@@ -39,10 +40,13 @@ def unread(folder: Path) -> Iterator[str]:
     with contextlib.suppress(OSError, ValueError):
         for path in sorted(folder.iterdir()):
             if _looks_like_policy(path):
-                yield f"{path} is not read: name it {path.name.split('.')[0]}.yaml if it is policy"
+                stem = signs.visible(path.name.split(".")[0])
+                shown = signs.visible(str(path))
+                yield f"{shown} is not read: name it {stem}.yaml if it is policy"
         for suffix in sorted(_SUFFIXES):
             for path in sorted(folder.glob(f"[!.]*/*{suffix}")):
-                yield f"{path} is not read: it lies in a folder of its own"
+                shown = signs.visible(str(path))
+                yield f"{shown} is not read: it lies in a folder of its own"
 
 
 def _looks_like_policy(path: Path) -> bool:

@@ -43,10 +43,11 @@ def report(
     guesses: Guesses,
 ) -> None:
     """Add to the document's problems what pydantic found."""
+    around = {path[:-1] for path in document.refused if path}
     found = [
         (_position(document, detail), detail)
         for detail in error.errors(include_url=False)
-        if not _follows(detail, document)
+        if not _follows(detail, document.refused, around)
     ]
     found.sort(key=lambda item: item[0])
     shown, rest = found[:_MAX_PROBLEMS], found[_MAX_PROBLEMS:]
@@ -65,15 +66,18 @@ def report(
         document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
 
 
-def _follows(detail: ErrorDetails, document: Document) -> bool:
-    """Tell whether a mistake only follows from one that reading the file has found already."""
-    path, refused = detail["loc"], document.refused
+def _follows(detail: ErrorDetails, refused: set[Path], around: set[Path]) -> bool:
+    """Return whether a mistake only follows from one that reading the file has found already.
+
+    `around` holds what the refused paths lie in.
+    """
+    path = detail["loc"]
     match detail["type"]:
         case "missing":
             # Nobody knows what a merge key would have brought.
             follows = (*path[:-1], "") in refused
         case "value_error":
-            follows = any(one[:-1] == path for one in refused if one)
+            follows = path in around
         case _:
             follows = False
     return follows or path in refused

@@ -63,7 +63,9 @@ def check_unique(files: list[Document]) -> None:
     rules: dict[str, str] = {}
     for document in files:
         for part in named(document, "identities"):
-            _claim(names, part, f"identity '{part.name}'", part.name, document.keys[part.place])
+            # Names in another case would be two for YAML and one for whoever reads them.
+            position = document.keys[part.place]
+            _claim(names, part, f"identity '{part.name}'", fold(part.name), position)
             if id_ := _text(part.value, "id"):
                 position = document.position((*part.place, "id"))
                 _claim(ids, part, f"the identity '{id_}'", fold(id_), position)
@@ -74,7 +76,7 @@ def check_unique(files: list[Document]) -> None:
         for part in listed(document, "rules"):
             if part.name:
                 position = document.position((*part.place, "name"))
-                _claim(rules, part, f"rule '{part.name}'", part.name, position)
+                _claim(rules, part, f"rule '{part.name}'", fold(part.name), position)
 
 
 def _claim(

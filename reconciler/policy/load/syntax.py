@@ -66,11 +66,8 @@ def too_many(position: Position) -> SyntaxMistake:
     )
 
 
-def compose(content: bytes) -> Node:
+def compose(text: str) -> Node:
     """Return the root of the file's only document, or raise `SyntaxMistake`."""
-    if len(content) > MAX_BYTES:
-        raise SyntaxMistake(START, "the file is larger than 1 MiB; split it")
-    text = _decode(content)
     try:
         return _Composer(text).document()
     except yaml.MarkedYAMLError as error:
@@ -79,7 +76,10 @@ def compose(content: bytes) -> Node:
         raise SyntaxMistake(START, f"not valid YAML: {error}") from error
 
 
-def _decode(content: bytes) -> str:
+def decode(content: bytes) -> str:
+    """Return the text of a file, or raise `SyntaxMistake`."""
+    if len(content) > MAX_BYTES:
+        raise SyntaxMistake(START, "the file is larger than 1 MiB; split it")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -131,6 +131,9 @@ class _Composer:
         node = self._opened(event, position)
         self._depth -= 1
         if isinstance(event, yaml.NodeEvent) and event.anchor:
+            if first := self._anchors.get(event.anchor):
+                message = f"the anchor '&{event.anchor}' is already defined in line "
+                raise SyntaxMistake(position, f"{message}{first.position[0]}; name one otherwise")
             # Known only from its end on, so that no node can hold itself.
             self._anchors[event.anchor] = node
         return node

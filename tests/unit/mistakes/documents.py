@@ -52,8 +52,8 @@ MISTAKES: Mistakes = {
     "no number": (rule(rollout=".nan"), "7:14", "a whole number, not nan"),
     "a time of day": (rule(rollout="1:30"), "7:14", "a whole number, not '1:30'"),
     "a quoted boolean": (rule(allowRestart="'true'"), "7:19", "not 'true'; delete the quotes"),
-    "a day in digits": (exempt(expires="20270131"), "5:14", "'20270131' is no date: write one"),
-    "a point in time": (exempt(expires="2027-01-31T00:00:00Z"), "5:14", "is no date: write one"),
+    "a day in digits": (exempt(expires="20270131"), "5:14", "'20270131' is not a date: write one"),
+    "a point in time": (exempt(expires="2027-01-31T00:00:00Z"), "5:14", "is not a date: write one"),
     "two keys of one map": (
         f"version: 1\nmaps: {{m: {{dev: {SUB}, dev: {SUB}}}}}\n",
         f"2:{len(f'maps: {{m: {{dev: {SUB}, x')}",

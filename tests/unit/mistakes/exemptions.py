@@ -13,10 +13,18 @@ MISTAKES: Mistakes = {
     "an exemption until no date": (
         exempt(expires="31.01.2027"),
         "5:14",
-        "'31.01.2027' is no date: write one such as 2027-01-31",
+        "'31.01.2027' is not a date: write one such as 2027-01-31",
     ),
-    "an exemption until a day that is none": (exempt(expires="2027-02-30"), "5:14", "is no date"),
-    "an exemption until a year": (exempt(expires="2027"), "5:14", "'2027' is no date: write one"),
+    "an exemption until a day that is none": (
+        exempt(expires="2027-02-30"),
+        "5:14",
+        "is not a date",
+    ),
+    "an exemption until a year": (
+        exempt(expires="2027"),
+        "5:14",
+        "'2027' is not a date: write one",
+    ),
     "an exemption of everything": (exempt(scope="/"), "3:12", "not inside a subscription"),
     "an exemption by a glob": (
         exempt(scope=f"{SUB}/resourceGroups/rg?"),

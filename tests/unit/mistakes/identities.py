@@ -33,12 +33,12 @@ MISTAKES: Mistakes = {
     "a location that is none": (
         identity(ensure="present", location="west_europe"),
         "6:15",
-        "'west_europe' is no location",
+        "'west_europe' is not a location",
     ),
     "a location with a placeholder": (
         identity(ensure="present", location="'west{location}'"),
         "6:15",
-        "is no location",
+        "is not a location",
     ),
     "a tag of another type": (
         identity(ensure="present", location="westeurope", tags="{cost: 7}"),
