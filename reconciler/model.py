@@ -68,7 +68,11 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class RoleAssignment:
-    """A right as found in Azure; `role` is the GUID at the end of its definition id."""
+    """A right as found in Azure; `role` is the GUID at the end of its definition id.
+
+    `created` is when it was made; `created_by` and `updated_by` are the principals that made it and
+    wrote it last, none where Azure does not say so yet.
+    """
 
     id: ResourceId
     principal: str
@@ -78,6 +82,8 @@ class RoleAssignment:
     condition: str | None = None
     description: str | None = None
     created_by: str | None = None
+    created: datetime | None = None
+    updated_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +109,16 @@ class AttachedIdentity:
 
 @dataclass(frozen=True, slots=True)
 class IdentityBlock:
-    """The identities that a resource carries; `raw_type` is kept where it could not be read."""
+    """The identities that a resource carries; `raw_type` is kept where it could not be read.
+
+    `unknown` are keys of its map that are no ids: they are shown, and never written.
+    """
 
     system: bool = False
     principal: str | None = None
     attached: tuple[AttachedIdentity, ...] = ()
     raw_type: str | None = None
+    unknown: tuple[str, ...] = ()
 
     def entry(self, identity: ResourceId) -> AttachedIdentity | None:
         """Return the entry of a user-assigned identity, if the resource carries it."""
