@@ -25,6 +25,9 @@ type Json = Mapping[str, Any]
 
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _KNOWN_TYPES = frozenset({"systemassigned", "userassigned", "none"})
+_LONGEST = 300
+"""Characters of an answer that a message quotes."""
+_YEARS = (1970, 3000)
 _IN_FLIGHT = frozenset({"creating", "updating", "deleting"})
 
 
@@ -48,14 +51,23 @@ def resource(body: Json, etag: str | None = None) -> Resource:
 
 
 def identity_block(block: Json) -> IdentityBlock:
-    """Read an identity block; a type string that we do not know is kept, so nothing is written."""
+    """Read an identity block.
+
+    A type string that we do not know is kept, so that nothing is written; entries whose key is no
+    id are kept as such, so that the others can be.
+    """
     # A block that shows something without a type is none that we know (none is recorded).
     raw = block.get("type") or ("missing" if any(block.values()) else "None")
     types = {fold(part.strip()) for part in raw.split(",")}
-    attached = [
-        AttachedIdentity(ResourceId.parse(key), _guid((entry or {}).get("principalId")))
-        for key, entry in (block.get("userAssignedIdentities") or {}).items()
-    ]
+    attached: list[AttachedIdentity] = []
+    unknown: list[str] = []
+    for key, entry in (block.get("userAssignedIdentities") or {}).items():
+        principal = _guid((entry or {}).get("principalId"))
+        try:
+            attached.append(AttachedIdentity(ResourceId.parse(key), principal))
+        except ResourceIdError:
+            # Whoever attached it must not thereby keep us from the rest of the machine.
+            unknown.append(key)
     system, principal = "systemassigned" in types, _guid(block.get("principalId"))
     return IdentityBlock(
         system=system,
@@ -63,6 +75,7 @@ def identity_block(block: Json) -> IdentityBlock:
         principal=principal if system else None,
         attached=tuple(sorted(attached, key=lambda entry: entry.id.key)),
         raw_type=None if types <= _KNOWN_TYPES else raw,
+        unknown=tuple(sorted(unknown)),
     )
 
 
@@ -91,8 +104,8 @@ def role_assignment(body: Json) -> RoleAssignment:
             condition=_text(properties.get("condition")),
             description=_text(properties.get("description")),
             created_by=_guid(properties.get("createdBy")),
-            updated_by=_guid(properties.get("updatedBy")),
             created=_moment(made) if (made := _text(properties.get("createdOn"))) else None,
+            updated_by=_guid(properties.get("updatedBy")),
         )
 
 
@@ -151,15 +164,20 @@ def _texts(body: Json, key: str) -> tuple[str, ...]:
 def _reading(what: str, body: Json) -> Iterator[None]:
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError, ResourceIdError) as error:
+    except (
+        *(AttributeError, KeyError, TypeError, ValueError, ResourceIdError),
+        *(OverflowError, RecursionError),
+    ) as error:
         name = body.get("id") if isinstance(body, Mapping) else None
-        raise Unreadable(f"Azure's answer for {name or what} is not {what}: {error!r}") from error
+        shown = name if isinstance(name, str) and name.isprintable() else ""
+        text = f"Azure's answer for {shown[:_LONGEST] or what} is not {what}: {error!r}"
+        raise Unreadable(text[: 2 * _LONGEST]) from error
 
 
 def _text(value: object) -> str | None:
     """Return a text, none for an empty one; anything else is not what was asked for."""
     if value is not None and not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
+        raise TypeError(f"a value of type {type(value).__name__} is not a text")
     return value or None
 
 
@@ -169,8 +187,14 @@ def _guid(value: object) -> str | None:
 
 
 def _moment(text: str) -> datetime:
-    """Read a time as UTC; one without a zone is that already, as Azure's own are (assumed)."""
+    """Read a time as UTC; one without a zone is that already, as Azure's own are (assumed).
+
+    One that is no time, or of no year in which Azure could have meant it, raises what `_reading`
+    catches: whoever adds days to it must not fail later.
+    """
     time = datetime.fromisoformat(text)
+    if not _YEARS[0] <= time.year < _YEARS[1]:
+        raise ValueError(f"the year {time.year} is no time of Azure's")
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -6,13 +6,13 @@
     ├── MessageError           a queue message is not one of ours
     ├── ResourceIdError        a text is not an ARM id that may be used
     └── ArmError               Azure did not do, or did not tell, what was asked
-        ├── NotFound           404: the only answer that means "absent"
+        ├── NotFound           404 of what was asked for: the only answer that means "absent"
         ├── Again              passing: throttled, 5xx, timeouts, principal not yet replicated
         │   ├── Conflict       409 or 412: somebody else wrote; look again
         │   └── Unreadable     an answer that is not what was asked for
         ├── AlreadyExists      409 RoleAssignmentExists: present, but not ours
-        ├── Blocked            needs a person: no right, lock, limit, policy
-        └── Rejected           any other refusal: a bug of ours, never retried
+        ├── Blocked            needs a person: no right, lock, limit, policy, any unknown refusal
+        └── Rejected           one of a few refusals that are a bug of ours, never retried
 
 `reconciler.arm` is the only place that makes an `ArmError` out of an answer.
 """
@@ -66,7 +66,12 @@ class ArmError(ReconcilerError):
     """Azure refused, failed or could not be reached.
 
     `status` is the HTTP status, 0 where no answer came; `code` the ARM error code or "".
+    `next_step` is what a person does about it, one sentence or "". `gateway` is whether Resource
+    Manager itself refused, and not the resource's provider.
     """
+
+    next_step: str = ""
+    gateway: bool = False
 
     def __init__(
         self,
@@ -82,13 +87,18 @@ class ArmError(ReconcilerError):
         self.code = code
         self.request_id = request_id
 
+    @property
+    def reason(self) -> str:
+        """The text without the next step."""
+        return str(self.args[0])
+
     def about(self, what: str) -> None:
         """Say in front of the text what the call was for; all else stays."""
-        self.args = (f"{what}: {self}",)
+        self.args = (f"{what}: {self.reason}",)
 
 
 class NotFound(ArmError):
-    """404, the only answer that means "absent"."""
+    """404 of what was asked for: the only answer that means "absent"."""
 
 
 class Again(ArmError):
@@ -98,7 +108,13 @@ class Again(ArmError):
 
 
 class Conflict(Again):
-    """409 or 412: another writer came first, so what was observed is no longer true."""
+    """409 or 412: another writer came first, so what was observed is no longer true.
+
+    Where `known` is false, the code is none that is known to pass: it is tried once more after the
+    usual delay, and then needs a person.
+    """
+
+    known: bool = True
 
 
 class Unreadable(Again):
@@ -109,9 +125,18 @@ class AlreadyExists(ArmError):
     """409 RoleAssignmentExists: the same triple stands under another name."""
 
 
-class Blocked(ArmError):
-    """A person must act: a missing right, a lock, a limit, a policy."""
+class _NeedsSomebody(ArmError):
+    def __str__(self) -> str:
+        """Return the text, and what to do next."""
+        return f"{self.reason}; {self.next_step}" if self.next_step else self.reason
 
 
-class Rejected(ArmError):
+class Blocked(_NeedsSomebody):
+    """A person must act: a missing right, a lock, a limit, a policy, a refusal that we do not know.
+
+    Its text ends in the next step.
+    """
+
+
+class Rejected(_NeedsSomebody):
     """Azure says that the call itself is wrong, which makes it a bug of ours."""

@@ -1,4 +1,4 @@
-"""ARM ids: parsed once, compared without case, refused where they could mean something else.
+"""ARM ids: parsed once, compared as Azure compares, refused where they could mean something else.
 
 Everything that names a place in Azure is a `ResourceId`; URLs and Resource Graph queries are
 built from nothing else. An id with dot segments or escapes writes to another place than it
@@ -27,8 +27,44 @@ type Block = tuple[str, ...]
 
 
 def fold(text: str) -> str:
-    """Return the spelling under which Azure names are compared."""
-    return text.lower()
+    """Return the spelling under which Azure's names are compared.
+
+    Two names are one where .NET's ordinal comparison without case says so: letter by letter, by
+    the simple upper case. Python's `lower()` is no such comparison, it joins KELVIN SIGN and "k".
+    """
+    return text.lower() if text.isascii() else text.translate(_FOLDED)
+
+
+class _Folded(dict[int, str]):
+    """The compared form of each letter, derived from Python's Unicode data when first asked for.
+
+    It is the lower case where that leads back to the same upper case, else the upper case itself.
+    """
+
+    def __missing__(self, code: int) -> str:
+        """Return the form of a letter; only the few that have another one are kept."""
+        letter = chr(code)
+        upper = _simple_upper(letter)
+        lower = upper.lower()
+        form = lower if len(lower) == 1 and _simple_upper(lower) == upper else upper
+        if form != letter:
+            self[code] = form
+        return form
+
+
+_FOLDED = _Folded()
+
+
+def _simple_upper(letter: str) -> str:
+    """Return the upper case that is one letter; without any, the letter itself.
+
+    Python knows full case mappings only. Where the upper case is of several letters, the title case
+    is the simple one, if it is of one (as for the Greek letters with iota below).
+    """
+    # .NET keeps dotless i and long s apart from "I" and "S" in ordinal comparisons.
+    if letter in "\N{LATIN SMALL LETTER DOTLESS I}\N{LATIN SMALL LETTER LONG S}":
+        return letter
+    return next((form for form in (letter.upper(), letter.title()) if len(form) == 1), letter)
 
 
 def is_guid(text: str) -> bool:
@@ -59,8 +95,9 @@ class ResourceId:
         """Parse an id, or raise `ResourceIdError` naming what is wrong with it.
 
         `/` is the tenant. Refused: empty segments and those of dots only, percent and question
-        mark, hash, backslash, quotes, control and invisible characters, a type without a name,
-        more than 2048 characters.
+        mark, hash, backslash, quotes, control and invisible characters, blanks at the edge of a
+        segment, a type without a name, more than 2048 characters. Every other sign and the letters
+        of all scripts may stand in Azure's names.
         """
         segments = _segments(text)
         rest = list(segments)
@@ -150,9 +187,7 @@ def _check(segment: str, text: str) -> None:
     if segment.isascii() and segment.isprintable():
         return
     for character in segment:
-        # KELVIN SIGN folds to "k": such an id would equal another one that Azure tells apart.
-        confusing = not character.isascii() and fold(character)[:1].isascii()
-        if confusing or unicodedata.category(character) in _INVISIBLE:
+        if unicodedata.category(character) in _INVISIBLE:
             raise ResourceIdError(f"{text!a} is not an ARM id: it may not contain {character!a}")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.errors import ResourceIdError
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT, RoleAssignment
 
 NAMESPACE: Final = uuid.UUID("ae4fd897-d481-50aa-8b07-a3d143e52e06")
@@ -25,6 +25,14 @@ _MARKER = re.compile(
 )
 
 
+def _lower(text: str) -> str:
+    """Return the spelling that markers and names are made from, whatever ids are compared by.
+
+    It is a format: texts and names that were made from it stand in Azure.
+    """
+    return text.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
     """Which deployment of ours made an assignment, and for which resource or identity."""
@@ -34,7 +42,15 @@ class Marker:
 
     def __str__(self) -> str:
         """Render the text that goes into the description; keys in a fixed order."""
-        return f"heritage=identity-reconciler,owner={self.owner},resource={self.resource.key}"
+        resource = _lower(str(self.resource))
+        return f"heritage=identity-reconciler,owner={self.owner},resource={resource}"
+
+    def names(self, resource: ResourceId) -> bool:
+        """Return whether the marker was written for a resource.
+
+        It holds lower case, which is more than the comparison of ids forgives (KELVIN SIGN).
+        """
+        return _lower(str(self.resource)) == _lower(str(resource))
 
 
 def parse(description: str | None) -> Marker | None:
@@ -45,7 +61,7 @@ def parse(description: str | None) -> Marker | None:
     if not found:
         return None
     owner, resource = found.groups()
-    if resource != fold(resource):
+    if resource != _lower(resource):
         return None
     try:
         return Marker(owner, ResourceId.parse(resource))
@@ -55,7 +71,7 @@ def parse(description: str | None) -> Marker | None:
 
 def assignment_name(scope: ResourceId, role: str, principal: str) -> str:
     """Return the name that our assignment of this triple bears, for ever."""
-    return str(uuid.uuid5(NAMESPACE, fold(f"{scope}|{role}|{principal}")))
+    return str(uuid.uuid5(NAMESPACE, _lower(f"{scope}|{role}|{principal}")))
 
 
 def assignment_id(scope: ResourceId, role: str, principal: str) -> ResourceId:

@@ -151,7 +151,11 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class RoleAssignment:
-    """A right as found in Azure; `role` is the GUID at the end of its definition id."""
+    """A right as found in Azure; `role` is the GUID at the end of its definition id.
+
+    `created` is when it was made; `created_by` and `updated_by` are the principals that made it and
+    wrote it last, none where Azure does not say so yet.
+    """
 
     id: ResourceId
     principal: str
@@ -161,8 +165,8 @@ class RoleAssignment:
     condition: str | None = None
     description: str | None = None
     created_by: str | None = None
-    updated_by: str | None = None
     created: datetime | None = None
+    updated_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 
 from reconciler.ids import ResourceId
 
-# Refused wherever they stand; the last two have a lower case that begins with an ASCII letter.
-REFUSED = "/%?#\\\"'`\N{KELVIN SIGN}\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"
+# Refused wherever they stand.
+REFUSED = "/%?#\\\"'`"
+SIGNS = "()!$&+,;=:@* "
+"""Signs that stand in names of some of Azure's types."""
+LETTERS = (
+    "\N{KELVIN SIGN}\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{LATIN SMALL LETTER DOTLESS I}"
+    "\N{LATIN SMALL LETTER LONG S}\N{ANGSTROM SIGN}\N{LATIN CAPITAL LETTER SHARP S}\N{OHM SIGN}"
+    "\N{MICRO SIGN}\N{GREEK SMALL LETTER FINAL SIGMA}åßω東ж"
+)
+"""Letters that comparisons without case treat in different ways, and some that have no case."""
 
 guids = st.uuids().map(str)
 owners = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=40)
@@ -19,8 +27,14 @@ _visible = st.characters(
     exclude_characters=REFUSED,
     exclude_categories=("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"),
 )
-names = plain_names | st.text(_visible, min_size=1, max_size=12).map(str.strip).filter(
-    lambda name: name.strip(".") != ""
+names = (
+    plain_names
+    | st.text(st.sampled_from(SIGNS + "aZ0.-_" + LETTERS), min_size=1, max_size=8)
+    .map(str.strip)
+    .filter(lambda name: name.strip(".") != "")
+    | st.text(_visible, min_size=1, max_size=12)
+    .map(str.strip)
+    .filter(lambda name: name.strip(".") != "")
 )
 """Names of resources: mostly as Azure makes them, at times any visible text."""
 

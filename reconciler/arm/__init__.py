@@ -5,13 +5,12 @@ listed and resources read without the SDKs' model layer: a scope's list may hold
 and turning each into a model costs more than everything else that an event needs.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from itertools import batched
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport
@@ -24,9 +23,9 @@ from reconciler import answers
 from reconciler.answers import Json
 from reconciler.arm import caller, failures, transport
 from reconciler.arm.throttle import GRAPH, Bucket, bucket_of, resource_bucket
-from reconciler.arm.wire import Wire
-from reconciler.errors import NotFound, Unreadable
-from reconciler.ids import ResourceId, fold
+from reconciler.arm.wire import Wire, odata, query_of, read_object
+from reconciler.errors import Again, NotFound, Unreadable
+from reconciler.ids import ResourceId, dashless, fold
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
 from reconciler.model import (
     SUBSCRIPTION,
@@ -103,9 +102,14 @@ class Arm:
         with self._wire.calling(bucket_of(identity, "read"), f"reading {identity}"):
             operations = self._identities(str(identity.subscription))
             body = operations.get(
-                str(identity.group), identity.name, cls=_body, **transport.to(str(identity))
+                str(identity.group),
+                identity.name,
+                cls=_body,
+                **transport.through_sdk(str(identity)),
             )
-        return answers.user_identity(body)
+        found = answers.user_identity(body)
+        _check_id(identity, found.id)
+        return found
 
     def create_identity(self, new: NewIdentity) -> None:
         """Create a user-assigned identity; one that is there meanwhile stays as it is but for tags.
@@ -120,7 +124,7 @@ class Arm:
                 identity.name,
                 parameters,
                 cls=_body,
-                **transport.to(str(identity)),
+                **transport.through_sdk(str(identity)),
             )
 
     def group_exists(self, group: ResourceId) -> bool:
@@ -164,9 +168,14 @@ class Arm:
         """Read one role assignment."""
         with self._wire.calling(bucket_of(assignment, "read"), f"reading {assignment}"):
             body: Json = self._authorization.get_by_id(
-                _bare(assignment), cls=_body, **transport.to(str(assignment))
+                _bare(assignment), cls=_body, **transport.through_sdk(str(assignment))
             )  # type: ignore[assignment]  # With `cls` it returns what that makes.
-        return answers.role_assignment(body)
+        found = answers.role_assignment(body)
+        # A cascaded delete's event spells the name without dashes (facts A1).
+        if dashless(found.id.name) != dashless(assignment.name):
+            _check_id(assignment, found.id)
+        _check_id(assignment.scope, found.id.scope)
+        return found
 
     def put_assignment(self, grant: Grant, principal: str, marker: str, name: str = "") -> None:
         """Create our assignment of a triple, or write its condition and description anew.
@@ -189,18 +198,32 @@ class Arm:
         with self._wire.calling(
             bucket_of(scope, "write"), f"granting {role_name(grant.role)} at {scope}"
         ):
-            self._authorization.create(_bare(scope), name, parameters, **transport.to(path))
+            self._authorization.create(
+                _bare(scope), name, parameters, **transport.through_sdk(path)
+            )
 
     def permissions(self, definition: ResourceId) -> tuple[Permission, ...]:
         """Read what a role allows, by the id of its definition."""
         bucket = bucket_of(definition, "read")
-        body, _ = self._wire.request("GET", str(definition), {"api-version": _DEFINITIONS}, bucket)
+        query = {"api-version": _DEFINITIONS}
+        try:
+            body, _ = self._wire.request("GET", str(definition), query, bucket)
+        except Again as error:
+            if error.code == failures.ROLE_NOT_FOUND:
+                # Asked for itself it is absent; only of a grant that names it, it may be young.
+                raise NotFound(error.reason, status=error.status, code=error.code) from error
+            raise
+        # Azure spells the id as seen from the subscription (facts A2.5), the GUID is the role's.
+        if fold(answers.id_of(body).name) != fold(definition.name):
+            _check_id(definition, answers.id_of(body))
         return answers.permissions(body)
 
     def delete_assignment(self, assignment: ResourceId) -> None:
         """Delete a role assignment; one that is already gone is no error (204)."""
         with self._wire.calling(bucket_of(assignment, "delete"), f"deleting {assignment}"):
-            self._authorization.delete_by_id(_bare(assignment), **transport.to(str(assignment)))
+            self._authorization.delete_by_id(
+                _bare(assignment), **transport.through_sdk(str(assignment))
+            )
 
     def subscriptions_below(self, group: ResourceId) -> tuple[ResourceId, ...]:
         """List the subscriptions of a management group and of all groups in it (documented)."""
@@ -217,7 +240,7 @@ class Arm:
         """
         chosen = (
             f"eventTimestamp ge '{since:%Y-%m-%dT%H:%M:%SZ}' and "
-            f"eventTimestamp le '{until:%Y-%m-%dT%H:%M:%SZ}' and resourceUri eq '{place}'"
+            f"eventTimestamp le '{until:%Y-%m-%dT%H:%M:%SZ}' and resourceUri eq {odata(str(place))}"
         )
         path = f"{place.subscription_id}{_LOG_PATH}"
         # Its limits are its own: they must not keep us from reading resources.
@@ -226,12 +249,14 @@ class Arm:
         found: list[Written] = []
         for _ in range(pages):
             body, _tag = self._wire.request("GET", path, query, bucket)
-            entries = map(answers.written, body.get("value") or ())
-            found += [entry for entry in entries if entry]
+            rows = body.get("value")
+            if not isinstance(rows, list):
+                raise Unreadable(f"the activity log of {place} has no `value`")
+            found += [entry for entry in map(answers.written, rows) if entry]
             link = body.get("nextLink")
             if not link:
                 return tuple(found), True
-            query = urlsplit(link).query
+            query = query_of(link, f"the activity log of {place}")
         return tuple(found), False
 
     def query(
@@ -251,18 +276,22 @@ class Arm:
 
     def _rows(self, question: Json, bucket: Bucket) -> Iterator[Json]:
         options: dict[str, Any] = {"resultFormat": "objectArray"}
+        seen: set[str] = set()
         while True:
             content = {**question, "options": options}
             body, _ = self._wire.request(
                 "POST", _GRAPH_PATH, {"api-version": _GRAPH}, bucket, content=content
             )
             rows, token = body.get("data"), body.get("$skipToken")
-            truncated = str(body.get("resultTruncated", "false")).lower() == "true"
+            truncated = fold(str(body.get("resultTruncated", "false"))) == "true"
             if not isinstance(rows, list) or (truncated and not token):
                 raise Unreadable("Resource Graph answered with a part of the rows only")
             yield from rows
             if not token:
                 return
+            if not isinstance(token, str) or token in seen:
+                raise Unreadable("Resource Graph names no next page")
+            seen.add(token)
             options = {**options, "$skipToken": token}
 
     def _identities(self, subscription: str) -> Any:  # noqa: ANN401 (the SDK's own operations type is private)
@@ -288,18 +317,28 @@ class Arm:
         body, tag = self._wire.request(
             method, str(resource), query, bucket, content=content, headers=headers
         )
-        return answers.resource(body, tag)
+        found = answers.resource(body, tag)
+        _check_id(resource, found.id)
+        return found
+
+
+def _check_id(asked: ResourceId, answered: ResourceId) -> None:
+    """Raise `Unreadable` where an answer is about something else than what was asked for."""
+    if answered != asked:
+        raise Unreadable(f"Azure's answer for {asked} is about {answered}")
 
 
 def _bare(place: ResourceId) -> str:
-    """Return an id as the authorization SDK wants it: its templates bring the first slash."""
-    return str(place).lstrip("/")
+    """Return an id as the authorization SDK wants it: its templates bring the first slash.
+
+    It escapes nothing, and takes what stands in braces for a part of the template.
+    """
+    return quote(str(place).lstrip("/"))
 
 
 def _body(response: Any, *_: object) -> Json:  # noqa: ANN401 (the SDKs' response types differ)
     """Take the raw JSON of an SDK's answer, which reads the same as a Resource Graph row."""
-    body: Json = json.loads(response.http_response.text())
-    return body
+    return read_object(response.http_response.text(), "the SDK's call")
 
 
 def _definition(grant: Grant) -> str:

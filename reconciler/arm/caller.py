@@ -28,7 +28,7 @@ def read(token: str) -> Caller:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return Caller(fold(claims["oid"]), fold(claims.get("appid") or ""), _identity(claims))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Unreadable("signing in: the token does not say whose it is (no `oid`)") from error
 
 

@@ -44,7 +44,7 @@ class AssignmentSearch:
     def reconcile(self, request: Request) -> Result:
         """Request whose it is or was.
 
-        Where it is gone and nobody lacks anything, it is sought once more in five minutes: the index
+        Where it is gone and nobody lacks anything, it is sought again in five minutes: the index
         may not know a young machine yet.
         """
         run = Run(request, self.controller.now())

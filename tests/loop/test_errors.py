@@ -226,7 +226,7 @@ def test_a_locked_retired_right_does_not_stop_the_new_one(steady: Cloud) -> None
 def test_a_call_of_ours_that_is_wrong_is_raised(cloud: Cloud, method: str) -> None:
     """Only our own mistakes end in the poison queue; what else could be done is done."""
     principal = cloud.build().system
-    cloud.wire.answer(method, "", 400, "InvalidParameter", times=ALWAYS)
+    cloud.wire.answer(method, "", 400, "InvalidRequestContent", times=ALWAYS)
     with pytest.raises(Rejected):
         cloud.look(VM)
 

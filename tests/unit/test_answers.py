@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler import answers
-from reconciler.model import AttachedIdentity, IdentityBlock, Permission
+from reconciler.model import ROLE_ASSIGNMENT, AttachedIdentity, IdentityBlock, Permission
 from tests.unit.builders import APP, NEW, OF_APP, OTHER_VM, SECOND, VM
 
 
@@ -50,6 +50,43 @@ def test_entries_are_sorted_and_guids_are_lower_case() -> None:
         principal=NEW,
         attached=(AttachedIdentity(APP, OF_APP), AttachedIdentity(SECOND)),
     )
+
+
+@pytest.mark.parametrize(
+    "odd", ["x", f"{APP}?x", f"{APP}/..", "", f"{APP}\u202e", "/subscriptions"]
+)
+def test_an_entry_that_is_no_id_is_kept_as_unknown(odd: str) -> None:
+    """Who attaches such a thing must not thereby make the rest of the machine unreadable."""
+    block = {
+        "type": "SystemAssigned, UserAssigned",
+        "principalId": NEW,
+        "userAssignedIdentities": {odd: {}, str(APP): {"principalId": OF_APP}},
+    }
+
+    assert answers.identity_block(block) == IdentityBlock(
+        system=True,
+        principal=NEW,
+        attached=(AttachedIdentity(APP, OF_APP),),
+        unknown=(odd,),
+    )
+
+
+def test_a_right_says_who_wrote_it_and_when_it_was_made() -> None:
+    """Azure's times have seven digits behind the second; a PUT's answer names nobody."""
+    properties = {"principalId": NEW, "roleDefinitionId": f"/r/{OF_APP}", "scope": str(VM)}
+    told = {
+        "createdOn": "2026-01-01T00:00:00.1234567Z",
+        "createdBy": None,
+        "updatedBy": NEW.upper(),
+    }
+    row = {"id": f"{VM}/providers/{ROLE_ASSIGNMENT}/x", "properties": properties}
+
+    right = answers.role_assignment({**row, "properties": {**properties, **told}})
+    silent = answers.role_assignment(row)
+
+    assert right.created == datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)
+    assert (right.created_by, right.updated_by) == (None, NEW)
+    assert (silent.created, silent.updated_by) == (None, None)
 
 
 def body(**properties: object) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from tests.unit.builders import APP, DATA, NEW, OLD, READER, VM
         {"id": f"{VM}/../x"},
         {"id": str(VM), "properties": {"timeCreated": "yesterday"}},
         {"id": str(VM), "identity": {"type": 7}},
-        {"id": str(VM), "identity": {"type": "UserAssigned", "userAssignedIdentities": {"x": {}}}},
+        {"id": str(VM), "identity": {"type": "UserAssigned", "userAssignedIdentities": {"x": 7}}},
+        {"id": str(VM), "identity": {"type": "UserAssigned", "userAssignedIdentities": ["x"]}},
         {"id": str(VM), "identity": ["SystemAssigned"]},
         {"id": str(VM), "tags": ["a"]},
     ],
@@ -29,6 +30,45 @@ def test_half_a_resource_is_none(bad: dict[str, Any]) -> None:
     """A plan is never made from half a read; the id is named where there is one."""
     with pytest.raises(Unreadable, match=r"is not a resource"):
         answers.resource(bad)
+
+
+IMPOSSIBLE = [
+    *("0000-01-01T00:00:00Z", "99999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"),
+    *("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+    *("2026-02-30T00:00:00Z", "2026-01-01T00:00:00+99:00", "1/1/2026 6:38:04 PM", "yesterday", "٣"),
+    *("-1", "2026-01-01T00:00:00Z\n2026", "9" * 10_000),
+]
+
+
+@pytest.mark.parametrize("time", IMPOSSIBLE, ids=lambda time: time[:30])
+def test_an_impossible_time_makes_an_answer_unreadable(time: str) -> None:
+    """Nothing is decided by it, and nobody who adds an hour to it fails later."""
+    properties = {"principalId": NEW, "roleDefinitionId": f"/r/{READER}", "scope": str(DATA)}
+    right = {
+        "id": f"{DATA}/providers/{ROLE_ASSIGNMENT}/x",
+        "properties": {**properties, "createdOn": time},
+    }
+    entry = {
+        "status": {"value": "Succeeded"},
+        "operationName": {"value": "x/write"},
+        "eventTimestamp": time,
+    }
+
+    with pytest.raises(Unreadable):
+        answers.role_assignment(right)
+    with pytest.raises(Unreadable):
+        answers.resource({"id": str(VM), "properties": {"timeCreated": time}})
+    with pytest.raises(Unreadable):
+        answers.written(entry)
+
+
+def test_a_refusal_quotes_little_of_an_answer_and_nothing_that_forges_a_line() -> None:
+    """Answers hold names that others chose, and may be megabytes."""
+    for odd in ("x\n\u202e" * 10_000, ["x" * 1_000_000], "y" * 1_000_000):
+        with pytest.raises(Unreadable) as caught:
+            answers.resource({"id": odd})
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize("missing", ["principalId", "roleDefinitionId", "scope"])
@@ -106,6 +146,8 @@ WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
                 "condition": None,
                 "description": "text",
                 "createdBy": OLD,
+                "createdOn": "2026-01-01T00:00:00.1234567Z",
+                "updatedBy": OLD,
             },
         },
     ),

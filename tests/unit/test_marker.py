@@ -113,6 +113,25 @@ def test_the_name_of_an_assignment_never_changes() -> None:
     )
 
 
+def test_markers_and_names_are_made_from_lower_case_whatever_the_letters() -> None:
+    """Ids are compared by simple upper case; the formats that stand in Azure are not."""
+    odd = "\N{KELVIN SIGN}\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{ANGSTROM SIGN}\N{OHM SIGN}"
+    odd += "\N{LATIN CAPITAL LETTER SHARP S}\N{GREEK SMALL LETTER FINAL SIGMA}\N{MICRO SIGN}"
+    lower = f"{SUBSCRIPTION}/resourcegroups/rg-ki\N{COMBINING DOT ABOVE}åωß"
+    lower += "\N{GREEK SMALL LETTER FINAL SIGMA}\N{MICRO SIGN}"
+    group = ResourceId.parse(f"{SUBSCRIPTION}/resourceGroups/rg-{odd}")
+    written = Marker("prod", group)
+
+    assert str(written) == f"heritage=identity-reconciler,owner=prod,resource={lower}"
+    found = marker.parse(str(written))
+    assert found is not None
+    assert found.names(group)
+    assert not found.names(SCOPE)
+    assert marker.assignment_name(group, READER, PRINCIPAL) == (
+        "8c401107-1d41-5e61-8d83-1eb459b47b7f"
+    )
+
+
 def test_an_assignment_with_all_four_marks_is_ours() -> None:
     """Its marker tells for which resource it was made."""
     assert US.made(OURS)
