@@ -30,7 +30,6 @@ from reconciler.errors import (
     Again,
     AlreadyExists,
     ArmError,
-    Blocked,
     Conflict,
     NotFound,
     Rejected,
@@ -167,26 +166,35 @@ class Applier:
 
     def _refused(self, change: Change, error: ArmError) -> Outcome:
         if isinstance(error, Rejected):
+            _log.error("Azure says that a call of ours is wrong: %s", error)
             self.rejected = self.rejected or error
         return _failed(change, error)
 
 
 def _failed(change: Change, error: ArmError) -> Outcome:
+    detail, unknown = str(error), False
     match error:
         case AlreadyExists():
-            return Outcome(change, Status.PRESENT, str(error), error.code)
+            status = Status.PRESENT
         case Conflict():
-            return Outcome(change, Status.CONFLICT, str(error), error.code, error.retry_after)
+            # Whether an unknown one passes nobody knows: once more, after a while.
+            unknown = not error.known
+            status = Status.AGAIN if unknown else Status.CONFLICT
         case Again():
-            return Outcome(change, Status.AGAIN, str(error), error.code, error.retry_after)
+            status = Status.AGAIN
         case NotFound():
-            detail = f"{error}; the scope does not exist"
-            return Outcome(change, Status.BLOCKED, detail, error.code)
-        case Blocked():
-            return Outcome(change, Status.BLOCKED, str(error), error.code)
+            status, detail = Status.BLOCKED, f"{error}; the scope does not exist"
         case _:
-            _log.error("Azure says that a call of ours is wrong: %s", error)
-            return Outcome(change, Status.BLOCKED, str(error), error.code)
+            status = Status.BLOCKED
+    return Outcome(
+        change,
+        status,
+        detail,
+        error.code,
+        error.retry_after if isinstance(error, Again) else None,
+        last_try=unknown,
+        next_step=error.next_step,
+    )
 
 
 def _delta(block: IdentityBlock, changes: Sequence[IdentityChange]) -> Json:

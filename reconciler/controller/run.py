@@ -24,7 +24,7 @@ from reconciler.changes import (
     Status,
     Withheld,
 )
-from reconciler.errors import Again, Blocked
+from reconciler.errors import Again, Blocked, Conflict
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Request, Sight, Sighting
 from reconciler.plan.terms import FIRST_DELAY, GIVE_UP
@@ -101,6 +101,8 @@ class Run:
                 str(error),
                 error.code,
                 error.retry_after if isinstance(error, Again) else None,
+                last_try=isinstance(error, Conflict) and not error.known,
+                next_step=error.next_step,
             )
         )
 
