@@ -43,10 +43,10 @@ def queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None
 
 @app.timer_trigger(arg_name="timer", schedule=deployment.settings.sweep_schedule)
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
-def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:
+def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None:  # noqa: ARG001 (the binding asks for it)
     """Find what events missed, and what policy no longer asks for."""
-    # A run that is past due was asked for by a restart, which anybody can repeat.
-    _pass_on(deployment.sweep(scheduled=not timer.past_due), requests)
+    # One that is past due is a run of the schedule that was missed: it comes once.
+    _pass_on(deployment.sweep(), requests)
 
 
 @app.queue_trigger(arg_name="message", queue_name=EVENT_QUEUE, connection=STORAGE)

@@ -97,10 +97,12 @@ class Observer:
             roles=self._privileged_roles(desired),
             confirmed=confirmed,
             traces=traces,
-            absent=self._absent(subject, desired, found.values(), at),
         )
-        endings = {one: self._ending(one, at) for one in self._lost(observed, gone)}
-        return replace(observed, endings=endings)
+        return replace(
+            observed,
+            endings={one: self._ending(one, at) for one in self._lost(observed, gone)},
+            absent=self._absent(observed, desired),
+        )
 
     def subject(self, subject: ResourceId) -> Subject | None:
         """Read a resource or identity; none where its GET is 404, which alone proves no end."""
@@ -243,29 +245,27 @@ class Observer:
             moves, complete = known[0], complete and known[1]
         return Ending(ended, moves, complete)
 
-    def _absent(
-        self,
-        subject: Subject | None,
-        desired: Desired,
-        found: Iterable[RoleAssignment],
-        at: datetime,
-    ) -> Mapping[ResourceId, tuple[str, ...]]:
+    def _absent(self, observed: Observed, desired: Desired) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return the scopes of rights to be granted that are not there; others are not asked for.
 
         What the subject lies in is there; a subscription, a management group, and what lies below a
         resource is not judged.
         """
-        if subject is None:
+        if observed.subject is None:
             return {}
-        held = {(one.principal, one.role, one.scope) for one in found}
+        at, held = (
+            observed.at,
+            {(one.principal, one.role, one.scope) for one in observed.assignments},
+        )
         asked = {
-            grant.what.place
+            scope
             for grant in desired.grants
-            if grant.mode is Mode.REPAIR
-            and (subject.principal, grant.what.role, grant.what.place) not in held
-            and grant.what.place.group
-            and not grant.what.place.contains(subject.id)
-            and self.scopes.age(grant.what.place, at) is None
+            if (scope := grant.what.place).group
+            and grant.mode is Mode.REPAIR
+            and (observed.principal, grant.what.role, scope) not in held
+            and not scope.contains(observed.id)
+            and self.scopes.age(scope, at) is None
+            and self.terms.hold_on_grant(grant.what.role, scope, observed.roles) is None
         }
         groups = {scope for scope in asked if not scope.blocks}
         absent: dict[ResourceId, tuple[str, ...]] = {

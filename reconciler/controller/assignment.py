@@ -18,7 +18,7 @@ from reconciler.controller import Controller
 from reconciler.controller.run import Run, once_more
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId, dashless
-from reconciler.marker import assignment_name, parse
+from reconciler.marker import SERVICE_PRINCIPAL, assignment_name, parse
 from reconciler.model import (
     Mode,
     Request,
@@ -50,6 +50,9 @@ class AssignmentSearch:
         run = Run(request, self.controller.now())
         try:
             found = self._read(_dashed(request.id))
+            if found and found.principal_type != SERVICE_PRINCIPAL:
+                # Rights of people and groups are never ours.
+                return Result()
             if found:
                 owner = self._marked(found) or self._holder(found)
                 return Result(requests=(Request(owner, since=request.since),) if owner else ())
