@@ -82,6 +82,7 @@ _TABLE: Final[dict[str, _Row]] = {
         Again, "check that the identity is there, in the tenant of the subscription"
     ),
     ROLE_NOT_FOUND: _Row(Again, "check that the role is there and may be assigned at that scope"),
+    # Another's work that ends (recorded or reported; that a group's deletion ends is assumed).
     **dict.fromkeys(
         (
             "AnotherOperationInProgress",
