@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.errors import ResourceIdError, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.model import (
+    USER_ASSIGNED_IDENTITY,
     AttachedIdentity,
     IdentityBlock,
     Permission,
@@ -54,7 +55,7 @@ def identity_block(block: Json) -> IdentityBlock:
     """Read an identity block.
 
     A type string that we do not know is kept, so that nothing is written; entries whose key is no
-    id are kept as such, so that the others can be.
+    user-assigned identity's id are kept as unknown, so that the others can be written.
     """
     # A block that shows something without a type is none that we know (none is recorded).
     raw = block.get("type") or ("missing" if any(block.values()) else "None")
@@ -63,10 +64,11 @@ def identity_block(block: Json) -> IdentityBlock:
     unknown: list[str] = []
     for key, entry in (block.get("userAssignedIdentities") or {}).items():
         principal = _guid((entry or {}).get("principalId"))
-        try:
-            attached.append(AttachedIdentity(ResourceId.parse(key), principal))
-        except ResourceIdError:
-            # Whoever attached it must not thereby keep us from the rest of the machine.
+        # Whoever attached one that we cannot name must not keep us from the rest of the machine.
+        identity = _identity(key)
+        if identity:
+            attached.append(AttachedIdentity(identity, principal))
+        else:
             unknown.append(key)
     system, principal = "systemassigned" in types, _guid(block.get("principalId"))
     return IdentityBlock(
@@ -77,6 +79,16 @@ def identity_block(block: Json) -> IdentityBlock:
         raw_type=None if types <= _KNOWN_TYPES else raw,
         unknown=tuple(sorted(unknown)),
     )
+
+
+def _identity(key: str) -> ResourceId | None:
+    """Return the id of a user-assigned identity, none where the text is no such id."""
+    try:
+        found = ResourceId.parse(key)
+    except ResourceIdError:
+        return None
+    alone = found.group is not None and len(found.blocks) == 1
+    return found if alone and found.is_type(USER_ASSIGNED_IDENTITY) else None
 
 
 def user_identity(body: Json) -> UserIdentity:

@@ -128,7 +128,9 @@ class AlreadyExists(ArmError):
 class _NeedsSomebody(ArmError):
     def __str__(self) -> str:
         """Return the text, and what to do next."""
-        return f"{self.reason}; {self.next_step}" if self.next_step else self.reason
+        # Azure's own text ends in a full stop.
+        text = self.reason
+        return f"{text.removesuffix('.')}; {self.next_step}" if self.next_step else text
 
 
 class Blocked(_NeedsSomebody):

@@ -194,7 +194,7 @@ class AttachedIdentity:
 class IdentityBlock:
     """The identities that a resource carries; `raw_type` is kept where it could not be read.
 
-    `unknown` are keys of the map that are no id that may be used; they are never written.
+    `unknown` are keys of its map that are no user-assigned identity's id: never written.
     """
 
     system: bool = False

@@ -182,7 +182,7 @@ class Observer:
             one
             for one in found
             if (marker := self.terms.ownership.marker_of(one))
-            and marker.resource == place
+            and marker.names(place)
             and one.principal != principal
         ]
 

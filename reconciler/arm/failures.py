@@ -82,6 +82,7 @@ _TABLE: Final[dict[str, _Row]] = {
         Again, "check that the identity is there, in the tenant of the subscription"
     ),
     ROLE_NOT_FOUND: _Row(Again, "check that the role is there and may be assigned at that scope"),
+    # Another's work that ends (recorded or reported; that a group's deletion ends is assumed).
     **dict.fromkeys(
         (
             "AnotherOperationInProgress",
@@ -132,7 +133,9 @@ _TABLE: Final[dict[str, _Row]] = {
     "RequestDisallowedByPolicy": _Row(Blocked, _DENIED),
     "RequestDisallowedByAzure": _Row(Blocked, _DENIED),
     "FailedIdentityOperation": _Row(
-        Blocked, "detach the identity that Azure names, or create it anew: it is not there"
+        Blocked,
+        "check that each identity on the resource is still there, and detach or create anew what "
+        "is gone: Azure refuses changes beside it",
     ),
     "IdentityQuotaExceeded": _Row(Blocked, "detach identities that the resource does not need"),
     "PropertyChangeNotAllowed": _Row(Blocked, _MEND),
@@ -196,7 +199,7 @@ def from_response(what: str, response: Response) -> ArmError:
     code, text = _code_of(body), _in_one_line(_text_of(body))
     row = _row_for(status, code, f"{_text_of(body)} {_target_of(body)}")
     error = row.kind(
-        f"{what}: {status} {code}: {text}".rstrip(": "),
+        f"{what}: {f'{status} {code}'.rstrip()}: {text}".rstrip(": "),
         status=status,
         code=SIGN_IN if status == _NO_TOKEN else code,
         request_id=_in_one_line(str(response.headers.get("x-ms-request-id", ""))),

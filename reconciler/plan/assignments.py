@@ -95,11 +95,11 @@ def _not_wanted(
     marker = ownership.marker_of(found)
     if marker is None:
         named = parse(found.description)
-        ours = alive or (named is not None and named.resource == observed.id)
+        ours = alive or (named is not None and named.names(observed.id))
         if ours and ownership.lost(found):
             yield Step(DeleteAssignment(found, Reason.UNWANTED))
         return
-    if not alive and marker.resource != observed.id:
+    if not alive and not marker.names(observed.id):
         return
     if alive:
         reason = Reason.UNWANTED

@@ -30,6 +30,26 @@ def test_an_arm_error_keeps_what_support_asks_for() -> None:
     assert silent.retry_after is None
 
 
+@pytest.mark.parametrize("kind", [errors.Blocked, errors.Rejected])
+def test_what_somebody_must_act_on_says_how(kind: type[errors.ArmError]) -> None:
+    """Its text ends in the next step, once, also after it was said what the call was for."""
+    error = kind("no right", status=403)
+    error.next_step = "give it"
+    error.about("reading x")
+
+    assert str(error) == "reading x: no right; give it"
+    assert error.reason == "reading x: no right"
+    assert str(kind("no right")) == "no right"
+
+
+def test_what_passes_is_told_without_a_next_step() -> None:
+    """Nobody has to do anything until it is given up; then the step is at hand."""
+    error = errors.Again("not yet")
+    error.next_step = "look whether it is there"
+
+    assert str(error) == "not yet"
+
+
 @pytest.mark.parametrize(
     ("kind", "passing"),
     [
