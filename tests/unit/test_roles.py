@@ -178,9 +178,12 @@ EFFECTS = {
     "running code": """
         Microsoft.Web/sites/config/write Microsoft.Web/sites/slots/sourcecontrols/write
         Microsoft.Web/sites/slots/siteContainers/write Microsoft.Web/sites/slots/publishxml/action
+        Microsoft.Web/sites/slots/config/web/connectionStrings/write
+        Microsoft.Web/sites/backups/restore/action Microsoft.Web/sites/extensions/api/action
         Microsoft.Web/sites/restoreFromBackupBlob/action Microsoft.Web/staticSites/zipdeploy/action
         Microsoft.Compute/virtualMachineScaleSets/virtualMachines/extensions/write
         Microsoft.Compute/galleries/applications/versions/write
+        Microsoft.Compute/virtualMachines/diagnosticRunCommands/write
         Microsoft.Automation/automationAccounts/python2Packages/write
         Microsoft.Automation/automationAccounts/sourceControls/write
         Microsoft.DataFactory/factories/integrationRuntimes/write
@@ -205,6 +208,7 @@ EFFECTS = {
         Microsoft.Compute/disks/beginGetAccess/action
         Microsoft.Compute/restorePointCollections/restorePoints/diskRestorePoints/beginGetAccess/action
         Microsoft.SerialConsole/serialPorts/connect/action
+        Microsoft.Compute/virtualMachines/attachDetachDataDisks/action
         Microsoft.Network/bastionHosts/createShareableLinks/action
         Microsoft.NetworkCloud/virtualMachines/consoles/write""",
     "administrators": """
@@ -251,6 +255,7 @@ def test_an_operation_is_judged_by_its_effect(effect: str) -> None:
         "rbac.authorization.k8s.io/clusterroles/escalate/action",
         "admissionregistration.k8s.io/mutatingwebhookconfigurations/write",
         *("serviceaccounts/impersonate/action", "users/impersonate/action", "secrets/read"),
+        "authentication.k8s.io/userextras/impersonate/action",
     ],
 )
 def test_a_cluster_is_judged_alike_wherever_it_runs(cluster: str, kind: str) -> None:
