@@ -1,157 +1,22 @@
 """The built-in roles, and the rule by which a role is privileged.
 
 Policy loading looks names up here without an account; plans apply `is_privileged` to custom roles;
-`tools/roles.py` builds `roles.csv` with the same rule.
+`tools/roles.py` builds `roles.csv` with the same rule. The operations that it knows are in
+`privileged.txt`.
 """
 
 import csv
 import difflib
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-# What lets its holder reach further than the scope it was granted for; reads never do. Each is one
-# operation, or a family of them, as built-in roles (recorded) or providers (documented) name it.
-_DANGEROUS_ACTIONS = (
-    # Writing access: assignments, definitions, policies and locks, or a provider's own grants.
-    "Microsoft.Authorization/*/write",
-    "Microsoft.Authorization/*/delete",
-    "Microsoft.Authorization/elevateAccess/action",
-    "Microsoft.Blueprint/blueprintAssignments/write",
-    "Microsoft.ContainerService/managedClusters/trustedAccessRoleBindings/write",
-    "Microsoft.DBforPostgreSQL/flexibleServers/administrators/write",
-    "Microsoft.DBforMySQL/flexibleServers/administrators/write",
-    "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments/write",
-    "Microsoft.KeyVault/vaults/write",
-    "Microsoft.KeyVault/vaults/accessPolicies/write",
-    "Microsoft.KeyVault/managedHSMs/write",
-    "Microsoft.ManagedServices/registrationAssignments/write",
-    "Microsoft.Management/managementGroups/subscriptions/write",  # Moves what it inherits.
-    "Microsoft.Sql/managedInstances/administrators/write",
-    "Microsoft.Sql/servers/administrators/write",
-    # Becoming another identity: assigning it to a resource, or trusting a foreign token for it.
-    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
-    "Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action",
-    "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write",
-    # Running code on others' compute, where it finds their identities.
-    "Microsoft.App/containerApps/write",
-    "Microsoft.App/containerApps/*/action",
-    "Microsoft.App/jobs/write",
-    "Microsoft.App/jobs/*/action",
-    "Microsoft.Automation/automationAccounts/jobs/write",
-    "Microsoft.Automation/automationAccounts/jobSchedules/write",
-    "Microsoft.Automation/automationAccounts/runbooks/write",
-    "Microsoft.Automation/automationAccounts/runbooks/*/write",
-    "Microsoft.Automation/automationAccounts/webhooks/write",
-    "Microsoft.Batch/batchAccounts/pools/write",
-    "Microsoft.ClassicCompute/virtualMachines/extensions/write",
-    "Microsoft.Compute/virtualMachines/write",
-    "Microsoft.Compute/virtualMachines/extensions/write",
-    "Microsoft.Compute/virtualMachines/runCommand/action",
-    "Microsoft.Compute/virtualMachines/runCommands/write",
-    "Microsoft.Compute/virtualMachineScaleSets/write",
-    "Microsoft.Compute/virtualMachineScaleSets/extensions/write",
-    "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/runCommand/action",
-    "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/runCommands/write",
-    "Microsoft.ContainerInstance/containerGroups/write",
-    "Microsoft.ContainerInstance/containerGroups/containers/exec/action",
-    "Microsoft.ContainerRegistry/registries/scheduleRun/action",
-    "Microsoft.ContainerRegistry/registries/taskruns/write",
-    "Microsoft.ContainerRegistry/registries/tasks/write",
-    "Microsoft.ContainerService/managedClusters/write",
-    "Microsoft.ContainerService/managedClusters/runCommand/action",
-    "Microsoft.DataFactory/factories/pipelines/write",
-    "Microsoft.GuestConfiguration/guestConfigurationAssignments/write",
-    "Microsoft.HDInsight/clusterPools/clusters/runJob/action",
-    "Microsoft.HDInsight/clusters/executeScriptActions/action",
-    "Microsoft.HybridCompute/machines/extensions/write",
-    "Microsoft.HybridCompute/machines/runCommands/write",
-    "Microsoft.KubernetesConfiguration/extensions/write",
-    "Microsoft.KubernetesConfiguration/fluxConfigurations/write",
-    "Microsoft.Logic/workflows/write",
-    "Microsoft.Logic/workflows/run/action",
-    "Microsoft.Logic/workflows/triggers/run/action",
-    "Microsoft.MachineLearningServices/workspaces/computes/write",
-    "Microsoft.MachineLearningServices/workspaces/jobs/write",
-    "Microsoft.NetworkCloud/bareMetalMachines/runCommand/action",
-    "Microsoft.Resources/deploymentScripts/write",
-    "Microsoft.ServiceFabric/clusters/applications/write",
-    "Microsoft.ServiceFabric/managedClusters/applications/write",
-    "Microsoft.VirtualMachineImages/imageTemplates/write",
-    "Microsoft.Web/sites/write",
-    "Microsoft.Web/sites/config/*/write",
-    "Microsoft.Web/sites/extensions/write",
-    "Microsoft.Web/sites/functions/write",
-    "Microsoft.Web/sites/hostruntime/*/action",
-    "Microsoft.Web/sites/publish/action",
-    "Microsoft.Web/sites/publishxml/action",
-    "Microsoft.Web/sites/slots/*/publish/action",
-    "Microsoft.Web/sites/workflows/write",
-    "Microsoft.Web/sites/deployWorkflowArtifacts/action",
-    # Reading keys and credentials, of any type that names the operation ...
-    "*/list*credential*/action",
-    "*/list*key*/action",
-    "*/list*kubeconfig/action",
-    "*/list*sas/action",
-    "*/list*secrets/action",
-    "*/listCallbackUrl/action",
-    "*/listConnectionStrings/action",
-    "*/generateCredentials/action",
-    "*/generateKey/action",
-    "*/readonlyKeys/action",
-    "*/regenerate*/action",
-    "*/sharedKeys/action",
-    # ... and of the types known to have one, for roles that hold all of a type or provider.
-    "Microsoft.ApiManagement/service/subscriptions/listSecrets/action",
-    "Microsoft.AppConfiguration/configurationStores/listKeys/action",
-    "Microsoft.Automation/automationAccounts/listKeys/action",
-    "Microsoft.Batch/batchAccounts/listKeys/action",
-    "Microsoft.Cache/redis/listKeys/action",
-    "Microsoft.ClassicStorage/storageAccounts/listKeys/action",
-    "Microsoft.CognitiveServices/accounts/listKeys/action",
-    "Microsoft.ContainerRegistry/registries/listCredentials/action",
-    "Microsoft.ContainerService/fleets/listCredentials/action",
-    "Microsoft.Devices/iotHubs/listKeys/action",
-    "Microsoft.DocumentDB/databaseAccounts/listKeys/action",
-    "Microsoft.EventGrid/topics/listKeys/action",
-    "Microsoft.EventHub/namespaces/authorizationRules/listKeys/action",
-    "Microsoft.HybridConnectivity/endpoints/listCredentials/action",
-    "Microsoft.MachineLearningServices/workspaces/listKeys/action",
-    "Microsoft.Maps/accounts/listKeys/action",
-    "Microsoft.NotificationHubs/namespaces/authorizationRules/listKeys/action",
-    "Microsoft.OperationalInsights/workspaces/sharedKeys/action",
-    "Microsoft.Relay/namespaces/authorizationRules/listKeys/action",
-    "Microsoft.Search/searchServices/listAdminKeys/action",
-    "Microsoft.ServiceBus/namespaces/authorizationRules/listKeys/action",
-    "Microsoft.SignalRService/signalR/listKeys/action",
-    "Microsoft.SignalRService/webPubSub/listKeys/action",
-    "Microsoft.Storage/storageAccounts/listKeys/action",
-)
-
-# What makes its holder an administrator of a data plane, rather than a reader or writer of it.
-_DANGEROUS_DATA_ACTIONS = (
-    # Replaces what others' workloads trust: secrets, keys and certificates.
-    "Microsoft.KeyVault/vaults/certificates/create/action",
-    "Microsoft.KeyVault/vaults/keys/create/action",
-    "Microsoft.KeyVault/vaults/secrets/setSecret/action",
-    # Gives itself or others access within the data, or runs pods as any service account there.
-    "Microsoft.ContainerService/fleets/rbac.authorization.k8s.io/rolebindings/write",
-    "Microsoft.ContainerService/managedClusters/pods/write",
-    "Microsoft.ContainerService/managedClusters/rbac.authorization.k8s.io/rolebindings/write",
-    "Microsoft.Dashboard/grafana/ActAsGrafanaAdmin/action",
-    "Microsoft.Kubernetes/connectedClusters/pods/write",
-    "Microsoft.Kubernetes/connectedClusters/rbac.authorization.k8s.io/rolebindings/write",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/manageOwnership/action",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/modifyPermissions/action",
-    "Microsoft.Storage/storageAccounts/fileServices/fileshares/files/modifypermissions/action",
-    "Microsoft.Storage/storageAccounts/fileServices/takeOwnership/action",
-    "Microsoft.Synapse/workspaces/roleAssignments/write",
-    # Signs in to machines as administrator.
-    "Microsoft.Compute/virtualMachines/loginAsAdmin/action",
-    "Microsoft.HybridCompute/machines/loginAsAdmin/action",
-)
+_ALTERNATIVES = re.compile(r"\(([^()]*)\)")
+_STARS = re.compile(r"\*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +29,36 @@ class Role:
 
     @property
     def custom(self) -> bool:
-        """Whether it is none of the built-in ones; then its name is the id of its definition."""
+        """Whether the table does not know it; then its name is the id of its definition."""
         return self.name.startswith("/")
+
+    @property
+    def by_guid(self) -> bool:
+        """Whether that id says no more than its GUID, so that it may be a young built-in role."""
+        return self.name.lower().startswith("/providers/")
 
 
 class RoleTable:
-    """Roles by name or GUID, whatever the case."""
+    """Roles by GUID and by the names that they have or had, whatever the case, as of a day."""
 
-    def __init__(self, roles: Iterable[Role]) -> None:
-        self._roles = {_key(text): role for role in roles for text in (role.guid, role.name)}
+    def __init__(self, roles: Iterable[tuple[Role, Sequence[str]]], as_of: str) -> None:
+        self.as_of = as_of
+        self._roles: dict[str, Role] = {}
+        self._names: list[str] = []
+        for role, former in roles:
+            self._names += [role.name.strip(), *former]
+            # A name that another role has now is that role's.
+            for text in former:
+                self._roles.setdefault(_key(text), role)
+            self._roles |= {_key(role.guid): role, _key(role.name): role}
 
     def lookup(self, name_or_guid: str) -> Role | None:
         """Return the role of that name or GUID, if it is built in."""
         return self._roles.get(_key(name_or_guid))
 
     def names(self) -> list[str]:
-        """Return the built-in names in order."""
-        return sorted({role.name.strip() for role in self._roles.values()})
+        """Return the built-in names, former ones too, in order."""
+        return sorted(set(self._names))
 
     def suggest(self, name: str) -> str | None:
         """Return the built-in name that `name` was probably meant to be."""
@@ -198,8 +76,12 @@ def table() -> RoleTable:
     """Return the built-in roles, read from the package on first use."""
     # Not by importlib.resources, whose import alone takes three times as long as all of this.
     text = Path(__file__).with_name("roles.csv").read_text("utf-8")
-    rows = csv.reader(text.splitlines()[1:])
-    return RoleTable(Role(name, guid, privileged == "true") for name, guid, privileged in rows)
+    first, _, *lines = text.splitlines()
+    roles = (
+        (Role(name, guid, privileged == "true"), formerly.split(";") if formerly else ())
+        for name, guid, privileged, formerly in csv.reader(lines)
+    )
+    return RoleTable(roles, first.rpartition(" ")[2])
 
 
 def role_name(guid: str) -> str:
@@ -219,8 +101,9 @@ def is_privileged(
     A role with several permissions is privileged when one of them is: what one withholds another
     may give. In doubt, as where several exclusions only together cover a family, the answer is yes.
     """
-    return _reaches(actions, not_actions, _DANGEROUS_ACTIONS) or _reaches(
-        data_actions, not_data_actions, _DANGEROUS_DATA_ACTIONS
+    known = _operations()
+    return _reaches(actions, (*not_actions, *known.harmless), known.actions) or _reaches(
+        data_actions, not_data_actions, known.data_actions
     )
 
 
@@ -229,17 +112,14 @@ def _key(text: str) -> str:
     return text.strip().lower()
 
 
-def _reaches(allowed: Iterable[str], excluded: Iterable[str], dangers: Iterable[str]) -> bool:
+def _reaches(allowed: Iterable[str], excluded: Iterable[str], dangers: "_Patterns") -> bool:
     exclusions = [_matcher(pattern) for pattern in excluded]
-    for action in map(str.lower, allowed):
-        for danger in map(str.lower, dangers):
-            # `Microsoft.Support/*` does not say whether one of its types lists keys.
-            if danger.startswith("*") and "*" in action:
-                continue
-            if _overlap(action, danger) and not any(
-                matches(action) or matches(danger) for matches in exclusions
-            ):
-                return True
+    for action in (_STARS.sub("*", one.lower()) for one in allowed):
+        # In Azure `a/*/b` also covers `a/b`, as Managed Identity Operator shows.
+        for spelled in {action, action.replace("/*/", "/")}:
+            for danger in dangers.met_by(spelled):
+                if not any(matches(action) or matches(danger) for matches in exclusions):
+                    return True
     return False
 
 
@@ -253,22 +133,91 @@ def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL).fullmatch
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Say whether some operation matches both patterns, where `*` stands for any text."""
-    seen: set[tuple[int, int]] = set()
-    ahead = [(0, 0)]
-    while ahead:
-        place = i, j = ahead.pop()
-        if place in seen:
-            continue
-        seen.add(place)
-        a, b = one[i : i + 1], other[j : j + 1]
-        if not a and not b:
-            return True
-        if a == "*":  # It ends here, or takes one more character of the other.
-            ahead += [(i + 1, j), (i, j + 1)] if b else [(i + 1, j)]
-        if b == "*":
-            ahead += [(i, j + 1), (i + 1, j)] if a else [(i, j + 1)]
-        if a == b:
-            ahead.append((i + 1, j + 1))
-    return False
+class _Patterns:
+    """Patterns of operations, where `*` stands for any text, to be held against an action."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        patterns = [one for line in lines for one in _alternatives(line)]
+        self._whole = {pattern for pattern in patterns if "*" not in pattern}
+        self._effects = [(one, _matcher(one)) for one in patterns if one.startswith("*")]
+        self._named = [_Named(one) for one in patterns if not one.startswith("*")]
+
+    def met_by(self, action: str) -> Iterator[str]:
+        """Yield the patterns that some operation fits which the action covers."""
+        if "*" in action:
+            yield from (named.pattern for named in self._named if named.meets(action))
+        else:
+            yield from (pattern for pattern, fits in self._effects if fits(action))
+            if action in self._whole:
+                yield action
+            yield from (one.pattern for one in self._named if one.family and one.meets(action))
+
+
+class _Named:
+    """One pattern that begins with a provider's name."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        self.family = "*" in pattern
+        self._beginning = pattern.partition("*")[0]
+        self._places: dict[str, int] = defaultdict(int)
+        for place, sign in enumerate(pattern):
+            self._places[sign] |= 1 << place
+
+    def meets(self, action: str) -> bool:
+        """Return whether some operation fits both this pattern and an action."""
+        known = action.partition("*")[0]
+        if not self._beginning.startswith(known) and not known.startswith(self._beginning):
+            return False
+        # Each bit is a place in the pattern that what was read of the action may have come to.
+        any_text = self._places.get("*", 0)
+        here = self._beyond(1)
+        for sign in action:
+            if sign == "*":
+                # From the first of the places on, it may stand for whatever the pattern asks.
+                here = (2 << len(self.pattern)) - (here & -here)
+            else:
+                here = self._beyond((here & self._places.get(sign, 0)) << 1 | here & any_text)
+            if not here:
+                return False
+        return bool(here >> len(self.pattern))
+
+    def _beyond(self, here: int) -> int:
+        """Add the places behind a `*`, which may stand for nothing."""
+        return here | (here & self._places.get("*", 0)) << 1
+
+
+def _alternatives(pattern: str) -> Iterator[str]:
+    """Yield a pattern once for each way to read its `(a|b)`, innermost first."""
+    if found := _ALTERNATIVES.search(pattern):
+        for one in found[1].split("|"):
+            yield from _alternatives(pattern[: found.start()] + one + pattern[found.end() :])
+    else:
+        yield pattern
+
+
+@dataclass(frozen=True, slots=True)
+class _Operations:
+    """What reaches further, and what only looks so by its name."""
+
+    actions: _Patterns
+    data_actions: _Patterns
+    harmless: tuple[str, ...]
+
+
+@functools.cache
+def _operations() -> _Operations:
+    """Return the operations that the package lists, read on first use."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    section = ""
+    for line in Path(__file__).with_name("privileged.txt").read_text("utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            lines[section].append(line.lower())
+    clusters = product(lines["clusters"], lines["data actions in clusters"])
+    return _Operations(
+        _Patterns(lines["actions"]),
+        _Patterns(lines["data actions"] + ["".join(pair) for pair in clusters]),
+        tuple(lines["harmless actions"]),
+    )

@@ -1,12 +1,15 @@
-"""Build the tables of built-in roles from the definitions that ARM lists; run by `make roles`.
+"""Build the tables of built-in roles from lists of their definitions; run by `make roles`.
 
-The reconciler's says which are privileged, the sandbox's only which exist.
+The reconciler's says which are privileged, the sandbox's only which exist. A list is what ARM
+answers (`{"value": [...]}`) or what `az role definition list` prints. Roles that a list lacks stay:
+rights that were given with them may still be there.
 """
 
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,34 @@ _ROOT = Path(__file__).parent.parent
 TABLE = _ROOT / "reconciler" / "roles.csv"
 SANDBOX = _ROOT / "sandbox" / "azure" / "builtin_roles.csv"
 
+_AS_OF = "# Azure's built-in roles as of "
+_USAGE = (
+    "roles: name the day of a list of role definitions and the JSON file that holds it: "
+    "make roles ROLES='2027-01-31 <file>'"
+)
 
-def rows(definitions: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Name, GUID and privilege of each built-in role, sorted by name."""
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A built-in role, and what it was called before."""
+
+    name: str
+    guid: str
+    privileged: bool
+    formerly: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        return self.name, self.guid, str(self.privileged).lower(), ";".join(self.formerly)
+
+
+def rows(definitions: Iterable[dict[str, Any]]) -> list[Row]:
+    """Return the built-in ones of some definitions, sorted by name."""
     found = []
     for definition in definitions:
-        properties = definition["properties"]
-        if properties["type"] != "BuiltInRole":
+        properties = definition.get("properties", definition)
+        if "BuiltInRole" not in {properties.get("type"), properties.get("roleType")}:
             continue
         privileged = any(
             is_privileged(
@@ -33,30 +57,65 @@ def rows(definitions: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
             )
             for permission in properties["permissions"]
         )
-        found.append((properties["roleName"], definition["name"], str(privileged).lower()))
-    return sorted(found, key=lambda row: row[0].lower())
+        found.append(Row(properties["roleName"], definition["name"], privileged))
+    return sorted(found, key=_by_name)
 
 
-def _write(path: Path, header: tuple[str, ...], table: Sequence[tuple[str, ...]]) -> None:
+def merged(known: Iterable[Row], listed: Iterable[Row], *, newer: bool) -> list[Row]:
+    """Return the known rows with those of a list; a newer one says what roles are called and allow.
+
+    An older list adds roles, and names that roles had, and judges none that is known.
+    """
+    found = {row.guid: row for row in known}
+    for row in listed:
+        old = found.get(row.guid, row)
+        latest = row if newer else old
+        names = dict.fromkeys((*old.formerly, old.name, row.name))
+        former = tuple(name for name in names if name.strip() != latest.name.strip())
+        found[row.guid] = replace(latest, formerly=former)
+    return sorted(found.values(), key=_by_name)
+
+
+def shipped() -> tuple[str, list[Row]]:
+    """Return the day of the table and its rows."""
+    first, _, *lines = TABLE.read_text("utf-8").splitlines()
+    return first.removeprefix(_AS_OF), [
+        Row(name, guid, privileged == "true", tuple(filter(None, formerly.split(";"))))
+        for name, guid, privileged, formerly in csv.reader(lines)
+    ]
+
+
+def _by_name(row: Row) -> tuple[str, str]:
+    return row.name.lower(), row.guid
+
+
+def _write(path: Path, *lines: str, table: Sequence[tuple[str, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(table)
+        file.writelines(f"{line}\n" for line in lines)
+        csv.writer(file, lineterminator="\n").writerows(table)
 
 
 def main(arguments: list[str]) -> int:
-    """Write the tables from the one file named; 2 with a line on stderr when there is none."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        print(
-            "roles: name the JSON file that lists the role definitions: make roles ROLES=<file>",
-            file=sys.stderr,
-        )
+    """Bring the tables up to a list of a day; 2 with a line on stderr where there is none."""
+    *day, path = arguments or [""]
+    if len(day) > 1 or not Path(path).is_file():
+        print(_USAGE, file=sys.stderr)
         return 2
-    definitions = json.loads(Path(arguments[0]).read_text("utf-8"))["value"]
-    found = rows(definitions)
-    _write(TABLE, ("name", "guid", "privileged"), found)
-    _write(SANDBOX, ("name", "guid"), [row[:2] for row in found])
-    print(f"{TABLE.name}: {len(found)} roles, {sum(row[2] == 'true' for row in found)} privileged")
+    answer = json.loads(Path(path).read_text("utf-8"))
+    listed = rows(answer["value"] if isinstance(answer, dict) else answer)
+    today, known = shipped()
+    newer = bool(day) and day[0] >= today
+    found = merged(known, listed, newer=newer)
+    as_of = day[0] if newer else today
+    _write(
+        TABLE,
+        f"{_AS_OF}{as_of}",
+        "name,guid,privileged,formerly",
+        table=[row.cells for row in found],
+    )
+    _write(SANDBOX, "name,guid", table=[row.cells[:2] for row in found])
+    privileged = sum(row.privileged for row in found)
+    print(f"{TABLE.name}: {len(found)} roles as of {as_of}, {privileged} privileged")
     return 0
 
 

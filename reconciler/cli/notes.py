@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from reconciler import roles
 from reconciler.arm import API_VERSIONS
 from reconciler.ids import fold
 from reconciler.model import Mode
@@ -25,6 +26,7 @@ def of(policy: Policy, now: datetime) -> Iterator[str]:
     yield from _of_exemptions(policy, now)
     yield from _of_maps(policy)
     yield from _of_identities(policy)
+    yield from _of_roles(policy)
     for rule in policy.rules:
         where = policy.origins[f"rule {rule.name}"]
         for note in (*_of_match(rule), *_of_rule(policy, rule)):
@@ -63,6 +65,25 @@ def _of_identities(policy: Policy) -> Iterator[str]:
         if name not in attached and not entry.grants and not entry.exclusive:
             where = policy.origins[f"identity {name}"]
             yield f"{where}: identity '{name}' is neither attached nor granted anything"
+
+
+def _of_roles(policy: Policy) -> Iterator[str]:
+    """Say which roles are named by a GUID that only Azure may know."""
+    named = {
+        f"{policy.origins[f'identity {name}']}: ": [grant.role for grant in entry.grants]
+        for name, entry in policy.identities.items()
+    }
+    for rule in policy.rules:
+        granted = rule.system.grants if rule.system else ()
+        named[f"{policy.origins[f'rule {rule.name}']}: "] = [grant.role for grant in granted]
+    allowed = [role for entry in policy.guardrails.grants for role in entry.roles]
+    named[f"{GUARDRAILS_FILE}: "] = allowed
+    for where, found in named.items():
+        for guid in sorted({role.guid for role in found if role.by_guid}):
+            yield (
+                f"{where}role {guid} is not among the built-in roles as of {roles.table().as_of}: "
+                "it counts as privileged until a plan has read it from Azure; check the GUID"
+            )
 
 
 def _of_match(rule: Rule) -> Iterator[str]:

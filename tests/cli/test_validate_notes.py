@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import roles
 from reconciler.cli import main
 from tests.cli.desk import APP_GROUP, GUARDRAILS, SHARED, SUB
 
@@ -25,6 +26,9 @@ def policy(identity: str = "", rule: str = "", match: str = "") -> str:
 
 REPAIRED = ", mode: repair"
 ENSURED = f"{REPAIRED}, ensure: present, location: '{{location}}'"
+
+GUID = "0a0a0a0a-1111-2222-3333-444444444444"
+DEFINITION = f"/providers/Microsoft.Authorization/roleDefinitions/{GUID}"
 
 NOTES: Mapping[str, tuple[str, str, str]] = {
     "only the rule repairs": (
@@ -49,6 +53,14 @@ NOTES: Mapping[str, tuple[str, str, str]] = {
         policy(REPAIRED, REPAIRED) + f"maps: {{m: {{dev: {SUB}}}}}\n",
         GUARDRAILS,
         "6: no grant picks from map 'm'",
+    ),
+    "a role that only Azure may know": (
+        policy(f"{REPAIRED}, grants: [{{role: {GUID.upper()}, scope: {APP_GROUP}}}]", REPAIRED),
+        GUARDRAILS.replace("[Reader]", f"[/subscriptions/{GUID}{DEFINITION}]"),
+        (
+            f"3: role {GUID} is not among the built-in roles as of {roles.table().as_of}: it "
+            "counts as privileged until a plan has read it from Azure; check the GUID"
+        ),
     ),
     "an idle identity": (
         policy(REPAIRED, REPAIRED).replace("rules:", f"  idle: {{id: {SHARED}-2}}\nrules:"),
@@ -96,6 +108,19 @@ def test_each_slip_is_noted_once(
 
     assert code == 0
     assert capsys.readouterr().err == f"note: {tmp_path}/a.yaml:{note}\n"
+
+
+def test_guardrails_are_noted_for_what_they_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may name a role by its GUID too, and a GUID may be misspelled."""
+    rails = GUARDRAILS.replace("[Reader]", f"[Reader, {GUID}]")
+    (tmp_path / "a.yaml").write_text(policy(REPAIRED, REPAIRED), "utf-8")
+    (tmp_path / "guardrails.yaml").write_text(rails, "utf-8")
+
+    assert main(["validate", str(tmp_path)]) == 0
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith(f"note: guardrails.yaml: role {GUID} is not among the built-in roles")
 
 
 @pytest.mark.parametrize(

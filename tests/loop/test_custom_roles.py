@@ -52,6 +52,19 @@ def test_a_custom_role_that_came_to_reach_far_is_withheld(cloud: Cloud) -> None:
     assert holds(cloud.replan()) == {Hold.GUARDRAILS}
 
 
+def test_a_role_that_is_named_by_its_guid_alone_is_read(cloud: Cloud) -> None:
+    """A custom role or a built-in one younger than our table: Azure says how far it reaches."""
+    grants = [{"role": GUID, "scope": APPS}]
+    content: Content = policy(rule(attach=[], system={"grants": grants}), identities={})
+    cloud.deploy(content, rails=guardrails(grants=[{"scope": SUB, "roles": [GUID]}]))
+    cloud.drive(VM)
+    assert holds(cloud.replan()) == {Hold.ROLE_UNREAD}
+
+    allow(cloud, READS)
+    cloud.drive(VM)
+    assert cloud.rights(cloud.principal()) == {("Custom", "rg-app")}
+
+
 def test_a_custom_role_that_does_not_exist_is_withheld(cloud: Cloud) -> None:
     """What cannot be read is not granted, and nothing else suffers."""
     deploy(cloud)

@@ -88,6 +88,17 @@ def test_how_far_a_custom_role_reaches_is_left_to_the_plan(tmp_path: Path) -> No
     assert "does not allow" in mistakes(written(tmp_path, guardrails=GUARDRAILS))[0]
 
 
+def test_guardrails_name_a_role_by_guid_too(tmp_path: Path) -> None:
+    """Where neither knows more than its GUID, both mean the same role."""
+    guid = "11111111-2222-3333-4444-555555555555"
+    rails = GUARDRAILS.replace("[Reader, Contributor]", f"[{guid}]")
+    definition = f"{SUB}/providers/Microsoft.Authorization/roleDefinitions/{guid.upper()}"
+
+    for name in (guid, definition):
+        text = grant(name) + "    mode: repair\n"
+        assert load(written(tmp_path, a=text, guardrails=rails)).guardrails.grants[0].roles
+
+
 def test_an_audit_rule_may_want_more_than_guardrails_allow(tmp_path: Path) -> None:
     """Audit tells what would be done; it needs no permission."""
     assert load(written(tmp_path, a=grant("Owner", SUB), guardrails=GUARDRAILS))

@@ -169,6 +169,27 @@ def test_a_built_in_role_is_known_by_each_of_its_names() -> None:
     assert {language.Grant(role=name, scope="{id}").role.name for name in names} == {"Reader"}
 
 
+@pytest.mark.parametrize("guid", [CUSTOM, CUSTOM.upper()])
+def test_a_guid_that_the_table_does_not_know_is_read_from_azure(tmp_path: Path, guid: str) -> None:
+    """It may be a custom role or a young built-in one; it is privileged until Azure says else."""
+    text = WHOLE.replace("role: Reader", f"role: {guid}")
+    role = language.Grant(role=guid, scope="{id}").role
+
+    assert role == Role(f"/{DEFINITIONS}/{guid}", CUSTOM, privileged=True)
+    assert role.by_guid
+    policy = load(written(tmp_path, a=text))
+    assert policy.custom_roles == {CUSTOM: ResourceId.parse(f"/{DEFINITIONS}/{CUSTOM}")}
+
+
+def test_the_fuller_name_of_a_definition_counts(tmp_path: Path) -> None:
+    """Named by its GUID here and by its id there, a role is read by its id."""
+    full = f"{SUB}/{DEFINITIONS}/{CUSTOM}"
+    text = WHOLE.replace("role: Reader, scope: /", f"role: {full}, scope: /")
+    text = text.replace('role: Reader, scope: "', f'role: {CUSTOM}, scope: "')
+
+    assert load(written(tmp_path, a=text)).custom_roles == {CUSTOM: ResourceId.parse(full)}
+
+
 def test_a_condition_ends_without_a_line_break() -> None:
     """A block scalar's last line break is not part of the condition that Azure keeps."""
     grant = language.Grant(role="Reader", scope="{id}", condition="(\n a\n)\n")

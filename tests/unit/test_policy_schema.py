@@ -69,7 +69,6 @@ ONLY_THE_LOADER_SEES = {
     "one location twice",
     "one tag twice",
     "two conditions",
-    "unknown GUID",
     # What JSON makes no difference between.
     "a whole float",
 }

@@ -74,15 +74,15 @@ class Policy:
 
     @cached_property
     def custom_roles(self) -> Mapping[str, ResourceId]:
-        """The definitions of the custom roles that it grants, by GUID."""
+        """The definitions of the roles that it grants and the table does not know, by GUID.
+
+        Where a role is named by its GUID here and by its definition there, the latter counts.
+        """
         systems = [rule.system.grants for rule in self.rules if rule.system]
         own = [entry.grants for entry in self.identities.values()]
-        return {
-            grant.role.guid: ResourceId.parse(grant.role.name)
-            for grants in (*systems, *own)
-            for grant in grants
-            if grant.role.custom
-        }
+        roles = [grant.role for grants in (*systems, *own) for grant in grants if grant.role.custom]
+        roles.sort(key=lambda role: (not role.by_guid, role.name))
+        return {role.guid: ResourceId.parse(role.name) for role in roles}
 
     @cached_property
     def matcher(self) -> Matcher:

@@ -14,7 +14,9 @@ class Grant(Entry):
 
     role: texts.Role = Field(
         title="Role",
-        description="A built-in role by its name or GUID; a custom role by its full definition id.",
+        description=(
+            "A built-in role by its name or GUID; a custom role by its GUID or full definition id."
+        ),
         examples=["Key Vault Secrets User", "acdd72a7-3385-48ef-bd42-f606fba81ae7"],
     )
     scope: texts.Scope = Field(

@@ -19,7 +19,7 @@ class GuardrailGrant(Entry):
     )
     roles: Annotated[tuple[texts.Role, ...], texts.Some] = Field(
         title="Roles",
-        description="Built-in roles by name or GUID, custom roles by their full definition ids.",
+        description=("Built-in roles by name or GUID, custom roles by GUID or full definition id."),
         examples=[["Reader", "Key Vault Secrets User"]],
     )
     privileged: StrictBool = Field(

@@ -98,11 +98,13 @@ def _role(value: object) -> roles.Role:
     if text.startswith("/"):
         return _role_by_definition(ResourceId.parse(text))
     if is_guid(text):
-        raise ValueError(
-            f"'{text}' is no built-in role; name a custom role by its full id, "
-            f"/subscriptions/<id>/providers/{_ROLE_DEFINITION}/{text}"
-        )
-    raise PydanticCustomError(UNKNOWN_ROLE, "unknown role '{name}'", {"name": text})
+        # A custom role, or a built-in one younger than the table: Azure knows, and is asked.
+        return _role_by_definition(ResourceId.parse(f"/providers/{_ROLE_DEFINITION}/{text}"))
+    raise PydanticCustomError(
+        UNKNOWN_ROLE,
+        "unknown role '{name}' (not among the built-in roles as of {as_of})",
+        {"name": text, "as_of": roles.table().as_of},
+    )
 
 
 def _role_by_definition(definition: ResourceId) -> roles.Role:

@@ -118,7 +118,7 @@ def _message(model: type[BaseModel], detail: ErrorDetails, guesses: Guesses) -> 
         case texts.UNKNOWN_ROLE:
             near = did_you_mean(guesses.role(value))
             message = detail["msg"] + (
-                near or "; write a built-in role's name, or a custom role's full id"
+                near or "; write a built-in role's name, or a role's GUID or full id"
             )
         case texts.UNKNOWN_IDENTITY:
             near = did_you_mean(guesses.identity(value))

@@ -37,13 +37,8 @@ MISTAKES: Mistakes = {
         "4:14",
         "not inside a subscription",
     ),
-    "unknown role": (grant("Raeder"), "6:15", "unknown role 'Raeder'; did you mean 'Reader'?"),
+    "unknown role": (grant("Raeder"), "6:15", "as of 2026-08-22); did you mean 'Reader'?"),
     "unknown role without a near one": (grant("xyzzy"), "6:15", "write a built-in role's name"),
-    "unknown GUID": (
-        grant("11111111-1111-1111-1111-111111111111"),
-        "6:15",
-        "name a custom role by its full id",
-    ),
     "a role id of the wrong type": (grant(f"{UAI}/a"), "6:15", "not the id of a role definition"),
     "unknown placeholder of an identity": (
         identity(id=f"'{UAI}/a-{{resourceGroup}}'"),
