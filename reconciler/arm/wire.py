@@ -115,3 +115,5 @@ class Wire:
             if isinstance(failure, Again) and failure.status == failures.TOO_MANY:
                 failure.retry_after = self._throttle.close(bucket, failure.retry_after)
             raise failure from error
+        finally:
+            self._throttle.done(bucket)
