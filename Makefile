@@ -25,6 +25,7 @@ bench: .venv/ready ## measure against the budgets
 	@$(PYTHON) -m benchmarks.sandbox_requests
 	@$(PYTHON) -m benchmarks.policy
 	@$(PYTHON) -m benchmarks.interleaving
+	@$(PYTHON) -m benchmarks.calls
 	@$(PYTHON) -m benchmarks.cold_start
 
 docs: .venv/ready ## rebuild the generated pages of docs/ and the schemas in policies/

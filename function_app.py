@@ -6,10 +6,12 @@ is made when this module is imported: a wrong setting or policy then fails the d
 is seen, and no message is taken from the queue that could not be answered.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import List  # noqa: UP035 (see Texts)
 
 import azure.functions as func
+from azure.functions.eventgrid import EventGridEventInConverter
 
 from reconciler import messages
 from reconciler.app import EVENT_QUEUE, QUEUE, create
@@ -20,6 +22,26 @@ from reconciler.model import Request
 STORAGE = "AzureWebJobsStorage"
 # The worker takes `list[str]` for something that is not a type.
 Texts = List[str]  # noqa: UP006
+
+
+class AnyTime(EventGridEventInConverter, binding=None, trigger="eventGridTrigger"):
+    """Reads an event whose time is none as one without a time.
+
+    The library's own raises before any trigger is called; Event Grid would deliver the event again
+    and again, though its time is no more than a hint.
+    """
+
+    @classmethod
+    def _parse_datetime(cls, datetime_str: str | None) -> datetime | None:
+        try:
+            return datetime.fromisoformat(datetime_str or "")
+        except (TypeError, ValueError):
+            return None
+
+
+# Its own function for this takes other bindings only.
+registry = func.get_binding_registry()  # type: ignore[no-untyped-call]
+registry._bindings["eventGridTrigger"] = AnyTime  # noqa: SLF001 (as above)
 
 deployment = create(root=Path(__file__).parent)
 app = func.FunctionApp()

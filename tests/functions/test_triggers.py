@@ -70,6 +70,34 @@ def test_a_time_without_a_zone_is_utc(cloud: Cloud, deployment: Deployment) -> N
 
 
 @pytest.mark.parametrize(
+    "time",
+    [
+        "yesterday",
+        "2026-13-01T00:00:00Z",
+        "2026-03-01T12:00:60Z",
+        "2026-03-01T12:00:00.1234567+02:00",
+        "9" * 5000,
+        "",
+        None,
+        7,
+        ["2026"],
+    ],
+    ids=lambda time: str(time)[:40],
+)
+@pytest.mark.parametrize("schema", ["event grid", "cloud events"])
+def test_an_event_with_a_malformed_time_is_taken(
+    cloud: Cloud, deployment: Deployment, time: object, schema: str
+) -> None:
+    """The worker library alone would refuse it, and Event Grid send it again for a day."""
+    event = cloud.written(MACHINE) | {"eventTime": time}
+    answer = post(deployment.address, [event if schema == "event grid" else as_cloud_event(event)])
+    deployment.host.drain(PATIENCE)
+
+    assert answer.status_code == 202
+    assert healed(cloud)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"data": "nothing", "subject": ""},

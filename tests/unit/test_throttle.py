@@ -62,6 +62,13 @@ def wait(busy: Throttle, bucket: Bucket) -> timedelta | None:
     return None
 
 
+def answered(busy: Throttle, bucket: Bucket, **headers: str) -> None:
+    """Make a call whose answer has some headers, underscores for dashes."""
+    busy.check(bucket)
+    busy.saw({name.replace("_", "-"): text for name, text in headers.items()})
+    busy.done(bucket)
+
+
 def update(resource: ResourceId = VM, region: str = "westeurope") -> Bucket:
     """Return the bucket of a PATCH."""
     return resource_bucket(resource, "write", region)
@@ -160,6 +167,22 @@ def test_headers_tell_when_a_bucket_is_nearly_empty(
     assert {wait(busy, bucket) for _ in range(200)} == {None}
 
 
+def test_time_that_passes_between_two_looks_at_the_clock_closes_nothing() -> None:
+    """A real clock never stands."""
+    clock = Clock()
+
+    def ticking() -> datetime:
+        clock.forward(0.0001)
+        return clock()
+
+    busy = Throttle(ticking)
+    answered(busy, GRAPH, x_ms_user_quota_remaining="14")
+    assert wait(busy, GRAPH) is None
+    busy.close(WRITES, SECOND)
+    clock.forward(1)
+    assert wait(busy, WRITES) is None
+
+
 def test_a_call_is_counted_before_its_answer_comes(busy: Throttle) -> None:
     """Many are under way at once; an answer that is overtaken shows too much."""
     busy.check(READS)
@@ -171,16 +194,22 @@ def test_a_call_is_counted_before_its_answer_comes(busy: Throttle) -> None:
     assert [wait(busy, READS) is None for _ in range(6)].count(True) == 5
 
 
+def test_an_answer_shows_what_is_left_once_no_other_is_awaited(busy: Throttle) -> None:
+    """Where more comes in than is known of, as much is used."""
+    for _ in range(100):
+        answered(busy, GRAPH, x_ms_user_quota_remaining="14")
+
+    assert [wait(busy, GRAPH) for _ in range(14)] == [None] * 14
+    assert wait(busy, GRAPH) is not None
+
+
 def test_who_shares_a_bucket_takes_a_share(busy: Throttle, clock: Clock) -> None:
     """Where each answer shows less than it should, others ask too: turns lie farther apart."""
-    left = f"{LEFT}subscription-reads"
-    busy.check(READS)
-    busy.saw({left: "12"})
+    answered(busy, READS, x_ms_ratelimit_remaining_subscription_reads="12")
     first = wait_for_turns(busy)
     for _ in range(20):
         clock.forward(1)
-        busy.check(READS)
-        busy.saw({left: "11"})
+        answered(busy, READS, x_ms_ratelimit_remaining_subscription_reads="11")
     shared = wait_for_turns(busy)
 
     assert shared > 3 * first
