@@ -44,7 +44,10 @@ def _error(status: int, code: str, **headers: str) -> Answer:
 
 
 def _without(*keys: str) -> Callable[[Json], object]:
-    return lambda body: {key: value for key, value in body.items() if key not in keys}
+    def cut(body: Json) -> object:
+        return {key: value for key, value in body.items() if key not in keys}
+
+    return cut
 
 
 def _another_type(body: Json) -> object:
@@ -67,46 +70,48 @@ def _empty(body: Json) -> object:
     return {**body, **{key: [] for key in ("value", "data") if key in body}}
 
 
-FAULTS: Final[Mapping[str, Fault]] = {
-    "404 of the gateway": _error(404, "ResourceNotFound", x_ms_failure_cause="gateway"),
-    "404 of the provider": _error(404, "ResourceNotFound"),
-    "404 without a group": _error(404, "ResourceGroupNotFound", x_ms_failure_cause="gateway"),
-    "404 without a subscription": _error(404, "SubscriptionNotFound"),
-    "404 without a body": Answer(404, b""),
-    "400 unknown": _error(400, "SomethingNew"),
-    "401": _error(401, "InvalidAuthenticationToken"),
-    "403": _error(403, "AuthorizationFailed"),
-    "403 of what is linked": _error(403, "LinkedAuthorizationFailed"),
-    "409 passing": _error(409, "AnotherOperationInProgress"),
-    "409 locked": _error(409, "ScopeLocked"),
-    "409 disabled": _error(409, "ReadOnlyDisabledSubscription"),
-    "409 unknown": _error(409, "SomethingNew"),
-    "412": _error(412, "PreconditionFailed"),
-    "429 with a wait": _error(429, "TooManyRequests", Retry_After="17"),
-    "429 without": _error(429, "SubscriptionRequestsThrottled"),
-    "429 with nonsense": _error(429, "TooManyRequests", Retry_After="-99999999999999999999"),
-    "500": _error(500, "InternalServerError"),
-    "502 of a proxy": Answer(502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"}),
-    "200 that is no JSON": Answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"}),
-    "200 that is a list": Answer(200, []),
-    "200 that is an empty object": Answer(200, {}),
-    "200 that is null": Answer(200, b"null"),
-    "202 without a body": Answer(202, b""),
-    "204": Answer(204, b""),
-    "301": Answer(301, b"", {"Location": "/elsewhere"}),
-    "torn in the middle": Answer(200, of_truth=_torn),
-    "an empty list": Answer(200, of_truth=_empty),
-    "half of the list": Answer(200, of_truth=_half),
-    "without its identity": Answer(200, of_truth=_without("identity")),
-    "without its properties": Answer(200, of_truth=_without("properties")),
-    "without tags and location": Answer(200, of_truth=_without("tags", "location", "etag")),
-    "another type and id": Answer(200, of_truth=_another_type),
-    "stale": None,
-    "lost before Azure saw it": Fate(done=False, death=False),
-    "its answer lost": Fate(done=True, death=False),
-    "death before it": Fate(done=False, death=True),
-    "death after it": Fate(done=True, death=True),
-}
+FAULTS: Final = dict[str, Fault](
+    {
+        "404 of the gateway": _error(404, "ResourceNotFound", x_ms_failure_cause="gateway"),
+        "404 of the provider": _error(404, "ResourceNotFound"),
+        "404 without a group": _error(404, "ResourceGroupNotFound", x_ms_failure_cause="gateway"),
+        "404 without a subscription": _error(404, "SubscriptionNotFound"),
+        "404 without a body": Answer(404, b""),
+        "400 unknown": _error(400, "SomethingNew"),
+        "401": _error(401, "InvalidAuthenticationToken"),
+        "403": _error(403, "AuthorizationFailed"),
+        "403 of what is linked": _error(403, "LinkedAuthorizationFailed"),
+        "409 passing": _error(409, "AnotherOperationInProgress"),
+        "409 locked": _error(409, "ScopeLocked"),
+        "409 disabled": _error(409, "ReadOnlyDisabledSubscription"),
+        "409 unknown": _error(409, "SomethingNew"),
+        "412": _error(412, "PreconditionFailed"),
+        "429 with a wait": _error(429, "TooManyRequests", Retry_After="17"),
+        "429 without": _error(429, "SubscriptionRequestsThrottled"),
+        "429 with nonsense": _error(429, "TooManyRequests", Retry_After="-99999999999999999999"),
+        "500": _error(500, "InternalServerError"),
+        "502 of a proxy": Answer(502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"}),
+        "200 that is no JSON": Answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"}),
+        "200 that is a list": Answer(200, []),
+        "200 that is an empty object": Answer(200, {}),
+        "200 that is null": Answer(200, b"null"),
+        "202 without a body": Answer(202, b""),
+        "204": Answer(204, b""),
+        "301": Answer(301, b"", {"Location": "/elsewhere"}),
+        "torn in the middle": Answer(200, of_truth=_torn),
+        "an empty list": Answer(200, of_truth=_empty),
+        "half of the list": Answer(200, of_truth=_half),
+        "without its identity": Answer(200, of_truth=_without("identity")),
+        "without its properties": Answer(200, of_truth=_without("properties")),
+        "without tags and location": Answer(200, of_truth=_without("tags", "location", "etag")),
+        "another type and id": Answer(200, of_truth=_another_type),
+        "stale": None,
+        "lost before Azure saw it": Fate(done=False, death=False),
+        "its answer lost": Fate(done=True, death=False),
+        "death before it": Fate(done=False, death=True),
+        "death after it": Fate(done=True, death=True),
+    }
+)
 
 
 @dataclass

@@ -18,9 +18,9 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import Request
 from sandbox.azure.state import Assignment
 from tests.faults.answers import FAULTS, DeathError, Fault, Faulty
-from tests.faults.scenarios import READER, SCENARIOS, SEEDED, Scenario
+from tests.faults.scenarios import SCENARIOS, SEEDED, Scenario
 from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, Content
+from tests.loop.lab import APPS, DATA, READER, Content
 
 COPIES: Final = timedelta(minutes=65)
 """Within an hour all copies of a request have come, and a look takes its time."""
@@ -30,8 +30,11 @@ _MOST: Final = 600
 
 
 @dataclass
-class Broken(Exception):  # noqa: N818 (what it says: an invariant is broken)
-    """Something live was lost, something foreign touched, or the end is not as it must be."""
+class Broken(BaseException):
+    """Something live was lost, something foreign touched, or the end is not as it must be.
+
+    No `Exception`: it is raised in the middle of a call, whose errors the app maps.
+    """
 
     what: str
 

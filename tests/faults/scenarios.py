@@ -14,7 +14,6 @@ from tests.loop.lab import (
     APPS,
     BLOB_READER,
     DATA,
-    READER,
     SEED,
     SHARED,
     VM,
@@ -45,10 +44,10 @@ NONE: Rights = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens, and what each id must have in the end; `wide` is the policy that it ends with.
+    """What happens, and what each id must have in the end, under the policy that it ends with.
 
-    `rights` are by id, of what lives there in the end; `attached` likewise. Nobody else keeps a
-    right that the app made, but for those in `kept`, which nothing proves dead.
+    `rights` are by id, of what lives there in the end; `attached` likewise. Nobody that is dead
+    keeps a right that the app made.
     """
 
     happens: Callable[[Cloud], None]
@@ -122,31 +121,27 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "a rebuilt machine": Scenario(_rebuilt, {VM: READS, **_SHARED_HAS}, {VM: ATTACHED}),
     "a deleted machine": Scenario(_deleted, _SHARED_HAS, {}),
-    "a right deleted by hand": Scenario(
-        _right_deleted, {VM: READS, **_SHARED_HAS}, {VM: ATTACHED}
-    ),
+    "a right deleted by hand": Scenario(_right_deleted, {VM: READS, **_SHARED_HAS}, {VM: ATTACHED}),
     "a recreated identity": Scenario(
         _identity_recreated, {VM: READS, **_SHARED_HAS}, {VM: ATTACHED}
     ),
-    "a deleted identity": Scenario(
-        _identity_deleted, {VM: READS}, {VM: frozenset({"system"})}
-    ),
+    "a deleted identity": Scenario(_identity_deleted, {VM: READS}, {VM: frozenset({"system"})}),
     "a machine moved within its rule": Scenario(
         _moved,
         {MOVED: frozenset({("Reader", "rg-other")}), **_SHARED_HAS},
         {MOVED: ATTACHED},
         start=_BOTH,
     ),
-    "a machine moved out of every rule": Scenario(_moved, _SHARED_HAS, {MOVED: ATTACHED}),
+    "a machine moved out of every rule": Scenario(
+        _moved, {MOVED: NONE, **_SHARED_HAS}, {MOVED: ATTACHED}
+    ),
     "a condition widened by another": Scenario(
         _widened,
         {VM: READS, **_SHARED_HAS},
         {VM: ATTACHED},
         start=policy(
             identities=named(
-                grants=[
-                    {"role": "Storage Blob Data Reader", "scope": DATA, "condition": CONDITION}
-                ]
+                grants=[{"role": "Storage Blob Data Reader", "scope": DATA, "condition": CONDITION}]
             )
         ),
     ),
@@ -171,4 +166,3 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
 }
 
 SEEDED: Content = {**_GROUPS, "identities": [{"id": identity(one)} for one in ("shared", "other")]}
-FOREIGN: Final = READER
