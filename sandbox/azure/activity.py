@@ -202,13 +202,14 @@ def list_values(call: Call) -> Reply:
     """List the log, newest first; a filter must name its beginning (documented)."""
     world, text = call.world, call.query.get("$filter", "")
     _beginning(call, text)
-    tests = [_term(part) for part in _AND.split(text)]
+    # Its beginning is the first term of most filters, and leaves out the least.
+    tests = [_term(part) for part in reversed(_AND.split(text))]
     subscription, now = call.args["subscription"], world.now()
     found = [
         entry
         for entry in reversed(world.activity)
-        if entry.change.resource.subscription.lower() == subscription
-        and all(test(entry) for test in tests)
+        if all(test(entry) for test in tests)
+        and entry.change.resource.subscription.lower() == subscription
         and _submitted(world, entry) <= now
     ]
     found.sort(key=lambda entry: entry.at, reverse=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.azure import access, errors, graphrows, ids, kql
 from sandbox.azure.buckets import Bucket
+from sandbox.azure.kqlexpressions import Row
 from sandbox.azure.kqltokens import QueryError
 from sandbox.azure.routing import Call, Evidence, Json, Reply, Routes
 
@@ -72,7 +73,7 @@ class _Index:
     """Names of the management groups that it names, and of those beneath them."""
     subscriptions: set[str]
 
-    def rows(self, table: str) -> Iterator[kql.Row]:
+    def rows(self, table: str) -> Iterator[Row]:
         """Yield the rows of a table, but for those that it lacks today."""
         tables = {
             "resources": self._resources,
@@ -98,7 +99,7 @@ class _Index:
             whole = bool(subscription) and may(f"/subscriptions/{subscription}")
             yield whole or may(scope)
 
-    def _resources(self) -> Iterator[kql.Row]:
+    def _resources(self) -> Iterator[Row]:
         world = self.call.world
         past = world.weather.graph_delay > 0
         known = world.past_resources.at(graphrows.seen(world)) if past else world.resources.values()
@@ -108,7 +109,7 @@ class _Index:
             if visible:
                 yield graphrows.resource(world, resource)
 
-    def _containers(self) -> Iterator[kql.Row]:
+    def _containers(self) -> Iterator[Row]:
         """Yield subscriptions and groups, which are never late here (assumed)."""
         world = self.call.world
         held = [each for each in world.subscriptions if each in self.subscriptions]
@@ -123,7 +124,7 @@ class _Index:
             if visible:
                 yield graphrows.group(world, group)
 
-    def _assignments(self) -> Iterator[kql.Row]:
+    def _assignments(self) -> Iterator[Row]:
         """Yield role assignments; those above subscriptions only to whom names none (facts D3)."""
         world = self.call.world
         past = world.weather.graph_delay > 0
@@ -200,9 +201,7 @@ def _page(options: Json) -> tuple[int, int]:
     return skip, min(top or _PAGE, _PAGE)
 
 
-def _run(
-    index: _Index, compiled: kql.Query, key: tuple[object, ...], *, again: bool
-) -> list[kql.Row]:
+def _run(index: _Index, compiled: kql.Query, key: tuple[object, ...], *, again: bool) -> list[Row]:
     """Return all rows of a query; a further page remembers them if nothing has changed since."""
     world = index.call.world
     key = (key, world.changes)
@@ -217,7 +216,7 @@ def _run(
     return rows
 
 
-def _table(rows: list[kql.Row]) -> Json:
+def _table(rows: list[Row]) -> Json:
     """Return rows in the table format; types are judged by the first row (assumed)."""
     first = rows[0] if rows else {}
     columns = [{"name": name, "type": _column_type(value)} for name, value in first.items()]

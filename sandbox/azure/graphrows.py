@@ -2,9 +2,10 @@
 
 import datetime as dt
 
-from sandbox.azure import attachment, ids, kql, regions
+from sandbox.azure import attachment, ids, regions
 from sandbox.azure.eventgrid import stamp
 from sandbox.azure.kinds import kind
+from sandbox.azure.kqlexpressions import Row
 from sandbox.azure.routing import Json
 from sandbox.azure.state import Assignment, Resource
 from sandbox.azure.world import World
@@ -38,7 +39,7 @@ def seen(world: World) -> dt.datetime:
     return world.now() - dt.timedelta(seconds=world.weather.graph_delay)
 
 
-def resource(world: World, found: Resource) -> kql.Row:
+def resource(world: World, found: Resource) -> Row:
     """Return a resource as the index knows it."""
     # Types and groups are in lower case (facts A2.6, recorded).
     extra = found.extra
@@ -69,7 +70,7 @@ def resource(world: World, found: Resource) -> kql.Row:
     }
 
 
-def assignment(world: World, found: Assignment) -> kql.Row:
+def assignment(world: World, found: Assignment) -> Row:
     """Return a role assignment as the index knows it."""
     return {
         **_BLANK,
@@ -98,7 +99,7 @@ def assignment(world: World, found: Assignment) -> kql.Row:
     }
 
 
-def subscription(world: World, found: str) -> kql.Row:
+def subscription(world: World, found: str) -> Row:
     """Return a subscription, with the management groups above it, nearest first (facts D1)."""
     over = world.hierarchy.over(found)
     chain = [over, *reversed(world.hierarchy.path(over))]
@@ -120,7 +121,7 @@ def subscription(world: World, found: str) -> kql.Row:
     }
 
 
-def group(world: World, found: Resource) -> kql.Row:
+def group(world: World, found: Resource) -> Row:
     """Return a resource group."""
     return {
         **_BLANK,

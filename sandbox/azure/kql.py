@@ -14,23 +14,17 @@ one join across tables but for those of ``resources`` and ``resourcecontainers``
 import dataclasses
 import functools
 import itertools
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
-from sandbox.azure.kqltokens import Tokens
+from sandbox.azure.kqlexpressions import Columns, Expression, Expressions, Row, text_of
 
-type Row = dict[str, Any]
-type Expression = Callable[[Row], Any]
 type Tables = Callable[[str], Iterable[Row]]
 """Returns the rows of a table by its name in lower case."""
 type Stage = Callable[[Iterable[Row], Tables], Iterable[Row]]
-type Columns = dict[str, bool]
-"""Names of columns, in their order, and whether each is known to hold text."""
 
 _COMBINING = ("join", "union")
 _MOST_COMBINED = 3
+_TEXTUAL = ("tostring", "tolower")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,65 +59,16 @@ def compile_query(
     return _Parser(text, tables, dict(columns)).query()
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    # Dynamic values are written as JSON.
-    return "" if value is None else json.dumps(value, separators=(",", ":"))
-
-
 def _blank(columns: Columns) -> Row:
     """Return a row without values; a text cannot be null (documented)."""
     return {name: "" if text else None for name, text in columns.items()}
 
 
-def _has(text: str, term: str) -> bool:
-    pattern = rf"(?<![^\W_]){re.escape(term)}(?![^\W_])"
-    return re.search(pattern, text, re.IGNORECASE) is not None
-
-
-def _lower(value: object) -> str:
-    return _text(value).lower()
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "=~": lambda a, b: _lower(a) == _lower(b),
-    "!~": lambda a, b: _lower(a) != _lower(b),
-    "has": lambda a, b: _has(_text(a), _text(b)),
-    "contains": lambda a, b: _lower(b) in _lower(a),
-    "!contains": lambda a, b: _lower(b) not in _lower(a),
-    "startswith": lambda a, b: _lower(a).startswith(_lower(b)),
-    "!startswith": lambda a, b: not _lower(a).startswith(_lower(b)),
-    "endswith": lambda a, b: _lower(a).endswith(_lower(b)),
-}
-_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "tostring": _text,
-    "tolower": _lower,
-    "bag_keys": lambda value: list(value) if isinstance(value, dict) else None,
-    "isnull": lambda value: value is None,
-    "isnotnull": lambda value: value is not None,
-    "isempty": lambda value: value in (None, ""),
-    "isnotempty": lambda value: value not in (None, ""),
-}
-_TEXTUAL = ("tostring", "tolower")
-
-
-def _member(base: Expression, name: str) -> Expression:
-    def read(row: Row) -> Any:  # noqa: ANN401 - a dynamic value
-        value = base(row)
-        return value.get(name) if isinstance(value, dict) else None
-
-    return read
-
-
-class _Parser(Tokens):
+class _Parser(Expressions):
     def __init__(self, text: str, tables: tuple[str, ...], columns: Columns) -> None:
         super().__init__(text)
         self._tables = tables
         self._all = columns
-        self._columns: Columns = {}
         self._combined = 0
         self._crossed = 0
 
@@ -136,7 +81,7 @@ class _Parser(Tokens):
     def _pipeline(self) -> Query:
         """Read a query or a part of one in brackets; leaves its columns behind."""
         name, stages, ordered = "", [], False
-        self._columns = {}
+        self.columns = {}
         if self.peek.text == "union":
             stages.append(self._union())
         else:
@@ -144,17 +89,17 @@ class _Parser(Tokens):
             name = self.word().lower()
             if name not in self._tables:
                 raise self.error(table, f"one of the tables {sorted(self._tables)}")
-            self._columns = dict(self._all)
+            self.columns = dict(self._all)
         while self.accept("|"):
             # A union or a join mixes what was in order.
             ordered = ordered or self.peek.text in ("order", "sort")
             ordered = ordered and self.peek.text not in _COMBINING
             stages.append(self._stage(name))
-        return Query(name, tuple(stages), self._columns, ordered)
+        return Query(name, tuple(stages), self.columns, ordered)
 
     def _bracketed(self) -> Query:
         """Read a query in brackets, or the bare name of a table, and keep the columns outside."""
-        outer = self._columns
+        outer = self.columns
         if self.accept("("):
             found = self._pipeline()
             self.expect(")")
@@ -163,7 +108,7 @@ class _Parser(Tokens):
             if self.word().lower() not in self._tables:
                 raise self.error(table, f"one of the tables {sorted(self._tables)}")
             found = Query(table.text.lower(), (), dict(self._all), ordered=False)
-        self._columns = outer
+        self.columns = outer
         return found
 
     def _combine(self) -> None:
@@ -178,13 +123,13 @@ class _Parser(Tokens):
         start, legs = self.peek, [self._bracketed()]
         while self.accept(","):
             legs.append(self._bracketed())
-        columns = dict(self._columns)
+        columns = dict(self.columns)
         for leg in legs:
             for name, text in leg.columns.items():
                 if columns.setdefault(name, text) != text:
                     # Kusto would make two columns of it, each named after its type.
                     raise self.error(start, f"queries whose '{name}' is of one type")
-        self._columns = columns
+        self.columns = columns
         nothing = _blank(columns)
 
         def unite(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
@@ -209,11 +154,11 @@ class _Parser(Tokens):
         self.expect("on")
         key = self.peek
         on = self.word()
-        if not (self._columns.get(on) and other.columns.get(on)):
+        if not (self.columns.get(on) and other.columns.get(on)):
             raise self.error(key, "a column that holds text on both sides: tostring(...)")
-        renamed = {name: f"{name}1" if name in self._columns else name for name in other.columns}
+        renamed = {name: f"{name}1" if name in self.columns else name for name in other.columns}
         added = {renamed[name]: text for name, text in other.columns.items()}
-        self._columns = self._columns | added
+        self.columns = self.columns | added
         nothing = _blank(added)
 
         def joined(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
@@ -246,7 +191,7 @@ class _Parser(Tokens):
         return reader()
 
     def _filtered(self) -> Stage:
-        test = self._either()
+        test = self.either()
         return lambda rows, _: (row for row in rows if test(row))
 
     def _computed(self, *, keep: bool) -> Stage:
@@ -254,7 +199,7 @@ class _Parser(Tokens):
         while self.accept(","):
             named.append(self._named())
         names = {name: text for name, _, text in named}
-        self._columns = self._columns | names if keep else names
+        self.columns = self.columns | names if keep else names
         pairs = tuple((name, value) for name, value, _ in named)
 
         def compute(row: Row) -> Row:
@@ -270,16 +215,16 @@ class _Parser(Tokens):
             name = self.word()
             self.expect("=")
         start, ends = self.peek, self.following in (",", "|", ")", "<EOF>")
-        value = self._either()
+        value = self.either()
         text = start.text in _TEXTUAL or start.kind == "string"
-        text = text or (ends and self._columns.get(start.text, False))
+        text = text or (ends and self.columns.get(start.text, False))
         return name or "_".join(self.words_since(start)), value, text
 
     def _ordered(self) -> Stage:
         self.expect("by")
         keys: list[tuple[Expression, bool]] = []
         while True:
-            value = self._operand()
+            value = self.operand()
             descending = self.accept("asc", "desc") != "asc"
             keys.append((value, descending))
             if not self.accept(","):
@@ -288,7 +233,7 @@ class _Parser(Tokens):
         def order(rows: Iterable[Row], _: Tables) -> Iterable[Row]:
             found = list(rows)
             for value, descending in reversed(keys):
-                found.sort(key=lambda row, value=value: _text(value(row)), reverse=descending)  # type: ignore[misc]  # the default binds the loop's value
+                found.sort(key=lambda row, value=value: text_of(value(row)), reverse=descending)  # type: ignore[misc]  # the default binds the loop's value
             return found
 
         return order
@@ -307,7 +252,7 @@ class _Parser(Tokens):
             self.expect("(")
             self.expect("string")
             self.expect(")")
-        self._columns = self._columns | {name: typed}
+        self.columns = self.columns | {name: typed}
 
         def expand(rows: Iterable[Row], _: Tables) -> Iterator[Row]:
             for row in rows:
@@ -318,84 +263,3 @@ class _Parser(Tokens):
                     yield {**row, name: each}
 
         return expand
-
-    def _either(self) -> Expression:
-        tests = [self._both()]
-        while self.accept("or"):
-            tests.append(self._both())
-        return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
-
-    def _both(self) -> Expression:
-        tests = [self._comparison()]
-        while self.accept("and"):
-            tests.append(self._comparison())
-        return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
-
-    def _comparison(self) -> Expression:
-        left = self._operand()
-        operator = self.accept(*_COMPARE)
-        if operator:
-            compare, right = _COMPARE[operator], self._operand()
-            return lambda row: compare(left(row), right(row))
-        member = self.accept("in", "in~", "!in", "!in~")
-        return self._among(left, member) if member else left
-
-    def _among(self, left: Expression, operator: str) -> Expression:
-        self.expect("(")
-        values = [self.literal()]
-        while self.accept(","):
-            values.append(self.literal())
-        self.expect(")")
-        fold: Callable[[Any], Any] = _lower if operator.endswith("~") else lambda value: value
-        listed = {fold(value) for value in values}
-        negated = operator.startswith("!")
-        return lambda row: (fold(left(row)) in listed) is not negated
-
-    def _operand(self) -> Expression:
-        if self.accept("("):
-            inner = self._either()
-            self.expect(")")
-            return inner
-        if self.peek.kind in ("string", "number"):
-            value = self.literal()
-            return lambda _: value
-        if boolean := self.accept("true", "false"):
-            return lambda _: boolean == "true"
-        if self.following == "(":
-            return self._function()
-        return self._path()
-
-    def _function(self) -> Expression:
-        name = self.peek.text
-        if name not in ("not", "coalesce") and name not in _FUNCTIONS:
-            raise self.fail(f"one of the functions not, coalesce, {', '.join(_FUNCTIONS)}")
-        self.advance()
-        self.expect("(")
-        inner = self._either()
-        given = [inner]
-        while name == "coalesce" and self.accept(","):
-            given.append(self._either())
-        self.expect(")")
-        if name == "not":
-            return lambda row: not inner(row)
-        if name == "coalesce":
-            # Of texts it takes the first that is not empty (documented).
-            return lambda row: next((v for each in given if (v := each(row)) not in (None, "")), "")
-        apply = _FUNCTIONS[name]
-        return lambda row: apply(inner(row))
-
-    def _path(self) -> Expression:
-        column = self.peek
-        name = self.word()
-        if name not in self._columns:
-            raise self.error(column, f"one of the columns {sorted(self._columns)}")
-        found: Expression = lambda row: row.get(name)  # noqa: E731 - the base of a chain
-        while True:
-            if self.accept("."):
-                found = _member(found, self.word())
-            elif self.accept("["):
-                key = self.literal()
-                self.expect("]")
-                found = _member(found, str(key))
-            else:
-                return found

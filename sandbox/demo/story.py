@@ -114,8 +114,7 @@ class Story:
         old: str = operator.get(SHARED)["properties"]["principalId"]
         with self.stage.app.paused():
             operator.delete(SHARED)
-            operator.put(SHARED, {})
-            client = self._client()
+            client: str = operator.put(SHARED, {})["properties"]["clientId"]
             usable = [name for name in MACHINES if workload.token(machine(name), client)]
         _expect("no machine can use the new one at first", held=not usable)
 
