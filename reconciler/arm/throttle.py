@@ -109,7 +109,7 @@ GRAPH: Final = Bucket(TENANT, "graph")
 
 def bucket_of(place: ResourceId, kind: str) -> Bucket:
     """Return the bucket that a call to a place draws on: read, write, delete, activity log."""
-    return Bucket(place.subscription or TENANT, kind)
+    return Bucket(fold(place.subscription or TENANT), kind)
 
 
 def resource_bucket(resource: ResourceId, kind: str, region: str = "") -> Bucket:
