@@ -109,7 +109,7 @@ GRAPH: Final = Bucket(TENANT, "graph")
 
 def bucket_of(place: ResourceId, kind: str) -> Bucket:
     """Return the bucket that a call to a place draws on: read, write, delete, activity log."""
-    return Bucket(place.subscription or TENANT, kind)
+    return Bucket(fold(place.subscription or TENANT), kind)
 
 
 def resource_bucket(resource: ResourceId, kind: str, region: str = "") -> Bucket:
@@ -154,7 +154,7 @@ class _Level:
         return self.at + timedelta(seconds=lacking / self.refill / self.share)
 
     def tell(self, wait: timedelta) -> None:
-        """Write the one log line of a bucket that is nearly used up."""
+        """Write the one log line of all that is put off, once; a 429 itself is its request's."""
         if not self.told:
             self.told = True
             _log.warning("%s are throttled for %.0f s or more", self.what, wait.total_seconds())
@@ -229,8 +229,6 @@ class Throttle:
         keys = {bucket.machine_key if name.endswith(_OWN) else bucket.region_key for name in names}
         with self._lock:
             levels = [self._close(key, bucket, until) for key in keys or {bucket.key}]
-            for level in levels:
-                level.tell(until)
             return max(level.turn(0, 1)[0] for level in levels) - self.now()
 
     def saw(self, headers: Mapping[str, str], refusal: str | None = None) -> None:

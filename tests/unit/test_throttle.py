@@ -313,6 +313,15 @@ def test_a_refusal_for_all_of_a_region_stops_that_region(
     assert wait(busy, update(STORE)) is None
 
 
+def test_one_subscription_has_one_bucket_however_it_is_spelt() -> None:
+    """Ids in events and lists differ in case."""
+    guid = "aaaaaaaa-1111-1111-1111-111111111111"
+    spelt = [ResourceId.parse(f"/subscriptions/{each}") for each in (guid, guid.upper())]
+
+    assert len({bucket_of(each, "read") for each in spelt}) == 1
+    assert len({update(ResourceId.parse(each)) for each in (str(VM), str(VM).upper())}) == 1
+
+
 def test_a_refusal_by_arm_itself_stops_all_of_its_kind(busy: Throttle) -> None:
     """Whoever would have answered."""
     busy.check(update())
