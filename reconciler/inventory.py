@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _COLUMNS: Final = "id, name, type, kind, location, tags, managedBy, identity, properties"
 _ASSIGNMENTS: Final = f"authorizationresources | where type =~ '{fold(ROLE_ASSIGNMENT)}'"
 _NEAR_MISSES: Final = 3
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+"""No principal bears it; a list of none would be no query."""
 
 # Types at which roles are granted and which Resource Graph's table `resources` shows (documented).
 SHOWN: Final = frozenset(
@@ -138,34 +140,31 @@ class Inventory:
         """
         owners = sorted({ownership.owner, *ownership.former_owners})
         markers = _list(str(Marker(owner, one)) for owner in owners for one in ids)
-        carried = f" or tostring(identity.principalId) in~ ({_list(principals)})"
-        held = f" or tostring(properties.principalId) in~ ({_list(principals)})"
+        named, carried = _list(map(str, ids)), _list(principals or [_NOBODY])
+        # One join: Resource Graph unites no other tables than resources and their containers.
         rows = self.arm.query(
-            f"resources | where id in~ ({_list(map(str, ids))}){carried if principals else ''}"
-            " | project id, type, principal = tolower(tostring(identity.principalId)),"
-            " own = tolower(tostring(properties.principalId)), holder = ''"
-            f" | union ({_ASSIGNMENTS}"
+            "resources | extend principal = tolower(tostring(identity.principalId))"
+            f" | where isnotempty(principal) or id in~ ({named})"
+            " | project holder = id, principal, own = tolower(tostring(properties.principalId))"
+            f" | join kind=fullouter ({_ASSIGNMENTS}"
             f" | where tostring(properties.createdBy) in~ ({_list(ownership.makers)})"
-            f" | where tostring(properties.description) in~ ({markers}){held if principals else ''}"
-            " | extend principal = tolower(tostring(properties.principalId))"
-            " | join kind=leftouter (resources"
-            " | extend principal = tolower(tostring(identity.principalId))"
-            " | where isnotempty(principal) | project principal, holder = id) on principal"
-            " | project id, type, principal, own = '', holder)",
+            f" | where tostring(properties.description) in~ ({markers})"
+            f" or tostring(properties.principalId) in~ ({carried})"
+            " | project assignment = id, principal = tolower(tostring(properties.principalId))"
+            ") on principal"
+            f" | where isnotempty(assignment) or holder in~ ({named}) or principal in~ ({carried})"
+            " | project id = coalesce(holder, assignment), holder, principal, own, assignment",
             (),
         )
         shown: dict[ResourceId, str | None] = {}
         assignments: dict[ResourceId, None] = {}
         for row in rows:
-            place = answers.id_of(row)
-            if place.is_type(ROLE_ASSIGNMENT):
-                assignments[place] = None
-                if holder := _text(row, "holder"):
-                    shown[answers.id_of({"id": holder})] = _text(row, "principal")
-            elif place.is_type(USER_ASSIGNED_IDENTITY):
-                shown[place] = _text(row, "own")
-            else:
-                shown[place] = _text(row, "principal")
+            if assignment := _text(row, "assignment"):
+                assignments[answers.id_of({"id": assignment})] = None
+            if holder := _text(row, "holder"):
+                place = answers.id_of({"id": holder})
+                own = "own" if place.is_type(USER_ASSIGNED_IDENTITY) else "principal"
+                shown[place] = _text(row, own)
         return Traces(shown), tuple(assignments)
 
     def absent(self, scopes: Collection[ResourceId]) -> Mapping[ResourceId, tuple[str, ...]]:

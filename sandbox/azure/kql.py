@@ -5,10 +5,10 @@
 
     table | where e | project a, b = e | extend c = e | order by a desc | take 5
           | mv-expand k = bag_keys(identity.userAssignedIdentities)
-          | join kind=leftouter (query) on a | union (query), (query)
+          | join kind=fullouter (query) on a
 
-A query may begin with ``union`` as well. Resource Graph takes at most three joins and unions, and
-one join across tables but for those of ``resources`` and ``resourcecontainers`` (documented).
+Resource Graph takes at most three joins, and one across tables but for those of ``resources`` and
+``resourcecontainers``; it unites no other tables than these two (documented), so nobody needs it.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ type Tables = Callable[[str], Iterable[Row]]
 """Returns the rows of a table by its name in lower case."""
 type Stage = Callable[[Iterable[Row], Tables], Iterable[Row]]
 
-_COMBINING = ("join", "union")
 _MOST_COMBINED = 3
+_KINDS = ("inner", "leftouter", "fullouter")
 _TEXTUAL = ("tostring", "tolower")
 
 
@@ -80,20 +80,18 @@ class _Parser(Expressions):
 
     def _pipeline(self) -> Query:
         """Read a query or a part of one in brackets; leaves its columns behind."""
-        name, stages, ordered = "", [], False
+        stages: list[Stage] = []
+        ordered = False
         self.columns = {}
-        if self.peek.text == "union":
-            stages.append(self._union())
-        else:
-            table = self.peek
-            name = self.word().lower()
-            if name not in self._tables:
-                raise self.error(table, f"one of the tables {sorted(self._tables)}")
-            self.columns = dict(self._all)
+        table = self.peek
+        name = self.word().lower()
+        if name not in self._tables:
+            raise self.error(table, f"one of the tables {sorted(self._tables)}")
+        self.columns = dict(self._all)
         while self.accept("|"):
-            # A union or a join mixes what was in order.
+            # A join mixes what was in order.
             ordered = ordered or self.peek.text in ("order", "sort")
-            ordered = ordered and self.peek.text not in _COMBINING
+            ordered = ordered and self.peek.text != "join"
             stages.append(self._stage(name))
         return Query(name, tuple(stages), self.columns, ordered)
 
@@ -114,38 +112,17 @@ class _Parser(Expressions):
     def _combine(self) -> None:
         self._combined += 1
         if self._combined > _MOST_COMBINED:
-            raise self.fail(f"at most {_MOST_COMBINED} joins and unions")
+            raise self.fail(f"at most {_MOST_COMBINED} joins")
         self.advance()
-
-    def _union(self) -> Stage:
-        """Return what adds the rows of other queries; what one of them lacks is blank."""
-        self._combine()
-        start, legs = self.peek, [self._bracketed()]
-        while self.accept(","):
-            legs.append(self._bracketed())
-        columns = dict(self.columns)
-        for leg in legs:
-            for name, text in leg.columns.items():
-                if columns.setdefault(name, text) != text:
-                    # Kusto would make two columns of it, each named after its type.
-                    raise self.error(start, f"queries whose '{name}' is of one type")
-        self.columns = columns
-        nothing = _blank(columns)
-
-        def unite(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
-            for part in (rows, *(leg.run(tables) for leg in legs)):
-                yield from ({**nothing, **row} for row in part)
-
-        return unite
 
     def _join(self, table: str) -> Stage:
         """Return what adds to each row those of another query with the same text in a column."""
         self._combine()
         self.expect("kind")
         self.expect("=")
-        kind = self.accept("inner", "leftouter")
+        kind = self.accept(*_KINDS)
         if kind is None:
-            raise self.fail("inner or leftouter")
+            raise self.fail(" or ".join(_KINDS))
         other = self._bracketed()
         pair = {table, other.table}
         self._crossed += len(pair) > 1 and pair != {"resources", "resourcecontainers"}
@@ -159,16 +136,22 @@ class _Parser(Expressions):
         renamed = {name: f"{name}1" if name in self.columns else name for name in other.columns}
         added = {renamed[name]: text for name, text in other.columns.items()}
         self.columns = self.columns | added
-        nothing = _blank(added)
+        nothing, nobody = _blank(added), _blank(self.columns)
 
         def joined(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
             index: dict[str, list[Row]] = {}
             for row in other.run(tables):
                 made = {renamed[name]: value for name, value in row.items()}
                 index.setdefault(row[on], []).append(made)
+            matched: set[str] = set()
             for row in rows:
-                matches = index.get(row[on], [nothing] if kind == "leftouter" else [])
+                matches = index.get(row[on], [nothing] if kind != "inner" else [])
+                matched.add(row[on])
                 yield from ({**row, **match} for match in matches)
+            if kind == "fullouter":
+                for key, others in index.items():
+                    if key not in matched:
+                        yield from ({**nobody, **other} for other in others)
 
         return joined
 
@@ -181,12 +164,11 @@ class _Parser(Expressions):
             **dict.fromkeys(("limit", "take"), self._limited),
             "mv-expand": self._expanded,
             "join": functools.partial(self._join, table),
-            "union": self._union,
         }
         reader = readers.get(self.peek.text)
         if reader is None:
             raise self.fail(f"one of the operators {', '.join(readers)}")
-        if self.peek.text not in _COMBINING:
+        if self.peek.text != "join":
             self.advance()
         return reader()
 

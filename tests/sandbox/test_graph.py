@@ -132,14 +132,11 @@ def test_conditions_follow_the_query_language(test: str, *, expected: bool) -> N
         ("resources | limit many", "many"),
         ("", "<EOF>"),
         ("resources | join (resources) on id", "("),
-        ("resources | join kind=fullouter (resources) on id", "fullouter"),
+        ("resources | join kind=rightouter (resources) on id", "rightouter"),
         ("resources | join kind=inner (resources) on tags", "tags"),
         ("resources | extend p = identity.principalId | join kind=inner (resources) on id, p", ","),
-        ("resources | union (resources | project name", "<EOF>"),
-        ("resources | union (nothing)", "nothing"),
-        ("resources | project id | union (resources | project id = properties)", "("),
-        ("union resources, resources | where nmae == 'x'", "nmae"),
-        ("resources" + " | union resources" * 4, "union"),
+        ("resources | union (resources)", "union"),
+        ("resources" + " | join kind=inner (resources) on id" * 4, "join"),
         ("resources" + " | join kind=inner (authorizationresources) on id" * 2, "on"),
     ],
 )
@@ -197,8 +194,8 @@ def test_pages_are_offsets_into_a_new_answer(change: str, expected: list[str]) -
     assert [row["id"].rpartition("/")[2] for row in found] == expected
 
 
-def test_a_join_finds_who_carries_a_principal_and_a_union_adds_rows(arm: Arm) -> None:
-    """Unmatched rows stay in an outer join alone; what a query lacks is blank."""
+def test_a_join_finds_who_carries_a_principal(arm: Arm) -> None:
+    """Unmatched rows stay in outer joins alone, of the other side in a full one."""
     own = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
     carried = arm.assign(STORE, own, description="ours").json()["id"]
     stranger = arm.principal("stranger").oid
@@ -208,21 +205,11 @@ def test_a_join_finds_who_carries_a_principal_and_a_union_adds_rows(arm: Arm) ->
 
     outer = rows(arm, HOLDERS.format(kind="leftouter", **named))
     inner = rows(arm, HOLDERS.format(kind="inner", **named))
-    both = rows(
-        arm, HOLDERS.format(kind="leftouter", **named) + f"| union ({ROW.format(id=MACHINE)})"
-    )
-    as_legs = rows(
-        arm, f"union ({HOLDERS.format(kind='inner', **named)}), ({ROW.format(id=STORE)})"
-    )
+    full = rows(arm, HOLDERS.format(kind="fullouter", **named))
 
     assert {row["id"]: row["carrier"] for row in outer} == {carried: MACHINE, loose: ""}
     assert [(row["id"], row["principal"]) for row in inner] == [(carried, own)]
-    (machine,) = [row for row in both if row["id"] == MACHINE]
-    assert machine["identity"]["principalId"] == own
-    assert (machine["carrier"], machine["principal"]) == ("", "")
-    (assigned,) = [row for row in both if row["id"] == loose]
-    assert (assigned["identity"], assigned["kind"]) == (None, "")
-    assert {row["id"] for row in as_legs} == {carried, STORE}
+    assert {(row["id"], row["carrier"]) for row in full} >= {(carried, MACHINE), (loose, "")}
 
 
 def test_a_joined_column_of_the_same_name_gets_a_number(arm: Arm) -> None:
