@@ -14,10 +14,15 @@ from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport
-from azure.identity import AzureAuthorityHosts, DefaultAzureCredential
+from azure.identity import (
+    AzureAuthorityHosts,
+    DefaultAzureCredential,
+    ManagedIdentityCredential,
+)
 
 from reconciler import messages, settings
 from reconciler.arm import Arm
+from reconciler.arm.throttle import DEFERRED
 from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
@@ -200,7 +205,9 @@ class App:
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:
         """Say that nothing could be read; the request is asked again where that may pass."""
-        _log.warning("%s: %s", request.id, error)
+        # What a bucket puts off is told once, by its own line.
+        level = logging.DEBUG if error.code == DEFERRED else logging.WARNING
+        _log.log(level, "%s: %s", request.id, error)
         run = Run(request, self.now())
         run.failed(error)
         return run.result(self.now())
@@ -218,7 +225,7 @@ class App:
             )
         elif service:
             client = QueueClient(
-                service, QUEUE, credential=self.credential, message_encode_policy=encoding
+                service, QUEUE, credential=self._queue_credential, message_encode_policy=encoding
             )
         else:
             raise SettingsError("AzureWebJobsStorage is not set, so nothing can be deferred")
@@ -226,6 +233,14 @@ class App:
             client.send_message(
                 messages.encode(request), visibility_timeout=math.ceil(delay.total_seconds())
             )
+
+    @cached_property
+    def _queue_credential(self) -> TokenCredential:
+        """Return who opens the queue: the host's own identity, where it is another than ours."""
+        client = self.settings.queue_client_id
+        if client is None:
+            return self.credential
+        return ManagedIdentityCredential(client_id=client or None)
 
     # What is watched may change, so these three are made anew for each request.
 

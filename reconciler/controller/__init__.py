@@ -13,6 +13,7 @@ from typing import Final
 from reconciler.apply import Applier
 from reconciler.arm import Arm
 from reconciler.arm.failures import LIMIT_REACHED
+from reconciler.arm.throttle import DEFERRED
 from reconciler.changes import (
     NOT_YET,
     PLAN_CHANGED,
@@ -324,4 +325,6 @@ def _log_result(result: Result, run: Run, mode: Mode) -> None:
         _log.info("%s: %s", run.request.id, line)
     for outcome in result.outcomes:
         level = logging.WARNING if outcome.status is Status.BLOCKED else logging.INFO
+        # What a bucket puts off is told once, by its own line.
+        level = logging.DEBUG if outcome.code == DEFERRED else level
         _log.log(level, "%s: %s", run.request.id, printable(outcome_line(outcome, run.request.id)))
