@@ -30,7 +30,7 @@ from reconciler.changes import (
     UpdateAssignment,
 )
 from reconciler.controller import quarrel
-from reconciler.controller.memory import Contention, Recent
+from reconciler.controller.memory import HOUR, Contention, Recent
 from reconciler.controller.run import INVISIBLE, Run
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId
@@ -155,11 +155,10 @@ class Controller:
             # The PATCH's answer carries the system principal, so its grants follow at once.
             seen = replace(observed, subject=answer)
             after = self.decide(seen, run.request)
-            grants = run.untried([one for one in after.changes if _is_grant(one)])
-            if not grants and run.only_patched and not self._repeated(run, observed):
+            self._write(run.untried([one for one in after.changes if _is_grant(one)]), seen, run)
+            if run.is_looked_at_by(after) and not self._repeated(run, observed):
                 run.plans.append(after)
                 return False
-            self._write(grants, seen, run)
         return run.may_look_again or self._makes_room(run)
 
     def _repeated(self, run: Run, observed: Observed) -> bool:
@@ -244,7 +243,9 @@ class Controller:
 
     def _attached(self, identity: ResourceId, run: Run) -> Iterator[Request]:
         """Look at the rights of an identity that was given to a resource, once an hour."""
-        if self.recent.attached.age(identity, run.began) is None:
+        looked = self.recent.began(identity)
+        known = looked is not None and run.began - looked < HOUR
+        if not known and self.recent.attached.age(identity, run.began) is None:
             self.recent.attached.put(identity, None, run.began)
             seen = (Sighting(run.began, Sight.ATTACHED),)
             yield Request(identity, since=run.began, sightings=seen)

@@ -79,13 +79,17 @@ class Run:
         due = any(held.until for held in self._passing)
         return Status.AGAIN not in met and not due and bool(met & {*_WRITTEN, Status.CONFLICT})
 
-    @property
-    def only_patched(self) -> bool:
-        """Whether nothing but identities was written, so that the PATCH's answer is the look."""
-        return all(
-            one.status is Status.DONE and isinstance(one.change, AttachIdentity | DetachIdentity)
-            for one in self.outcomes
-        )
+    def is_looked_at_by(self, after: Plan) -> bool:
+        """Return whether no other look is needed after a PATCH, whose answer gave this plan.
+
+        Where nothing but identities was written, the answer is the look; where the resource is
+        still being changed, and that keeps something back, the copy that is due will look.
+        """
+        if any(one.status not in _WRITTEN for one in self.outcomes):
+            return False
+        identities = (AttachIdentity, DetachIdentity)
+        patched = all(isinstance(one.change, identities) for one in self.outcomes)
+        return patched or any(held.hold is Hold.BUSY for held in after.waiting)
 
     def forget_conflicts(self) -> None:
         """Drop outcomes of writes that another writer overtook: the next look decides anew."""
