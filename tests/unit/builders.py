@@ -48,7 +48,7 @@ UNWATCHED = ResourceId.parse("/subscriptions/99999999-9999-9999-9999-99999999999
 
 def below(scope: ResourceId, path: str) -> ResourceId:
     """Return an id below another."""
-    return ResourceId.parse(f"{scope}/{path}")
+    return ResourceId.parse(f"{str(scope).rstrip('/')}/{path}")
 
 
 DATA = below(SUB, "resourceGroups/rg-data")

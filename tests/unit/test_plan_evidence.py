@@ -203,7 +203,6 @@ def test_a_first_404_starts_the_waiting() -> None:
     ("found", "words"),
     [
         ({"traces": Traces({VM: OLD})}, "Resource Graph still shows it"),
-        ({"traces": None}, "Resource Graph still shows it"),
         ({"traces": Traces()}, "the activity log tells of no end"),
         ({"traces": Traces({OTHER_VM: OLD})}, str(OTHER_VM)),
     ],
