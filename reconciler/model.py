@@ -289,9 +289,16 @@ class Traces:
 
     shown: Mapping[ResourceId, str | None] = field(default_factory=dict[ResourceId, "str | None"])
 
-    def holder(self, principal: str) -> ResourceId | None:
-        """Return a resource whose principal it is today, as far as the index shows."""
-        found = (place for place, carried in self.shown.items() if carried == principal)
+    def holder(self, principal: str, besides: ResourceId) -> ResourceId | None:
+        """Return another resource whose principal it is today, as far as the index shows.
+
+        The row of `besides` itself may be one that the index has not dropped yet.
+        """
+        found = (
+            place
+            for place, carried in self.shown.items()
+            if carried == principal and place != besides
+        )
         return min(found, key=lambda place: place.key, default=None)
 
 

@@ -223,7 +223,7 @@ class Observer:
         lost = list(gone)
         if observed.subject is None:
             ours = self._retired(observed.id, None, observed.assignments)
-            if any(traces.holder(one.principal) is None for one in ours):
+            if any(traces.holder(one.principal, observed.id) is None for one in ours):
                 lost.append(observed.id)
         yield from (one for one in lost if one not in traces.shown)
 

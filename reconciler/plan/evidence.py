@@ -56,7 +56,7 @@ def _gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why
         gone, about, made = change.identity, change.identity.key, None
     else:
         gone, about, made = observed.id, "", change.assignment.created
-        if traces and (holder := traces.holder(change.assignment.principal)):
+        if traces and (holder := traces.holder(change.assignment.principal, gone)):
             return Why(str(holder), hold=Hold.CARRIED)
     ending = observed.endings.get(gone)
     if isinstance(change, DetachIdentity) and ending and ending.ended:
@@ -76,8 +76,7 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     """Return what keeps another principal from proving that the old one is dead."""
     observed, old = case.observed, change.assignment
     traces, resource = observed.traces, case.resource
-    holder = traces.holder(old.principal) if traces else None
-    if holder and holder != observed.id:
+    if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
     if resource and (is_busy(resource) or _principal_is_coming(resource)):
         return Why(resource.state, hold=Hold.BUSY)
@@ -88,7 +87,7 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     if resource and (building := unsettled(resource, observed.at, case.terms.settle)):
         return building
     agreed = traces is not None and traces.shown.get(observed.id) == observed.principal
-    return None if observed.confirmed and agreed and not holder else Why()
+    return None if observed.confirmed and agreed else Why()
 
 
 def _principal_is_coming(resource: Resource) -> bool:

@@ -15,18 +15,22 @@ from reconciler.model import (
     IdentityBlock,
     Mode,
     Observed,
+    Removals,
     Request,
     Resource,
     RoleAssignment,
+    Unresolved,
     UserIdentity,
     Wanted,
 )
-from reconciler.plan import Terms
+from reconciler.plan import Home, Terms
 from reconciler.policy.language import Guardrails
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=1)
 LONG_AGO = NOON - timedelta(hours=1)
+MADE = NOON - timedelta(days=2)
+"""When what is ours was granted: before the machine of today was made."""
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
@@ -44,7 +48,7 @@ UNWATCHED = ResourceId.parse("/subscriptions/99999999-9999-9999-9999-99999999999
 
 def below(scope: ResourceId, path: str) -> ResourceId:
     """Return an id below another."""
-    return ResourceId.parse(f"{scope}/{path}")
+    return ResourceId.parse(f"{str(scope).rstrip('/')}/{path}")
 
 
 DATA = below(SUB, "resourceGroups/rg-data")
@@ -80,7 +84,7 @@ TERMS = Terms(
     digest="digest",
     settle=SETTLE,
     own_identity=OURSELVES,
-    home=HOME,
+    home=Home((HOME,)),
     watched=(SUB,),
 )
 
@@ -135,6 +139,8 @@ def assignment(
         scope=scope,
         description=OWNERSHIP.marker_for(resource),
         created_by=MAKER,
+        created=MADE,
+        updated_by=MAKER,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -143,7 +149,8 @@ def foreign(principal: str = NEW, **changes: object) -> RoleAssignment:
     """Return a role assignment that somebody else made by hand."""
     name = "99999999-0000-4000-8000-000000000000"
     path = f"providers/Microsoft.Authorization/roleAssignments/{name}"
-    marks = {"id": below(DATA, path), "description": None, "created_by": STRANGER}
+    marks = {"id": below(DATA, path), "description": None}
+    marks |= {"created_by": STRANGER, "updated_by": STRANGER}
     return assignment(principal, **(marks | changes))  # type: ignore[arg-type]
 
 
@@ -163,9 +170,17 @@ def granted(
     scope: ResourceId = DATA,
     condition: str | None = None,
     mode: Mode = Mode.REPAIR,
+    **changes: object,
 ) -> Desired:
     """Want one right."""
-    return Desired(grants=(Wanted(Grant(role, scope, condition), mode, ("rule r",)),))
+    wanted = Wanted(Grant(role, scope, condition), mode, ("rule r",))
+    return Desired(grants=(replace(wanted, **changes),))  # type: ignore[arg-type]
+
+
+def unresolved(role: str = READER, mode: Mode = Mode.REPAIR) -> Desired:
+    """Want one right whose scope has no name for the subject."""
+    grant = Grant(role, Unresolved("{location}", "nothing is known for '{location}'"))
+    return Desired(unresolved=(Wanted(grant, mode, ("rule r",)),))
 
 
 def both(one: Desired, other: Desired) -> Desired:
@@ -178,6 +193,11 @@ def both(one: Desired, other: Desired) -> Desired:
     )
 
 
+def removing(*unwanted: ResourceId, at_once: bool = False) -> Removals:
+    """Let some unwanted things go under the policy of the tests; all where none is named."""
+    return Removals(TERMS.digest, frozenset(unwanted) if unwanted else None, at_once)
+
+
 NOTHING = Desired()
 LOOK = Request(VM)
-WITH_REMOVALS = Request(VM, removals=TERMS.digest)
+WITH_REMOVALS = Request(VM, removals=removing())

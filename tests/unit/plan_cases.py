@@ -1,6 +1,7 @@
 """What a row of the planner's tables is, and the changes that rows expect."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler.changes import (
     AttachIdentity,
@@ -13,11 +14,23 @@ from reconciler.changes import (
     UpdateAssignment,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Grant, Mode, Observed, Request, RoleAssignment
+from reconciler.model import (
+    Desired,
+    Ending,
+    Grant,
+    Mode,
+    Observed,
+    Request,
+    RoleAssignment,
+    Sight,
+    Sighting,
+    Traces,
+)
 from reconciler.plan import Terms, plan
 from tests.unit.builders import (
     APP,
     DATA,
+    LONG_AGO,
     LOOK,
     NEW,
     NOON,
@@ -37,8 +50,13 @@ CONDITION = "@Resource[name] StringEquals 'images'"
 AUDIT = Mode.AUDIT
 HERE = {APP: user_identity()}
 DEAD = f"{APP.key}={OLD}>{OF_APP}"
-RECREATED_SEEN = Request(VM, first=NOON - SETTLE, seen=(DEAD,))
-GONE_SEEN = Request(VM, first=NOON - 5 * SETTLE, seen=("gone",))
+RECREATED_SEEN = Request(VM, sightings=(Sighting(NOON - SETTLE, Sight.DEAD_ENTRY, DEAD),))
+GONE_SEEN = Request(VM, sightings=(Sighting(NOON - timedelta(minutes=10), Sight.GONE),))
+"""Asked again after the machine was first not found, when its end may be asked for."""
+REPLACED: dict[str, object] = {"confirmed": True, "traces": Traces({VM: NEW})}
+"""What proves that the principal that the machine had before is dead."""
+ENDED: dict[str, object] = {"traces": Traces(), "endings": {VM: Ending(LONG_AGO)}}
+"""What proves that the machine is gone."""
 LONG = below(SUB, f"resourceGroups/{'g' * 500}/{'/'.join(VM.text.split('/')[5:])}")
 
 

@@ -24,7 +24,7 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Grant, NewIdentity, RoleAssignment
+from reconciler.model import Grant, NewIdentity, RoleAssignment, Sight, Sighting, Unresolved
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/Rg"
@@ -74,6 +74,9 @@ def plan_of(spelled: Callable[[str], str] = str) -> Plan:
 
 
 PLAN = plan_of()
+DELETE = DeleteAssignment(
+    RoleAssignment(PLAN.id, PRINCIPAL, "ServicePrincipal", ROLE, PLAN.id), Reason.UNWANTED
+)
 KINDS = [pytest.param(change, id=type(change).__name__) for change in every_change()]
 
 
@@ -116,6 +119,71 @@ def test_the_system_assigned_identity_has_a_name_in_descriptions() -> None:
     assert told["identity"] == "system-assigned"
 
 
+def lost(template: str, why: str = "nothing is known") -> CreateAssignment:
+    """Return a grant whose scope has no name."""
+    return CreateAssignment(Grant(ROLE, Unresolved(template, why)), PRINCIPAL, "marker")
+
+
+def test_a_grant_whose_scope_has_no_name_shows_its_template_and_no_scope() -> None:
+    """What it might be about is not guessed, and never the machine's own id."""
+    told = changes.describe(lost("{location}"))
+
+    assert told["scope"] is None
+    assert told["template"] == "{location}"
+    assert GROUP not in json.dumps(told)
+    with pytest.raises(TypeError, match="has no name here: nothing is known"):
+        _ = lost("{location}").grant.place
+
+
+def test_two_grants_without_a_name_are_two() -> None:
+    """Who approved the one has not approved the other; why it has none counts for nothing."""
+    one, other, same = (
+        replace(PLAN, withheld=(Withheld(change, Hold.UNRESOLVED),))
+        for change in (lost("{location}"), lost("{maps.a[tags.b]}"), lost("{location}", "why"))
+    )
+
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint == same.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "unwanted"),
+    [
+        (replace(DELETE, reason=reason), reason is Reason.UNWANTED)
+        for reason in (
+            Reason.PRINCIPAL_REPLACED,
+            Reason.RESOURCE_GONE,
+            Reason.FORBIDDEN,
+            Reason.UNWANTED,
+        )
+    ]
+    + [
+        (DetachIdentity(PLAN.id, PLAN.id, reason), reason is Reason.NOT_ALLOWED)
+        for reason in (Reason.IDENTITY_GONE, Reason.IDENTITY_RECREATED, Reason.NOT_ALLOWED)
+    ]
+    + [(AttachIdentity(PLAN.id, None), False)],
+)
+def test_only_what_takes_away_what_is_alive_is_unwanted(
+    change: Change,
+    unwanted: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """That alone needs a request which names it."""
+    assert changes.is_unwanted(change) is unwanted
+
+
+def test_what_is_unwanted_is_named_by_its_own_id() -> None:
+    """A role assignment by its own, an exclusive identity's entry by the identity's."""
+    _, attach, detach, create, update, delete = every_change()
+    assert isinstance(detach, DetachIdentity)
+    assert isinstance(delete, DeleteAssignment)
+
+    assert changes.unwanted_id(delete) == delete.assignment.id
+    assert changes.unwanted_id(detach) == detach.identity
+    for change in (attach, create, update):
+        with pytest.raises(TypeError, match="takes nothing away"):
+            changes.unwanted_id(change)
+
+
 def test_a_fingerprint_is_a_sha_256_in_hexadecimal() -> None:
     """People paste it into `--expect`."""
     assert re.fullmatch("[0-9a-f]{64}", PLAN.fingerprint)
@@ -131,7 +199,9 @@ def test_casing_does_not_change_a_fingerprint(spelled: Callable[[str], str]) -> 
     "later",
     [
         pytest.param(replace(PLAN, at=NOON + timedelta(days=1)), id="time of the look"),
-        pytest.param(replace(PLAN, seen=("a|b",)), id="what was seen before"),
+        pytest.param(
+            replace(PLAN, sightings=(Sighting(NOON, Sight.GONE),)), id="what was seen before"
+        ),
         pytest.param(
             replace(
                 PLAN,
@@ -167,7 +237,12 @@ def test_what_will_be_removed_later_is_never_an_empty_plan() -> None:
 
 def test_the_passing_holds_are_few_and_known() -> None:
     """A hold that needs a person must never count as passing."""
-    assert {hold for hold in Hold if hold.passing} == {Hold.SETTLING, Hold.BUSY, Hold.UNCONFIRMED}
+    assert {hold for hold in Hold if hold.passing} == {
+        Hold.SETTLING,
+        Hold.BUSY,
+        Hold.UNCONFIRMED,
+        Hold.REPLACING,
+    }
 
 
 @pytest.mark.parametrize(
@@ -232,3 +307,12 @@ def test_a_plan_is_compliant_when_nothing_is_left_to_do_or_withheld() -> None:
     assert Plan(PLAN.id, NOON).compliant
     assert not replace(PLAN, withheld=()).compliant
     assert not replace(PLAN, changes=()).compliant
+
+
+def test_a_plan_names_what_it_keeps_for_want_of_a_replacement() -> None:
+    """Every report shows those, since a right without policy is no good state."""
+    kept = Withheld(PLAN.changes[-1], Hold.REPLACEMENT)
+    found = replace(PLAN, withheld=(Withheld(PLAN.changes[0], Hold.REPLACING), kept))
+
+    assert found.kept == (kept,)
+    assert PLAN.kept == ()

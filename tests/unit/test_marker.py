@@ -33,6 +33,7 @@ OURS = RoleAssignment(
     scope=SCOPE,
     description=TEXT,
     created_by=MAKER,
+    updated_by=MAKER,
 )
 
 
@@ -135,19 +136,18 @@ def test_markers_and_names_are_made_from_lower_case_whatever_the_letters() -> No
 def test_an_assignment_with_all_four_marks_is_ours() -> None:
     """Its marker tells for which resource it was made."""
     assert US.made(OURS)
+    assert US.updated(OURS)
     assert US.may_write(OURS)
+    assert not US.lost(OURS)
     assert US.marker_of(OURS) == Marker("prod", MACHINE)
 
 
-def test_the_case_of_guids_does_not_make_it_another_s() -> None:
-    """Azure spells GUIDs and ids in either case."""
+def test_the_case_of_ids_does_not_make_it_another_s() -> None:
+    """Azure spells ids in either case; GUIDs are in lower case since they were read."""
     shouted = replace(
         OURS,
         id=ResourceId.parse(str(OURS.id).upper()),
-        principal=PRINCIPAL.upper(),
-        role=READER.upper(),
         scope=ResourceId.parse(str(SCOPE).upper()),
-        created_by=MAKER.upper(),
     )
 
     assert US.marker_of(shouted) == Marker("prod", MACHINE)
@@ -155,6 +155,32 @@ def test_the_case_of_guids_does_not_make_it_another_s() -> None:
 
 @pytest.mark.parametrize(
     "foreign",
+    [
+        pytest.param(replace(OURS, principal_type="User"), id="a person"),
+        pytest.param(replace(OURS, principal_type="Group"), id="a group"),
+        pytest.param(replace(OURS, principal_type=""), id="no principal type"),
+        pytest.param(replace(OURS, created_by=PRINCIPAL), id="made by another"),
+        pytest.param(replace(OURS, created_by=None), id="maker not yet known"),
+        pytest.param(replace(OURS, created_by=""), id="maker empty"),
+    ],
+)
+def test_what_we_did_not_make_for_a_service_principal_is_never_ours(
+    foreign: RoleAssignment,
+) -> None:
+    """A forged marker alone is not enough to have an assignment changed or deleted."""
+    for found in (
+        foreign,
+        replace(foreign, description=None),
+        replace(foreign, updated_by=PRINCIPAL),
+    ):
+        assert not US.made(found)
+        assert not US.may_write(found)
+        assert not US.lost(found)
+        assert US.marker_of(found) is None
+
+
+@pytest.mark.parametrize(
+    "other",
     [
         pytest.param(
             replace(OURS, id=ResourceId.parse(str(OURS.id).replace(NAME, PRINCIPAL))),
@@ -167,27 +193,37 @@ def test_the_case_of_guids_does_not_make_it_another_s() -> None:
         pytest.param(replace(OURS, principal=MAKER), id="name of another principal"),
         pytest.param(replace(OURS, role=PRINCIPAL), id="name of another role"),
         pytest.param(replace(OURS, scope=MACHINE), id="name of another scope"),
-        pytest.param(replace(OURS, principal_type="User"), id="a person"),
-        pytest.param(replace(OURS, principal_type="Group"), id="a group"),
-        pytest.param(replace(OURS, principal_type=""), id="no principal type"),
-        pytest.param(replace(OURS, created_by=PRINCIPAL), id="made by another"),
-        pytest.param(replace(OURS, created_by=None), id="maker not yet known"),
-        pytest.param(replace(OURS, created_by=""), id="maker empty"),
     ],
 )
-def test_one_missing_mark_makes_it_not_ours(foreign: RoleAssignment) -> None:
-    """A forged marker alone is not enough to have an assignment changed or deleted."""
-    assert not US.made(foreign)
-    assert not US.may_write(foreign)
-    assert not US.may_write(replace(foreign, description=None))
-    assert US.marker_of(foreign) is None
+def test_the_name_is_no_mark(other: RoleAssignment) -> None:
+    """It can be computed, and taken, by anybody; where ours was taken we made a random one."""
+    assert US.marker_of(other) == Marker("prod", MACHINE)
+    assert not US.lost(other)
 
 
-def test_a_lost_marker_leaves_the_other_three_marks() -> None:
-    """It is known as our make, but not ours until its marker is given back."""
-    stripped = replace(OURS, description=None)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"description": None}, id="no marker"),
+        pytest.param({"description": "by hand"}, id="somebody's words"),
+        pytest.param({"updated_by": PRINCIPAL}, id="marker, written by another"),
+        pytest.param({"updated_by": None}, id="marker, writer not yet known"),
+        pytest.param({"updated_by": ""}, id="marker, writer empty"),
+        pytest.param(
+            {"updated_by": PRINCIPAL, "description": TEXT.replace("prod", "other")},
+            id="another owner's marker, written by another",
+        ),
+        pytest.param({"updated_by": PRINCIPAL, "description": None}, id="neither"),
+    ],
+)
+def test_what_we_made_and_lost_is_written_anew_and_never_deleted(
+    changes: dict[str, str | None],
+) -> None:
+    """Whoever wrote it last may have rewritten the marker, so it is not believed."""
+    stripped = replace(OURS, **changes)  # type: ignore[arg-type]
 
     assert US.made(stripped)
+    assert US.lost(stripped)
     assert US.may_write(stripped)
     assert US.marker_of(stripped) is None
 
@@ -206,6 +242,7 @@ def test_another_owner_s_assignment_is_never_ours() -> None:
 
     assert without_past.marker_of(other) is None
     assert not without_past.may_write(other)
+    assert not without_past.lost(other)
 
 
 def test_without_makers_nothing_is_ours() -> None:

@@ -1,19 +1,23 @@
 """What a plan says besides its changes, and the order in which these come."""
 
 from reconciler.changes import Reason
+from reconciler.model import Ending, Sight, Sighting, Traces
 from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
     BLOB_READER,
     CROWN,
     DATA,
+    LONG_AGO,
     LOOK,
+    NEW,
     NOON,
     NOTHING,
     OLD,
     SECOND,
     SETTLE,
     TERMS,
+    VM,
     WITH_REMOVALS,
     assignment,
     attached,
@@ -41,23 +45,23 @@ def test_a_passing_hold_says_when_it_lifts() -> None:
     ).withheld[0]
 
     assert young.until == NOON + SETTLE
-    assert gone.until == NOON + 5 * SETTLE
+    assert gone.until == NOON + 10 * SETTLE
     assert dead.until == NOON + SETTLE
 
 
 def test_a_plan_says_what_was_seen() -> None:
     """A later look compares: the same dead entry, or gone once more."""
     dead = plan(attached(), observed(machine(entry(principal=OLD)), identities=HERE), LOOK, TERMS)
-    gone = plan(NOTHING, observed(None, assignment(OLD)), LOOK, TERMS)
+    gone = plan(NOTHING, observed(None), LOOK, TERMS)
 
-    assert dead.seen == (DEAD,)
-    assert gone.seen == ("gone",)
-    assert plan(NOTHING, observed(None), LOOK, TERMS).seen == ()
+    assert dead.sightings == (Sighting(NOON, Sight.DEAD_ENTRY, DEAD),)
+    assert gone.sightings == (Sighting(NOON, Sight.GONE),)
+    assert plan(NOTHING, observed(machine()), LOOK, TERMS).sightings == ()
 
 
 def test_changes_come_in_the_order_in_which_they_are_safe() -> None:
     """The dead make room first, what a live principal no longer needs goes last."""
-    unwanted = assignment(role=BLOB_READER)
+    unwanted = assignment(role=BLOB_READER, scope=below(DATA, f"{_VAULT}-2"))
     stale = assignment(scope=below(DATA, _VAULT), description=None)
     planned = plan(
         both(both(attached(), attached(SECOND)), both(granted(), granted(scope=stale.scope))),
@@ -67,6 +71,9 @@ def test_changes_come_in_the_order_in_which_they_are_safe() -> None:
             stale,
             assignment(OLD),
             identities={APP: user_identity(), SECOND: None},
+            confirmed=True,
+            traces=Traces({VM: NEW}),
+            endings={SECOND: Ending(LONG_AGO)},
         ),
         WITH_REMOVALS,
         TERMS,

@@ -2,20 +2,22 @@
 
 import pytest
 
-from reconciler.changes import Hold, Reason
+from reconciler.changes import CreateAssignment, Hold, Reason
 from reconciler.marker import Marker
-from reconciler.model import Desired, Mode, Request, RoleAssignment, Wanted
+from reconciler.model import Ending, Request, RoleAssignment, Traces
 from tests.unit.builders import (
     APP,
+    LONG_AGO,
+    NEW,
     NOON,
     NOTHING,
     OF_APP,
     OLD,
     OTHER_VM,
     OWNERSHIP,
-    READER,
     SECOND,
     STRANGER,
+    SUB,
     VM,
     WITH_REMOVALS,
     assignment,
@@ -28,13 +30,16 @@ from tests.unit.builders import (
     machine,
     observed,
     switched_on,
+    unresolved,
     user_identity,
 )
 from tests.unit.plan_cases import (
     AUDIT,
     CONDITION,
+    ENDED,
     GONE_SEEN,
     HERE,
+    REPLACED,
     Case,
     attach,
     check,
@@ -84,36 +89,66 @@ ASSIGNMENTS = {
             (update(foreign(), Reason.CONDITION_DIFFERS, CONDITION), Hold.FOREIGN_CONDITION),
         ),
     ),
-    "a replaced principal's right goes at once and the new one is granted": Case(
+    "a replaced principal's right goes once that is proved, and the new one is granted": Case(
         granted(),
-        observed(machine(), assignment(OLD)),
+        observed(machine(), assignment(OLD), **REPLACED),
         (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), create()),
     ),
-    "a recreated identity's old right goes at once": Case(
+    "a replaced principal's right stays until that is proved, and the new one is granted": Case(
         granted(),
-        observed(user_identity(), lost := assignment(OLD, resource=APP)),
+        observed(machine(), assignment(OLD)),
+        (create(),),
+        ((delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.UNCONFIRMED),),
+    ),
+    "a recreated identity's old right goes once that is proved": Case(
+        granted(),
+        observed(
+            user_identity(),
+            lost := assignment(OLD, resource=APP),
+            confirmed=True,
+            traces=Traces({APP: OF_APP}),
+        ),
         (
             delete(lost, Reason.PRINCIPAL_REPLACED),
             create(principal=OF_APP, resource=APP),
         ),
         request=Request(APP),
     ),
-    "a right of an identity that was switched off is retired": Case(
+    "a right whose identity was switched off proves nothing and stays": Case(
         NOTHING,
-        observed(bare(), assignment(OLD)),
-        (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),),
+        observed(bare(), assignment(OLD), **REPLACED),
+        withheld=(
+            (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.REPLACED_UNPROVED),
+        ),
     ),
-    "a gone machine's right goes once it cannot have moved": Case(
+    "a gone machine's right goes once its end is told": Case(
         NOTHING,
-        observed(None, assignment(OLD)),
+        observed(None, assignment(OLD), **ENDED),
         (delete(assignment(OLD), Reason.RESOURCE_GONE),),
         request=GONE_SEEN,
     ),
-    "a gone identity's right goes at once": Case(
+    "a gone identity's right goes by the same proof": Case(
         NOTHING,
-        observed(None, dead := assignment(OF_APP, resource=APP), id_=APP),
+        observed(
+            None,
+            dead := assignment(OF_APP, resource=APP),
+            id_=APP,
+            traces=Traces(),
+            endings={APP: Ending(LONG_AGO)},
+        ),
         (delete(dead, Reason.RESOURCE_GONE),),
         request=Request(APP),
+    ),
+    "a gone identity's right stays until its end is told": Case(
+        NOTHING,
+        observed(None, dead, id_=APP),
+        withheld=((delete(dead, Reason.RESOURCE_GONE), Hold.UNCONFIRMED),),
+        request=Request(APP),
+    ),
+    "a right that is wanted and that guardrails forbid by now is shown and stays": Case(
+        granted(scope=SUB),
+        observed(machine(), wide := assignment(scope=SUB)),
+        withheld=((delete(wide, Reason.FORBIDDEN), Hold.HOME),),
     ),
     "an unwanted right of a live principal goes where removals are allowed": Case(
         NOTHING, observed(machine(), assignment()), (delete(assignment()),), request=WITH_REMOVALS
@@ -123,11 +158,45 @@ ASSIGNMENTS = {
         observed(machine(), assignment()),
         withheld=((delete(assignment()), Hold.REMOVALS),),
     ),
+    "ours with the marker of where the machine was before is unwanted like any other": Case(
+        NOTHING,
+        observed(machine(), moved),
+        (delete(moved),),
+        request=WITH_REMOVALS,
+    ),
     "ours but for the marker, unwanted, is shown and kept": Case(
         NOTHING,
         observed(machine(), assignment(description="by hand")),
         withheld=((delete(assignment(description="by hand")), Hold.NO_MARKER),),
         request=WITH_REMOVALS,
+    ),
+    "ours that another wrote last, unwanted, is shown and kept": Case(
+        NOTHING,
+        observed(machine(), taken := assignment(updated_by=STRANGER)),
+        withheld=((delete(taken), Hold.NO_MARKER),),
+        request=WITH_REMOVALS,
+    ),
+    "ours that another wrote last, wanted, is written anew": Case(
+        granted(), observed(machine(), taken), (update(taken),)
+    ),
+    "ours that another made wider, wanted, is made as narrow as before": Case(
+        granted(condition=CONDITION),
+        observed(machine(), taken),
+        (update(taken, Reason.CONDITION_DIFFERS, CONDITION),),
+    ),
+    "ours of a gone machine that another wrote last is shown and kept, whatever is proved": Case(
+        NOTHING,
+        observed(None, lone := assignment(OLD, updated_by=STRANGER), **ENDED),
+        withheld=((delete(lone), Hold.NO_MARKER),),
+        request=GONE_SEEN,
+    ),
+    "another deployment's under our own identity is never ours to update": Case(
+        granted(condition=CONDITION),
+        observed(machine(), theirs := assignment(description=str(Marker("other", VM)))),
+        withheld=((update(theirs, Reason.CONDITION_DIFFERS, CONDITION), Hold.FOREIGN_CONDITION),),
+    ),
+    "another deployment's under our own identity is never ours to delete": Case(
+        NOTHING, observed(machine(), theirs), request=WITH_REMOVALS
     ),
     "another's that nobody wants is nobody's business": Case(
         NOTHING, observed(machine(), foreign()), request=WITH_REMOVALS
@@ -141,13 +210,13 @@ ASSIGNMENTS = {
 
 FORGED = {
     "owner": assignment(OLD, description=str(Marker("other", VM))),
-    "name": assignment(OLD, id=foreign().id),
     "principal type": assignment(OLD, principal_type="User"),
     "maker": assignment(OLD, created_by=STRANGER),
     "maker not yet known": assignment(OLD, created_by=None),
-    "marker with one more key": assignment(
-        OLD, description=f"{OWNERSHIP.marker_for(VM)},role=reader"
-    ),
+}
+LOST = {
+    "writer": assignment(OLD, updated_by=STRANGER),
+    "writer not yet known": assignment(OLD, updated_by=None),
 }
 
 
@@ -160,8 +229,29 @@ def test_rights_are_granted_mended_and_retired(case: Case) -> None:
 @pytest.mark.parametrize("found", FORGED.values(), ids=list(FORGED))
 def test_what_lacks_one_mark_is_never_deleted(found: RoleAssignment) -> None:
     """Anybody may write a marker; a principal that nobody has does not make it ours."""
-    check(Case(NOTHING, observed(machine(), found), request=WITH_REMOVALS))
-    check(Case(NOTHING, observed(None, found), request=GONE_SEEN))
+    check(Case(NOTHING, observed(machine(), found, **REPLACED), request=WITH_REMOVALS))
+    check(Case(NOTHING, observed(None, found, **ENDED), request=GONE_SEEN))
+
+
+@pytest.mark.parametrize("found", LOST.values(), ids=list(LOST))
+def test_what_we_made_and_another_may_have_rewritten_is_shown_and_stays(
+    found: RoleAssignment,
+) -> None:
+    """Its marker may be forged, so nothing that it says is believed."""
+    shown = ((delete(found), Hold.NO_MARKER),)
+
+    check(Case(NOTHING, observed(machine(), found, **REPLACED), withheld=shown))
+    check(Case(NOTHING, observed(None, found, **ENDED), withheld=shown, request=GONE_SEEN))
+
+
+def test_a_name_is_no_mark() -> None:
+    """Names can be computed and taken by anybody; what is ours under another name is ours."""
+    renamed = assignment(id=foreign().id)
+
+    check(
+        Case(NOTHING, observed(machine(), renamed), (delete(renamed),), request=WITH_REMOVALS)
+    )
+    check(Case(granted(), observed(machine(), renamed)))
 
 
 def test_grants_to_a_known_principal_do_not_wait_for_a_machine_to_settle() -> None:
@@ -202,7 +292,7 @@ def test_a_right_that_an_audited_rule_speaks_of_is_not_taken_away() -> None:
     check(
         Case(
             granted(mode=AUDIT),
-            observed(machine(), assignment(OLD)),
+            observed(machine(), assignment(OLD), **REPLACED),
             withheld=(
                 (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.AUDIT),
                 (create(), Hold.AUDIT),
@@ -211,18 +301,17 @@ def test_a_right_that_an_audited_rule_speaks_of_is_not_taken_away() -> None:
     )
 
 
-def test_a_grant_whose_scope_has_no_name_keeps_what_was_granted_under_it() -> None:
-    """While policy's scope cannot be told, no right of that role counts as unwanted."""
-    unresolved = Desired(unresolved=((Wanted(READER, Mode.REPAIR, ()), "{location}"),))
+def test_a_grant_whose_scope_has_no_name_keeps_nothing() -> None:
+    """What the resource's own data no longer picks is unwanted like any other right."""
+    wanted = unresolved()
+    lost = CreateAssignment(wanted.unresolved[0].what, NEW, OWNERSHIP.marker_for(VM))
 
     check(
         Case(
-            unresolved,
+            wanted,
             observed(machine(), assignment()),
-            withheld=(
-                (create(scope=VM), Hold.UNRESOLVED),
-                (delete(assignment()), Hold.UNRESOLVED),
-            ),
+            (delete(assignment()),),
+            ((lost, Hold.UNRESOLVED),),
             request=WITH_REMOVALS,
         )
     )

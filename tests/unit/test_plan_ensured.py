@@ -61,11 +61,12 @@ def test_an_identity_that_is_there_is_only_attached() -> None:
     assert planned(ensured(), there=True).changes == (AttachIdentity(VM, APP),)
 
 
-def test_a_dead_entry_makes_room_for_the_identity_that_is_created() -> None:
-    """It would make the attach fail."""
-    kinds = [type(change).__name__ for change in planned(ensured(), machine(entry())).changes]
+def test_a_dead_entry_does_not_keep_its_identity_from_being_created() -> None:
+    """Once it is there, the entry is one of a recreated identity, and is healed as such."""
+    found = planned(ensured(), machine(entry()))
 
-    assert kinds == ["DetachIdentity", "CreateIdentity"]
+    assert found.changes == (CreateIdentity(new()),)
+    assert found.withheld == (Withheld(AttachIdentity(VM, APP), Hold.IDENTITY_ABSENT),)
 
 
 def test_a_machine_that_is_being_built_does_not_delay_the_creation() -> None:

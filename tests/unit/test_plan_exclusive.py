@@ -13,13 +13,14 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Mode, Request, Resource, Wanted
+from reconciler.model import Desired, Mode, Removals, Request, Resource, Wanted
 from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
     CROWN,
     ELSEWHERE,
     LOOK,
+    NOON,
     SECOND,
     SUB,
     TERMS,
@@ -32,6 +33,7 @@ from tests.unit.builders import (
     entry,
     machine,
     observed,
+    removing,
     switched_on,
     user_identity,
 )
@@ -59,7 +61,16 @@ def test_an_exclusive_identity_is_detached_where_no_rule_attaches_it() -> None:
     assert planned(unwelcome()).changes == (DETACH,)
 
 
-@pytest.mark.parametrize("request_", [LOOK, Request(VM, removals="another policy's digest")])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        LOOK,
+        Request(VM, removals=Removals(TERMS.digest)),
+        Request(VM, removals=removing(SECOND, VM)),
+        Request(VM, removals=Removals("another policy's digest", frozenset({APP}))),
+    ],
+    ids=["an event", "no names", "other names", "another policy"],
+)
 def test_it_is_detached_only_where_removals_are_allowed(request_: Request) -> None:
     """As rights that nobody asks for: a sweep within its limits, or a person, removes them."""
     found = planned(unwelcome(), request=request_)
@@ -68,11 +79,19 @@ def test_it_is_detached_only_where_removals_are_allowed(request_: Request) -> No
     assert found.withheld == (Withheld(DETACH, Hold.REMOVALS),)
 
 
+@pytest.mark.parametrize("resource", [machine(entry()), machine(entry(), managed_by="somebody")])
+def test_it_is_detached_by_its_name_also_where_another_resource_manages(resource: Resource) -> None:
+    """What may not be there is unwanted wherever it is."""
+    request = Request(VM, removals=removing(APP))
+
+    assert planned(unwelcome(), resource, request).changes == (DETACH,)
+
+
 @pytest.mark.parametrize(
     ("desired", "resource", "hold"),
     [
         (unwelcome(mode=AUDIT), machine(entry()), Hold.AUDIT),
-        (unwelcome(), machine(entry(), managed_by="somebody"), Hold.MANAGED),
+        (unwelcome(), machine(entry(), created=NOON), Hold.SETTLING),
         (unwelcome(CROWN), machine(entry(CROWN)), Hold.PROTECTED),
         (unwelcome(ELSEWHERE), machine(entry(ELSEWHERE)), Hold.IDENTITY_PLACE),
         (unwelcome(), machine(entry(), state="Updating"), Hold.BUSY),

@@ -40,9 +40,10 @@ from tests.unit.builders import (
     machine,
     observed,
     switched_on,
+    unresolved,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT, GONE_SEEN, HERE, RECREATED_SEEN
+from tests.unit.plan_cases import AUDIT, ENDED, GONE_SEEN, HERE, RECREATED_SEEN, REPLACED
 
 WHY = "forensics (until 2026-03-01)"
 
@@ -67,9 +68,9 @@ def planned(
         (attached(), observed(machine(), identities=HERE), LOOK),
         (switched_on(), observed(bare()), LOOK),
         (granted(), observed(machine()), LOOK),
-        (NOTHING, observed(machine(), assignment(OLD)), LOOK),
+        (NOTHING, observed(machine(), assignment(OLD), **REPLACED), LOOK),
         (NOTHING, observed(machine(), assignment()), WITH_REMOVALS),
-        (NOTHING, observed(None, assignment(OLD)), GONE_SEEN),
+        (NOTHING, observed(None, assignment(OLD), **ENDED), GONE_SEEN),
         (NOTHING, observed(None, assignment(OLD)), LOOK),
         (attached(), observed(machine(state="Updating"), identities=HERE), LOOK),
         (
@@ -98,11 +99,29 @@ def test_an_exempt_machine_is_left_as_it_is(
     }
 
 
-def test_what_would_not_be_done_anyway_keeps_its_reason() -> None:
-    """An exemption does not hide why else a change is withheld."""
-    found = planned(granted(mode=AUDIT), observed(machine()))
+@pytest.mark.parametrize(
+    ("desired", "found", "hold"),
+    [
+        (granted(mode=AUDIT), observed(machine()), Hold.AUDIT),
+        (granted(mode=AUDIT, rollout=True), observed(machine()), Hold.ROLLOUT),
+        (granted(scope=SUB), observed(machine()), Hold.HOME),
+        (granted(), observed(machine(managed_by="somebody")), Hold.MANAGED),
+        (unresolved(), observed(machine()), Hold.UNRESOLVED),
+        (attached(), observed(machine(), identities={APP: None}), Hold.IDENTITY_ABSENT),
+        (NOTHING, observed(machine(), assignment(description=None)), Hold.NO_MARKER),
+        (NOTHING, observed(machine(), assignment()), Hold.REMOVALS),
+    ],
+)
+def test_an_exemption_is_named_before_any_other_hold(
+    desired: Desired, found: Observed, hold: Hold
+) -> None:
+    """Policy asks for hands off, so what it holds back is neither drift nor an error."""
+    without = plan(desired, found, LOOK, TERMS)
+    exempt = planned(desired, found)
 
-    assert [one.hold for one in found.withheld] == [Hold.AUDIT]
+    assert [one.hold for one in without.withheld] == [hold]
+    assert [one.hold for one in exempt.withheld] == [Hold.EXEMPT]
+    assert exempt.settled
 
 
 def test_an_exempt_identity_is_neither_attached_nor_healed_nor_created() -> None:

@@ -42,4 +42,4 @@ def event(place: ResourceId | str, what: str = "WriteSuccess", **data: object) -
 def asked(told: Event | None, watch: Watch = WATCH) -> list[ResourceId]:
     """Return what would be looked at."""
     assert told is not None
-    return [request.id for request in watch.requests(told)]
+    return [request.id for request in watch.requests(told, NOON)]

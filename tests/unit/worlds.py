@@ -16,30 +16,43 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import (
     AttachedIdentity,
+    Ending,
     IdentityBlock,
     Observed,
     Request,
     Resource,
     RoleAssignment,
+    Traces,
     UserIdentity,
 )
-from tests.unit.builders import NEW, SETTLE, assignment
+from tests.unit.builders import MAKER, NEW, OTHER_VM, SETTLE, assignment
 
-LATER = 6 * SETTLE
-"""Longer than anything that time lifts by itself."""
+LATER = 10 * SETTLE
+"""After so long the end of what was not found may be asked for; six times that is an hour."""
 
 
 def apply_to(found: Observed, plan: Plan) -> Observed:
-    """Return what a look finds after all of a plan's changes were made and time went by."""
+    """Return what a look finds after all of a plan's changes were made and time went by.
+
+    Meanwhile Resource Graph and the activity log have caught up with what is there and what is not.
+    """
     assignments = list(found.assignments)
     for change in plan.changes:
         assignments = _rights_after(assignments, change, found)
+    identities = {**found.identities, **dict(_created(plan))}
+    subject = _subject_after(found, plan)
+    others = found.traces.shown if found.traces else {}
+    shown = {one: carried for one, carried in others.items() if one == OTHER_VM}
+    gone = [one for one, own in identities.items() if own is None]
     return replace(
         found,
         at=found.at + LATER,
-        subject=_subject_after(found, plan),
+        subject=subject,
         assignments=tuple(assignments),
-        identities={**found.identities, **dict(_created(plan))},
+        identities=identities,
+        confirmed=True,
+        traces=Traces({**shown, found.id: subject.principal} if subject else shown),
+        endings={one: Ending(found.at) for one in (*gone, *(() if subject else (found.id,)))},
     )
 
 
@@ -51,9 +64,11 @@ def _created(plan: Plan) -> Iterator[tuple[ResourceId, UserIdentity]]:
 
 def asked_again(request: Request, plan: Plan, since: Observed) -> Request:
     """Return the copy of a request: it keeps what was seen, and since when."""
-    fresh = set(plan.seen) - set(request.seen)
-    first = since.at if fresh or request.first is None else request.first
-    return replace(request, first=first, seen=tuple(sorted({*request.seen, *plan.seen})))
+    known = {(one.what, one.about): one for one in request.sightings}
+    for one in plan.sightings:
+        known.setdefault((one.what, one.about), one)
+    first = request.first or since.at
+    return replace(request, first=first, sightings=tuple(sorted(known.values())))
 
 
 def _rights_after(
@@ -63,11 +78,16 @@ def _rights_after(
         case DeleteAssignment(gone):
             return [one for one in assignments if one != gone]
         case UpdateAssignment(old, grant, marker):
-            written = replace(old, condition=grant.condition, description=marker)
+            written = replace(
+                old, condition=grant.condition, description=marker, updated_by=MAKER
+            )
             return [written if one == old else one for one in assignments]
         case CreateAssignment(grant, str(principal), marker):
             made = assignment(principal, grant.role, grant.scope, found.id)
-            return [*assignments, replace(made, condition=grant.condition, description=marker)]
+            written = replace(
+                made, condition=grant.condition, description=marker, created=found.at
+            )
+            return [*assignments, written]
         case _:
             return assignments
 

@@ -1,6 +1,7 @@
 """Changes that policy and settings forbid: audit, guardrails, places, and whose a resource is."""
 
 from reconciler.changes import Hold, Reason
+from reconciler.ids import ResourceId
 from reconciler.model import IdentityBlock
 from tests.unit.builders import (
     APP,
@@ -22,6 +23,7 @@ from tests.unit.builders import (
     bare,
     below,
     entry,
+    foreign,
     granted,
     machine,
     observed,
@@ -31,9 +33,12 @@ from tests.unit.builders import (
 from tests.unit.plan_cases import (
     AUDIT,
     CONDITION,
+    ENDED,
     GONE_SEEN,
     HERE,
     RECREATED_SEEN,
+    REPLACED,
+    Case,
     attach,
     create,
     delete,
@@ -42,6 +47,10 @@ from tests.unit.plan_cases import (
     update,
 )
 
+CUSTOM = "11111111-2222-3333-4444-555555555555"
+SITE = below(SUB, "resourceGroups/rg-vm/providers/Microsoft.Web/sites/app")
+HOUSE = below(HOME, "providers/Microsoft.ManagedIdentity/userAssignedIdentities/house")
+INDOORS = below(HOME, "providers/Microsoft.Compute/virtualMachines/vm-1")
 INSIDE = below(HOME, "providers/Microsoft.Storage/storageAccounts/queues")
 FAR = machine(id=FAR_VM)
 MANAGED = machine(managed_by=str(OTHER_VM))
@@ -73,10 +82,10 @@ HOLDS = {
         observed(machine(), identities={CROWN: user_identity(CROWN)}),
     ),
     "protected: detach": held(
-        detach(Reason.IDENTITY_GONE, CROWN),
+        detach(id_=CROWN),
         Hold.PROTECTED,
         attached(CROWN),
-        observed(machine(entry(CROWN)), identities={CROWN: None}),
+        observed(machine(entry(CROWN, OLD)), identities={CROWN: user_identity(CROWN)}),
     ),
     "protected: grant": held(
         create(principal=OF_APP, resource=CROWN),
@@ -88,7 +97,7 @@ HOLDS = {
         delete(assignment(OLD, resource=CROWN), Reason.PRINCIPAL_REPLACED),
         Hold.PROTECTED,
         NOTHING,
-        observed(user_identity(CROWN), assignment(OLD, resource=CROWN)),
+        observed(user_identity(CROWN), assignment(OLD, resource=CROWN), **REPLACED),
     ),
     "own identity: attach": held(
         attach(OURSELVES),
@@ -126,11 +135,11 @@ HOLDS = {
     "guardrails: a privileged role where it does not say so": held(
         create(CONTRIBUTOR, LAB), Hold.GUARDRAILS, PRIVILEGED, observed(machine())
     ),
-    "guardrails: an old right where nothing may be written any more": held(
-        delete(assignment(OLD, scope=SUB), Reason.PRINCIPAL_REPLACED),
+    "guardrails: a right that policy wants and that was allowed once": held(
+        delete(assignment(role=CONTRIBUTOR), Reason.FORBIDDEN),
         Hold.GUARDRAILS,
-        NOTHING,
-        observed(machine(), assignment(OLD, scope=SUB)),
+        granted(CONTRIBUTOR),
+        observed(machine(), assignment(role=CONTRIBUTOR)),
     ),
     "place of an identity: attach": held(
         attach(ELSEWHERE),
@@ -153,21 +162,84 @@ HOLDS = {
         delete(assignment(OLD, resource=FAR_VM), Reason.PRINCIPAL_REPLACED),
         Hold.NOT_WATCHED,
         NOTHING,
-        observed(FAR, assignment(OLD, resource=FAR_VM)),
+        observed(FAR, assignment(OLD, resource=FAR_VM), **REPLACED),
     ),
     "not watched: take a gone one's right away": held(
         delete(assignment(OLD, resource=FAR_VM), Reason.RESOURCE_GONE),
         Hold.NOT_WATCHED,
         NOTHING,
-        observed(None, assignment(OLD, resource=FAR_VM), id_=FAR_VM),
+        observed(None, assignment(OLD, resource=FAR_VM), id_=FAR_VM, **ENDED),
         GONE_SEEN,
     ),
     "managed: attach": held(attach(), Hold.MANAGED, attached(), observed(MANAGED, identities=HERE)),
     "managed: grant": held(create(), Hold.MANAGED, granted(), observed(MANAGED)),
-    "managed: take a right away": held(
-        delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),
+    "managed: update": held(
+        update(assignment(), Reason.CONDITION_DIFFERS, CONDITION),
         Hold.MANAGED,
+        granted(condition=CONDITION),
+        observed(MANAGED, assignment()),
+    ),
+    "rollout: attach": held(
+        attach(),
+        Hold.ROLLOUT,
+        attached(mode=AUDIT, rollout=True),
+        observed(machine(), identities=HERE),
+    ),
+    "rollout: grant": held(
+        create(), Hold.ROLLOUT, granted(mode=AUDIT, rollout=True), observed(machine())
+    ),
+    "rollout: a right of the principal before": Case(
+        granted(mode=AUDIT, rollout=True),
+        observed(machine(), assignment(OLD), **REPLACED),
+        withheld=(
+            (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.ROLLOUT),
+            (create(), Hold.ROLLOUT),
+        ),
+    ),
+    "home: an identity that lies in it": held(
+        attach(HOUSE),
+        Hold.HOME,
+        attached(HOUSE),
+        observed(machine(), identities={HOUSE: user_identity(HOUSE)}),
+    ),
+    "home: a right of an identity that lies in it": held(
+        create(principal=OF_APP, resource=HOUSE),
+        Hold.HOME,
+        granted(),
+        observed(user_identity(HOUSE)),
+    ),
+    "home: a machine that lies in it": held(
+        attach(resource=INDOORS),
+        Hold.HOME,
+        attached(),
+        observed(machine(id=INDOORS), identities=HERE),
+    ),
+    "home: a right in it whose machine is gone": held(
+        delete(assignment(OLD, scope=HOME), Reason.RESOURCE_GONE),
+        Hold.HOME,
         NOTHING,
-        observed(MANAGED, assignment(OLD)),
+        observed(None, assignment(OLD, scope=HOME), **ENDED),
+        GONE_SEEN,
+    ),
+    "home: the tenant": held(
+        create(scope=ResourceId.parse("/")),
+        Hold.HOME,
+        granted(scope=ResourceId.parse("/")),
+        observed(machine()),
+    ),
+    "role unread": held(
+        create(CUSTOM), Hold.ROLE_UNREAD, granted(CUSTOM), observed(machine(), roles={CUSTOM: None})
+    ),
+    "restart: attach": held(
+        attach(resource=SITE),
+        Hold.RESTART,
+        attached(),
+        observed(machine(id=SITE), identities=HERE),
+    ),
+    "foreign condition": held(
+        update(foreign(), Reason.CONDITION_DIFFERS, CONDITION),
+        Hold.FOREIGN_CONDITION,
+        granted(condition=CONDITION),
+        observed(machine(), foreign()),
     ),
 }

@@ -1,21 +1,33 @@
 """Changes that what lies there forbids, for good or for now."""
 
-from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.changes import Hold, Reason
-from reconciler.model import Desired, IdentityBlock, Mode, Request, Wanted
+from reconciler.changes import CreateAssignment, Hold, Reason
+from reconciler.model import (
+    Desired,
+    Ending,
+    IdentityBlock,
+    Removals,
+    Request,
+    Sight,
+    Sighting,
+    Traces,
+)
 from tests.unit.builders import (
     APP,
     BLOB_READER,
+    DATA,
     LONG_AGO,
+    NEW,
     NOON,
     NOTHING,
     OLD,
     OTHER_VM,
+    OWNERSHIP,
     SECOND,
-    SETTLE,
+    STRANGER,
     VM,
+    WITH_REMOVALS,
     assignment,
     attached,
     bare,
@@ -25,12 +37,17 @@ from tests.unit.builders import (
     machine,
     observed,
     switched_on,
+    unresolved,
+    user_identity,
 )
 from tests.unit.plan_cases import (
     CONDITION,
     GONE_SEEN,
     HERE,
     LONG,
+    RECREATED_SEEN,
+    REPLACED,
+    Case,
     attach,
     create,
     delete,
@@ -38,8 +55,73 @@ from tests.unit.plan_cases import (
     held,
 )
 
+GONE_APP: dict[str, object] = {
+    "identities": {APP: None, SECOND: user_identity(SECOND)},
+    "traces": Traces(),
+    "endings": {APP: Ending(LONG_AGO)},
+}
+
 HOLDS = {
     "absent: grant": held(create(principal=None), Hold.IDENTITY_ABSENT, granted(), observed(None)),
+    "absent: attach": held(
+        attach(), Hold.IDENTITY_ABSENT, attached(), observed(machine(), identities={APP: None})
+    ),
+    "absent scope: grant": held(
+        create(), Hold.SCOPE_ABSENT, granted(), observed(machine(), absent={DATA: ()})
+    ),
+    "dead entry: another's": Case(
+        attached(),
+        observed(machine(entry(SECOND, None)), identities=HERE),
+        withheld=(
+            (detach(Reason.IDENTITY_GONE, SECOND), Hold.DEAD_ENTRY),
+            (attach(), Hold.DEAD_ENTRY),
+        ),
+    ),
+    "default identity: an entry in the way that would change it": Case(
+        both(attached(), attached(SECOND)),
+        observed(bare(entry()), **GONE_APP),
+        withheld=(
+            (detach(Reason.IDENTITY_GONE), Hold.DEFAULT_IDENTITY),
+            (attach(SECOND), Hold.DEAD_ENTRY),
+        ),
+    ),
+    "waiting for the system-assigned identity: grant": Case(
+        both(switched_on(), granted()),
+        observed(bare(entry(SECOND))),
+        withheld=(
+            (attach(None), Hold.DEFAULT_IDENTITY),
+            (create(principal=None), Hold.DEFAULT_IDENTITY),
+        ),
+    ),
+    "no marker: what another wrote last": held(
+        delete(assignment(updated_by=STRANGER)),
+        Hold.NO_MARKER,
+        NOTHING,
+        observed(machine(), assignment(updated_by=STRANGER)),
+        WITH_REMOVALS,
+    ),
+    "replacing": Case(
+        granted(BLOB_READER),
+        observed(machine(), assignment()),
+        (create(BLOB_READER),),
+        ((delete(assignment()), Hold.REPLACING),),
+        WITH_REMOVALS,
+    ),
+    "replacement": Case(
+        granted(BLOB_READER),
+        observed(machine(), assignment(), roles={}, absent={DATA: ()}),
+        withheld=(
+            (create(BLOB_READER), Hold.SCOPE_ABSENT),
+            (delete(assignment()), Hold.REPLACEMENT),
+        ),
+        request=WITH_REMOVALS,
+    ),
+    "removals: an exclusive identity": held(
+        detach(Reason.NOT_ALLOWED),
+        Hold.REMOVALS,
+        Desired(unwelcome=attached().attach),
+        observed(machine(entry()), identities=HERE),
+    ),
     "default identity: a second user-assigned one": held(
         attach(),
         Hold.DEFAULT_IDENTITY,
@@ -56,10 +138,11 @@ HOLDS = {
         observed(machine(identities=IdentityBlock(raw_type="Delegated")), identities=HERE),
     ),
     "no etag: the last identity": held(
-        detach(Reason.IDENTITY_GONE),
+        detach(),
         Hold.NO_ETAG,
         attached(),
-        observed(machine(entry(), etag=None), identities={APP: None}),
+        observed(machine(entry(principal=OLD), etag=None), identities=HERE),
+        RECREATED_SEEN,
     ),
     "no room for the marker": held(
         create(resource=LONG), Hold.NO_ROOM_FOR_MARKER, granted(), observed(machine(id=LONG))
@@ -71,9 +154,9 @@ HOLDS = {
         observed(machine()),
     ),
     "unresolved": held(
-        create(BLOB_READER, VM),
+        CreateAssignment(unresolved().unresolved[0].what, NEW, OWNERSHIP.marker_for(VM)),
         Hold.UNRESOLVED,
-        Desired(unresolved=((Wanted(BLOB_READER, Mode.REPAIR, ()), "{resourceGroup}/x"),)),
+        unresolved(),
         observed(machine()),
     ),
     "removals under another policy's digest": held(
@@ -81,13 +164,13 @@ HOLDS = {
         Hold.REMOVALS,
         NOTHING,
         observed(machine(), assignment()),
-        Request(VM, removals="another"),
+        Request(VM, removals=Removals("another", None)),
     ),
     "carried by a machine that was moved": held(
         delete(assignment(OLD), Reason.RESOURCE_GONE),
         Hold.CARRIED,
         NOTHING,
-        observed(None, assignment(OLD), carriers={OLD: OTHER_VM}),
+        observed(None, assignment(OLD), traces=Traces({OTHER_VM: OLD})),
         GONE_SEEN,
     ),
     "settling: a machine that was just made": held(
@@ -103,10 +186,11 @@ HOLDS = {
         attach(), Hold.BUSY, attached(), observed(machine(state="Updating"), identities=HERE)
     ),
     "busy: detach": held(
-        detach(Reason.IDENTITY_GONE),
+        detach(Reason.NOT_ALLOWED),
         Hold.BUSY,
-        attached(),
-        observed(machine(entry(), state="creating"), identities={APP: None}),
+        Desired(unwelcome=attached().attach),
+        observed(machine(entry(), state="creating"), identities=HERE),
+        WITH_REMOVALS,
     ),
     "busy: a principal that is not shown yet is not a replaced one": held(
         delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),
@@ -126,18 +210,29 @@ HOLDS = {
         NOTHING,
         observed(None, assignment(OLD)),
     ),
-    "unconfirmed: gone for too short a time": held(
-        delete(assignment(OLD), Reason.RESOURCE_GONE),
+    "unconfirmed: another principal, read once": held(
+        delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),
         Hold.UNCONFIRMED,
         NOTHING,
-        observed(None, assignment(OLD)),
-        replace(GONE_SEEN, first=NOON - 5 * SETTLE + timedelta(seconds=1)),
+        observed(machine(), assignment(OLD), traces=Traces({VM: NEW})),
     ),
-    "unconfirmed: asked long ago, but seen alive then": held(
-        delete(assignment(OLD), Reason.RESOURCE_GONE),
+    "unconfirmed: a dead entry, seen once": held(
+        detach(),
         Hold.UNCONFIRMED,
+        attached(),
+        observed(machine(entry(principal=OLD)), identities=HERE),
+    ),
+    "gone, unproved": held(
+        delete(assignment(OLD), Reason.RESOURCE_GONE),
+        Hold.GONE_UNPROVED,
         NOTHING,
-        observed(None, assignment(OLD)),
-        Request(VM, first=LONG_AGO),
+        observed(None, assignment(OLD), traces=Traces()),
+        Request(VM, sightings=(Sighting(LONG_AGO, Sight.GONE),)),
+    ),
+    "replaced, unproved: no principal": held(
+        delete(assignment(OLD), Reason.PRINCIPAL_REPLACED),
+        Hold.REPLACED_UNPROVED,
+        NOTHING,
+        observed(bare(), assignment(OLD), **REPLACED),
     ),
 }
