@@ -3,6 +3,7 @@
 import copy
 import heapq
 import itertools
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,18 @@ from azure.core.credentials import TokenCredential
 
 from reconciler import app, events, settings
 from reconciler.app import App
-from reconciler.changes import Hold, Outcome, Plan, Result, Status
+from reconciler.changes import (
+    Hold,
+    Outcome,
+    Plan,
+    Result,
+    Status,
+    is_unwanted,
+    unwanted_id,
+)
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
-from reconciler.model import Request
+from reconciler.model import Removals, Request
 from sandbox.azure import tokens
 from sandbox.azure.state import Assignment, Resource
 from sandbox.interleave import Gate
@@ -95,7 +104,8 @@ class Cloud:
         """Answer requests and all that they lead to, each copy when it is due."""
         answering = by or self.app
         order = itertools.count()
-        due = [(self.clock(), next(order), as_request(place)) for place in places]
+        due = [(self._due(as_request(place)), next(order), as_request(place)) for place in places]
+        heapq.heapify(due)
         results: list[Result] = []
         while due:
             moment, _, request = heapq.heappop(due)
@@ -110,10 +120,41 @@ class Cloud:
                 heapq.heappush(due, (moment, next(order), result.again))
         return results
 
+    def _due(self, request: Request) -> datetime:
+        """Return when a request is answered: a copy lies in the queue until it is due."""
+        return max(self.clock(), request.since or self.clock())
+
     def sweep(self) -> list[Result]:
         """Sweep everything and answer what it nominates."""
         swept = self.app.sweep()
         return [swept, *self.drive(*swept.requests)]
+
+    def shown(self, place: str = VM) -> Plan:
+        """Look once as `plan` does, which shows all that is unwanted; writes nothing."""
+        removals = Removals(self.app.policy.digest, ids=None)
+        return self.replan(Request(ResourceId.parse(place), removals=removals))
+
+    def removing(self, place: str = VM) -> Request:
+        """Return a request that names what policy makes unwanted at an id, as a sweep's does."""
+        names = {unwanted_id(one) for one in self.shown(place).todo if is_unwanted(one)}
+        removals = Removals(self.app.policy.digest, frozenset(names))
+        return Request(ResourceId.parse(place), removals=removals)
+
+    def apply(self, place: str = VM, *, at_once: bool = False) -> list[Result]:
+        """Do what a person confirms for an id; `at_once` also what waits for its replacement."""
+        plan = self.shown(place)
+        names = {unwanted_id(one) for one in plan.todo if is_unwanted(one)}
+        if at_once:
+            names |= {unwanted_id(held.change) for held in plan.kept}
+        removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
+        request = Request(plan.id, removals=removals)
+        first = self.app.handle(request, "" if at_once else plan.fingerprint)
+        return [first, *self.follow(first)]
+
+    def follow(self, *results: Result, most: int = 60) -> list[Result]:
+        """Answer what results lead to, and each copy when it is due."""
+        led = [request for result in results for request in result.requests]
+        return self.drive(*led, *(one.again for one in results if one.again), most=most)
 
     def hear(self, start: int = 0) -> list[Request]:
         """Return what the events from a place in the feed on ask for, once all are told."""
@@ -220,7 +261,7 @@ class Cloud:
         (found,) = self.world.assignments_of([principal])
         return found
 
-    def replan(self, place: str = VM) -> Plan:
+    def replan(self, place: str | Request = VM) -> Plan:
         """Look once more without writing; an empty plan means that the loop converged."""
         return self.app.controller.plan(as_request(place))[1]
 
