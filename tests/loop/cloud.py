@@ -3,6 +3,7 @@
 import copy
 import heapq
 import itertools
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from tests.loop.lab import (
     Content,
     guardrails,
     identity,
+    machine,
     policy,
 )
 from tests.loop.wire import Wire
@@ -124,6 +126,12 @@ class Cloud:
         """Return when a request is answered: a copy lies in the queue until it is due."""
         return max(self.clock(), request.since or self.clock())
 
+    def copy(self, result: Result) -> Request:
+        """Let time pass until the copy of a result is due; returns it."""
+        assert result.again is not None
+        self.clock.moment = self._due(result.again)
+        return result.again
+
     def sweep(self) -> list[Result]:
         """Sweep everything and answer what it nominates."""
         swept = self.app.sweep()
@@ -168,6 +176,59 @@ class Cloud:
         return found
 
     # What the operator does.
+
+    def weather(self, **switches: object) -> None:
+        """Set switches of the sandbox, for as long as nothing else is said."""
+        self.world.weather = self.world.weather.changed(switches)
+
+    def blind(self, subscription: str) -> None:
+        """Take what the app may do in a subscription away: it reads nothing there any more."""
+        for one in list(self.world.assignments_of([self.world.app.oid])):
+            if one.scope == f"/subscriptions/{subscription}":
+                self.world.remove_assignment(one)
+
+    def move(self, group: str, vm: str = VM) -> str:
+        """Move a machine to another group, of any subscription; returns its new id."""
+        self.pass_time()
+        body = {"resources": [vm], "targetResourceGroup": group}
+        source = vm.partition("/providers/")[0]
+        answer = self.operator.call("POST", f"{source}/moveResources", body, version="2021-04-01")
+        assert answer.status_code == 202, answer.text
+        self.pass_time(10)
+        moved = machine(vm.rpartition("/")[2], group)
+        assert vm.lower() not in self.world.resources
+        assert moved.lower() in self.world.resources
+        return moved
+
+    def evict(self, vm: str = VM) -> None:
+        """Let Azure take a machine away as a Spot machine, which no event tells."""
+        spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
+        assert self.operator.call("PATCH", vm, spot).status_code == 200
+        self.pass_time()
+        assert self.operator.call("POST", f"{vm}/simulateEviction").status_code == 204
+        assert vm.lower() not in self.world.resources
+
+    def remove_group(self, group: str) -> None:
+        """Delete a resource group with all that is in it."""
+        answer = self.operator.call("DELETE", group, version="2021-04-01")
+        assert answer.status_code == 202, answer.text
+        self.pass_time(30)
+        assert group.lower() not in self.world.groups
+
+    def as_app(self, act: Callable[[], object]) -> None:
+        """Do something with the app's own token, as an earlier version of it might have."""
+        self.operator.called_by(self.world.app)
+        try:
+            act()
+        finally:
+            self.operator.called_by(self.world.operator)
+
+    def granted_by_us(self, scope: str, place: str = VM) -> Assignment:
+        """Return a right that an earlier policy made the app give the principal of an id."""
+        principal = self.principal(place)
+        name, mark = self.our_name(principal, scope=scope), self.mark(place)
+        self.as_app(lambda: self.grant(principal, scope=scope, name=name, description=mark))
+        return self.world.assignments.by_name[name]
 
     def build(self, vm: str = VM, *, system: bool = True, settle: bool = True) -> Resource:
         """Create a machine, or replace one under the same name; returns it."""
