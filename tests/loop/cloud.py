@@ -341,6 +341,12 @@ def holds(plan: Plan) -> set[Hold]:
     return {held.hold for held in plan.withheld}
 
 
+def last(results: list[Result], place: str = VM) -> Plan:
+    """Return the last plan that was made for an id."""
+    plans = [one.plans[-1] for one in results if one.plans]
+    return [plan for plan in plans if plan.id == ResourceId.parse(place)][-1]
+
+
 def blocked(results: list[Result]) -> list[Outcome]:
     """Return the outcomes of the last result that need a person."""
     return [one for one in results[-1].outcomes if one.status is Status.BLOCKED]

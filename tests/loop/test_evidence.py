@@ -9,10 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.changes import Hold
-from tests.loop.cloud import Cloud, holds
+from tests.loop.cloud import Cloud, holds, last
 from tests.loop.lab import DATA, SHARED, VM, Content, policy, rule
 from tests.loop.sweeps import GRAPH, OWN
-from tests.loop.test_gone import last
 
 AT_VM = "/virtualmachines/vm1"
 AT_SHARED = "/userassignedidentities/shared"

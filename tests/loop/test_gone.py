@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.changes import Hold, Plan, Result
+from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, blocked, holds
+from tests.loop.cloud import Cloud, blocked, holds, last
 from tests.loop.lab import APPS, ASSIGNMENTS, DATA, IDENTITIES, SEED, SHARED, VM, machine
 from tests.loop.sweeps import GRAPH
 
@@ -39,12 +39,6 @@ def far(tmp_path: Path) -> Cloud:
     cloud.pass_time()
     cloud.blind(ELSEWHERE)
     return cloud
-
-
-def last(results: list[Result], place: str = VM) -> Plan:
-    """Return the last plan that was made for an id."""
-    plans = [one.plans[-1] for one in results if one.plans]
-    return [plan for plan in plans if plan.id == ResourceId.parse(place)][-1]
 
 
 def log_calls(cloud: Cloud) -> int:
