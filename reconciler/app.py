@@ -27,7 +27,7 @@ from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
 from reconciler.controller.memory import Contention, Recent
-from reconciler.controller.run import Run, once_more
+from reconciler.controller.run import ONCE_MORE, Run, once_more
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
@@ -182,7 +182,8 @@ class App:
         """Nominate what is about a scope, at most once a minute; after a move once more."""
         now = self.now()
         if self.recent.answers(request, now):
-            return Result()
+            # Whoever looked a moment ago saw no more of a move than we would.
+            return self._after_move(Result(), request, now)
         began = self.recent.began(request.id)
         if began and now - began < _SWEPT_EVERY:
             copy = replace(request, since=began + _SWEPT_EVERY)
@@ -199,9 +200,14 @@ class App:
         except (Again, Blocked) as error:
             return self._failed(request, error)
         self.recent.done(request, now, leads_on=bool(result.requests))
-        if moved and request.first is None:
-            return once_more(result, replace(request, first=now), now, Sight.MOVED)
-        return result
+        return self._after_move(result, request, now)
+
+    def _after_move(self, result: Result, request: Request, now: datetime) -> Result:
+        """Return the result, with one more sweep where a move was told less than that ago."""
+        moved = request.sighted(Sight.MOVED)
+        if moved is None or now - moved >= ONCE_MORE - _EARLY:
+            return result
+        return once_more(result, request, now, Sight.MOVED)
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:
         """Say that nothing could be read; the request is asked again where that may pass."""

@@ -20,6 +20,7 @@ from reconciler.changes import (
     DeleteAssignment,
     DetachIdentity,
     Plan,
+    Reason,
     Result,
     UpdateAssignment,
     is_unwanted,
@@ -86,7 +87,10 @@ class Sweep:
             **{one: found for one, found in index.identities.items() if one in named},
         }
         plans = {one: self._plan(found, index, began) for one, found in subjects.items()}
-        removals = self._removals(plans.values(), index) if removing else {}
+        # What a replaced principal held may lie where no look lists it; with removals, be it of
+        # nothing, the look asks the index for all that bears the id's marker.
+        removals = {one.id: Removals(self.terms.digest) for one in plans.values() if _retires(one)}
+        removals |= self._removals(plans.values(), index) if removing else {}
         wrong = [one.id for one in plans.values() if _needs_a_look(one, part)]
         missed = list(self._missed(index, plans))
         chosen = [
@@ -268,6 +272,13 @@ def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:
     Of a part of the tenant only rights there were asked for, so only those are judged.
     """
     return any(part is None or _concerns(change, part) for change in one.todo)
+
+
+def _retires(one: Plan) -> bool:
+    return any(
+        isinstance(change, DeleteAssignment) and change.reason is Reason.PRINCIPAL_REPLACED
+        for change in one.todo
+    )
 
 
 def _concerns(change: Change, part: ResourceId) -> bool:

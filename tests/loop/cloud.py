@@ -3,6 +3,8 @@
 import copy
 import heapq
 import itertools
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,18 @@ from azure.core.credentials import TokenCredential
 
 from reconciler import app, events, settings
 from reconciler.app import App
-from reconciler.changes import Hold, Outcome, Plan, Result, Status
+from reconciler.changes import (
+    Hold,
+    Outcome,
+    Plan,
+    Result,
+    Status,
+    is_unwanted,
+    unwanted_id,
+)
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
-from reconciler.model import Request
+from reconciler.model import Removals, Request
 from sandbox.azure import tokens
 from sandbox.azure.state import Assignment, Resource
 from sandbox.interleave import Gate
@@ -29,6 +39,7 @@ from tests.loop.lab import (
     Content,
     guardrails,
     identity,
+    machine,
     policy,
 )
 from tests.loop.wire import Wire
@@ -95,7 +106,8 @@ class Cloud:
         """Answer requests and all that they lead to, each copy when it is due."""
         answering = by or self.app
         order = itertools.count()
-        due = [(self.clock(), next(order), as_request(place)) for place in places]
+        due = [(self._due(as_request(place)), next(order), as_request(place)) for place in places]
+        heapq.heapify(due)
         results: list[Result] = []
         while due:
             moment, _, request = heapq.heappop(due)
@@ -110,10 +122,47 @@ class Cloud:
                 heapq.heappush(due, (moment, next(order), result.again))
         return results
 
+    def _due(self, request: Request) -> datetime:
+        """Return when a request is answered: a copy lies in the queue until it is due."""
+        return max(self.clock(), request.since or self.clock())
+
+    def copy(self, result: Result) -> Request:
+        """Let time pass until the copy of a result is due; returns it."""
+        assert result.again is not None
+        self.clock.moment = self._due(result.again)
+        return result.again
+
     def sweep(self) -> list[Result]:
         """Sweep everything and answer what it nominates."""
         swept = self.app.sweep()
         return [swept, *self.drive(*swept.requests)]
+
+    def shown(self, place: str = VM) -> Plan:
+        """Look once as `plan` does, which shows all that is unwanted; writes nothing."""
+        removals = Removals(self.app.policy.digest, ids=None)
+        return self.replan(Request(ResourceId.parse(place), removals=removals))
+
+    def removing(self, place: str = VM) -> Request:
+        """Return a request that names what policy makes unwanted at an id, as a sweep's does."""
+        names = {unwanted_id(one) for one in self.shown(place).todo if is_unwanted(one)}
+        removals = Removals(self.app.policy.digest, frozenset(names))
+        return Request(ResourceId.parse(place), removals=removals)
+
+    def apply(self, place: str = VM, *, at_once: bool = False) -> list[Result]:
+        """Do what a person confirms for an id; `at_once` also what waits for its replacement."""
+        plan = self.shown(place)
+        names = {unwanted_id(one) for one in plan.todo if is_unwanted(one)}
+        if at_once:
+            names |= {unwanted_id(held.change) for held in plan.kept}
+        removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
+        request = Request(plan.id, removals=removals)
+        first = self.app.handle(request, "" if at_once else plan.fingerprint)
+        return [first, *self.follow(first)]
+
+    def follow(self, *results: Result, most: int = 60) -> list[Result]:
+        """Answer what results lead to, and each copy when it is due."""
+        led = [request for result in results for request in result.requests]
+        return self.drive(*led, *(one.again for one in results if one.again), most=most)
 
     def hear(self, start: int = 0) -> list[Request]:
         """Return what the events from a place in the feed on ask for, once all are told."""
@@ -127,6 +176,59 @@ class Cloud:
         return found
 
     # What the operator does.
+
+    def weather(self, **switches: object) -> None:
+        """Set switches of the sandbox, for as long as nothing else is said."""
+        self.world.weather = self.world.weather.changed(switches)
+
+    def blind(self, subscription: str) -> None:
+        """Take what the app may do in a subscription away: it reads nothing there any more."""
+        for one in list(self.world.assignments_of([self.world.app.oid])):
+            if one.scope == f"/subscriptions/{subscription}":
+                self.world.remove_assignment(one)
+
+    def move(self, group: str, vm: str = VM) -> str:
+        """Move a machine to another group, of any subscription; returns its new id."""
+        self.pass_time()
+        body = {"resources": [vm], "targetResourceGroup": group}
+        source = vm.partition("/providers/")[0]
+        answer = self.operator.call("POST", f"{source}/moveResources", body, version="2021-04-01")
+        assert answer.status_code == 202, answer.text
+        self.pass_time(10)
+        moved = machine(vm.rpartition("/")[2], group)
+        assert vm.lower() not in self.world.resources
+        assert moved.lower() in self.world.resources
+        return moved
+
+    def evict(self, vm: str = VM) -> None:
+        """Let Azure take a machine away as a Spot machine, which no event tells."""
+        spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
+        assert self.operator.call("PATCH", vm, spot).status_code == 200
+        self.pass_time()
+        assert self.operator.call("POST", f"{vm}/simulateEviction").status_code == 204
+        assert vm.lower() not in self.world.resources
+
+    def remove_group(self, group: str) -> None:
+        """Delete a resource group with all that is in it."""
+        answer = self.operator.call("DELETE", group, version="2021-04-01")
+        assert answer.status_code == 202, answer.text
+        self.pass_time(30)
+        assert group.lower() not in self.world.groups
+
+    def as_app(self, act: Callable[[], object]) -> None:
+        """Do something with the app's own token, as an earlier version of it might have."""
+        self.operator.called_by(self.world.app)
+        try:
+            act()
+        finally:
+            self.operator.called_by(self.world.operator)
+
+    def granted_by_us(self, scope: str, place: str = VM) -> Assignment:
+        """Return a right that an earlier policy made the app give the principal of an id."""
+        principal = self.principal(place)
+        name, mark = self.our_name(principal, scope=scope), self.mark(place)
+        self.as_app(lambda: self.grant(principal, scope=scope, name=name, description=mark))
+        return self.world.assignments.by_name[name]
 
     def build(self, vm: str = VM, *, system: bool = True, settle: bool = True) -> Resource:
         """Create a machine, or replace one under the same name; returns it."""
@@ -220,7 +322,7 @@ class Cloud:
         (found,) = self.world.assignments_of([principal])
         return found
 
-    def replan(self, place: str = VM) -> Plan:
+    def replan(self, place: str | Request = VM) -> Plan:
         """Look once more without writing; an empty plan means that the loop converged."""
         return self.app.controller.plan(as_request(place))[1]
 
@@ -237,6 +339,12 @@ def as_request(place: str | Request) -> Request:
 def holds(plan: Plan) -> set[Hold]:
     """Return why changes of a plan are withheld."""
     return {held.hold for held in plan.withheld}
+
+
+def last(results: list[Result], place: str = VM) -> Plan:
+    """Return the last plan that was made for an id."""
+    plans = [one.plans[-1] for one in results if one.plans]
+    return [plan for plan in plans if plan.id == ResourceId.parse(place)][-1]
 
 
 def blocked(results: list[Result]) -> list[Outcome]:

@@ -1,5 +1,11 @@
-"""What is gone, and how sure one must be before its rights are taken away."""
+"""What is gone, and what proves it before its rights are taken away.
 
+A 404 and an index without a row prove nothing: both lag, and show only what we may read. The
+activity log must tell of the end, and of no move between the making of a right and that end.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,30 +13,321 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SEED, SHARED, VM, machine
+from tests.loop.cloud import Cloud, blocked, holds, last
+from tests.loop.lab import APPS, ASSIGNMENTS, DATA, IDENTITIES, SEED, SHARED, VM, machine
+from tests.loop.sweeps import GRAPH
 
 OWN = {("Reader", "rg-app")}
 MISSING = "/virtualmachines/vm1"
+LOG = "/microsoft.insights/eventtypes/management/values"
+ALWAYS = 10_000
+GONE_AFTER = timedelta(minutes=10)
+DAY = 24 * 3600
+ELSEWHERE = "22222222-2222-2222-2222-222222222222"
+FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
 
 
-def test_a_gone_machine_keeps_its_rights_until_it_cannot_have_moved(steady: Cloud) -> None:
-    """Its rights go on the copy that is due five settling times after it was first missed."""
+@pytest.fixture
+def far(tmp_path: Path) -> Cloud:
+    """A second subscription beside the steady one; the app may not even read it."""
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[*SEED["subscriptions"], {"id": ELSEWHERE, "name": "other"}],
+        groups=[*SEED["groups"], {"id": FAR}],
+    )
+    cloud.sweep()
+    cloud.pass_time()
+    cloud.blind(ELSEWHERE)
+    return cloud
+
+
+def log_calls(cloud: Cloud) -> int:
+    """Return how often the activity log was read."""
+    return sum(LOG in call.path for call in cloud.wire.calls)
+
+
+def test_a_gone_machine_keeps_its_rights_until_the_log_is_asked(steady: Cloud) -> None:
+    """Its rights go on the copy that is due ten minutes after it was first missed."""
     old = steady.principal()
     steady.delete(VM)
     began = steady.clock()
 
     first = steady.look(VM)
 
-    assert holds(first.plans[-1]) == {Hold.UNCONFIRMED}
+    assert first.again_after
+    assert first.again_after > GONE_AFTER - timedelta(seconds=1)
     assert steady.rights(old) == OWN
+    assert log_calls(steady) == 0
 
-    assert first.again is not None
-    steady.drive(first.again)
+    steady.follow(first)
 
     assert steady.rights(old) == set()
-    assert steady.clock() - began >= 5 * steady.app.settings.settle
+    assert steady.clock() - began >= GONE_AFTER
     assert steady.replan().compliant
+
+
+def end_machine(cloud: Cloud) -> None:
+    """Delete the machine itself."""
+    cloud.delete(VM)
+
+
+def end_group(cloud: Cloud) -> None:
+    """Delete the machine's group; a right elsewhere outlives it."""
+    cloud.remove_group(APPS)
+
+
+ENDS: dict[str, Callable[[Cloud], None]] = {
+    "deleted": end_machine,
+    "with its group": end_group,
+    "evicted": Cloud.evict,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("found", ["look", "sweep"])
+def test_every_end_that_the_log_tells_of_is_one(steady: Cloud, end: str, found: str) -> None:
+    """Wherever its rights lie: the index names what bears its marker or its principal."""
+    old = steady.principal()
+    steady.granted_by_us(DATA)
+    steady.pass_time()
+    ENDS[end](steady)
+    if found == "look":
+        steady.drive(VM)
+    else:
+        steady.sweep()
+
+    assert steady.rights(old) == set()
+
+
+@pytest.mark.parametrize("end", ["identity", "group"])
+def test_a_gone_identity_loses_its_rights_as_a_machine_does(steady: Cloud, end: str) -> None:
+    """It cannot move, but a 404 may be a late index for it as well."""
+    old = steady.principal(SHARED)
+    steady.granted_by_us(APPS, SHARED)
+    steady.pass_time()
+    if end == "identity":
+        steady.delete(SHARED)
+    else:
+        steady.remove_group(IDENTITIES)
+    first = steady.look(SHARED)
+    assert len(steady.rights(old)) == 2
+
+    steady.follow(first)
+
+    assert steady.rights(old) == set()
+
+
+@pytest.mark.parametrize("place", [VM, SHARED])
+def test_a_late_log_is_asked_again(steady: Cloud, place: str) -> None:
+    """It is asked at ten minutes and at twice that; nothing goes before it tells."""
+    old, before = steady.principal(place), steady.rights(steady.principal(place))
+    steady.weather(log_delay=900)
+    steady.delete(place)
+    began = steady.clock()
+    second = steady.look(steady.copy(steady.look(place)))
+
+    assert steady.rights(old) == before
+    assert holds(second.plans[-1]) == {Hold.UNCONFIRMED}
+
+    third = steady.look(steady.copy(second))
+
+    assert steady.rights(old) == set()
+    assert timedelta(minutes=20) <= third.plans[0].at - began < timedelta(minutes=21)
+
+
+@pytest.mark.parametrize("place", [VM, SHARED])
+def test_without_a_told_end_the_rights_stay_and_are_shown(steady: Cloud, place: str) -> None:
+    """After an hour nothing is asked any more; whoever knows better removes them by hand."""
+    old, before = steady.principal(place), steady.rights(steady.principal(place))
+    steady.delete(place)
+    steady.wire.answer("GET", LOG, 200, body={"value": []}, times=ALWAYS)
+    began = steady.clock()
+    results = steady.drive(place)
+
+    assert steady.rights(old) == before
+    gave_up = last(results, place)
+    assert holds(gave_up) == {Hold.GONE_UNPROVED}
+    assert timedelta(hours=1) <= gave_up.at - began < timedelta(hours=1, minutes=1)
+    assert log_calls(steady) < 10
+
+
+def test_what_nothing_proves_is_looked_at_once_a_day(steady: Cloud) -> None:
+    """Every sweep finds its rights; only the day's first look asks again."""
+    old = steady.principal()
+    steady.delete(VM)
+    steady.wire.answer("GET", LOG, 200, body={"value": []}, times=ALWAYS)
+    steady.sweep()
+    for _ in range(5):
+        steady.pass_time(4 * 3600)
+        swept = steady.app.sweep()
+        assert ResourceId.parse(VM) not in {one.id for one in swept.requests}
+    assert steady.rights(old) == OWN
+
+    steady.wire.clear()
+    steady.pass_time(DAY)
+    steady.sweep()
+
+    assert steady.rights(old) == set()
+
+
+def test_an_end_of_long_ago_proves_nothing(steady: Cloud) -> None:
+    """A soft-deleted principal can be restored for thirty days."""
+    old = steady.principal()
+    steady.delete(VM)
+    steady.pass_time(31 * DAY)
+    steady.drive(VM)
+
+    assert steady.rights(old) == OWN
+    assert holds(last(steady.drive(VM))) == {Hold.GONE_UNPROVED}
+
+
+def test_a_write_after_the_told_end_makes_it_none(far: Cloud) -> None:
+    """Deleted, rebuilt, and moved out of sight: the log's last word is the rebuild."""
+    old = far.principal()
+    far.delete(VM)
+    first = far.look(VM)
+    far.build()
+    far.drive(VM)
+    new = far.principal()
+    assert (far.rights(old), far.rights(new)) == (set(), OWN)
+    far.move(FAR)
+
+    far.follow(first)
+    results = far.drive(VM)
+    far.sweep()
+
+    assert far.rights(new) == OWN
+    assert holds(last(results)) == {Hold.GONE_UNPROVED}
+
+
+def test_a_rebuilt_and_moved_machine_is_safe_from_a_copy_under_way(steady: Cloud) -> None:
+    """The copy wondered about the old one; the new one lives under another id."""
+    old = steady.principal()
+    steady.delete(VM)
+    first = steady.look(VM)
+    steady.build()
+    steady.drive(VM)
+    new = steady.principal()
+    assert steady.rights(new) == OWN
+    assert steady.rights(old) == set()
+    steady.move(DATA)
+
+    steady.follow(first)
+    results = steady.drive(VM)
+
+    assert steady.rights(new) == OWN
+    assert holds(last(results)) == {Hold.CARRIED}
+
+
+def test_a_machine_rebuilt_unseen_and_moved_out_of_sight_keeps_its_new_right(far: Cloud) -> None:
+    """Another process granted it; this one only remembers that the machine was missed."""
+    far.delete(VM)
+    first = far.look(VM)
+    other = far.app
+    far.deploy()
+    far.build()
+    far.drive(VM)
+    new = far.principal()
+    far.move(FAR)
+    far.app = other
+
+    far.follow(first)
+
+    assert far.rights(new) == OWN
+
+
+def test_a_moved_machine_keeps_its_rights(steady: Cloud) -> None:
+    """A machine in another group carries the principal, so nothing of it is retired."""
+    principal = steady.principal()
+    steady.move(DATA)
+    results = steady.drive(VM)
+
+    assert steady.rights(principal) == OWN
+    assert holds(last(results)) == {Hold.CARRIED}
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_machine_moved_to_another_subscription_keeps_its_rights(
+    far: Cloud, *, readable: bool
+) -> None:
+    """Whether we can read it there or not; nothing tells of its end."""
+    principal = far.principal()
+    if readable:
+        far.operator.assign(f"/subscriptions/{ELSEWHERE}", far.world.app.oid)
+    far.move(FAR)
+    far.drive(VM)
+    far.sweep()
+    far.pass_time(2 * DAY)
+    results = far.sweep()
+
+    assert far.rights(principal) == OWN
+    held = {hold for one in results if one.plans for hold in holds(one.plans[-1])}
+    assert (Hold.CARRIED if readable else Hold.GONE_UNPROVED) in held
+
+
+def test_an_end_after_a_move_says_nothing_of_what_moved(far: Cloud) -> None:
+    """A namesake was built at the old id and deleted: the log tells of its end only."""
+    principal = far.principal()
+    far.move(FAR)
+    far.build(VM)
+    far.delete(VM)
+    far.drive(VM)
+    far.sweep()
+
+    assert far.rights(principal) == OWN
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("source", [MISSING, ASSIGNMENTS, GRAPH, LOG])
+def test_a_gone_machine_loses_nothing_while_one_read_fails(
+    steady: Cloud, source: str, status: int
+) -> None:
+    """A refused source is no source, whatever the others say."""
+    old = steady.principal()
+    steady.delete(VM)
+    first = steady.look(VM)
+    assert first.again is not None
+    steady.pass_time(1000)
+    steady.wire.calls.clear()
+    for method in ("GET", "POST"):
+        steady.wire.answer(method, source, status, "Refused", times=ALWAYS)
+    result = steady.look(first.again)
+    if (source, status) not in {(MISSING, 404), (ASSIGNMENTS, 404)}:
+        # There a 404 is what is to be seen, or tells of an empty list.
+        assert steady.wire.writes == []
+        assert steady.rights(old) == OWN
+        assert result.again_after or result.outcomes
+
+
+def test_a_failed_read_does_not_start_the_waiting_anew(steady: Cloud) -> None:
+    """What was seen once stays seen while nothing else is known."""
+    old = steady.principal()
+    steady.delete(VM)
+    first = steady.look(VM)
+    assert first.again is not None
+    steady.pass_time(1000)
+    steady.wire.answer("GET", MISSING, 503, "ServerTimeout")
+    second = steady.look(first.again)
+    steady.look(steady.copy(second))
+
+    assert steady.rights(old) == set()
+
+
+def test_a_machine_that_returned_in_between_starts_the_waiting_anew(steady: Cloud) -> None:
+    """Gone, back and gone again are two absences, each with its own ten minutes."""
+    steady.delete(VM)
+    first = steady.look(VM)
+    steady.build()
+    principal = steady.principal()
+    steady.follow(first)
+    steady.drive(VM)
+    assert steady.rights(principal) == OWN
+    steady.delete(VM)
+    last = steady.look(VM)
+
+    assert steady.rights(principal) == OWN
+    assert last.again_after
+    assert last.again_after > GONE_AFTER - timedelta(seconds=1)
 
 
 def test_a_second_look_that_comes_early_takes_nothing_away(steady: Cloud) -> None:
@@ -47,236 +344,57 @@ def test_a_second_look_that_comes_early_takes_nothing_away(steady: Cloud) -> Non
     assert steady.rights(old) == OWN
 
 
-def test_a_machine_that_was_evicted_untold_leaves_no_right_behind(steady: Cloud) -> None:
-    """Azure takes a Spot machine away by no request; the next sweep finds what it held."""
-    old = steady.principal()
-    spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
-    assert steady.operator.call("PATCH", VM, spot).status_code == 200
-    steady.pass_time()
-    assert steady.operator.call("POST", f"{VM}/simulateEviction").status_code == 204
-    assert VM.lower() not in steady.world.resources
-
-    steady.sweep()
-
-    assert steady.rights(old) == set()
-    assert steady.replan().compliant
-
-
-def move(cloud: Cloud, group: str) -> str:
-    """Move the machine to another group; returns the principal that it keeps."""
-    vm, principal, moved = cloud.resource(), cloud.principal(), machine("vm1", group)
-    cloud.world.remove(vm)
-    cloud.build(moved, system=False)
-    assert vm.system is not None
-    vm.system.alive = True
-    cloud.resource(moved).system = vm.system
-    return principal
-
-
-def test_a_moved_machine_keeps_its_rights(steady: Cloud) -> None:
-    """A machine in another group carries the principal, so nothing of it is retired."""
-    principal = move(steady, DATA)
-
-    results = steady.drive(VM)
-
-    assert steady.rights(principal) == OWN
-    assert holds(results[-1].plans[-1]) == {Hold.CARRIED}
-
-
-def test_a_machine_moved_out_of_sight_of_policy_keeps_its_rights(tmp_path: Path) -> None:
-    """The subscription that it moved to need not be watched, only readable."""
-    elsewhere = "22222222-2222-2222-2222-222222222222"
-    group = f"/subscriptions/{elsewhere}/resourceGroups/rg-new"
-    cloud = Cloud(
-        tmp_path,
-        subscriptions=[*SEED["subscriptions"], {"id": elsewhere, "name": "other"}],
-        groups=[*SEED["groups"], {"id": group}],
-    )
-    cloud.sweep()
-    principal = move(cloud, group)
-
-    results = cloud.drive(VM)
-
-    assert cloud.rights(principal) == OWN
-    assert holds(results[-1].plans[-1]) == {Hold.CARRIED}
-
-
-def test_a_gone_identity_loses_its_rights_at_once(steady: Cloud) -> None:
-    """A user-assigned identity cannot move, so there is nothing to wait for."""
-    old = steady.principal(SHARED)
-    steady.delete(SHARED)
-    result = steady.look(SHARED)
-
-    assert result.again_after is None
-    assert steady.rights(old) == set()
-
-
-def test_a_gone_group_is_a_second_source(steady: Cloud) -> None:
-    """The group's own 404 says as much as its list; rights elsewhere are then retired."""
-    steady.deploy()
-    old = steady.principal(SHARED)
-    group = steady.world.groups[steady.world.group_key(steady.resource(SHARED).id)]
-    steady.world.remove_group(group)
-    steady.drive(SHARED)
-
-    assert steady.rights(old) == set()
-
-
-def test_what_its_group_still_lists_is_not_gone(steady: Cloud) -> None:
-    """One 404 is one source: nothing is deleted, and it is looked at again."""
-    old = steady.principal()
-    steady.wire.answer("GET", MISSING, 404, "ResourceNotFound", times=10_000)
-    result = steady.look(VM)
-
-    assert steady.wire.writes == []
-    assert steady.rights(old) == OWN
-    assert result.again_after is not None
-
-    steady.wire.clear()
-    assert result.again is not None
-    assert steady.look(result.again).plans[-1].compliant
-
-
-def test_a_listed_machine_that_never_answers_is_blocked_in_the_end(steady: Cloud) -> None:
-    """After an hour without progress a person must look; its rights are still there."""
-    old = steady.principal()
-    steady.wire.answer("GET", MISSING, 404, "ResourceNotFound", times=10_000)
-    results = steady.drive(VM)
-
-    assert results[-1].outcomes[-1].code == "StillListed"
-    assert results[-1].again_after is None
-    assert steady.rights(old) == OWN
-
-
-@pytest.mark.parametrize("status", [403, 429, 500, 503])
-@pytest.mark.parametrize("source", ["/resources", MISSING, ASSIGNMENTS])
-def test_a_gone_machine_loses_nothing_while_one_read_fails(
-    steady: Cloud, source: str, status: int
-) -> None:
-    """Only 404 means absent; a refused second source is no source."""
-    old = steady.principal()
-    steady.delete(VM)
-    first = steady.look(VM)
-    assert first.again is not None
-    steady.pass_time(1000)
-    steady.wire.answer("GET", source, status, "Refused")
-    result = steady.look(first.again)
-
-    assert steady.wire.writes == []
-    assert steady.rights(old) == OWN
-    assert result.again_after or result.outcomes
-
-
-def test_a_failed_read_does_not_start_the_waiting_anew(steady: Cloud) -> None:
-    """What was seen once stays seen while nothing else is known."""
-    old = steady.principal()
-    steady.delete(VM)
-    first = steady.look(VM)
-    assert first.again is not None
-    steady.pass_time(1000)
-    steady.wire.answer("GET", MISSING, 503, "ServerTimeout")
-    second = steady.look(first.again)
-    assert second.again is not None
-    steady.look(second.again)
-
-    assert steady.rights(old) == set()
-
-
-def test_a_machine_that_returned_in_between_starts_the_waiting_anew(steady: Cloud) -> None:
-    """Gone, back and gone again are two absences, each with its own five settling times."""
-    steady.delete(VM)
-    first = steady.look(VM)
-    steady.build()
-    principal = steady.principal()
-    assert first.again is not None
-    steady.drive(first.again)
-    steady.delete(VM)
-    last = steady.look(VM)
-
-    assert steady.rights(principal) == OWN
-    assert holds(last.plans[-1]) == {Hold.UNCONFIRMED}
-
-
-def test_rights_elsewhere_are_found_by_their_marker(steady: Cloud) -> None:
-    """What a gone identity held at a scope that policy no longer names goes too."""
-    elsewhere = f"{DATA}/providers/Microsoft.Storage/storageAccounts/store"
-    steady.operator.call("PUT", elsewhere, {"location": "westeurope"}, version="2023-01-01")
-    old = steady.principal(SHARED)
-    scope = APPS
-    steady.operator.called_by(steady.world.app)
-    steady.grant(
-        old, scope=scope, name=steady.our_name(old, scope=scope), description=steady.mark(SHARED)
-    )
-    steady.operator.called_by(steady.world.operator)
-    steady.delete(SHARED)
-    steady.drive(SHARED)
-
-    assert steady.rights(old) == set()
-
-
 def test_a_machine_rebuilt_while_its_absence_is_confirmed_keeps_its_new_right(
     steady: Cloud,
 ) -> None:
-    """Rights found after the machine was read are only retired by a second read that agrees."""
-    elsewhere = f"{DATA}"
+    """What was made after the told end belongs to the machine that was built since."""
     steady.delete(VM)
     first = steady.look(VM)
     assert first.again is not None
     steady.pass_time(1000)
 
     def rebuilt_and_granted() -> None:
-        principal = steady.build(settle=False).system
-        assert principal is not None
-        steady.operator.called_by(steady.world.app)
-        steady.grant(
-            principal.oid,
-            scope=elsewhere,
-            name=steady.our_name(principal.oid, scope=elsewhere),
-            description=steady.mark(),
-        )
-        steady.operator.called_by(steady.world.operator)
+        steady.build(settle=False)
+        steady.granted_by_us(DATA)
 
-    steady.wire.before("POST", "/microsoft.resourcegraph/", rebuilt_and_granted)
+    steady.wire.before("POST", GRAPH, rebuilt_and_granted)
     steady.look(first.again)
 
     assert ("Reader", "rg-data") in steady.rights(steady.principal())
-
-
-def test_an_id_that_names_nothing_is_no_error(cloud: Cloud) -> None:
-    """Nothing wanted, nothing held: an empty plan."""
-    result = cloud.look(machine("never"))
-
-    assert result.plans[-1].compliant
-    assert result.again_after is None
-    assert result.plans[-1].id == ResourceId.parse(machine("never"))
-
-
-def test_a_subscription_that_can_no_longer_be_seen_is_no_second_source(steady: Cloud) -> None:
-    """Access lost to all of it answers every call with one and the same 404."""
-    old = steady.principal()
-    for part in (MISSING, "/resources"):
-        steady.wire.answer("GET", part, 404, "SubscriptionNotFound", times=10_000)
-    results = steady.drive(VM)
-
-    assert steady.wire.writes == []
-    assert steady.rights(old) == OWN
-    assert results[-1].outcomes[-1].code == "SubscriptionNotFound"
 
 
 def test_a_right_found_after_its_machine_was_read_is_confirmed(steady: Cloud) -> None:
     """A machine rebuilt in between explains it; the one that was read does not."""
 
     def rebuilt_and_granted() -> None:
-        principal = steady.build(settle=False).system
-        assert principal is not None
-        steady.operator.called_by(steady.world.app)
-        name = steady.our_name(principal.oid, scope=DATA)
-        steady.grant(principal.oid, scope=DATA, name=name, description=steady.mark())
-        steady.operator.called_by(steady.world.operator)
+        steady.build(settle=False)
+        steady.granted_by_us(DATA)
 
-    steady.wire.before("POST", "/microsoft.resourcegraph/", rebuilt_and_granted)
-    result = steady.look(Request(ResourceId.parse(VM), removals=steady.app.policy.digest))
+    request = steady.removing()
+    steady.wire.before("POST", GRAPH, rebuilt_and_granted)
+    result = steady.look(request)
 
     assert ("Reader", "rg-data") in steady.rights(steady.principal())
     assert [one.code for one in result.outcomes] == ["Changed"]
     assert result.again_after is not None
+
+
+def test_an_id_that_names_nothing_is_looked_at_once_more(cloud: Cloud) -> None:
+    """Nothing wanted, nothing held: an empty plan, and an end after the index was asked."""
+    results = cloud.drive(machine("never"))
+
+    assert all(result.plans[-1].compliant for result in results)
+    assert len(results) == 2
+    assert results[-1].again is None
+    assert blocked(results) == []
+
+
+def test_a_subscription_that_can_no_longer_be_seen_proves_nothing(steady: Cloud) -> None:
+    """Access lost to all of it answers every call with one and the same 404."""
+    old = steady.principal()
+    steady.wire.answer("GET", MISSING, 404, "SubscriptionNotFound", times=ALWAYS)
+    results = steady.drive(Request(ResourceId.parse(VM)))
+
+    assert steady.wire.writes == []
+    assert steady.rights(old) == OWN
+    assert results[-1].outcomes[-1].code == "SubscriptionNotFound"

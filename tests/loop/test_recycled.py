@@ -4,7 +4,7 @@ from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import APPS, SHARED, VM
+from tests.loop.lab import APPS, SHARED, VM, policy, rule
 
 OWN = {("Reader", "rg-app")}
 
@@ -32,35 +32,53 @@ def cloud_rights(cloud: Cloud) -> tuple[set[tuple[str, str]], set[tuple[str, str
     return cloud.rights(cloud.principal()), cloud.rights(cloud.principal(SHARED))
 
 
-def test_a_rebuilt_machine_is_repaired_and_its_old_right_gone_in_one_run(steady: Cloud) -> None:
-    """A replaced principal's rights are retired at once, the new one's granted."""
+def test_a_rebuilt_machine_is_repaired_at_once_and_its_old_right_goes_after(steady: Cloud) -> None:
+    """While its own PATCH is under way, nothing proves that the old principal was replaced."""
     old = steady.principal()
     steady.build(system=False)
 
     result = steady.look(VM)
 
-    assert result.again_after is None
-    assert steady.rights(old) == set()
     assert steady.attached() == {"system", "shared"}
     assert steady.rights(steady.principal()) == OWN
+    assert steady.rights(old) == OWN
+    assert holds(result.plans[-1]) == {Hold.BUSY}
+
+    steady.follow(result)
+
+    assert steady.rights(old) == set()
     assert steady.replan().compliant
 
 
+def test_a_settled_machine_with_its_identities_loses_its_old_right_in_one_run(
+    steady: Cloud,
+) -> None:
+    """Where nothing has to be attached, two reads and the index settle it."""
+    old = steady.principal()
+    steady.deploy(policy(rule(attach=[])))
+    steady.build()
+    result = steady.look(VM)
+
+    assert result.again_after is None
+    assert steady.rights(old) == set()
+    assert steady.rights(steady.principal()) == OWN
+
+
 def test_a_young_machine_is_granted_its_rights_before_it_may_be_patched(steady: Cloud) -> None:
-    """Settling holds back the PATCH alone; the old right goes and the new one comes at once."""
+    """Settling holds back the PATCH, and what the old principal held goes in the settled look."""
     old = steady.principal()
     steady.build(settle=False)
 
     result = steady.look(VM)
 
     assert steady.rights(steady.principal()) == OWN
-    assert steady.rights(old) == set()
+    assert steady.rights(old) == OWN
     assert steady.attached() == {"system"}
     assert holds(result.plans[-1]) <= {Hold.SETTLING, Hold.BUSY}
 
-    assert result.again is not None
-    steady.drive(result.again)
+    steady.follow(result)
 
+    assert steady.rights(old) == set()
     assert steady.attached() == {"system", "shared"}
     assert steady.resource().created + steady.app.settings.settle <= steady.clock()
 
