@@ -21,6 +21,7 @@ from reconciler.model import (
     UserIdentity,
     Written,
 )
+from reconciler.printable import printable
 
 type Json = Mapping[str, Any]
 
@@ -183,7 +184,7 @@ def _reading(what: str, body: Json) -> Iterator[None]:
         name = body.get("id") if isinstance(body, Mapping) else None
         shown = name if isinstance(name, str) and name.isprintable() else ""
         text = f"Azure's answer for {shown[:_LONGEST] or what} is not {what}: {error!r}"
-        raise Unreadable(text[: 2 * _LONGEST]) from error
+        raise Unreadable(printable(text[: 2 * _LONGEST])) from error
 
 
 def _text(value: object) -> str | None:

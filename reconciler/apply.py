@@ -21,6 +21,7 @@ from reconciler.changes import (
     CreateIdentity,
     DeleteAssignment,
     DetachIdentity,
+    Hold,
     Outcome,
     Reason,
     Status,
@@ -172,7 +173,7 @@ class Applier:
 
 
 def _failed(change: Change, error: ArmError) -> Outcome:
-    detail, unknown = str(error), False
+    next_step, unknown = error.next_step, False
     match error:
         case AlreadyExists():
             status = Status.PRESENT
@@ -183,17 +184,17 @@ def _failed(change: Change, error: ArmError) -> Outcome:
         case Again():
             status = Status.AGAIN
         case NotFound():
-            status, detail = Status.BLOCKED, f"{error}; the scope does not exist"
+            status, next_step = Status.BLOCKED, Hold.SCOPE_ABSENT.next_step
         case _:
             status = Status.BLOCKED
     return Outcome(
         change,
         status,
-        detail,
+        error.reason,
         error.code,
         error.retry_after if isinstance(error, Again) else None,
         last_try=unknown,
-        next_step=error.next_step,
+        next_step=next_step,
     )
 
 

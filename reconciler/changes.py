@@ -129,7 +129,7 @@ class Hold(StrEnum):
     )
     CONFLICTING = (
         "policy asks for it under two conditions",
-        "keep one of the two conditions",
+        "keep one of the two conditions in policy",
     )
     NO_ROOM_FOR_MARKER = (
         "its id is too long, or holds a sign, for the marker to be read back",
@@ -149,18 +149,24 @@ class Hold(StrEnum):
         "let policy name that resource, or look at it with plan",
     )
     GONE_UNPROVED = (
-        "its resource is not found, but nothing proves its end",
-        "where it is really gone, delete the assignment by hand",
+        "it is not found, but nothing proves its end",
+        "where it is really gone, delete the assignment, or detach the entry, by hand",
     )
     REPLACED_UNPROVED = (
         "nothing proves that its principal is gone",
         "where the principal is really gone, delete the assignment by hand",
     )
     # The passing ones: time alone may lift them, so a fingerprint counts the change, not the hold.
-    SETTLING = "the resource is still being built", "wait"
-    BUSY = "the resource is being changed", "wait"
-    UNCONFIRMED = "it is not yet proved that its principal is gone", "wait"
-    REPLACING = "what replaces it is made first", "wait"
+    SETTLING = "the resource is still being built", "wait; it goes on by itself"
+    BUSY = (
+        "the resource is being changed",
+        "wait; where that never ends, look at the resource's provisioning state",
+    )
+    UNCONFIRMED = (
+        "what seems to be dead is not proved dead yet",
+        "wait; it is looked at again by itself",
+    )
+    REPLACING = "what replaces it is made first", "wait; it goes once that is there"
 
     @property
     def passing(self) -> bool:
@@ -380,7 +386,8 @@ def unwanted_id(change: Change) -> ResourceId:
 def _grant(grant: Grant) -> dict[str, str | None]:
     if isinstance(grant.scope, Unresolved):
         # What has no name is no scope; its template tells two of them apart.
-        return {"role": grant.role, "scope": None, "template": grant.scope.template}
+        nowhere = {"scope": None, "template": grant.scope.template}
+        return {"role": grant.role, **nowhere, "condition": grant.condition}
     return {"role": grant.role, "scope": str(grant.scope), "condition": grant.condition}
 
 
@@ -402,6 +409,9 @@ PLAN_CHANGED: Final = "PlanChanged"
 
 NOT_YET: Final = "NotYet"
 """The code of an id that a write event named and that Resource Manager does not show yet."""
+
+STUCK: Final = "Stuck"
+"""The code of what time alone should have lifted, and did not within an hour."""
 
 NOT_WATCHED: Final = "NotWatched"
 """The code of an id that is not for us to look at."""

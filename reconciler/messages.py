@@ -13,6 +13,7 @@ from typing import Final
 from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
+from reconciler.printable import printable
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def decode(text: str) -> Request:
     if not isinstance(content, dict):
         raise MessageError("the message is not a JSON object with an `id`")
     for key in sorted(set(content) - _KEYS - _BEFORE):
-        _log.warning("a queue message has the unknown key %.40r, which is ignored", key)
+        _log.warning("a queue message has the unknown key %s, which is ignored", printable(repr(key)[:40]))
     expected = content.get("expected", False)
     if not isinstance(expected, bool):
         raise MessageError("`expected` in the message is neither true nor false")
@@ -136,5 +137,5 @@ def _sightings(content: object) -> tuple[Sighting, ...]:
         try:
             found.append(Sighting(at, Sight(kind), about))
         except ValueError:
-            _log.warning("a queue message has the unknown sighting %.40r, which is ignored", kind)
+            _log.warning("a queue message has the unknown sighting %s, which is ignored", printable(repr(kind)[:40]))
     return tuple(found)

@@ -30,6 +30,7 @@ from reconciler.errors import (
     Rejected,
     Unreadable,
 )
+from reconciler.printable import printable
 
 PRINCIPAL_NOT_FOUND: Final = "PrincipalNotFound"
 ROLE_NOT_FOUND: Final = "RoleDefinitionDoesNotExist"
@@ -351,4 +352,4 @@ def _in_one_line(text: str) -> str:
     """Cut a text in its middle, and make one line of it: it quotes others' names, in the log."""
     if len(text) > _HEAD + _TAIL:
         text = f"{text[:_HEAD]} [...] {text[-_TAIL:]}"
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return printable(text)

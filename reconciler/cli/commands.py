@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Keep Azure managed identities and their role assignments as policy asks.",
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (validate, plan, apply):
     app.command(epilog=f"Anywhere: {_DEBUG} logs, and shows where an error comes from.")(_command)
@@ -68,7 +69,8 @@ def run(arguments: Sequence[str]) -> int:
         code = interrupted.code
     except Exception as error:  # noqa: BLE001 (the last frame of the program: say it and end)
         if debug:
-            sys.stderr.write(traceback.format_exc())
+            for line in traceback.format_exc().splitlines():
+                terminal.tell(line)
         for line in _said(error):
             terminal.fail(line)
         code = 1
@@ -80,20 +82,23 @@ def _log(*, debug: bool) -> None:
 
     That an outcome event was lost is in no answer, so it becomes a note.
     """
-    if debug:
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    else:
-        notes = _Notes(logging.WARNING)
-        notes.addFilter(logging.Filter("reconciler.notify"))
-        logging.basicConfig(handlers=[notes])
+    shown = _Shown("%(levelname)s %(name)s: %(message)s" if debug else "note: %(message)s")
+    if not debug:
+        shown.addFilter(logging.Filter("reconciler.notify"))
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, handlers=[shown])
 
 
-class _Notes(logging.Handler):
-    """Tells on stderr what is logged."""
+class _Shown(logging.Handler):
+    """Shows on stderr what is logged, line by line."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter(form))
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        terminal.tell(f"note: {record.getMessage()}")
+        for line in self.format(record).splitlines():
+            terminal.tell(line)
 
 
 def _said(error: Exception) -> list[str]:

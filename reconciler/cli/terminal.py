@@ -1,7 +1,7 @@
 """Where the commands write: answers on stdout, everything else on stderr.
 
-Text from Azure and from policy is never markup and never reaches the terminal with control or
-bidirectional characters. Rich leaves colours out where they are not wanted (`NO_COLOR`, pipes);
+Text from Azure and from policy is never markup, and every line goes through
+`reconciler.printable`, so that neither a terminal nor a CI runner obeys it. Rich leaves colours out where they are not wanted (`NO_COLOR`, pipes);
 nothing is wrapped or cut, so that ids can be copied.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from reconciler.report import printable
+from reconciler.printable import printable, printable_json
 
 if sys.platform != "win32":
     import termios
@@ -71,7 +71,7 @@ def answer(lines: Iterable[str]) -> None:
 
 def answer_json(value: dict[str, Any]) -> None:
     """Write the answer as JSON; everything outside ASCII is escaped in it."""
-    _OUT.print(json.dumps(value, indent=2))
+    _OUT.print(printable_json(json.dumps(value, indent=2)))
 
 
 def tell(line: str) -> None:
@@ -81,7 +81,7 @@ def tell(line: str) -> None:
 
 def fail(message: str) -> None:
     """Say on stderr why the command ends."""
-    _ERR.print(f"error: {printable(message)}", style="red")
+    _ERR.print(printable(f"error: {message}"), style="red")
 
 
 def confirmed(question: str) -> bool:
@@ -91,7 +91,7 @@ def confirmed(question: str) -> bool:
     """
     if sys.platform != "win32":
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    _ERR.print(f"{question} [y/N] ", end="")
+    _ERR.print(printable(f"{question} [y/N] "), end="")
     answer = ""
     try:
         answer = sys.stdin.readline()

@@ -11,6 +11,7 @@ from typing import Final
 
 from reconciler.arm import failures
 from reconciler.changes import (
+    STUCK,
     AttachIdentity,
     Change,
     CreateAssignment,
@@ -102,7 +103,7 @@ class Run:
             Outcome(
                 None,
                 Status.AGAIN if passing else Status.BLOCKED,
-                str(error),
+                error.reason,
                 error.code,
                 error.retry_after if isinstance(error, Again) else None,
                 last_try=isinstance(error, Conflict) and not error.known,
@@ -249,4 +250,4 @@ def _is_dead(change: Change | None) -> bool:
 
 def _stuck(held: Withheld, waited: timedelta) -> Outcome:
     detail = f"given up after {waited}: {held.hold}"
-    return Outcome(held.change, Status.BLOCKED, detail, "Stuck")
+    return Outcome(held.change, Status.BLOCKED, detail, STUCK)

@@ -1,7 +1,8 @@
 """Says in words what was found, what would change and what became of it; pure.
 
 The command line prints these lines; `reconciler.report.values` says the same as JSON. The first
-sign of a line tells what it is: `+ ~ -` for a change, now or later, `!` for one that is withheld.
+sign of a line tells what it is: `+ ~ -` for a change, now or later, `!` for one that is withheld;
+each hold ends in its next step.
 `log_lines` says it for the log.
 """
 
@@ -25,6 +26,7 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Desired, Observed, Unresolved
 from reconciler.policy.language import Policy
+from reconciler.printable import printable
 from reconciler.report import origins
 from reconciler.report.words import (
     SIGNS,
@@ -110,11 +112,6 @@ class Finding:
         return tuple(name for by in at or nowhere for name in by)
 
 
-def printable(text: str) -> str:
-    """Replace what a terminal would obey rather than show: control and bidirectional characters."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-
-
 def plan_lines(findings: Sequence[Finding], policy: Policy) -> Iterator[str]:
     """Yield the plan of several subjects, who wants it, its fingerprint and its summary."""
     yield from subject_lines(findings, policy)
@@ -138,18 +135,21 @@ def subject_lines(findings: Iterable[Finding], policy: Policy) -> Iterator[str]:
 def log_lines(plan: Plan) -> Iterator[str]:
     """Yield each change, now or later, and what is withheld, each whole and on one line."""
     for change in plan.changes:
-        yield _whole(headline(change), change)
+        yield _whole(headline(change), change, details(change))
     for held in plan.waiting:
         doing = f"{headline(held.change)} {when(held, plan)}"
-        yield _whole(doing, held.change, ("once", once(held)))
+        more = [("once", once(held)), ("next", held.hold.next_step)]
+        yield _whole(doing, held.change, [*details(held.change), *more])
     for held in plan.lasting:
         why = f"{held.hold}: {held.detail}" if held.detail else str(held.hold)
-        yield _whole(f"withheld: {headline(held.change)}", held.change, ("because", why))
+        more = [("because", why), ("next", held.hold.next_step)]
+        doing = f"withheld: {headline(held.change)}"
+        yield _whole(doing, held.change, [*_withheld_details(held), *more])
 
 
-def _whole(doing: str, change: Change, *more: tuple[str, str]) -> str:
-    shown = ", ".join(f"{key} {text}" for key, text in (*details(change), *more))
-    return printable(f"{doing}: {change.reason}; {shown}")
+def _whole(doing: str, change: Change, shown: Details) -> str:
+    listed = ", ".join(f"{key} {text}" for key, text in shown)
+    return printable(f"{doing}: {change.reason}; {listed}")
 
 
 def summary(plans: Sequence[Plan]) -> str:
@@ -211,19 +211,20 @@ def _subject(finding: Finding, policy: Policy) -> Iterator[str]:
     for held in plan.waiting:
         change = held.change
         yield f"  {SIGNS[verb(change)]} {headline(change)} {when(held, plan)}: {change.reason}"
-        yield from _aligned([*details(change), ("once", once(held))], plan.id)
+        more = [("once", once(held)), ("next", held.hold.next_step)]
+        yield from _aligned([*details(change), *more], plan.id)
     for held in plan.lasting:
         yield f"  ! withheld: {headline(held.change)}: {held.change.reason}"
-        why = ("because", because(held, finding, policy))
-        yield from _aligned([*_withheld_details(held), why], plan.id)
+        more = [("because", because(held, finding, policy)), ("next", held.hold.next_step)]
+        yield from _aligned([*_withheld_details(held), *more], plan.id)
     if plan.compliant:
         yield "  nothing to change"
 
 
 def _withheld_details(held: Withheld) -> Details:
-    if isinstance(held.change, CreateAssignment) and held.detail and held.hold is not Hold.EXEMPT:
-        # Its scope cannot be named; the hold's detail is how policy wrote it.
-        return [(key, text) for key, text in details(held.change) if key != "at"]
+    if held.hold is Hold.UNRESOLVED:
+        # The hold's own detail begins with the template.
+        return [(key, text) for key, text in details(held.change) if key != "template"]
     return details(held.change)
 
 

@@ -10,6 +10,7 @@ from reconciler import changes
 from reconciler.changes import Change, Outcome, Plan, Withheld
 from reconciler.policy.language import Policy
 from reconciler.report import Finding, origins, totals
+from reconciler.report.words import next_step
 from reconciler.roles import role_name
 
 type Json = dict[str, Any]
@@ -42,6 +43,7 @@ def outcome(one: Outcome) -> Json:
         "status": one.status.name,
         "code": one.code,
         "detail": one.detail,
+        "nextStep": next_step(one),
     }
 
 
@@ -79,6 +81,7 @@ def _withheld(held: Withheld) -> Json:
         "hold": held.hold.name,
         "because": str(held.hold),
         "detail": held.detail,
+        "nextStep": held.hold.next_step,
         "passing": held.hold.passing,
         "until": held.until.isoformat() if held.until else None,
     }

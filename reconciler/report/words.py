@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from reconciler.changes import (
+    CONTENDED,
+    NOT_WATCHED,
+    STUCK,
     AttachIdentity,
     Change,
     CreateAssignment,
@@ -15,6 +18,7 @@ from reconciler.changes import (
     Outcome,
     Plan,
     Reason,
+    Status,
     UpdateAssignment,
     Withheld,
 )
@@ -46,12 +50,19 @@ SIGNS = {
     "remove": "-",
 }
 
-_ONCE = {
-    Hold.SETTLING: "the resource is built",
-    Hold.BUSY: "nobody else changes the resource",
-    Hold.UNCONFIRMED: "it is certain that its principal is gone",
-    Hold.REPLACING: "what replaces it is there",
+_NEXT: Mapping[str, str] = {
+    CONTENDED: (
+        "stop the other writer, or let policy ask for what it writes; it is tried once an hour"
+    ),
+    NOT_WATCHED: (
+        "name a virtual machine or user-assigned identity in a watched subscription, or watch more "
+        "(RECONCILER_SUBSCRIPTIONS, RECONCILER_MANAGEMENT_GROUPS)"
+    ),
+    STUCK: "look at the resource itself: time alone does not help",
 }
+"""By code, what a person does about a blocked outcome that does not say so itself."""
+
+_MEND = "mend what the message names; the next event or sweep tries again"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -95,7 +106,16 @@ def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
     parts = [outcome.detail] if outcome.detail else []
     if outcome.change:
         parts.insert(0, f"{_done(outcome.change)} {_where(outcome.change, subject)}")
-    return ": ".join([str(outcome.status), *parts])
+    line = ": ".join([str(outcome.status), *parts])
+    step = next_step(outcome) if outcome.status is Status.BLOCKED else ""
+    return f"{line}; next: {step}" if step else line
+
+
+def next_step(outcome: Outcome) -> str:
+    """Return what a person does about an outcome, or "" where nobody need act."""
+    if outcome.next_step or outcome.status is not Status.BLOCKED:
+        return outcome.next_step
+    return _NEXT.get(outcome.code, _MEND)
 
 
 def _where(change: Change, subject: ResourceId) -> str:
@@ -150,8 +170,9 @@ def details(change: Change) -> Details:
 
 def _grant(grant: Grant, principal: str) -> Details:
     condition = [("if", grant.condition)] if grant.condition else []
-    scope = grant.scope.template if isinstance(grant.scope, Unresolved) else str(grant.scope)
-    return [("at", scope), ("to", principal), *condition]
+    if isinstance(grant.scope, Unresolved):
+        return [("template", grant.scope.template), ("to", principal), *condition]
+    return [("at", str(grant.scope)), ("to", principal), *condition]
 
 
 def when(held: Withheld, plan: Plan) -> str:
@@ -163,6 +184,28 @@ def when(held: Withheld, plan: Plan) -> str:
 
 def once(held: Withheld) -> str:
     """Return what has to be so before a passing hold lifts."""
-    if held.change.reason is Reason.IDENTITY_RECREATED:
-        return "a second look finds the entry as dead"
-    return _ONCE[held.hold] + (f" ({held.detail})" if held.detail else "")
+    match held.hold:
+        case Hold.SETTLING:
+            awaited = "the resource is built"
+        case Hold.BUSY:
+            awaited = "the change to the resource that is under way has ended"
+        case Hold.REPLACING:
+            awaited = "what replaces it is there"
+        case _:
+            awaited = _proof(held.change)
+            if held.detail:
+                return held.detail
+    return f"{awaited} ({held.detail})" if held.detail else awaited
+
+
+def _proof(change: Change) -> str:
+    """Return what is not yet proved where a change waits as UNCONFIRMED."""
+    match change:
+        case AttachIdentity():
+            return "a dead entry beside it is proved dead, and gone"
+        case DetachIdentity(_, identity):
+            return f"it is proved that {identity.name} is gone"
+        case DeleteAssignment(_, Reason.RESOURCE_GONE):
+            return "it is proved that its resource is gone"
+        case _:
+            return "it is proved that its principal is gone"
