@@ -199,8 +199,9 @@ class Throttle:
         """
         self._calling.bucket, self._calling.lacking = bucket, set()
         with self._lock:
-            now = self.now()
             levels = list(self._known(bucket.keys))
+            # After they were filled: a level must not lie ahead by the time that took.
+            now = self.now()
             scarce = max(levels, key=lambda level: level.ready(bucket.leave), default=None)
             if scarce and scarce.ready(bucket.leave) > now:
                 turn, spacing = scarce.turn(bucket.leave, _TO_COME.get(bucket.kind, 1))

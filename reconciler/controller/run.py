@@ -137,12 +137,24 @@ class Run:
         delays = list(self._delays(now, waited, writes=writes))
         wait = max(min(delays), _SHORTEST) if delays else None
         return Result(
-            plans=tuple(self.plans),
+            plans=tuple(self._left()),
             outcomes=tuple(self.outcomes),
             requests=requests,
             again_after=wait,
             again=self._copy(now, wait, refused) if wait is not None else None,
         )
+
+    def _left(self) -> Iterator[Plan]:
+        """Yield the plans; what is gone since the last look is no longer to be done."""
+        gone = self.deleted
+        yield from self.plans[:-1]
+        for last in self.plans[-1:]:
+            left = [
+                change
+                for change in last.changes
+                if not (isinstance(change, DeleteAssignment) and change.assignment.id in gone)
+            ]
+            yield replace(last, changes=tuple(left))
 
     def _copy(self, now: datetime, wait: timedelta, refused: frozenset[str]) -> Request:
         """Return the request to be looked at again after the wait."""
