@@ -176,7 +176,10 @@ class App:
         Only the schedule's own sweep lets unwanted rights go; what a restart or a person asks for
         could be repeated past the limit of one sweep.
         """
-        return self._swept(Request(EVERYTHING), removing=scheduled)
+        result = self._swept(Request(EVERYTHING), removing=scheduled)
+        if self._topic:
+            self._topic.tell(EVERYTHING, result)
+        return result
 
     def _sweep(self, request: Request) -> Result:
         """Nominate what is about a scope, at most once a minute; after a move once more."""

@@ -90,7 +90,7 @@ class Controller:
         """
         if self.recent.answers(request, self.now()):
             return Result()
-        run = Run(request, self.now())
+        run = Run(request, self.now(), self.recent.soon)
         requests: tuple[Request, ...] = ()
         try:
             if request.sighted(Sight.NOT_YET) and self._is_not_yet(run, alone=True):
@@ -153,12 +153,15 @@ class Controller:
         answer = applier.answer
         if answer and answer.incarnation == observed.incarnation:
             # The PATCH's answer carries the system principal, so its grants follow at once.
-            seen = replace(observed, subject=answer)
+            left = tuple(one for one in observed.assignments if one.id not in run.deleted)
+            seen = replace(observed, subject=answer, assignments=left)
             after = self.decide(seen, run.request)
-            self._write(run.untried([one for one in after.changes if _is_grant(one)]), seen, run)
-            if run.is_looked_at_by(after) and not self._repeated(run, observed):
+            grants = run.untried([one for one in after.changes if _is_grant(one)])
+            if not grants and run.only_patched and not self._repeated(run, observed):
                 run.plans.append(after)
                 return False
+            self._write(grants, seen, run)
+            run.plans.append(replace(after, changes=run.untried(after.changes)))
         return run.may_look_again or self._makes_room(run)
 
     def _repeated(self, run: Run, observed: Observed) -> bool:

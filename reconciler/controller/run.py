@@ -26,6 +26,7 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.errors import Again, Blocked, Conflict
+from reconciler.ids import ResourceId
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Request, Sight, Sighting
 from reconciler.plan.terms import FIRST_DELAY, GIVE_UP
@@ -53,11 +54,13 @@ class Run:
 
     `alive` says what the last complete look found, none before there was one; `looked` is when that
     began. `ask_at` is when it may be asked whether the id is gone. `full`: room was made once in a
-    subscription that holds no more assignments.
+    subscription that holds no more assignments. `soon`: a copy that is due by then is the look
+    after a write.
     """
 
     request: Request
     began: datetime
+    soon: timedelta = FIRST_DELAY
     alive: bool | None = None
     ask_at: datetime | None = None
     looked: datetime | None = None
@@ -77,20 +80,29 @@ class Run:
         A deletion's answer needs no look; where a copy is due anyway, that copy is the look.
         """
         met = {one.status for one in self.outcomes if not _is_dead(one.change)}
-        due = any(held.until for held in self._passing)
-        return Status.AGAIN not in met and not due and bool(met & {*_WRITTEN, Status.CONFLICT})
+        fruitless = Status.AGAIN in met or self._copy_is_due
+        return not fruitless and bool(met & {*_WRITTEN, Status.CONFLICT})
 
-    def is_looked_at_by(self, after: Plan) -> bool:
-        """Return whether no other look is needed after a PATCH, whose answer gave this plan.
+    @property
+    def only_patched(self) -> bool:
+        """Whether nothing but identities was written, so that the PATCH's answer is the look.
 
-        Where nothing but identities was written, the answer is the look; where the resource is
-        still being changed, and that keeps something back, the copy that is due will look.
+        The answer to a deletion of what was dead needs no look either.
         """
-        if any(one.status not in _WRITTEN for one in self.outcomes):
-            return False
-        identities = (AttachIdentity, DetachIdentity)
-        patched = all(isinstance(one.change, identities) for one in self.outcomes)
-        return patched or any(held.hold is Hold.BUSY for held in after.waiting)
+        return all(
+            one.status is Status.DONE
+            and (isinstance(one.change, AttachIdentity | DetachIdentity) or _is_dead(one.change))
+            for one in self.outcomes
+        )
+
+    @property
+    def deleted(self) -> frozenset[ResourceId]:
+        """The assignments that were deleted so far."""
+        return frozenset(
+            one.change.assignment.id
+            for one in self.outcomes
+            if one.status is Status.DONE and isinstance(one.change, DeleteAssignment)
+        )
 
     def forget_conflicts(self) -> None:
         """Drop outcomes of writes that another writer overtook: the next look decides anew."""
@@ -126,12 +138,24 @@ class Run:
         delays = list(self._delays(now, waited, writes=writes))
         wait = max(min(delays), _SHORTEST) if delays else None
         return Result(
-            plans=tuple(self.plans),
+            plans=tuple(self._left()),
             outcomes=tuple(self.outcomes),
             requests=requests,
             again_after=wait,
             again=self._copy(now, wait, refused) if wait is not None else None,
         )
+
+    def _left(self) -> Iterator[Plan]:
+        """Yield the plans; what is gone since the last look is no longer to be done."""
+        gone = self.deleted
+        yield from self.plans[:-1]
+        for last in self.plans[-1:]:
+            left = [
+                change
+                for change in last.changes
+                if not (isinstance(change, DeleteAssignment) and change.assignment.id in gone)
+            ]
+            yield replace(last, changes=tuple(left))
 
     def _copy(self, now: datetime, wait: timedelta, refused: frozenset[str]) -> Request:
         """Return the request to be looked at again after the wait."""
@@ -166,6 +190,12 @@ class Run:
         """What time may lift; what waits for its replacement hangs on that."""
         last = self.plans[-1].waiting if self.plans else ()
         return [held for held in last if held.hold is not Hold.REPLACING]
+
+    @property
+    def _copy_is_due(self) -> bool:
+        """Whether a copy will soon look anyway, since something passes by then."""
+        by = (self.looked or self.began) + self.soon
+        return any(held.until is None or held.until <= by for held in self._passing)
 
     def _given_up(self, outcome: Outcome, waited: timedelta) -> Outcome:
         """Return an outcome as blocked where it was repeated for too long, or refused twice."""
@@ -211,7 +241,8 @@ class Run:
             yield usual
         # A copy that is due anyway will also see what may have come until then.
         tried = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
-        changes = () if tried or waited >= GIVE_UP else self.plans[-1].changes
+        due = tried or self._copy_is_due or waited >= GIVE_UP
+        changes = () if due else self.plans[-1].changes
         if any(self._may_come(change) for change in changes):
             yield usual
 

@@ -69,21 +69,23 @@ def lose_right(cloud: Cloud) -> None:
 
 
 def test_a_rebuilt_machine_is_told_as_changed(told: Told) -> None:
-    """One event has all that was done, in the words of the command line's JSON."""
+    """What is done and what still waits, in the words of the command line's JSON."""
     told.cloud.build(system=False)
     results = told.cloud.drive(VM)
 
-    (event,) = told.events
-    data = event["data"]
+    first, second = told.events
+    data = second["data"]
     last = results[-1].plans[-1]
-    assert (event["subject"], event["eventType"]) == (VM, "IdentityReconciler.Changed")
-    assert data["outcomes"] == [values.outcome(one) for one in results[0].outcomes]
-    assert [one["change"]["kind"] for one in data["outcomes"]] == [
-        "DeleteAssignment",
+    assert (second["subject"], second["eventType"]) == (VM, "IdentityReconciler.Changed")
+    assert first["data"]["outcomes"] == [values.outcome(one) for one in results[0].outcomes]
+    assert [one["change"]["kind"] for one in first["data"]["outcomes"]] == [
         "AttachIdentity",
         "AttachIdentity",
         "CreateAssignment",
     ]
+    assert [one["hold"] for one in first["data"]["plan"]["withheld"]] == ["BUSY"]
+    assert [one["change"]["kind"] for one in data["outcomes"]] == ["DeleteAssignment"]
+    assert last.compliant
     assert data["plan"] == {
         "id": VM,
         "fingerprint": last.fingerprint,
@@ -245,7 +247,7 @@ def test_outcome_events_that_come_back_ask_for_nothing(told: Told) -> None:
     told.deploy(RECONCILER_MODE="audit")
     told.cloud.drive(VM)
 
-    assert told.kinds == ["Changed", "WouldChange"]
+    assert told.kinds == ["Changed", "Changed", "WouldChange"]
     for event in told.events:
         cloud = {"type": event["eventType"], "time": event["eventTime"], "specversion": "1.0"}
         for body in (event, cloud | {"subject": event["subject"], "data": event["data"]}):
