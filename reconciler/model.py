@@ -253,23 +253,27 @@ class NewIdentity:
 class Ending:
     """What the activity log tells of an id's end, in as far back as it goes.
 
-    `ended`: the last successful deletion or eviction with no successful write after it. `moves`:
-    when resources were moved out of its group. `complete`: whether all entries could be read.
+    `ended`: the last successful deletion or eviction with no successful write after it. `evicted`:
+    it was an eviction, which may only have stopped a machine. `moves`: when resources were moved
+    out of its group. `complete`: whether all entries could be read.
     """
 
     ended: datetime | None = None
     moves: tuple[datetime, ...] = ()
     complete: bool = True
+    evicted: bool = False
 
     def proves(self, made: datetime | None, at: datetime) -> bool:
         """Return whether what was made for the id before its end is dead at a time.
 
-        What was moved out of the group in between may live on elsewhere under the same principal.
+        What was moved out of the group in between, or after it was only stopped, may live on
+        elsewhere under the same principal.
         """
         if self.ended is None or made is None or not self.complete:
             return False
         told = made < self.ended and at - END_COUNTS <= self.ended
-        return told and not any(made <= move <= self.ended for move in self.moves)
+        last = at if self.evicted else self.ended
+        return told and not any(made <= move <= last for move in self.moves)
 
 
 LOG_KEPT = timedelta(days=90)

@@ -229,12 +229,12 @@ class Observer:
 
     def _ending(self, place: ResourceId, at: datetime) -> Ending:
         log, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
-        ends = [one.at for one in log if _ends(one, place)]
-        writes = [one.at for one in log if fold(one.operation) == fold(f"{place.type}/write")]
-        ended = max(ends, default=None)
-        if ended and any(write > ended for write in writes):
-            ended = None
-        group = place.group_id
+        end = max((one for one in log if _ends(one, place)), key=lambda one: one.at, default=None)
+        evicted = end is not None and _evicts(end, place)
+        if end and any(one.at > end.at and (evicted or _writes(one, place)) for one in log):
+            # Whatever was done to a machine after its eviction shows that this only stopped it.
+            end = None
+        ended, group = end and end.at, place.group_id
         moves: tuple[datetime, ...] = ()
         if ended and group:
             known = self.moves.get(group, at)
@@ -243,7 +243,7 @@ class Observer:
                 known = tuple(one.at for one in entries if _moves(one)), whole
                 self.moves.put(group, known, at)
             moves, complete = known[0], complete and known[1]
-        return Ending(ended, moves, complete)
+        return Ending(ended, moves, complete, evicted)
 
     def _absent(self, observed: Observed, desired: Desired) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return the scopes of rights to be granted that are not there; others are not asked for.
@@ -288,8 +288,15 @@ def _incarnation(subject: Subject) -> tuple[str | None, str | None]:
 
 def _ends(entry: Written, place: ResourceId) -> bool:
     """Return whether an entry of an id's own log tells of its end; a Spot eviction is one, too."""
-    operation = fold(entry.operation)
-    return operation in {fold(f"{place.type}/delete"), fold(f"{place.type}/evictSpotVM/action")}
+    return fold(entry.operation) == fold(f"{place.type}/delete") or _evicts(entry, place)
+
+
+def _evicts(entry: Written, place: ResourceId) -> bool:
+    return fold(entry.operation) == fold(f"{place.type}/evictSpotVM/action")
+
+
+def _writes(entry: Written, place: ResourceId) -> bool:
+    return fold(entry.operation) == fold(f"{place.type}/write")
 
 
 def _moves(entry: Written) -> bool:
