@@ -158,7 +158,7 @@ def test_a_widened_condition_of_ours_is_narrowed_again(cloud: Cloud) -> None:
 
 
 def test_what_was_just_made_is_not_yet_ours(steady: Cloud) -> None:
-    """createdBy is null for a moment; then nothing is decided by it."""
+    """Who created it is null for a moment; then nothing is decided by it."""
     ours = steady.right(steady.principal())
     young = dataclasses.replace(_read(steady.app, ours.id), created_by=None)
 
