@@ -149,7 +149,7 @@ def test_a_widened_condition_of_ours_is_narrowed_again(cloud: Cloud) -> None:
     cloud.drive(SHARED)
     ours = cloud.right(cloud.principal(SHARED))
     cloud.grant(
-        ours.principal, role=BLOB_READER, scope=DATA, name=ours.name, description=ours.description
+        ours.principal, role=BLOB_READER, scope=DATA, name=ours.name, description=cloud.mark(SHARED)
     )
     cloud.drive(SHARED)
 
