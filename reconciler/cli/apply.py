@@ -126,7 +126,9 @@ def _carried_out(
             [
                 (
                     subjects.request(finding, at_once=finding.plan.id in at_once),
-                    "" if finding.plan.id in at_once else finding.plan.fingerprint,
+                    (
+                        finding.plan.at_once if finding.plan.id in at_once else finding.plan
+                    ).fingerprint,
                 )
                 for finding in _rights_first(todo)
             ]

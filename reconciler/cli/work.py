@@ -53,7 +53,8 @@ class Work:
                 due = time.monotonic() + result.again_after.total_seconds()
                 why = f"{request.id.name}: {_why(result)}"
                 if due <= end:
-                    pending.append((due, result.again, why, ""))
+                    # A look that failed has planned nothing yet that could be compared.
+                    pending.append((due, result.again, why, "" if result.plans else expect))
                 else:
                     terminal.tell(f"not waited for: {why}")
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from reconciler.arm import failures
 from reconciler.changes import (
+    PLAN_CHANGED,
     STUCK,
     AttachIdentity,
     Change,
@@ -135,7 +136,9 @@ class Run:
         self.outcomes = [self._given_up(outcome, waited) for outcome in self.outcomes]
         if writes and waited >= GIVE_UP:
             self.outcomes += [_stuck(held, waited) for held in self._passing if not held.until]
-        delays = list(self._delays(now, waited, writes=writes))
+        # What was not confirmed is not done by a copy either.
+        changed = any(one.code == PLAN_CHANGED for one in self.outcomes)
+        delays = [] if changed else list(self._delays(now, waited, writes=writes))
         wait = max(min(delays), _SHORTEST) if delays else None
         return Result(
             plans=tuple(self._left()),
