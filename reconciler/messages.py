@@ -51,7 +51,9 @@ def decode(text: str) -> Request:
     if not isinstance(content, dict):
         raise MessageError("the message is not a JSON object with an `id`")
     for key in sorted(set(content) - _KEYS - _BEFORE):
-        _log.warning("a queue message has the unknown key %s, which is ignored", printable(repr(key)[:40]))
+        _log.warning(
+            "a queue message has the unknown key %s, which is ignored", printable(repr(key)[:40])
+        )
     expected = content.get("expected", False)
     if not isinstance(expected, bool):
         raise MessageError("`expected` in the message is neither true nor false")
@@ -137,5 +139,8 @@ def _sightings(content: object) -> tuple[Sighting, ...]:
         try:
             found.append(Sighting(at, Sight(kind), about))
         except ValueError:
-            _log.warning("a queue message has the unknown sighting %s, which is ignored", printable(repr(kind)[:40]))
+            _log.warning(
+                "a queue message has the unknown sighting %s, which is ignored",
+                printable(repr(kind)[:40]),
+            )
     return tuple(found)

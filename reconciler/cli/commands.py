@@ -1,7 +1,6 @@
 """Composes the commands and turns whatever ends one into an exit code and one clear line."""
 
 import logging
-import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata

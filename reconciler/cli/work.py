@@ -7,8 +7,8 @@ from typing import Final
 
 from reconciler import report
 from reconciler.app import App
-from reconciler.changes import Change, Outcome, Result, Status
-from reconciler.cli import terminal
+from reconciler.changes import PLAN_CHANGED, Change, Outcome, Result, Status
+from reconciler.cli import interrupt, terminal
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 
@@ -45,15 +45,17 @@ class Work:
             pending.sort(key=lambda item: item[0])
             due, request, why, expect = pending.pop(0)
             _wait(due, why)
-            with terminal.busy(f"working on {request.id.name}"):
-                result = self.app.handle(request, expect)
-            self.others |= {other.id for other in result.requests}
-            self._take(request.id, result)
+            with interrupt.finishing():
+                with terminal.busy(f"working on {request.id.name}"):
+                    result = self.app.handle(request, expect)
+                self.others |= {other.id for other in result.requests}
+                self._take(request.id, result)
             if result.again and result.again_after and _is_worth_waiting(result):
                 due = time.monotonic() + result.again_after.total_seconds()
                 why = f"{request.id.name}: {_why(result)}"
                 if due <= end:
-                    pending.append((due, result.again, why, ""))
+                    # What could not be read was not yet compared.
+                    pending.append((due, result.again, why, "" if result.plans else expect))
                 else:
                     terminal.tell(f"not waited for: {why}")
 
@@ -75,7 +77,10 @@ def _wait(due: float, why: str) -> None:
 
 
 def _is_worth_waiting(result: Result) -> bool:
-    """Tell whether time may help: what is blocked waits for a person, not for us."""
+    """Return whether time may help: what is blocked waits for a person, not for us."""
+    if any(outcome.code == PLAN_CHANGED for outcome in result.outcomes):
+        # A copy would do what nobody confirmed.
+        return False
     blocked = any(outcome.status is Status.BLOCKED for outcome in result.outcomes)
     passing = any(outcome.status in _PASSING for outcome in result.outcomes)
     return not blocked or passing or bool(_holds(result))
