@@ -5,7 +5,8 @@ by principal (facts B3), and each answer's headers show what is left. A call tha
 is not sent: it would only be answered 429. Whoever is refused here is told when his turn is, one
 after the other as the bucket fills, so that what waits does not come back all at once.
 
-`Wire` asks before each call and hands on each refusal; `policy` reads the headers of every answer.
+`Wire` asks before each call, hands on each refusal and says when it is done; `policy` reads the
+headers of every answer.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import logging
 import random
 import re
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,8 +47,6 @@ _REFILL_OF_MACHINE: Final = {"read": 12 / _MINUTE, "write": 4 / _MINUTE}
 _TO_COME: Final = {"read": 6}
 # From here on calls are counted. Of so few queries all are.
 _LOW: Final = {"read": 100, "write": 100, "delete": 100, "graph": 15}
-# As many calls of one process may be under way (host.json).
-_UNDER_WAY: Final = 24
 # What is left to those of other processes, which draw on the same.
 _CUSHION: Final = {"read": 10, "write": 10, "delete": 10}
 # By how much a process takes its share for smaller or larger than it did, and the least share.
@@ -110,7 +109,7 @@ GRAPH: Final = Bucket(TENANT, "graph")
 
 def bucket_of(place: ResourceId, kind: str) -> Bucket:
     """Return the bucket that a call to a place draws on: read, write, delete, activity log."""
-    return Bucket(place.subscription or TENANT, kind)
+    return Bucket(fold(place.subscription or TENANT), kind)
 
 
 def resource_bucket(resource: ResourceId, kind: str, region: str = "") -> Bucket:
@@ -137,12 +136,11 @@ class _Level:
     """What part of what comes in is ours: other processes take from the same."""
     told: bool = False
 
-    def saw(self, left: int) -> None:
-        """Take note of what an answer shows to be left."""
+    def saw(self, left: int, under_way: int) -> None:
+        """Take note of what an answer shows to be left, which other calls are about to take."""
         others = left < self.tokens - 1
         self.share = max(_LEAST_SHARE, min(1.0, self.share * (_LESS if others else _MORE)))
-        # What an answer shows is more than there is by the calls that are under way.
-        self.tokens = min(max(self.tokens, left - _UNDER_WAY), left)
+        self.tokens = min(max(self.tokens, left - under_way), left)
 
     def fill(self, now: datetime) -> None:
         """Add what came in since it was last looked at."""
@@ -156,7 +154,7 @@ class _Level:
         return self.at + timedelta(seconds=lacking / self.refill / self.share)
 
     def tell(self, wait: timedelta) -> None:
-        """Write the one log line of a bucket that is nearly used up."""
+        """Write the one log line of all that is put off, once; a 429 itself is its request's."""
         if not self.told:
             self.told = True
             _log.warning("%s are throttled for %.0f s or more", self.what, wait.total_seconds())
@@ -184,6 +182,7 @@ class Throttle:
     now: Callable[[], datetime]
     chance: random.Random = field(default_factory=lambda: random.Random(random.random()))  # noqa: S311 (spreads calls)
     _levels: OrderedDict[_Key, _Level] = field(default_factory=OrderedDict)
+    _under_way: Counter[_Key] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _calling: _Calling = field(default_factory=_Calling)
 
@@ -200,7 +199,7 @@ class Throttle:
         self._calling.bucket, self._calling.lacking = bucket, set()
         with self._lock:
             now = self.now()
-            levels = list(self._known(bucket.keys))
+            levels = list(self._known(bucket.keys, now))
             scarce = max(levels, key=lambda level: level.ready(bucket.leave), default=None)
             if scarce and scarce.ready(bucket.leave) > now:
                 turn, spacing = scarce.turn(bucket.leave, _TO_COME.get(bucket.kind, 1))
@@ -210,6 +209,15 @@ class Throttle:
                 raise error
             for level in levels:
                 level.tokens -= 1
+            self._under_way[bucket.key] += 1
+
+    def done(self, bucket: Bucket) -> None:
+        """Take note that a call that was checked has ended, whatever came of it."""
+        self._calling.bucket = None
+        with self._lock:
+            self._under_way[bucket.key] -= 1
+            if not self._under_way[bucket.key]:
+                del self._under_way[bucket.key]
 
     def close(self, bucket: Bucket, wait: timedelta | None) -> timedelta:
         """Remember a 429 of the call that was checked last; return when it may come again.
@@ -221,8 +229,6 @@ class Throttle:
         keys = {bucket.machine_key if name.endswith(_OWN) else bucket.region_key for name in names}
         with self._lock:
             levels = [self._close(key, bucket, until) for key in keys or {bucket.key}]
-            for level in levels:
-                level.tell(until)
             return max(level.turn(0, 1)[0] for level in levels) - self.now()
 
     def saw(self, headers: Mapping[str, str], refusal: str | None = None) -> None:
@@ -269,8 +275,8 @@ class Throttle:
     def _left(self, bucket: Bucket, left: int) -> None:
         """Take note of what is left, once that is little."""
         low = _LOW[bucket.kind]
-        for level in self._known((bucket.key,)):
-            level.saw(left)
+        for level in self._known((bucket.key,), self.now()):
+            level.saw(left, self._under_way[bucket.key] - 1)
             return
         if left <= low:
             self._enter(bucket.key, bucket, self.now()).tokens = left
@@ -303,9 +309,8 @@ class Throttle:
             self._levels.popitem(last=False)
         return level
 
-    def _known(self, keys: Iterable[_Key]) -> Iterator[_Level]:
+    def _known(self, keys: Iterable[_Key], now: datetime) -> Iterator[_Level]:
         """Yield the levels that are low, filled up to now; drops those that no longer are."""
-        now = self.now()
         for key in keys:
             level = self._levels.get(key)
             if level is None:

@@ -129,8 +129,8 @@ class Wire:
     @contextmanager
     def calling(self, bucket: Bucket, what: str) -> Iterator[None]:
         """Map what goes wrong with one call, and remember what Azure asked us to wait for."""
-        self._throttle.check(bucket)
         self._check_enabled(bucket, what)
+        self._throttle.check(bucket)
         try:
             yield
         except (ArmError, AssertionError):
@@ -144,6 +144,8 @@ class Wire:
             if isinstance(failure, Blocked) and failure.code == failures.DISABLED:
                 self._disabled[bucket.place] = (self._now() + _DISABLED_FOR, failure)
             raise failure from error
+        finally:
+            self._throttle.done(bucket)
 
     def _check_enabled(self, bucket: Bucket, what: str) -> None:
         """Raise `Blocked` for a write to a subscription that was found disabled within the hour."""
