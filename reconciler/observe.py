@@ -42,7 +42,7 @@ from reconciler.remembered import Remembered
 type Subject = Resource | UserIdentity
 
 # Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
-_LOG_PAGES: Final = 10
+_LOG_PAGES: Final = 50
 # The log refuses a question about more than 90 days by the minute.
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
 _GROUP_ANSWER_SERVES: Final = timedelta(minutes=1)
@@ -97,10 +97,12 @@ class Observer:
             roles=self._privileged_roles(desired),
             confirmed=confirmed,
             traces=traces,
-            absent=self._absent(subject, desired, found.values(), at),
         )
-        endings = {one: self._ending(one, at) for one in self._lost(observed, gone)}
-        return replace(observed, endings=endings)
+        return replace(
+            observed,
+            endings={one: self._ending(one, at) for one in self._lost(observed, gone)},
+            absent=self._absent(observed, desired),
+        )
 
     def subject(self, subject: ResourceId) -> Subject | None:
         """Read a resource or identity; none where its GET is 404, which alone proves no end."""
@@ -180,7 +182,7 @@ class Observer:
             one
             for one in found
             if (marker := self.terms.ownership.marker_of(one))
-            and marker.resource == place
+            and marker.names(place)
             and one.principal != principal
         ]
 
@@ -221,7 +223,7 @@ class Observer:
         lost = list(gone)
         if observed.subject is None:
             ours = self._retired(observed.id, None, observed.assignments)
-            if any(traces.holder(one.principal) is None for one in ours):
+            if any(traces.holder(one.principal, observed.id) is None for one in ours):
                 lost.append(observed.id)
         yield from (one for one in lost if one not in traces.shown)
 
@@ -243,29 +245,27 @@ class Observer:
             moves, complete = known[0], complete and known[1]
         return Ending(ended, moves, complete)
 
-    def _absent(
-        self,
-        subject: Subject | None,
-        desired: Desired,
-        found: Iterable[RoleAssignment],
-        at: datetime,
-    ) -> Mapping[ResourceId, tuple[str, ...]]:
+    def _absent(self, observed: Observed, desired: Desired) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return the scopes of rights to be granted that are not there; others are not asked for.
 
         What the subject lies in is there; a subscription, a management group, and what lies below a
         resource is not judged.
         """
-        if subject is None:
+        if observed.subject is None:
             return {}
-        held = {(one.principal, one.role, one.scope) for one in found}
+        at, held = (
+            observed.at,
+            {(one.principal, one.role, one.scope) for one in observed.assignments},
+        )
         asked = {
-            grant.what.place
+            scope
             for grant in desired.grants
-            if grant.mode is Mode.REPAIR
-            and (subject.principal, grant.what.role, grant.what.place) not in held
-            and grant.what.place.group
-            and not grant.what.place.contains(subject.id)
-            and self.scopes.age(grant.what.place, at) is None
+            if (scope := grant.what.place).group
+            and grant.mode is Mode.REPAIR
+            and (observed.principal, grant.what.role, scope) not in held
+            and not scope.contains(observed.id)
+            and self.scopes.age(scope, at) is None
+            and self.terms.hold_on_grant(grant.what.role, scope, observed.roles) is None
         }
         groups = {scope for scope in asked if not scope.blocks}
         absent: dict[ResourceId, tuple[str, ...]] = {

@@ -11,6 +11,7 @@ from typing import Final
 
 from reconciler.arm import failures
 from reconciler.changes import (
+    STUCK,
     AttachIdentity,
     Change,
     CreateAssignment,
@@ -114,7 +115,7 @@ class Run:
             Outcome(
                 None,
                 Status.AGAIN if passing else Status.BLOCKED,
-                str(error),
+                error.reason,
                 error.code,
                 error.retry_after if isinstance(error, Again) else None,
                 last_try=isinstance(error, Conflict) and not error.known,
@@ -240,8 +241,9 @@ class Run:
             yield usual
         # A copy that is due anyway will also see what may have come until then.
         tried = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
-        due = tried or self._copy_is_due or waited >= GIVE_UP
-        changes = () if due else self.plans[-1].changes
+        changes = [] if tried or waited >= GIVE_UP else [*self.plans[-1].changes]
+        if self._copy_is_due:
+            changes = [change for change in changes if not self._outcome(change)]
         if any(self._may_come(change) for change in changes):
             yield usual
 
@@ -280,4 +282,4 @@ def _is_dead(change: Change | None) -> bool:
 
 def _stuck(held: Withheld, waited: timedelta) -> Outcome:
     detail = f"given up after {waited}: {held.hold}"
-    return Outcome(held.change, Status.BLOCKED, detail, "Stuck")
+    return Outcome(held.change, Status.BLOCKED, detail, STUCK)

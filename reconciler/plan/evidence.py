@@ -56,7 +56,7 @@ def _gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why
         gone, about, made = change.identity, change.identity.key, None
     else:
         gone, about, made = observed.id, "", change.assignment.created
-        if traces and (holder := traces.holder(change.assignment.principal)):
+        if traces and (holder := traces.holder(change.assignment.principal, gone)):
             return Why(str(holder), hold=Hold.CARRIED)
     ending = observed.endings.get(gone)
     if isinstance(change, DetachIdentity) and ending and ending.ended:
@@ -76,19 +76,21 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     """Return what keeps another principal from proving that the old one is dead."""
     observed, old = case.observed, change.assignment
     traces, resource = observed.traces, case.resource
-    holder = traces.holder(old.principal) if traces else None
-    if holder and holder != observed.id:
+    if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
-    if resource and (is_busy(resource) or _principal_is_coming(resource)):
-        return Why(resource.state, hold=Hold.BUSY)
+    building = unsettled(resource, observed.at, case.terms.settle) if resource else None
+    if resource and is_busy(resource):
+        return Why(resource.state, building.until if building else None, Hold.BUSY)
+    if resource and _principal_is_coming(resource):
+        return Why("its new principal is not shown yet", hold=Hold.BUSY)
     if observed.principal is None:
         return Why("the resource shows no principal", hold=Hold.REPLACED_UNPROVED)
     if resource and resource.created and not (old.created and old.created < resource.created):
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
-    if resource and (building := unsettled(resource, observed.at, case.terms.settle)):
+    if building:
         return building
     agreed = traces is not None and traces.shown.get(observed.id) == observed.principal
-    return None if observed.confirmed and agreed and not holder else Why()
+    return None if observed.confirmed and agreed else Why()
 
 
 def _principal_is_coming(resource: Resource) -> bool:
@@ -97,10 +99,11 @@ def _principal_is_coming(resource: Resource) -> bool:
 
 def unsettled(resource: Resource, at: datetime, settle: timedelta) -> Why | None:
     """Return what a resource that is still being built waits for, and until when; none if built."""
-    if resource.deploying:
-        return Why("an extension is being provisioned")
     ready = resource.created + settle if resource.created else None
-    return Why(until=ready) if ready and at < ready else None
+    until = ready if ready and at < ready else None
+    if resource.deploying:
+        return Why("an extension is being provisioned", until)
+    return Why(until=until) if until else None
 
 
 def not_replaced(step: Step, case: Case) -> Why | None:

@@ -10,7 +10,7 @@ from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 def test_what_the_index_wrongly_shows_leads_to_nothing(steady: Cloud) -> None:
     """Each nomination is decided from fresh reads."""
-    steady.wire.answer("POST", GRAPH, 200, body={"data": []})
+    steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
     swept = steady.app.sweep()
     steady.wire.calls.clear()
     steady.drive(*swept.requests)
@@ -26,12 +26,13 @@ def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Clou
     rows = steady.operator.query(
         "authorizationresources | project id, name, type, properties"
     ).json()
-    steady.wire.answer("POST", GRAPH, 200, body=rows)
+    steady.wire.answer("POST", GRAPH, 200, body=rows, times=2)
     steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
     swept = steady.app.sweep()
     steady.drive(*swept.requests)
 
     assert "vm1" in ids(swept)
+    assert {request.removals for request in swept.requests if request.id.name == "vm1"} == {None}
     assert steady.rights(principal) == OWN
 
 
@@ -45,7 +46,7 @@ def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Clou
         (403, {"error": {"code": "AuthorizationFailed", "message": "no"}}),
     ],
 )
-@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize("position", [0, 1, 2, 3])
 def test_what_the_index_could_not_show_is_reported_and_never_absent(
     steady: Cloud, status: int, body: Content, position: int
 ) -> None:
@@ -71,16 +72,21 @@ def test_what_the_index_could_not_show_is_reported_and_never_absent(
         ),
         (
             1,
+            "authorizationresources",
+            {"id": f"{DATA}{ASSIGNMENTS}/a", "properties": {"scope": 7}},
+        ),
+        (
+            2,
             "resources | where type =~ 'microsoft.managedidentity/userassignedidentities'",
             {"id": identity("young"), "properties": {}},
         ),
         (
-            2,
+            3,
             "resources | where type =~ 'microsoft.compute/virtualmachines'",
             {"id": machine("odd"), "identity": {"userAssignedIdentities": ["x"]}},
         ),
     ],
-    ids=["assignment", "identity", "machine"],
+    ids=["assignment", "assignment of ours", "identity", "machine"],
 )
 def test_one_row_that_cannot_be_read_does_not_end_the_sweep(
     cloud: Cloud, position: int, table: str, odd: Content
