@@ -79,10 +79,10 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
     building = unsettled(resource, observed.at, case.terms.settle) if resource else None
-    if resource and is_busy(resource):
-        return Why(resource.state, building.until if building else None, Hold.BUSY)
-    if resource and _principal_is_coming(resource):
-        return Why("its new principal is not shown yet", hold=Hold.BUSY)
+    if resource and (is_busy(resource) or _principal_is_coming(resource)):
+        state = resource.state if is_busy(resource) else "its new principal is not shown yet"
+        # A young one has to settle anyway.
+        return Why(state, building.until if building else None, Hold.BUSY)
     if observed.principal is None:
         return Why("the resource shows no principal", hold=Hold.REPLACED_UNPROVED)
     if resource and resource.created and not (old.created and old.created < resource.created):
