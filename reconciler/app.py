@@ -14,15 +14,20 @@ from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport
-from azure.identity import AzureAuthorityHosts, DefaultAzureCredential
+from azure.identity import (
+    AzureAuthorityHosts,
+    DefaultAzureCredential,
+    ManagedIdentityCredential,
+)
 
 from reconciler import messages, settings
 from reconciler.arm import Arm
+from reconciler.arm.throttle import DEFERRED
 from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.controller import Controller
 from reconciler.controller.assignment import AssignmentSearch
 from reconciler.controller.memory import Contention, Recent
-from reconciler.controller.run import Run, once_more
+from reconciler.controller.run import ONCE_MORE, Run, once_more
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
@@ -62,6 +67,9 @@ _EARLY = timedelta(seconds=1)
 
 _SWEPT_EVERY = timedelta(minutes=1)
 """How often a scope is swept at most; its quota at Resource Graph is everybody's."""
+
+_LEFT_TO_LOOKS = 5
+"""Of the 15 queries of each window (documented), how many sweeps leave to looks."""
 
 EVERYTHING = ResourceId.parse("/")
 """What a request for a sweep of all that is watched names."""
@@ -180,7 +188,8 @@ class App:
         """Nominate what is about a scope, at most once a minute; after a move once more."""
         now = self.now()
         if self.recent.answers(request, now):
-            return Result()
+            # Whoever looked a moment ago saw no more of a move than we would.
+            return self._after_move(Result(), request, now)
         began = self.recent.began(request.id)
         if began and now - began < _SWEPT_EVERY:
             copy = replace(request, since=began + _SWEPT_EVERY)
@@ -192,18 +201,29 @@ class App:
         moved = request.sighted(Sight.MOVED) is not None
         now = self.now()
         try:
-            sweep = Sweep(self.inventory, self.policy, self.terms, self.now, self.recent.unproved)
+            inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS)
+            sweep = Sweep(inventory, self.policy, self.terms, self.now, self.recent.unproved)
             result = sweep.nominate(request.id, removing=removing, everywhere=moved)
         except (Again, Blocked) as error:
+            if isinstance(error, Again) and error.retry_after:
+                # It begins anew with all its queries, not with the one that was refused.
+                error.retry_after = max(error.retry_after, FIRST_DELAY)
             return self._failed(request, error)
         self.recent.done(request, now, leads_on=bool(result.requests))
-        if moved and request.first is None:
-            return once_more(result, replace(request, first=now), now, Sight.MOVED)
-        return result
+        return self._after_move(result, request, now)
+
+    def _after_move(self, result: Result, request: Request, now: datetime) -> Result:
+        """Return the result, with one more sweep where a move was told less than that ago."""
+        moved = request.sighted(Sight.MOVED)
+        if moved is None or now - moved >= ONCE_MORE - _EARLY:
+            return result
+        return once_more(result, request, now, Sight.MOVED)
 
     def _failed(self, request: Request, error: Again | Blocked) -> Result:
         """Say that nothing could be read; the request is asked again where that may pass."""
-        _log.warning("%s: %s", request.id, error)
+        # What a bucket puts off is told once, by its own line.
+        level = logging.DEBUG if error.code == DEFERRED else logging.WARNING
+        _log.log(level, "%s: %s", request.id, error)
         run = Run(request, self.now())
         run.failed(error)
         return run.result(self.now())
@@ -221,7 +241,7 @@ class App:
             )
         elif service:
             client = QueueClient(
-                service, QUEUE, credential=self.credential, message_encode_policy=encoding
+                service, QUEUE, credential=self._queue_credential, message_encode_policy=encoding
             )
         else:
             raise SettingsError("AzureWebJobsStorage is not set, so nothing can be deferred")
@@ -229,6 +249,14 @@ class App:
             client.send_message(
                 messages.encode(request), visibility_timeout=math.ceil(delay.total_seconds())
             )
+
+    @cached_property
+    def _queue_credential(self) -> TokenCredential:
+        """Return who opens the queue: the host's own identity, where it is another than ours."""
+        client = self.settings.queue_client_id
+        if client is None:
+            return self.credential
+        return ManagedIdentityCredential(client_id=client or None)
 
     # What is watched may change, so these three are made anew for each request.
 

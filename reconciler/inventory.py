@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _COLUMNS: Final = "id, name, type, kind, location, tags, managedBy, identity, properties"
 _ASSIGNMENTS: Final = f"authorizationresources | where type =~ '{fold(ROLE_ASSIGNMENT)}'"
 _NEAR_MISSES: Final = 3
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+"""No principal bears it; a list of none would be no query."""
 
 # Types at which roles are granted and which Resource Graph's table `resources` shows (documented).
 SHOWN: Final = frozenset(
@@ -79,12 +81,14 @@ class Inventory:
 
     Resources are sought in the watched subscriptions, role assignments also where the guardrails
     allow them. What makers of ours created is sought in all that we can read: without naming
-    subscriptions, so that management groups show, too (issue threads).
+    subscriptions, so that management groups show, too (issue threads). `leave`: how many of the
+    queries of each window are left to others.
     """
 
     arm: Arm
     watched: tuple[ResourceId, ...]
     granted: tuple[ResourceId, ...] = ()
+    leave: int = 0
 
     def resources(
         self, types: Collection[str], within: Iterable[ResourceId] = ()
@@ -125,7 +129,7 @@ class Inventory:
             scope = "tostring(properties.scope)"
             below = _quoted(f"{str(within).rstrip('/')}/")
             kql += f" | where {scope} =~ {_quoted(str(within))} or {scope} startswith {below}"
-        rows = self.arm.query(f"{kql} | project id, name, type, properties", asked)
+        rows = self._asked(f"{kql} | project id, name, type, properties", asked)
         return tuple(_readable(rows, answers.role_assignment))
 
     def traces(
@@ -138,34 +142,31 @@ class Inventory:
         """
         owners = sorted({ownership.owner, *ownership.former_owners})
         markers = _list(str(Marker(owner, one)) for owner in owners for one in ids)
-        carried = f" or tostring(identity.principalId) in~ ({_list(principals)})"
-        held = f" or tostring(properties.principalId) in~ ({_list(principals)})"
-        rows = self.arm.query(
-            f"resources | where id in~ ({_list(map(str, ids))}){carried if principals else ''}"
-            " | project id, type, principal = tolower(tostring(identity.principalId)),"
-            " own = tolower(tostring(properties.principalId)), holder = ''"
-            f" | union ({_ASSIGNMENTS}"
+        named, carried = _list(map(str, ids)), _list(principals or [_NOBODY])
+        # One join: Resource Graph unites no other tables than resources and their containers.
+        rows = self._asked(
+            "resources | extend principal = tolower(tostring(identity.principalId))"
+            f" | where isnotempty(principal) or id in~ ({named})"
+            " | project holder = id, principal, own = tolower(tostring(properties.principalId))"
+            f" | join kind=fullouter ({_ASSIGNMENTS}"
             f" | where tostring(properties.createdBy) in~ ({_list(ownership.makers)})"
-            f" | where tostring(properties.description) in~ ({markers}){held if principals else ''}"
-            " | extend principal = tolower(tostring(properties.principalId))"
-            " | join kind=leftouter (resources"
-            " | extend principal = tolower(tostring(identity.principalId))"
-            " | where isnotempty(principal) | project principal, holder = id) on principal"
-            " | project id, type, principal, own = '', holder)",
+            f" | where tostring(properties.description) in~ ({markers})"
+            f" or tostring(properties.principalId) in~ ({carried})"
+            " | project assignment = id, principal = tolower(tostring(properties.principalId))"
+            ") on principal"
+            f" | where isnotempty(assignment) or holder in~ ({named}) or principal in~ ({carried})"
+            " | project id = coalesce(holder, assignment), holder, principal, own, assignment",
             (),
         )
         shown: dict[ResourceId, str | None] = {}
         assignments: dict[ResourceId, None] = {}
         for row in rows:
-            place = answers.id_of(row)
-            if place.is_type(ROLE_ASSIGNMENT):
-                assignments[place] = None
-                if holder := _text(row, "holder"):
-                    shown[answers.id_of({"id": holder})] = _text(row, "principal")
-            elif place.is_type(USER_ASSIGNED_IDENTITY):
-                shown[place] = _text(row, "own")
-            else:
-                shown[place] = _text(row, "principal")
+            if assignment := _text(row, "assignment"):
+                assignments[answers.id_of({"id": assignment})] = None
+            if holder := _text(row, "holder"):
+                place = answers.id_of({"id": holder})
+                own = "own" if place.is_type(USER_ASSIGNED_IDENTITY) else "principal"
+                shown[place] = _text(row, own)
         return Traces(shown), tuple(assignments)
 
     def absent(self, scopes: Collection[ResourceId]) -> Mapping[ResourceId, tuple[str, ...]]:
@@ -180,7 +181,7 @@ class Inventory:
             f"(type =~ {_quoted(fold(one.type))} and id startswith {_quoted(f'{one.group_id}/')})"
             for one in judged
         )
-        rows = self.arm.query(f"resources | where {siblings} | project id", ())
+        rows = self._asked(f"resources | where {siblings} | project id", ())
         there = {answers.id_of(row) for row in rows}
         missing = [one for one in judged if one not in there]
         return {one: _near(one, there) for one in missing}
@@ -188,12 +189,12 @@ class Inventory:
     def find(self, type_name: str, name: str) -> tuple[ResourceId, ...]:
         """Return the resources of a type that bear a name, in all that we can read."""
         kql = f"resources | where type =~ {_quoted(fold(type_name))} and name =~ {_quoted(name)}"
-        return tuple(answers.id_of(row) for row in self.arm.query(f"{kql} | project id", ()))
+        return tuple(answers.id_of(row) for row in self._asked(f"{kql} | project id", ()))
 
     def ancestors(self, subscriptions: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return the names, in lower case, of all management groups above some subscriptions."""
         listed = _list(f"/subscriptions/{one}" for one in subscriptions)
-        rows = self.arm.query(
+        rows = self._asked(
             "resourcecontainers | where type =~ 'microsoft.resources/subscriptions'"
             f" | where id in~ ({listed}) | project id, properties",
             (),
@@ -203,7 +204,10 @@ class Inventory:
         }
 
     def _rows(self, kql: str) -> Iterator[answers.Json]:
-        return self.arm.query(kql, self.watched)
+        return self._asked(kql, self.watched)
+
+    def _asked(self, kql: str, where: tuple[ResourceId, ...]) -> Iterator[answers.Json]:
+        return self.arm.query(kql, where, leave=self.leave)
 
 
 def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:

@@ -8,6 +8,43 @@ from tests.loop.lab import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machi
 from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 
+def asks(cloud: Cloud, times: int) -> None:
+    """Let the app ask for what a machine carries, as looks do, so often within one moment."""
+    for _ in range(times):
+        list(cloud.app.arm.query("resources | where id == 'x' | project id", ()))
+
+
+def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
+    """Of fifteen a window it takes no more than ten; what proves a machine's end is not delayed."""
+    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.wire.tick = 0
+    asks(steady, 9)
+    swept = steady.app.sweep()
+    assert [one.status for one in swept.outcomes] == [Status.AGAIN]
+    assert swept.requests == ()
+    before = len(steady.wire.calls)
+    asks(steady, 4)
+
+    assert len(steady.wire.calls) == before + 4
+    assert swept.again is not None
+    steady.drive(swept.again)
+    statuses = [one.status for one in steady.world.requests if one.app_id == steady.world.app.app_id]
+    assert 429 not in statuses
+
+
+@pytest.mark.parametrize("place", [APPS, DATA])
+def test_a_sweep_of_a_scope_leaves_queries_to_looks(steady: Cloud, place: str) -> None:
+    """Whoever makes many events of groups must not starve the looks."""
+    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.wire.tick = 0
+    asks(steady, 9)
+    result = steady.look(place)
+
+    assert [one.status for one in result.outcomes] == [Status.AGAIN]
+    assert result.again is not None
+    asks(steady, 4)
+
+
 def test_what_the_index_wrongly_shows_leads_to_nothing(steady: Cloud) -> None:
     """Each nomination is decided from fresh reads."""
     steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
