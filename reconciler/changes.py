@@ -7,7 +7,7 @@ The plan is the only hand-over between deciding and writing: `reconciler.plan` m
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -278,6 +278,13 @@ class Plan:
     def kept(self) -> tuple[Withheld, ...]:
         """The unwanted rights that stay until what replaces them is there."""
         return tuple(held for held in self.withheld if held.hold is Hold.REPLACEMENT)
+
+    @property
+    def at_once(self) -> "Plan":
+        """The same plan once a person agreed that these go before their replacement is there."""
+        left = tuple(held for held in self.withheld if held not in self.kept)
+        gone = tuple(held.change for held in self.kept)
+        return replace(self, changes=(*self.changes, *gone), withheld=left)
 
     @property
     def todo(self) -> tuple[Change, ...]:

@@ -94,10 +94,14 @@ class Ownership:
 
     def marker_of(self, assignment: RoleAssignment) -> Marker | None:
         """Return the marker of an assignment that is ours by all four marks, else none."""
+        ours = self.made(assignment) and self.updated(assignment)
+        return self.claimed(assignment) if ours else None
+
+    def claimed(self, assignment: RoleAssignment) -> Marker | None:
+        """Return the marker by which an assignment claims to be ours, whoever wrote it."""
         found = parse(assignment.description)
-        if not found or found.owner not in {self.owner, *self.former_owners}:
-            return None
-        return found if self.made(assignment) and self.updated(assignment) else None
+        owned = found and found.owner in {self.owner, *self.former_owners}
+        return found if owned and assignment.principal_type == SERVICE_PRINCIPAL else None
 
     def lost(self, assignment: RoleAssignment) -> bool:
         """Return whether we made it, but its marker is lost or another updated it last.

@@ -8,15 +8,16 @@ import typer
 
 from reconciler import changes, report, settings
 from reconciler.app import App
-from reconciler.changes import Status
+from reconciler.changes import Status, is_unwanted
 from reconciler.cli import look, terminal
 from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.look import Look
-from reconciler.cli.plan import exit_code, warn_of_others
+from reconciler.cli.plan import exit_code, is_nowhere, warn_of_others
 from reconciler.cli.terminal import Format
 from reconciler.cli.work import Work
 from reconciler.errors import ReconcilerError
 from reconciler.ids import ResourceId
+from reconciler.model import Request
 from reconciler.report import Finding, values
 from reconciler.settings import Settings
 
@@ -46,8 +47,10 @@ def apply(
     """Show the plan, ask, and carry it out.
 
     Goes on until nothing is left to do, and waits for what needs time, such as a machine that is
-    still being built. Exit code, by the plan after it: 0 nothing left, 2 something is left or
-    withheld; 1 error, refused or blocked.
+    still being built. Where an identity or machine has changed since the plan was shown, nothing is
+    done to it. Rights that are kept until what replaces them is there go only where a person says
+    so when asked once more. Exit code, by the plan after it: 0 nothing left but what a rollout or
+    an exemption holds back, 2 something is left or withheld; 1 error, refused or blocked.
     """
     told = settings.from_environment()
     _refuse(told, yes=yes, output=output)
@@ -57,16 +60,12 @@ def apply(
         if output is Format.TEXT:
             terminal.answer(report.plan_lines(before, app.policy))
             warn_of_others(app, before)
-        _check(before, expect)
+        _check(subjects, before, expect)
+        confirmed = _confirmed(subjects, before, yes=yes)
         work = Work(app, timeout, told_at_once=output is Format.TEXT)
-        todo = [finding for finding in before if finding.plan.todo]
-        if todo and not yes:
-            _ask(todo)
-        at_once = frozenset() if yes else _asked_once_more(before)
-        todo += [one for one in before if one.plan.id in at_once and one not in todo]
         after = None
         try:
-            after = _carried_out(subjects, work, todo, at_once) if todo else before
+            after = _carried_out(subjects, work, confirmed) if confirmed else before
         finally:
             # What was done is told, however it ended.
             _conclude(app, before, after, work, output)
@@ -87,50 +86,74 @@ def _refuse(told: Settings, *, yes: bool, output: Format) -> None:
         raise ReconcilerError("nobody can be asked, as this is no terminal; give --yes")
 
 
-def _check(findings: Sequence[Finding], expect: str) -> None:
+def _check(subjects: Look, findings: Sequence[Finding], expect: str) -> None:
+    """Refuse what is nowhere, another plan than was reviewed, and too much at once."""
+    for place in subjects.nowhere(findings):
+        raise ReconcilerError(f"{is_nowhere(place)}; nothing was written")
     fingerprint = changes.fingerprint(tuple(finding.plan for finding in findings))
     if expect and expect.lower() != fingerprint:
         raise ReconcilerError(
             f"the plan's fingerprint is {fingerprint}, not {expect}; nothing was written, "
             "look at the new plan"
         )
+    unwanted = sum(is_unwanted(change) for one in findings for change in one.plan.todo)
+    if len(subjects.subjects) > 1 and not expect and unwanted > (most := _most(subjects.app)):
+        raise ReconcilerError(
+            f"{unwanted} unwanted rights and identities would go, and maxRemovals in "
+            f"guardrails.yaml allows {most} at once; nothing was written, look at each of them and "
+            f"give --expect {fingerprint}"
+        )
 
 
-def _ask(todo: Sequence[Finding]) -> None:
-    if not terminal.confirmed(f"{report.todo([finding.plan for finding in todo])}?"):
-        raise ReconcilerError("not confirmed; nothing was written")
+def _most(app: App) -> int:
+    """Return how many unwanted rights and identities may go at once, as in a sweep."""
+    limits, ownership = app.policy.guardrails.max_removals, app.terms.ownership
+    made = app.inventory.made_by(ownership.makers)
+    ours = sum(ownership.marker_of(one) is not None for one in made)
+    return max(limits.count, ours * limits.percent // 100)
+
+
+def _confirmed(
+    subjects: Look, findings: Sequence[Finding], *, yes: bool
+) -> list[tuple[Request, str]]:
+    """Return the requests that a person agrees to, each with the fingerprint of its plan."""
+    todo = [finding for finding in findings if finding.plan.todo]
+    if todo and not yes:
+        asked = f"{report.todo([finding.plan for finding in todo])}?"
+        if not terminal.confirmed(asked):
+            raise ReconcilerError("not confirmed; nothing was written")
+    # What is kept goes only where somebody has read what replaces it and is not there.
+    at_once = frozenset() if yes else _asked_once_more(findings)
+    return [
+        subjects.request(finding, at_once=finding.plan.id in at_once)
+        for finding in _rights_first(findings)
+        if finding.plan.todo or finding.plan.id in at_once
+    ]
 
 
 def _asked_once_more(findings: Sequence[Finding]) -> frozenset[ResourceId]:
-    """Ask whether rights go although what replaces them is not there; returns whose."""
+    """Ask whether rights go although what replaces them is not there; return whose."""
     keeping = [finding for finding in findings if finding.plan.kept]
     number = sum(len(finding.plan.kept) for finding in keeping)
     if not number:
         return frozenset()
     kept = report.counted(number, "unwanted right is", "unwanted rights are")
-    asked = f"{kept} kept until what replaces it is there. Remove it now?"
-    if not terminal.confirmed(asked):
+    them, that = ("it", "it") if number == 1 else ("them", "they")
+    asked = f"{kept} kept until what replaces {them} is there; {that} may still be needed"
+    if not terminal.confirmed(f"{asked}. Remove {them} now?"):
         return frozenset()
     return frozenset(finding.plan.id for finding in keeping)
 
 
 def _carried_out(
-    subjects: Look, work: Work, todo: Sequence[Finding], at_once: frozenset[ResourceId]
+    subjects: Look, work: Work, confirmed: Sequence[tuple[Request, str]]
 ) -> tuple[Finding, ...]:
     """Do the work, and return what a look at the subjects finds after it.
 
     What was confirmed is done or nothing: each first look must plan just what was shown.
     """
     try:
-        work.do(
-            [
-                (
-                    subjects.request(finding, at_once=finding.plan.id in at_once),
-                    "" if finding.plan.id in at_once else finding.plan.fingerprint,
-                )
-                for finding in _rights_first(todo)
-            ]
-        )
+        work.do(confirmed)
         return subjects.findings()
     except Interrupted as interrupted:
         interrupted.add_note("what was done so far stays")

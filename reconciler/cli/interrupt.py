@@ -3,10 +3,12 @@
 `reconciler.cli.commands` sets it up and ends by it; `apply` adds what it leaves behind.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Final
 
 
 class Interrupted(BaseException):
@@ -22,6 +24,17 @@ class Interrupted(BaseException):
         return "; ".join(["interrupted", *notes])
 
 
+@dataclass(slots=True)
+class _State:
+    """Whether something must be finished first, and which signal came meanwhile."""
+
+    finishing: bool = False
+    came: int | None = None
+
+
+_STATE: Final = _State()
+
+
 @contextmanager
 def listening() -> Iterator[None]:
     """Let both signals raise `Interrupted` for as long as this is open."""
@@ -34,5 +47,28 @@ def listening() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(number: int, _: object) -> NoReturn:
-    raise Interrupted(number)
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Let a first signal wait until this is over, so that what was written is known; raises then.
+
+    A second one raises at once, and nobody can tell then what the last call came to.
+    """
+    _STATE.finishing = True
+    try:
+        yield
+    finally:
+        _STATE.finishing, came, _STATE.came = False, _STATE.came, None
+    if came:
+        raise Interrupted(came)
+
+
+def _interrupt(number: int, _: object) -> None:
+    if not _STATE.finishing:
+        raise Interrupted(number)
+    if _STATE.came:
+        interrupted = Interrupted(number)
+        interrupted.add_note("what was under way may be done, too: look with plan")
+        raise interrupted
+    _STATE.came = number
+    # The stream may be in the middle of a line, which only the system's own call can bear.
+    os.write(2, b"interrupted: ends once what is under way is done; once more ends at once\n")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final
 
@@ -14,7 +14,7 @@ from reconciler.app import App
 from reconciler.changes import is_unwanted, unwanted_id
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Resource, is_reconciled
 from reconciler.observe import desired_of
 from reconciler.report import Finding
@@ -75,14 +75,45 @@ class Look:
         observed, plan = self.app.controller.plan(Request(subject, removals=removals))
         return Finding(observed, desired_of(self.app.policy, observed.subject), plan)
 
-    def request(self, finding: Finding, *, at_once: bool = False) -> Request:
-        """Return the request by which a plan that was shown is applied; it names what may go."""
+    def nowhere(self, findings: Sequence[Finding]) -> tuple[ResourceId, ...]:
+        """Return the ids that were asked for, are not there, and that nothing of ours names."""
+        return tuple(
+            one.plan.id
+            for one in findings
+            if one.observed.subject is None
+            and one.plan.compliant
+            and one.plan.id in self.subjects
+            and not self._names(one)
+        )
+
+    def _names(self, finding: Finding) -> bool:
+        """Return whether policy, or a marker of this deployment, names what was not found."""
+        place, policy, ownership = finding.plan.id, self.app.policy, self.app.terms.ownership
+        if finding.is_identity and any(
+            entry.id.may_be(place) for entry in policy.identities.values()
+        ):
+            return True
+        return any(
+            marker.resource == place
+            for one in finding.observed.assignments
+            if (marker := ownership.claimed(one))
+        )
+
+    def request(self, finding: Finding, *, at_once: bool = False) -> tuple[Request, str]:
+        """Return the request by which a plan that was shown is applied, and the fingerprint it has.
+
+        It names what may go; with `at_once` also what is kept until its replacement is there.
+        """
         plan = finding.plan
         named = {unwanted_id(change) for change in plan.todo if is_unwanted(change)}
         if at_once:
             named |= {unwanted_id(held.change) for held in plan.kept}
         removals = Removals(self.app.policy.digest, frozenset(named), at_once=at_once)
-        return Request(plan.id, removals=removals)
+        request = Request(plan.id, removals=removals)
+        if at_once:
+            # The same findings, without what was kept.
+            plan = self.app.controller.decide(finding.observed, request)
+        return request, plan.fingerprint
 
 
 def parse(app: App, texts: Sequence[str]) -> Look:
@@ -102,19 +133,18 @@ def parse(app: App, texts: Sequence[str]) -> Look:
 
 
 def made_by_others(app: App, findings: Sequence[Finding]) -> tuple[int, frozenset[str]]:
-    """Count the assignments that are ours but for their maker, and name the makers.
+    """Count the assignments that are ours but for who made them or wrote them last; name those.
 
     At a desk these are most likely the app's own.
     """
     ownership = app.terms.ownership
-    makers: dict[ResourceId, str] = {}
+    writers: dict[ResourceId, set[str]] = {}
     for finding in findings:
-        for assignment in finding.observed.assignments:
-            maker = fold(assignment.created_by or "")
-            theirs = replace(ownership, makers=frozenset({maker}))
-            if maker and not ownership.made(assignment) and theirs.marker_of(assignment):
-                makers[assignment.id] = maker
-    return len(makers), frozenset(makers.values())
+        for one in finding.observed.assignments:
+            others = {one.created_by, one.updated_by} - {None, *ownership.makers}
+            if others and ownership.claimed(one):
+                writers[one.id] = {other for other in others if other}
+    return len(writers), frozenset().union(*writers.values())
 
 
 def _patiently[T](look: Callable[[], T]) -> T:

@@ -1,8 +1,9 @@
 """Where the commands write: answers on stdout, everything else on stderr.
 
 Text from Azure and from policy is never markup, and every line goes through
-`reconciler.printable`, so that neither a terminal nor a CI runner obeys it. Rich leaves colours out where they are not wanted (`NO_COLOR`, pipes);
-nothing is wrapped or cut, so that ids can be copied.
+`reconciler.printable`, so that neither a terminal nor a CI runner obeys it. Rich leaves colours
+out where they are not wanted (`NO_COLOR`, pipes); nothing is wrapped or cut, so that ids can be
+copied.
 """
 
 import io

@@ -7,8 +7,16 @@ from typing import Final
 
 from reconciler import report
 from reconciler.app import App
-from reconciler.changes import Change, Outcome, Result, Status
-from reconciler.cli import terminal
+from reconciler.changes import (
+    PLAN_CHANGED,
+    Change,
+    CreateIdentity,
+    Hold,
+    Outcome,
+    Result,
+    Status,
+)
+from reconciler.cli import interrupt, terminal
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 
@@ -45,15 +53,17 @@ class Work:
             pending.sort(key=lambda item: item[0])
             due, request, why, expect = pending.pop(0)
             _wait(due, why)
-            with terminal.busy(f"working on {request.id.name}"):
-                result = self.app.handle(request, expect)
-            self.others |= {other.id for other in result.requests}
-            self._take(request.id, result)
-            if result.again and result.again_after and _is_worth_waiting(result):
+            with interrupt.finishing():
+                with terminal.busy(f"working on {request.id.name}"):
+                    result = self.app.handle(request, expect)
+                self.others |= {other.id for other in result.requests}
+                self._take(request.id, result)
+            if result.again and result.again_after and self._is_worth_waiting(result):
                 due = time.monotonic() + result.again_after.total_seconds()
                 why = f"{request.id.name}: {_why(result)}"
                 if due <= end:
-                    pending.append((due, result.again, why, ""))
+                    # What could not be read was not yet compared.
+                    pending.append((due, result.again, why, "" if result.plans else expect))
                 else:
                     terminal.tell(f"not waited for: {why}")
 
@@ -65,6 +75,23 @@ class Work:
                 if self.told_at_once:
                     terminal.answer([report.outcome_line(outcome, subject)])
 
+    def _is_worth_waiting(self, result: Result) -> bool:
+        """Return whether time may help: what is blocked or withheld waits for a person, not for us.
+
+        An identity that was just created may not be visible yet.
+        """
+        if any(outcome.code == PLAN_CHANGED for outcome in result.outcomes):
+            # A copy would do what nobody confirmed.
+            return False
+        if any(outcome.status in _PASSING for outcome in result.outcomes) or _holds(result):
+            return True
+        if any(outcome.status is Status.BLOCKED for outcome in result.outcomes):
+            return False
+        last = result.plans[-1] if result.plans else None
+        absent = last and any(held.hold is Hold.IDENTITY_ABSENT for held in last.withheld)
+        created = any(isinstance(change, CreateIdentity) for change in self._outcomes)
+        return bool(last and last.changes) or bool(absent and created)
+
 
 def _wait(due: float, why: str) -> None:
     seconds = due - time.monotonic()
@@ -72,13 +99,6 @@ def _wait(due: float, why: str) -> None:
         terminal.tell(f"waiting {seconds:.0f} s: {why}")
         with terminal.busy(f"waiting: {why}"):
             time.sleep(seconds)
-
-
-def _is_worth_waiting(result: Result) -> bool:
-    """Tell whether time may help: what is blocked waits for a person, not for us."""
-    blocked = any(outcome.status is Status.BLOCKED for outcome in result.outcomes)
-    passing = any(outcome.status in _PASSING for outcome in result.outcomes)
-    return not blocked or passing or bool(_holds(result))
 
 
 def _why(result: Result) -> str:

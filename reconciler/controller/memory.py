@@ -37,7 +37,7 @@ class _Known:
 
     `leads_on` is the hash of the very request that asked for others: it comes again only where
     those may have been lost, since its message is completed after they are in the queue. `copy` is
-    the hash of the copy that is due.
+    the hash of the copy that is due, `asks_end` whether that asks if the id is gone.
     """
 
     done: datetime | None = None
@@ -47,6 +47,7 @@ class _Known:
     due: datetime | None = None
     copy: int | None = None
     copied: Removals | None = None
+    asks_end: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +82,12 @@ class Recent:
                 return False
             done = known.done and known.done > since and hash(request) != known.leads_on
             coming = known.due and since <= known.due and now < known.due <= now + self.soon
+            if request.expected:
+                # Resource Manager's index may lag: what asks or saw whether the id is gone says
+                # nothing of one that a write event has just named, unless it came back to that.
+                found = known.alive and known.done and known.alive >= known.done
+                done = done and (found or request.sighted(Sight.NOT_YET))
+                coming = coming and not known.asks_end
             return bool(
                 (done and _cover(known.removals, request.removals))
                 or (
@@ -113,14 +120,14 @@ class Recent:
         with self._lock:
             known = self._of(request.id)
             known.done = known.removals = known.leads_on = None
-            known.due = copy.since if copy else None
-            known.copy, known.copied = (hash(copy), copy.removals) if copy else (None, None)
+            known.due = known.copy = known.copied = None
+            if copy:
+                _remember(known, copy)
 
     def copy_due(self, copy: Request) -> None:
         """Remember a copy that will see to an id, next to what is known of it."""
         with self._lock:
-            known = self._of(copy.id)
-            known.due, known.copy, known.copied = copy.since, hash(copy), copy.removals
+            _remember(self._of(copy.id), copy)
 
     def _of(self, place: ResourceId) -> _Known:
         known = self._known.setdefault(place, _Known())
@@ -128,6 +135,11 @@ class Recent:
         while len(self._known) > _ENTRIES:
             self._known.popitem(last=False)
         return known
+
+
+def _remember(known: _Known, copy: Request) -> None:
+    known.due, known.copy, known.copied = copy.since, hash(copy), copy.removals
+    known.asks_end = copy.sighted(Sight.GONE) is not None
 
 
 def _cover(known: Removals | None, asked: Removals | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 
 from reconciler.arm import failures
 from reconciler.changes import (
+    PLAN_CHANGED,
     STUCK,
     AttachIdentity,
     Change,
@@ -135,7 +136,9 @@ class Run:
         self.outcomes = [self._given_up(outcome, waited) for outcome in self.outcomes]
         if writes and waited >= GIVE_UP:
             self.outcomes += [_stuck(held, waited) for held in self._passing if not held.until]
-        delays = list(self._delays(now, waited, writes=writes))
+        # What was not confirmed is not done by a copy either.
+        changed = any(one.code == PLAN_CHANGED for one in self.outcomes)
+        delays = [] if changed else list(self._delays(now, waited, writes=writes))
         wait = max(min(delays), _SHORTEST) if delays else None
         return Result(
             plans=tuple(self._left()),
@@ -241,8 +244,9 @@ class Run:
             yield usual
         # A copy that is due anyway will also see what may have come until then.
         tried = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
-        due = tried or self._copy_is_due or waited >= GIVE_UP
-        changes = () if due else self.plans[-1].changes
+        changes = [] if tried or waited >= GIVE_UP else [*self.plans[-1].changes]
+        if self._copy_is_due:
+            changes = [change for change in changes if not self._outcome(change)]
         if any(self._may_come(change) for change in changes):
             yield usual
 

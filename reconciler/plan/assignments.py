@@ -109,11 +109,17 @@ def _not_wanted(
 
 
 def _same_right(found: RoleAssignment, desired: Desired) -> Wanted[Any] | None:
-    """Return what policy asks at the same scope in the same role, now for another principal."""
-    for grant in desired.grants:
-        if (grant.what.role, grant.what.scope) == (found.role, found.scope):
-            return grant
-    return None
+    """Return what policy asks at the same scope in the same role, now for another principal.
+
+    Of several under different conditions one that is to be mended, whatever their order.
+    """
+    same = [
+        grant
+        for grant in desired.grants
+        if (grant.what.role, grant.what.scope) == (found.role, found.scope)
+    ]
+    first = min(same, key=lambda one: one.what.condition or "", default=None)
+    return next((one for one in same if one.mode is Mode.REPAIR), first)
 
 
 def _triple(assignment: RoleAssignment) -> Triple:

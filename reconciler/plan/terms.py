@@ -37,7 +37,8 @@ class Home:
         if self.contains(scope) or any(scope.contains(one) for one in self.places):
             return True
         if not scope.subscription:
-            return bool(self.places) and self._above(scope)
+            # Below which management groups a lost storage account lies, nobody knows.
+            return self.lost is not None or (bool(self.places) and self._above(scope))
         if self.lost is None:
             return False
         account = scope.is_type(STORAGE_ACCOUNT) or fold(STORAGE_ACCOUNT) in scope.key

@@ -106,10 +106,9 @@ class Finding:
         return by
 
     def _asking_for(self, role: str, scope: ResourceId | Unresolved) -> tuple[str, ...]:
-        wanted = self.desired
-        at = [one.by for one in wanted.grants if (one.what.role, one.what.scope) == (role, scope)]
-        nowhere = [one.by for one in wanted.unresolved if one.what.role == role]
-        return tuple(name for by in at or nowhere for name in by)
+        grants = (*self.desired.grants, *self.desired.unresolved)
+        asking = [one.by for one in grants if (one.what.role, one.what.scope) == (role, scope)]
+        return tuple(name for by in asking for name in by)
 
 
 def plan_lines(findings: Sequence[Finding], policy: Policy) -> Iterator[str]:

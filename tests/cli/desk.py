@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ COMMAND = [sys.executable, "-m", "reconciler"]
 _ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments"
 _VERSIONS = {
     _ASSIGNMENTS: "2022-04-01",
+    "/Microsoft.Authorization/locks/": "2020-05-01",
     "/Microsoft.Compute/": "2024-07-01",
     "/Microsoft.ManagedIdentity/": "2024-11-30",
 }
@@ -117,13 +119,15 @@ class Desk:
             text=True,
         )
 
-    def at_a_terminal(self, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+    def at_a_terminal(
+        self, *arguments: str, **settings: str
+    ) -> tuple[subprocess.Popen[bytes], int]:
         """Start the command as its terminal's own, without colours; return it and the other end."""
         mine, theirs = pty.openpty()
         process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=ROOT,
-            env=environment({**self.settings, "NO_COLOR": "1", "TERM": "xterm"}),
+            env=environment({**self.settings, "NO_COLOR": "1", "TERM": "xterm", **settings}),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -168,6 +172,11 @@ class Desk:
         self.call("DELETE", subject)
         until(lambda: self._send("GET", subject).status_code == HTTPStatus.NOT_FOUND)
 
+    def lock(self, scope: str) -> None:
+        """Let nothing but reads through at a scope."""
+        place = f"{scope}/providers/Microsoft.Authorization/locks/keep"
+        self.call("PUT", place, {"properties": {"level": "ReadOnly"}})
+
     def assign(self, name: str, scope: str, role: str, principal: str) -> None:
         """Create a role assignment under a name."""
         definition = f"{SUB}/providers/Microsoft.Authorization/roleDefinitions/{role}"
@@ -200,3 +209,17 @@ class Desk:
             timeout=PATIENCE,
         )
         return str(answer.json()["access_token"])
+
+
+def read_screen(screen: RawIOBase, until: str = "") -> str:
+    """Read what a process writes to its terminal, until a text comes or it ends."""
+    read = b""
+    while not until or until.encode() not in read:
+        try:
+            part = screen.read(4096)
+        except OSError:  # Linux says so at the end of a terminal.
+            part = b""
+        if not part:
+            break
+        read += part
+    return read.decode()

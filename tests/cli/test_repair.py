@@ -3,22 +3,18 @@
 import json
 import os
 import re
-from io import RawIOBase
 
 import pytest
 
-from reconciler.ids import ResourceId
-from reconciler.marker import assignment_name
 from tests.children import child
 from tests.cli import desk
 from tests.cli.desk import (
     APP_GROUP,
-    BLOB_READER,
     DATA_GROUP,
-    READER,
     SHARED,
     STRANGER,
     Desk,
+    read_screen,
 )
 
 
@@ -144,7 +140,7 @@ def test_another_sign_in_is_told_to_name_the_app(cloud: Desk) -> None:
     }
 
     alone = cloud.run("plan", subject, **person)
-    told = re.search(r"made by (\S+); .* name it in RECONCILER_MAKERS", alone.stderr)
+    told = re.search(r"last written by (\S+); .* name it in RECONCILER_MAKERS", alone.stderr)
     assert told, alone.stderr
     named = cloud.run("plan", subject, **person, RECONCILER_MAKERS=told[1])
 
@@ -152,21 +148,22 @@ def test_another_sign_in_is_told_to_name_the_app(cloud: Desk) -> None:
 
 
 def test_what_needs_a_person_is_blocked_and_the_rest_is_done(cloud: Desk) -> None:
-    """Another's assignment sits on the name that ours would bear."""
-    subject = cloud.create("vm-blocked", identity={"type": "SystemAssigned"})
-    principal = cloud.call("GET", subject)["identity"]["principalId"]
-    cloud.assign(
-        assignment_name(ResourceId.parse(APP_GROUP), READER, principal),
-        APP_GROUP,
-        BLOB_READER,
-        STRANGER,
-    )
+    """A lock keeps the machine as it is; its right lies at its group."""
+    subject = cloud.create("vm-locked", identity={"type": "SystemAssigned"})
+    cloud.lock(subject)
 
-    ended = cloud.run("apply", subject, "--yes")
+    ended = cloud.run("apply", subject, "--yes", RECONCILER_SETTLE="0")
+    told = json.loads(cloud.run("apply", subject, "--yes", "--format", "json").stdout)
 
     assert ended.returncode == 1
-    assert "blocked: grant Reader at rg-app to vm-blocked: " in ended.stdout
-    assert "userAssignedIdentities" in cloud.call("GET", subject)["identity"]
+    assert "blocked: attach identity shared to vm-locked: " in ended.stdout
+    assert "; next: take the lock off, or keep what it protects" in ended.stdout
+    machine = cloud.call("GET", subject)["identity"]
+    assert "userAssignedIdentities" not in machine
+    assert machine["principalId"] in cloud.holders(APP_GROUP)
+    (refused,) = told["outcomes"]
+    assert refused["nextStep"] == "take the lock off, or keep what it protects"
+    assert refused["nextStep"] not in refused["detail"]
 
 
 def test_a_lost_outcome_event_is_a_note(cloud: Desk) -> None:
@@ -223,9 +220,9 @@ def test_at_a_terminal_apply_asks(cloud: Desk, typed: str, code: int, last: str)
     subject = cloud.create(f"vm-asked-{ord(typed[0])}")
     process, mine = cloud.at_a_terminal("apply", subject)
     with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
-        shown = _read(screen, until="[y/N] ")
+        shown = read_screen(screen, until="[y/N] ")
         os.write(mine, typed.encode())
-        shown += _read(screen)
+        shown += read_screen(screen)
 
     assert process.returncode == code
     # Where the command is quick, the machine still settles: "Grant 1, attach 2 later".
@@ -241,26 +238,12 @@ def test_what_was_typed_ahead_is_no_answer(cloud: Desk) -> None:
     process, mine = cloud.at_a_terminal("apply", subject)
     with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
         os.write(mine, b"y\n")
-        _read(screen, until="[y/N] ")
+        read_screen(screen, until="[y/N] ")
         os.write(mine, b"n\n")
-        _read(screen)
+        read_screen(screen)
 
     assert process.returncode == 1
     assert "identity" not in cloud.call("GET", subject)
-
-
-def _read(screen: RawIOBase, until: str = "") -> str:
-    """Read what a process writes to its terminal, until a text comes or it ends."""
-    read = b""
-    while not until or until.encode() not in read:
-        try:
-            part = screen.read(4096)
-        except OSError:  # Linux says so at the end of a terminal.
-            part = b""
-        if not part:
-            break
-        read += part
-    return read.decode()
 
 
 def test_a_management_group_does_instead_of_subscriptions(cloud: Desk) -> None:

@@ -150,14 +150,16 @@ class Cloud:
 
     def apply(self, place: str = VM, *, at_once: bool = False) -> list[Result]:
         """Do what a person confirms for an id; `at_once` also what waits for its replacement."""
-        plan = self.shown(place)
-        names = {unwanted_id(one) for one in plan.todo if is_unwanted(one)}
-        if at_once:
-            names |= {unwanted_id(held.change) for held in plan.kept}
-        removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
-        request = Request(plan.id, removals=removals)
-        first = self.app.handle(request, "" if at_once else plan.fingerprint)
+        request, fingerprint = self.confirmed(place, at_once=at_once)
+        first = self.app.handle(request, fingerprint)
         return [first, *self.follow(first)]
+
+    def confirmed(self, place: str = VM, *, at_once: bool = False) -> tuple[Request, str]:
+        """Return the request of a person who confirmed the plan of an id, and its fingerprint."""
+        plan = self.shown(place).at_once if at_once else self.shown(place)
+        names = {unwanted_id(one) for one in plan.todo if is_unwanted(one)}
+        removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
+        return Request(plan.id, removals=removals), plan.fingerprint
 
     def follow(self, *results: Result, most: int = 60) -> list[Result]:
         """Answer what results lead to, and each copy when it is due."""
@@ -196,7 +198,8 @@ class Cloud:
         assert answer.status_code == 202, answer.text
         self.pass_time(10)
         moved = machine(vm.rpartition("/")[2], group)
-        assert vm.lower() not in self.world.resources
+        while vm.lower() in self.world.resources:
+            self.pass_time(10)
         assert moved.lower() in self.world.resources
         return moved
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.changes import Hold
+from reconciler.model import Request
 from tests.loop.cloud import Cloud, holds, last
 from tests.loop.lab import DATA, SHARED, VM, Content, policy, rule
 from tests.loop.sweeps import GRAPH, OWN
@@ -85,7 +86,7 @@ TORN: dict[str, Wrong] = {
 }
 
 
-def steadily(cloud: Cloud, *places: str) -> None:
+def steadily(cloud: Cloud, *places: str | Request) -> None:
     """Look until no copy is due, at no moment without the rights and identities that are there."""
     whose = cloud.principal(), cloud.principal(SHARED)
 

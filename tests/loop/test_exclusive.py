@@ -23,6 +23,16 @@ def test_a_sweep_takes_it_from_whoever_else_carries_it(cloud: Cloud) -> None:
     assert cloud.attached(VM) == {"system", "shared"}
 
 
+def test_a_sweep_takes_it_where_it_is_the_only_one(cloud: Cloud) -> None:
+    """The last one goes under an etag, which the index does not show."""
+    cloud.build(STRAY, system=False)
+    cloud.attach("shared", vm=STRAY)
+    cloud.deploy(exclusive())
+    cloud.sweep()
+
+    assert cloud.attached(STRAY) == set()
+
+
 def test_an_event_alone_takes_nothing_away(cloud: Cloud) -> None:
     """It is shown as withheld until a sweep or a person removes it."""
     cloud.build(STRAY)

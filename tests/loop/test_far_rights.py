@@ -90,14 +90,8 @@ def test_a_far_right_that_nobody_claims_has_its_group_swept(narrow: Cloud) -> No
 
 def test_a_machine_that_moved_out_of_sight_keeps_its_rights(far: Cloud) -> None:
     """It carries its principal in a subscription that we can read but do not watch."""
-    vm = far.resource()
     principal = far.principal()
-    moved = machine("vm1", FAR_DATA)
-    far.world.remove(vm)
-    far.build(moved, system=False)
-    assert vm.system is not None
-    vm.system.alive = True
-    far.resource(moved).system = vm.system
+    far.move(FAR_DATA)
     far.sweep()
 
     assert far.rights(principal) == {("Reader", "rg-far")}

@@ -14,7 +14,16 @@ from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from tests.loop.cloud import Cloud, blocked, holds, last
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, IDENTITIES, SEED, SHARED, VM, machine
+from tests.loop.lab import (
+    APPS,
+    ASSIGNMENTS,
+    DATA,
+    IDENTITIES,
+    SEED,
+    SHARED,
+    VM,
+    machine,
+)
 from tests.loop.sweeps import GRAPH
 
 OWN = {("Reader", "rg-app")}

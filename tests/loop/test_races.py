@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from reconciler.changes import Result
 from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SHARED, VM, Content, policy, rule
+from tests.loop.lab import APPS, DATA, SEED, SHARED, VM, Content, policy, rule
 from tests.loop.wire import Call
+from tests.sandbox.arm import SUB
 
 MOST_CALLS = 16
 """More calls than any run below makes."""
+UNSEEN = "22222222-2222-2222-2222-222222222222"
+FAR = f"/subscriptions/{UNSEEN}/resourceGroups/rg-far"
+ELSEWHERE = f"{SUB}/resourceGroups/rg-elsewhere"
 GRANTS: Content = {
     "grants": [{"role": "Reader", "scope": "{resourceGroup}"}, {"role": "Reader", "scope": DATA}]
 }
@@ -159,6 +164,58 @@ def test_the_machine_may_be_deleted_at_any_moment(recycled: Cloud, number: int) 
     recycled.drive(VM)
 
     assert holders(recycled) == {recycled.principal(SHARED)}
+
+
+def moves(cloud: Cloud, held: dict[str, set[tuple[str, str]]], *, blind: bool) -> None:
+    """Move the machine, unless a PATCH of ours keeps it; notes what its principal holds then."""
+    body = {"resources": [VM], "targetResourceGroup": FAR if blind else ELSEWHERE}
+    cloud.clock.forward(10)
+    answer = cloud.operator.call("POST", f"{APPS}/moveResources", body, version="2021-04-01")
+    assert answer.status_code in {202, 409}, answer.text
+    cloud.clock.forward(10)
+    cloud.world.announce()
+    if VM.lower() not in cloud.world.resources:
+        moved = VM.replace(APPS, FAR if blind else ELSEWHERE)
+        if cloud.resource(moved).system:
+            held[cloud.principal(moved)] = cloud.rights(cloud.principal(moved))
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize("number", range(1, MOST_CALLS))
+def test_the_machine_may_be_moved_at_any_moment(
+    tmp_path: Path, number: int, *, blind: bool, rebuilt: bool
+) -> None:
+    """To a group, or to a subscription that we cannot read; also once it was just repaired."""
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[*SEED["subscriptions"], {"id": UNSEEN, "name": "other"}],
+        groups=[*SEED["groups"], {"id": FAR}, {"id": ELSEWHERE}],
+    )
+    cloud.blind(UNSEEN)
+    cloud.deploy(policy(rule(system=GRANTS)))
+    cloud.sweep()
+    cloud.pass_time()
+    cloud.build(system=not rebuilt)
+    cloud.wire.calls.clear()
+    repair = other_worker(cloud)
+    held: dict[str, set[tuple[str, str]]] = {}
+
+    def act() -> None:
+        if rebuilt:
+            repair()
+        moves(cloud, held, blind=blind)
+
+    at_call(cloud, number, act)
+    cloud.drive(VM)
+    cloud.wire.clear()
+    cloud.pass_time()
+    cloud.drive(VM, SHARED)
+    cloud.drive(VM.replace(APPS, ELSEWHERE))
+
+    for principal, rights in held.items():
+        assert cloud.rights(principal) >= rights
+    assert cloud.rights(cloud.principal(SHARED)) == {("Storage Blob Data Reader", "rg-data")}
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))

@@ -10,10 +10,12 @@ from reconciler.marker import Marker
 from reconciler.model import (
     USER_ASSIGNED_IDENTITY,
     AttachedIdentity,
+    Ending,
     IdentityBlock,
     Observed,
     Resource,
     RoleAssignment,
+    Traces,
     UserIdentity,
 )
 from tests.properties.places import (
@@ -32,6 +34,7 @@ from tests.unit.builders import (
     ELSEWHERE,
     FAR_VM,
     LONG_AGO,
+    MADE,
     NEW,
     NOON,
     OF_APP,
@@ -57,6 +60,10 @@ _FORGED: tuple[dict[str, Any], ...] = (
     {"principal_type": "User"},
     {"created_by": STRANGER},
     {"created_by": None},
+    {"updated_by": STRANGER},
+    {"updated_by": None},
+    {"created": None},
+    {"created": NOON},
     {"description": None},
     {"description": "by hand"},
     {"description": str(Marker("other", VM))},
@@ -103,7 +110,26 @@ _there = st.fixed_dictionaries(
         for one in (APP, SECOND, CROWN, OURSELVES, ELSEWHERE)
     }
 )
-_carriers: st.SearchStrategy[dict[str, ResourceId]] = st.sampled_from(({}, {OLD: OTHER_VM}))
+_carried: st.SearchStrategy[dict[ResourceId, str | None]] = st.sampled_from(
+    ({}, {}, {OTHER_VM: OLD}, {OTHER_VM: NEW}, {OTHER_VM: OF_APP})
+)
+_ends = st.sampled_from(
+    (
+        None,
+        Ending(),
+        Ending(LONG_AGO),
+        Ending(LONG_AGO),
+        Ending(MADE),
+        Ending(LONG_AGO, complete=False),
+        Ending(LONG_AGO, moves=(MADE,)),
+    )
+)
+_absent: st.SearchStrategy[dict[ResourceId, tuple[str, ...]]] = st.sampled_from(
+    (*[{}] * 4, {DATA: ()}, {DATA: ("near",)})
+)
+_rarely = st.sampled_from((*[False] * 9, True))
+_asked = st.sampled_from((True, True, True, False))
+_own_row = st.sampled_from(("agrees", "agrees", "stale", "none"))
 _judged = st.sampled_from((None, True, False))
 
 
@@ -122,12 +148,20 @@ def observed(draw: st.DrawFn) -> Observed:
     is_identity = subject.is_type(USER_ASSIGNED_IDENTITY)
     alive = UserIdentity(subject, principal or NEW) if is_identity else machine
     assigned = _assigned(subject, principal or OLD)
+    there, row = draw(_alive), draw(_own_row)
+    shown = dict(draw(_carried))
+    if row == "stale" or (there and row == "agrees"):
+        shown[subject] = OLD if row == "stale" else alive.principal
     return Observed(
         id=subject,
         at=NOON,
-        subject=alive if draw(_alive) else None,
+        subject=alive if there else None,
         assignments=tuple(draw(st.lists(assigned, max_size=6, unique_by=_triple))),
         identities=draw(_there),
-        carriers=draw(_carriers),
         roles={CUSTOM: draw(_judged)},
+        confirmed=draw(_asked),
+        traces=Traces(shown) if draw(_asked) else None,
+        endings={one: end for one in (subject, APP, SECOND) if (end := draw(_ends))},
+        absent=draw(_absent),
+        limit_reached=draw(_rarely),
     )

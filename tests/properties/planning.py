@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.changes import Plan
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Observed, Request
+from reconciler.model import Desired, Observed, Removals, Request, Sight, Sighting
 from reconciler.plan import Terms, plan
 from reconciler.policy.language import Exemption
 from tests.properties.looks import observed
@@ -16,16 +16,21 @@ from tests.properties.places import RAILS
 from tests.properties.wishes import wants
 from tests.unit.builders import (
     APP,
+    BLOB_READER,
     DATA,
     IDS,
     LONG_AGO,
+    NEW,
     NOON,
     OF_APP,
     OLD,
+    READER,
+    SECOND,
     SUB,
     TERMS,
     UNWATCHED,
     VM,
+    assignment,
 )
 
 _exempt = st.builds(
@@ -37,12 +42,38 @@ _terms = st.lists(_exempt, max_size=2).map(
     lambda some: replace(TERMS, guardrails=RAILS, exemptions=tuple(some))
 )
 
+_sightings = (
+    Sighting(NOON - timedelta(minutes=10), Sight.GONE),
+    Sighting(LONG_AGO, Sight.GONE),
+    Sighting(LONG_AGO, Sight.GONE, APP.key),
+    Sighting(LONG_AGO, Sight.DEAD_ENTRY, f"{APP.key}={OLD}>{OF_APP}"),
+    Sighting(NOON, Sight.DEAD_ENTRY, f"{APP.key}=->{OF_APP}"),
+)
+_named = st.frozensets(
+    st.sampled_from(
+        [
+            APP,
+            SECOND,
+            *(
+                assignment(principal, role, DATA).id
+                for principal in (NEW, OF_APP)
+                for role in (READER, BLOB_READER)
+            ),
+        ]
+    )
+)
 requests = st.builds(
     Request,
     st.just(VM),
-    removals=st.sampled_from((None, "another", TERMS.digest, TERMS.digest)),
+    removals=st.none()
+    | st.builds(
+        Removals,
+        st.sampled_from(("another", TERMS.digest, TERMS.digest, TERMS.digest)),
+        st.none() | _named,
+        st.booleans(),
+    ),
     first=st.sampled_from((None, LONG_AGO, NOON)),
-    seen=st.sampled_from(((), ("gone",), (f"{APP.key}={OLD}>{OF_APP}",))),
+    sightings=st.lists(st.sampled_from(_sightings), max_size=2, unique=True).map(tuple),
 )
 
 
@@ -64,6 +95,13 @@ class Case:
     def plan(self) -> Plan:
         """The plan of it all."""
         return plan(self.wanted, self.found, self.request, self.terms)
+
+    def allows(self, unwanted: ResourceId) -> bool:
+        """Return whether the request names this assignment or entry under today's policy."""
+        removals = self.request.removals
+        if removals is None or removals.digest != self.terms.digest:
+            return False
+        return removals.ids is None or unwanted in removals.ids
 
     def exempt(self, place: ResourceId | None) -> bool:
         """Tell whether policy keeps its hands off a place today."""

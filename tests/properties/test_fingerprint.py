@@ -30,6 +30,7 @@ def test_order_and_fingerprint_do_not_depend_on_the_order_of_answers(
             wanted,
             attach=shuffled(wanted.attach),
             grants=shuffled(wanted.grants),
+            unresolved=shuffled(wanted.unresolved),
             ensured=shuffled(wanted.ensured),
             unwelcome=shuffled(wanted.unwelcome),
         ),

@@ -16,14 +16,18 @@ from reconciler.changes import (
     Plan,
     Reason,
     UpdateAssignment,
+    is_unwanted,
+    unwanted_id,
 )
 from reconciler.ids import ResourceId
-from reconciler.marker import assignment_name, parse
-from reconciler.model import Desired, Mode, Resource, RoleAssignment, Wanted
+from reconciler.marker import parse
+from reconciler.model import Desired, Mode, Resource, RoleAssignment, Traces, Wanted
 from tests.properties import planning
 from tests.properties.planning import Case
-from tests.unit.builders import DATA, HOME, IDS, LAB, MAKER
+from tests.unit.builders import DATA, HOME, IDS, LAB, MAKER, OF_APP, OLD
 from tests.unit.worlds import apply_to, asked_again
+
+DEAD = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
 
 
 def touched(made: Plan) -> list[RoleAssignment]:
@@ -56,24 +60,71 @@ def test_a_plan_converges(case: Case) -> None:
     assert len(set(changes)) == len(changes)
 
 
+def is_ours(one: RoleAssignment) -> bool:
+    """Return whether a right bears all four marks, spelled out once more."""
+    marker = parse(one.description)
+    return (
+        marker is not None
+        and marker.owner in {"prod", "former"}
+        and one.principal_type == "ServicePrincipal"
+        and one.created_by == one.updated_by == MAKER
+    )
+
+
 @given(planning.cases)
 def test_nothing_is_touched_that_is_not_ours(case: Case) -> None:
-    """Deleted is what bears all four marks; updated at most what lost its marker."""
-    made = case.plan
+    """Deleted is what bears all four marks; written anew also what we made, lost and still want."""
+    wanted = {(one.what.role, one.what.scope) for one in case.wanted.grants}
 
-    for one in touched(made):
-        assert one.created_by == MAKER
-        assert one.principal_type == "ServicePrincipal"
-        assert one.id.name == assignment_name(one.scope, one.role, one.principal)
-    for change in made.changes:
-        if isinstance(change, UpdateAssignment | DeleteAssignment):
-            marker = parse(change.assignment.description)
-            bald = isinstance(change, UpdateAssignment) and marker is None
-            assert bald or (marker and marker.owner in {"prod", "former"})
+    for change in case.plan.changes:
         if isinstance(change, DeleteAssignment):
+            assert is_ours(change.assignment)
             marker = parse(change.assignment.description)
-            assert marker
-            assert marker.resource == case.found.id
+            alive = change.assignment.principal == case.found.principal
+            assert alive or (marker and marker.resource == case.found.id)
+        if isinstance(change, UpdateAssignment):
+            one = change.assignment
+            assert one.principal == case.found.principal
+            assert (one.role, one.scope) in wanted
+            assert (one.created_by, one.principal_type) == (MAKER, "ServicePrincipal")
+            lost = one.updated_by != MAKER or parse(one.description) is None
+            assert lost or is_ours(one)
+
+
+@given(planning.cases)
+def test_nothing_dead_goes_where_any_part_of_the_proof_is_missing(case: Case) -> None:
+    """No word of its end, a trace of it, one read alone, or a carrier: its rights stay."""
+    found = case.found
+    shown = found.traces.shown if found.traces else {}
+    unproved = [
+        replace(found, traces=None),
+        replace(found, confirmed=False, endings={}),
+        *(
+            replace(found, confirmed=False, endings={one: replace(end, **lacking)})
+            for one, end in found.endings.items()
+            for lacking in ({"ended": None}, {"complete": False})
+        ),
+        replace(found, confirmed=False, traces=Traces({**shown, found.id: OLD})),
+        replace(found, traces=Traces({**shown, found.id: "another"})),
+    ]
+
+    for lacking in unproved:
+        for change in replace(case, found=lacking).plan.changes:
+            dead = isinstance(change, DeleteAssignment) and change.reason in DEAD
+            gone = isinstance(change, DetachIdentity) and change.reason is Reason.IDENTITY_GONE
+            assert not dead
+            assert not gone or lacking.endings
+
+
+@given(planning.cases)
+def test_a_principal_that_another_resource_carries_loses_nothing(case: Case) -> None:
+    """It lives, whatever the marker's own resource shows."""
+    shown = case.found.traces.shown if case.found.traces else {}
+    elsewhere = {carried for place, carried in shown.items() if place != case.found.id}
+
+    for change in case.plan.changes:
+        if isinstance(change, DeleteAssignment) and change.reason in DEAD:
+            assert change.assignment.principal not in elsewhere
 
 
 @given(planning.cases)
@@ -91,7 +142,6 @@ def test_only_identities_that_policy_names_there_are_touched(case: Case) -> None
                 assert identity in wanted
             case DetachIdentity(_, identity, Reason.NOT_ALLOWED):
                 assert identity in unwelcome
-                assert case.request.removals == case.terms.digest
             case DetachIdentity(_, identity):
                 assert identity in wanted
             case CreateIdentity(new):
@@ -128,27 +178,51 @@ def test_nothing_is_done_to_what_is_exempt(case: Case) -> None:
 
 
 @given(planning.cases)
-def test_a_live_right_goes_only_under_the_policy_s_digest(case: Case) -> None:
+def test_what_is_alive_goes_only_by_name(case: Case) -> None:
     """No event can take a right away that the subject's principal of today holds."""
     for change in case.plan.changes:
         if isinstance(change, DeleteAssignment):
             alive = change.assignment.principal == case.found.principal
             assert (change.reason is Reason.UNWANTED) == alive
-            assert not alive or case.request.removals == case.terms.digest
+        if is_unwanted(change):
+            assert case.allows(unwanted_id(change))
 
 
 @given(planning.cases)
-def test_a_wanted_right_is_never_deleted(case: Case) -> None:
+def test_what_is_alive_and_wanted_is_never_taken_away(case: Case) -> None:
     """Whatever a request says: what policy wants of the subject's principal stays."""
     rights = {(one.what.role, one.what.scope) for one in case.wanted.grants}
+    carried = {one.what for one in case.wanted.attach if case.found.identities.get(one.what)}
 
     for change in case.plan.changes:
         if isinstance(change, DeleteAssignment) and change.reason is Reason.UNWANTED:
             assert (change.assignment.role, change.assignment.scope) not in rights
+        if isinstance(change, DetachIdentity) and change.identity in carried:
+            assert change.reason is Reason.IDENTITY_RECREATED
+            entry = case.found.subject.identities.entry(change.identity)  # type: ignore[union-attr]
+            own = case.found.identities[change.identity]
+            assert entry.principal != own.principal  # type: ignore[union-attr]
+
+
+@given(planning.cases)
+def test_an_unwanted_right_never_goes_together_with_what_replaces_it(case: Case) -> None:
+    """Neither before it nor in the same breath, but where the subscription is full."""
+    made = case.plan
+    created = [one.grant for one in made.changes if isinstance(one, CreateAssignment)]
+    chosen = {one.what: one.choices for one in case.wanted.grants}
+
+    for change in made.changes:
+        if isinstance(change, DeleteAssignment) and change.reason is Reason.UNWANTED:
+            gone = change.assignment
+            assert case.found.limit_reached or not any(
+                (one.role == gone.role or one.scope == gone.scope)
+                and gone.scope not in chosen[one]
+                for one in created
+            )
 
 
 def _allowed(case: Case, change: CreateAssignment | UpdateAssignment) -> bool:
-    role, scope = change.grant.role, change.grant.scope
+    role, scope = change.grant.role, change.grant.place
     built_in = roles.table().lookup(role)
     privileged = built_in.privileged if built_in else case.found.roles[role]
     return privileged is not None and case.terms.guardrails.allows(
@@ -164,26 +238,31 @@ def test_rights_are_written_only_below_the_guardrails(case: Case) -> None:
     for change in made.changes:
         if isinstance(change, CreateAssignment | UpdateAssignment):
             assert _allowed(case, change)
-            assert not change.grant.scope.contains(HOME)
-    scopes = [one.scope for one in touched(made)]
-    scopes += [one.grant.scope for one in made.changes if isinstance(one, CreateAssignment)]
-    assert all(any(rail.contains(scope) for rail in (DATA, HOME, LAB)) for scope in scopes)
+            place = change.grant.place
+            assert not place.contains(HOME)
+            assert any(rail.contains(place) for rail in (DATA, LAB))
+        if isinstance(change, DeleteAssignment):
+            assert not HOME.contains(change.assignment.scope)
 
 
 @given(planning.cases)
 def test_nothing_is_done_about_what_is_not_watched_or_not_ours_to_change(case: Case) -> None:
-    """Unwatched, managed by another, protected, or ourselves: everything is withheld."""
-    found, terms = case.found, case.terms
-    managed = isinstance(found.subject, Resource) and found.subject.managed_by
+    """Unwatched, protected, or ourselves: everything is withheld; the managed are given nothing."""
+    found, terms, made = case.found, case.terms, case.plan
     off_limits = found.id in {terms.own_identity, *terms.guardrails.protected}
-    ourselves = found.principal == MAKER
 
-    if managed or off_limits or ourselves or not terms.watches(found.id):
+    if off_limits or not terms.watches(found.id):
+        assert not made.changes
+    if found.principal == MAKER:
         rights = (CreateAssignment, UpdateAssignment, DeleteAssignment)
-        made = case.plan
-        assert ourselves or not made.changes
         assert not any(
-            isinstance(one, rights) and _principal(one) == found.principal for one in made.changes
+            isinstance(one, rights) and _principal(one) == MAKER for one in made.changes
+        )
+    if isinstance(found.subject, Resource) and found.subject.managed_by:
+        assert all(
+            isinstance(one, DeleteAssignment)
+            or (isinstance(one, DetachIdentity) and one.reason is Reason.NOT_ALLOWED)
+            for one in made.changes
         )
 
 
@@ -205,7 +284,7 @@ def test_audit_plans_no_write_for_what_policy_speaks_of(case: Case) -> None:
         _audited(wanted.attach),
         replace(wanted.system, mode=Mode.AUDIT) if wanted.system else None,
         _audited(wanted.grants),
-        tuple((replace(one, mode=Mode.AUDIT), text) for one, text in wanted.unresolved),
+        _audited(wanted.unresolved),
         _audited(wanted.ensured),
         _audited(wanted.unwelcome),
     )
@@ -219,6 +298,16 @@ def test_audit_plans_no_write_for_what_policy_speaks_of(case: Case) -> None:
     assert all((one.role, one.scope) not in rights for one in touched(told))
     shown = {*told.changes, *(held.change for held in told.withheld)}
     assert set(repaired.changes) <= shown
-    assert shown == {*repaired.changes, *(held.change for held in repaired.withheld)}
-    lifted = {held.change for held in told.withheld if held.hold is Hold.AUDIT}
+    # What guardrails forbid by now is a finding only where policy would grant it.
+    mended = {*repaired.changes, *(held.change for held in repaired.withheld)}
+    forbidden = {one.assignment for one in mended if one.reason is Reason.FORBIDDEN}  # type: ignore[union-attr]
+    assert _apart_from(forbidden, shown) == _apart_from(forbidden, mended)
+    lifted = {held.change for held in told.withheld if held.hold in {Hold.AUDIT, Hold.ROLLOUT}}
     assert set(repaired.changes) - set(told.changes) <= lifted
+
+
+def _apart_from(forbidden: set[RoleAssignment], changes: set[Change]) -> set[Change]:
+    rights = (UpdateAssignment, DeleteAssignment)
+    return {
+        one for one in changes if not (isinstance(one, rights) and one.assignment in forbidden)
+    }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from reconciler.ids import ResourceId
 from reconciler.model import (
     VIRTUAL_MACHINE,
     Desired,
@@ -12,6 +13,7 @@ from reconciler.model import (
     NewIdentity,
     Observed,
     Resource,
+    Unresolved,
     Wanted,
 )
 from reconciler.observe import desired_of
@@ -29,8 +31,13 @@ from tests.properties.places import (
 from tests.unit.builders import APP, CROWN, DATA, LAB, SECOND, SUB, TERMS
 
 
+_choices = st.sampled_from((frozenset[ResourceId](), frozenset({DATA, LAB})))
+
+
 def _wanted[T](what: st.SearchStrategy[T]) -> st.SearchStrategy[Wanted[T]]:
-    return st.builds(Wanted, what, modes, st.just(("rule r",)), st.booleans(), st.booleans())
+    return st.builds(
+        Wanted, what, modes, st.just(("rule r",)), booleans, booleans, booleans, _choices
+    )
 
 
 def _by_what[T](one: Wanted[T]) -> T:
@@ -44,7 +51,9 @@ _by_hand = st.builds(
     grants=st.lists(
         _wanted(st.builds(Grant, roles, scopes, conditions)), max_size=4, unique_by=_by_what
     ).map(tuple),
-    unresolved=st.lists(st.tuples(_wanted(roles), st.just("{location}")), max_size=1).map(tuple),
+    unresolved=st.lists(
+        _wanted(st.builds(Grant, roles, st.just(Unresolved("{location}", "why")))), max_size=1
+    ).map(tuple),
     ensured=st.lists(
         _wanted(st.builds(NewIdentity, identities, st.just("westeurope"))), max_size=1
     ).map(tuple),

@@ -1,49 +1,54 @@
-"""What one process remembers: when a look is answered already, and when a change is contended."""
+"""Which requests earlier or coming looks answer, so that no call is needed."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.changes import (
-    Change,
-    CreateAssignment,
-    DetachIdentity,
-    Hold,
-    Plan,
-    Reason,
-    Withheld,
-)
-from reconciler.controller.memory import Contention, Looks
+from reconciler.controller.memory import Recent
 from reconciler.ids import ResourceId
-from reconciler.model import Grant, Request
-from tests.unit.builders import APP, DATA, NEW, NOON, OLD, OTHER_VM, READER, VM
+from reconciler.model import Removals, Request, Sight, Sighting
+from reconciler.remembered import Remembered
+from tests.unit.builders import APP, NOON, OTHER_VM, SECOND, VM
 
-SECOND = timedelta(seconds=1)
-BEGAN = Request(VM)
-CREATE = CreateAssignment(Grant(READER, DATA), NEW, "marker")
+SECONDS = timedelta(seconds=1)
+MINUTES = timedelta(minutes=1)
+SOON = 60 * SECONDS
+LOOKED = Request(VM)
+ONE = Removals("d", frozenset({APP}))
+TWO = Removals("d", frozenset({APP, SECOND}))
+ANOTHER = Removals("e", frozenset({APP}))
 
 
-def answered(request: Request, looked: Request = BEGAN) -> bool:
-    """Tell whether a look at noon answers a request."""
-    looks = Looks()
-    looks.remember(looked, NOON)
-    return looks.answer(request)
+def seen(what: Sight, at: datetime, **changes: object) -> Request:
+    """Return a request for the machine of which something was seen."""
+    request = Request(VM, since=NOON, sightings=(Sighting(at, what),))
+    return replace(request, **changes)  # type: ignore[arg-type]
+
+
+def answered(request: Request, looked: Request = LOOKED) -> bool:
+    """Return whether a look at noon that found it and left nothing to do answers a request."""
+    recent = Recent(SOON)
+    recent.alive(VM, NOON)
+    recent.done(looked, NOON)
+    return recent.answers(request, NOON + SECONDS)
 
 
 def test_a_look_that_began_after_a_request_s_time_answers_it() -> None:
     """Our own echoes end here: the event is older than the look that saw what it tells."""
-    assert answered(Request(VM, since=NOON - SECOND))
-    assert answered(Request(ResourceId.parse(VM.text.upper()), since=NOON - SECOND))
+    assert answered(Request(VM, since=NOON - SECONDS))
+    assert answered(Request(ResourceId.parse(VM.text.upper()), since=NOON - SECONDS))
+    assert answered(Request(VM, since=NOON - SECONDS, expected=True, first=NOON - SECONDS))
 
 
 @pytest.mark.parametrize(
     "request_",
     [
         pytest.param(Request(VM, since=NOON), id="the same moment"),
-        pytest.param(Request(VM, since=NOON + SECOND), id="a later event"),
+        pytest.param(Request(VM, since=NOON + SECONDS), id="a later event"),
         pytest.param(Request(VM), id="no time"),
-        pytest.param(Request(OTHER_VM, since=NOON - SECOND), id="another machine"),
-        pytest.param(Request(VM, since=NOON - SECOND, removals="d"), id="more removals"),
+        pytest.param(Request(OTHER_VM, since=NOON - SECONDS), id="another machine"),
+        pytest.param(Request(VM, since=NOON - SECONDS, removals=ONE), id="removals"),
     ],
 )
 def test_anything_else_is_looked_at(request_: Request) -> None:
@@ -51,128 +56,232 @@ def test_anything_else_is_looked_at(request_: Request) -> None:
     assert not answered(request_)
 
 
-def test_a_look_under_a_policy_s_removals_answers_those_of_the_same_policy() -> None:
+@pytest.mark.parametrize(
+    ("looked", "asked", "answers"),
+    [
+        (ONE, None, True),
+        (ONE, ONE, True),
+        (TWO, ONE, True),
+        (ONE, TWO, False),
+        (ONE, ANOTHER, False),
+        (None, ONE, False),
+        (None, Removals("d"), False),
+        (ONE, replace(ONE, at_once=True), False),
+        (replace(ONE, at_once=True), ONE, True),
+    ],
+)
+def test_a_look_answers_removals_that_it_covered(
+    looked: Removals | None,
+    asked: Removals | None,
+    answers: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
     """It did at least as much; another policy's removals are another matter."""
-    since = NOON - SECOND
-    looked = Request(VM, removals="d")
+    request = Request(VM, since=NOON - SECONDS, removals=asked)
 
-    assert answered(Request(VM, since=since), looked)
-    assert answered(Request(VM, since=since, removals="d"), looked)
-    assert not answered(Request(VM, since=since, removals="e"), looked)
+    assert answered(request, replace(LOOKED, removals=looked)) is answers
 
 
 def test_a_look_that_left_something_to_do_answers_nothing() -> None:
     """Also what an earlier look saw is then no longer so."""
-    looks = Looks()
-    looks.remember(BEGAN, NOON)
-    looks.forget(BEGAN)
-    looks.forget(Request(OTHER_VM))
+    recent = Recent(SOON)
+    recent.done(LOOKED, NOON)
+    recent.not_done(LOOKED)
+    recent.not_done(Request(OTHER_VM))
 
-    assert not looks.answer(Request(VM, since=NOON - SECOND))
+    assert not recent.answers(Request(VM, since=NOON - SECONDS), NOON)
+    assert recent.began(VM) is None
+
+
+def test_it_is_known_when_the_last_look_began_that_left_nothing_to_do() -> None:
+    """Scopes are swept at most once a minute, counted from there."""
+    recent = Recent(SOON)
+    assert recent.began(VM) is None
+    recent.done(LOOKED, NOON)
+    assert recent.began(VM) == NOON
 
 
 def test_a_message_that_comes_again_is_looked_at_where_it_led_on() -> None:
     """What its first look asked for may never have reached the queue."""
-    looks = Looks()
-    request = Request(VM, since=NOON - SECOND)
-    looks.remember(request, NOON, leads_on=True)
+    recent = Recent(SOON)
+    request = Request(VM, since=NOON - SECONDS)
+    recent.done(request, NOON, leads_on=True)
 
-    assert not looks.answer(request)
-    assert looks.answer(Request(VM, since=NOON - 2 * SECOND))
+    assert not recent.answers(request, NOON)
+    assert recent.answers(Request(VM, since=NOON - 2 * SECONDS), NOON)
 
-    looks.remember(request, NOON)
-    assert looks.answer(request)
+    recent.done(request, NOON)
+    assert recent.answers(request, NOON)
+
+
+@pytest.mark.parametrize(
+    ("request_", "answers"),
+    [
+        (Request(VM, since=NOON - SECONDS), True),
+        (Request(VM, since=NOON - SECONDS, expected=True), False),
+        (seen(Sight.NOT_YET, NOON, since=NOON - SECONDS, expected=True), True),
+    ],
+    ids=["a delete event", "a write event", "one that was asked again"],
+)
+def test_a_look_that_did_not_find_it_answers_no_write_event(
+    request_: Request,
+    answers: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """The index may be behind that write; what was asked again is answered by a deletion since."""
+    recent = Recent(SOON)
+    recent.alive(VM, NOON - SECONDS)
+    recent.done(LOOKED, NOON)
+
+    assert recent.answers(request_, NOON + SECONDS) is answers
+
+
+COPY = Request(VM, since=NOON + SOON, first=NOON)
+"""A copy that is due as far ahead as one may be that answers what comes meanwhile."""
+
+
+def comes(request: Request, copy: Request = COPY, now: datetime = NOON) -> bool:
+    """Return whether a copy that is due later answers a request."""
+    recent = Recent(SOON)
+    recent.not_done(LOOKED, copy)
+    return recent.answers(request, now)
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_a_copy_that_is_due_soon_answers_what_comes_before(
+    expected: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """A machine that settles is looked at once, however many events its building makes."""
+    assert comes(Request(VM, since=NOON, expected=expected))
+    assert comes(Request(VM, since=NOON + SECONDS, expected=expected), now=NOON + SECONDS)
+    assert comes(Request(VM, since=COPY.since))
+
+
+@pytest.mark.parametrize(
+    ("request_", "copy", "now"),
+    [
+        pytest.param(COPY, COPY, NOON, id="the copy itself"),
+        pytest.param(
+            Request(VM, since=NOON),
+            replace(COPY, since=NOON + SOON + SECONDS),
+            NOON,
+            id="one that is due too late",
+        ),
+        pytest.param(Request(VM, since=NOON), COPY, NOON + SOON, id="one that is due now"),
+        pytest.param(
+            Request(VM, since=NOON), COPY, NOON + SOON + SECONDS, id="one that did not come"
+        ),
+        pytest.param(Request(VM, since=NOON + SOON + SECONDS), COPY, NOON, id="a later event"),
+        pytest.param(Request(VM), COPY, NOON, id="no time"),
+        pytest.param(Request(OTHER_VM, since=NOON), COPY, NOON, id="another machine"),
+        pytest.param(Request(VM, since=NOON, removals=ONE), COPY, NOON, id="removals"),
+        pytest.param(
+            Request(VM, since=NOON, removals=TWO), replace(COPY, removals=ONE), NOON, id="more"
+        ),
+        pytest.param(
+            Request(VM, since=NOON, expected=True),
+            replace(COPY, sightings=(Sighting(NOON, Sight.GONE),)),
+            NOON,
+            id="a rebuilt machine, where the copy asks whether it is gone",
+        ),
+    ],
+)
+def test_a_copy_answers_nothing_else(request_: Request, copy: Request, now: datetime) -> None:
+    """Neither itself, nor what it would come too late or see too little for."""
+    assert not comes(request_, copy, now)
+
+
+def test_a_copy_answers_the_removals_that_it_carries() -> None:
+    """It allows as much."""
+    assert comes(Request(VM, since=NOON, removals=ONE), replace(COPY, removals=TWO))
+
+
+def test_a_copy_counts_beside_the_look_before_it() -> None:
+    """A scope that was swept a moment ago is swept once more for all that comes meanwhile."""
+    recent = Recent(SOON)
+    recent.done(LOOKED, NOON)
+    recent.copy_due(COPY)
+
+    assert recent.began(VM) == NOON
+    assert recent.answers(Request(VM, since=NOON - SECONDS), NOON)
+    assert recent.answers(Request(VM, since=NOON + SECONDS), NOON + SECONDS)
+    assert not recent.answers(COPY, NOON)
+
+
+GONE = seen(Sight.GONE, NOON - 10 * MINUTES)
+
+
+@pytest.mark.parametrize(
+    ("request_", "alive", "answers"),
+    [
+        pytest.param(GONE, NOON - MINUTES, True, id="seen alive since"),
+        pytest.param(GONE, NOON - 11 * MINUTES, False, id="seen alive before"),
+        pytest.param(GONE, NOON - 10 * MINUTES, False, id="at the same moment"),
+        pytest.param(replace(GONE, removals=ONE), NOON, False, id="removals"),
+        pytest.param(replace(GONE, since=None), NOON, True, id="without a time"),
+        pytest.param(
+            seen(Sight.NOT_YET, NOON - MINUTES), NOON, False, id="what is not yet there"
+        ),
+        pytest.param(
+            replace(GONE, sightings=(Sighting(NOON - MINUTES, Sight.GONE, APP.key),)),
+            NOON,
+            False,
+            id="another's end",
+        ),
+    ],
+)
+def test_whether_it_is_gone_is_answered_by_any_look_that_found_it(
+    request_: Request,
+    alive: datetime,
+    answers: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """A machine that was rebuilt meanwhile needs no look for what is no longer gone."""
+    recent = Recent(SOON)
+    recent.alive(VM, alive)
+
+    assert recent.answers(request_, NOON) is answers
+
+
+def test_a_look_that_failed_does_not_forget_that_it_was_alive() -> None:
+    """It says nothing either way."""
+    recent = Recent(SOON)
+    recent.alive(VM, NOON)
+    recent.not_done(LOOKED)
+
+    assert recent.answers(GONE, NOON)
 
 
 def test_only_the_latest_ten_thousand_looks_are_remembered() -> None:
     """A process may live for weeks."""
-    looks = Looks()
+    recent = Recent(SOON)
     for number in range(10_001):
-        looks.remember(Request(ResourceId.parse(f"/subscriptions/{number}")), NOON)
+        recent.done(Request(ResourceId.parse(f"/subscriptions/{number}")), NOON)
 
-    since = NOON - SECOND
-    assert not looks.answer(Request(ResourceId.parse("/subscriptions/0"), since=since))
-    assert looks.answer(Request(ResourceId.parse("/subscriptions/1"), since=since))
-
-
-def made_and_undone(contention: Contention, change: Change = CREATE) -> None:
-    """Make a change, see it fulfilled, and find it wanted again."""
-    contention.made(VM, change)
-    contention.saw(Plan(VM, NOON))
-    contention.saw(Plan(VM, NOON, changes=(change,)))
+    since = NOON - SECONDS
+    assert not recent.answers(Request(ResourceId.parse("/subscriptions/0"), since=since), NOON)
+    assert recent.answers(Request(ResourceId.parse("/subscriptions/1"), since=since), NOON)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [CREATE, DetachIdentity(VM, APP, Reason.IDENTITY_RECREATED)],
-    ids=["create", "detach"],
-)
-def test_the_fourth_time_within_an_hour_is_contended(change: Change) -> None:
-    """Three times may be chance; then somebody undoes it each time."""
-    contention = Contention(lambda: NOON)
-    for _ in range(3):
-        assert not contention.contended(VM, change)
-        made_and_undone(contention, change)
+def test_what_was_learned_is_known_for_as_long_as_it_may_be() -> None:
+    """And no longer; none is a value, too."""
+    known: Remembered[str, int | None] = Remembered(MINUTES)
+    known.put("a", 7, NOON)
+    known.put("b", None, NOON)
 
-    assert contention.contended(VM, change)
-
-
-def test_a_change_that_no_look_has_shown_yet_is_not_contended() -> None:
-    """Lists lag behind writes: making it again is no quarrel with anybody."""
-    contention = Contention(lambda: NOON)
-    for _ in range(9):
-        contention.made(VM, CREATE)
-        contention.saw(Plan(VM, NOON, changes=(CREATE,)))
-
-    assert not contention.contended(VM, CREATE)
+    assert known.get("a", NOON + MINUTES - SECONDS) == 7
+    assert known.age("b", NOON + SECONDS) == SECONDS
+    assert known.get("a", NOON + MINUTES) is None
+    assert known.age("b", NOON + MINUTES) is None
+    assert known.age("c", NOON) is None
+    known.drop("a")
+    known.drop("a")
+    assert known.get("a", NOON) is None
 
 
-def test_a_change_that_only_waits_was_not_shown_fulfilled() -> None:
-    """A machine that is busy with our last write may still show what that write will change."""
-    contention = Contention(lambda: NOON)
-    change = DetachIdentity(VM, APP, Reason.IDENTITY_RECREATED)
-    for _ in range(9):
-        contention.made(VM, change)
-        contention.saw(Plan(VM, NOON, withheld=(Withheld(change, Hold.BUSY),)))
+def test_only_the_latest_ten_thousand_things_learned_are_known() -> None:
+    """Learned again, one is young again."""
+    known: Remembered[int, int] = Remembered(MINUTES)
+    for number in (0, *range(10_000), 0, 10_000):
+        known.put(number, number, NOON)
 
-    assert not contention.contended(VM, change)
-
-
-def test_another_change_is_not_contended() -> None:
-    """A rebuilt machine has another principal, so its grants are others."""
-    contention = Contention(lambda: NOON)
-    for _ in range(3):
-        made_and_undone(contention)
-
-    another = CreateAssignment(Grant(READER, DATA), OLD, "marker")
-    conditional = CreateAssignment(Grant(READER, DATA, "c"), NEW, "marker")
-    assert not contention.contended(VM, another)
-    assert not contention.contended(VM, conditional)
-    assert not contention.contended(APP, CREATE)
-
-
-def test_a_change_is_tried_again_after_an_hour() -> None:
-    """The quarrel may have ended."""
-    now = NOON
-    contention = Contention(lambda: now)
-    for minutes in (0, 20, 40):
-        now = NOON + timedelta(minutes=minutes)
-        made_and_undone(contention)
-
-    now = NOON + timedelta(minutes=60)
-    assert contention.contended(VM, CREATE)
-    now += SECOND
-    assert not contention.contended(VM, CREATE)
-    made_and_undone(contention)
-    assert contention.contended(VM, CREATE)
-
-
-def test_only_the_latest_ten_thousand_places_are_remembered() -> None:
-    """Losing one costs nothing but a later notice."""
-    contention = Contention(lambda: NOON)
-    for _ in range(3):
-        made_and_undone(contention)
-    for number in range(10_000):
-        contention.made(ResourceId.parse(f"{VM}{number}"), CREATE)
-
-    assert not contention.contended(VM, CREATE)
+    assert known.get(0, NOON) == 0
+    assert known.get(1, NOON) is None
+    assert known.get(2, NOON) == 2

@@ -1,20 +1,35 @@
 """What the domain's values tell about themselves."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.ids import ResourceId
-from reconciler.model import AttachedIdentity, IdentityBlock, Observed, Resource, UserIdentity
+from reconciler.model import (
+    AttachedIdentity,
+    IdentityBlock,
+    Observed,
+    Removals,
+    Request,
+    Resource,
+    Sight,
+    Sighting,
+    Traces,
+    UserIdentity,
+    is_reconciled,
+)
+from tests import strategies
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-MACHINE = ResourceId.parse(
-    "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm-1"
-)
+GROUP = "/subscriptions/s/resourceGroups/rg"
+MACHINE = ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm-1")
+OTHER = ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm-2")
 IDENTITY = ResourceId.parse(
-    "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity"
-    "/userAssignedIdentities/app"
+    f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app"
 )
+MOMENT = timedelta(microseconds=1)
 
 
 def test_an_identity_s_entry_is_found_whatever_its_case() -> None:
@@ -47,3 +62,112 @@ def test_what_was_observed_knows_its_principal_and_its_incarnation(
 
     assert observed.principal == principal
     assert observed.incarnation == incarnation
+
+
+@pytest.mark.parametrize(
+    ("place", "reconciled"),
+    [
+        (str(MACHINE), True),
+        (str(MACHINE).upper(), True),
+        (str(IDENTITY), True),
+        (f"{MACHINE}/extensions/agent", False),
+        (f"{MACHINE}/providers/Microsoft.Compute/virtualMachines/vm-2", False),
+        (f"{GROUP}/providers/Microsoft.Compute/disks/d", False),
+        ("/subscriptions/s/providers/Microsoft.Compute/virtualMachines/vm-1", False),
+        ("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app", False),
+        (GROUP, False),
+        ("/subscriptions/s", False),
+        ("/", False),
+    ],
+)
+def test_only_machines_and_identities_in_a_group_are_reconciled(
+    place: str,
+    reconciled: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """What a message names below another resource, or outside any group, is neither."""
+    assert is_reconciled(ResourceId.parse(place)) is reconciled
+
+
+@pytest.mark.parametrize(
+    ("removals", "goes"),
+    [
+        (Removals("d"), False),
+        (Removals("d", frozenset({OTHER})), False),
+        (Removals("d", frozenset({OTHER, MACHINE})), True),
+        (Removals("d", frozenset({ResourceId.parse(str(MACHINE).upper())})), True),
+        (Removals("d", None), True),
+    ],
+)
+def test_what_is_named_may_go(
+    removals: Removals,
+    goes: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """No names mean that nothing may, and none at all that everything may."""
+    assert removals.allow(MACHINE) is goes
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "covers"),
+    [
+        (Removals("d"), Removals("d"), True),
+        (Removals("d"), Removals("e"), False),
+        (Removals("d", frozenset({MACHINE, OTHER})), Removals("d", frozenset({OTHER})), True),
+        (Removals("d", frozenset({OTHER})), Removals("d", frozenset({MACHINE, OTHER})), False),
+        (Removals("d", None), Removals("d", frozenset({MACHINE})), True),
+        (Removals("d", None), Removals("d", None), True),
+        (Removals("d", frozenset({MACHINE})), Removals("d", None), False),
+        (Removals("d", None), Removals("e", frozenset()), False),
+        (Removals("d", None), Removals("d", None, at_once=True), False),
+        (Removals("d", None, at_once=True), Removals("d", None, at_once=True), True),
+        (Removals("d", None, at_once=True), Removals("d", None), True),
+    ],
+)
+def test_removals_cover_what_allows_no_more(
+    one: Removals,
+    other: Removals,
+    covers: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """A look that allowed less than a request asks for is no answer to it."""
+    assert one.cover(other) is covers
+
+
+_SOME = st.none() | st.frozensets(st.sampled_from((MACHINE, OTHER, IDENTITY)))
+_REMOVALS = st.builds(Removals, st.sampled_from("de"), _SOME, st.booleans())
+
+
+@given(_REMOVALS, _REMOVALS, strategies.ids)
+def test_what_is_covered_allows_nothing_else(one: Removals, other: Removals, any_: ResourceId) -> None:
+    """Covering is of one policy, and goes with what may go and how soon."""
+    if one.cover(other):
+        assert one.digest == other.digest
+        assert one.at_once >= other.at_once
+        for place in (MACHINE, OTHER, IDENTITY, any_):
+            assert one.allow(place) >= other.allow(place)
+
+
+def test_a_sighting_counts_from_when_it_was_first_made() -> None:
+    """By what was seen, and about which id or code."""
+    request = Request(
+        MACHINE,
+        sightings=(
+            Sighting(NOON, Sight.GONE),
+            Sighting(NOON - MOMENT, Sight.GONE),
+            Sighting(NOON - 2 * MOMENT, Sight.GONE, IDENTITY.key),
+        ),
+    )
+
+    assert request.sighted(Sight.GONE) == NOON - MOMENT
+    assert request.sighted(Sight.GONE, IDENTITY.key) == NOON - 2 * MOMENT
+    assert request.sighted(Sight.GONE, OTHER.key) is None
+    assert request.sighted(Sight.MOVED) is None
+
+
+def test_a_principal_s_holder_is_another_resource_that_carries_it() -> None:
+    """The asked one's own row may be stale; of several holders it is always the same."""
+    shown = {MACHINE: "p", OTHER: "p", IDENTITY: "q"}
+
+    assert Traces(shown).holder("p", MACHINE) == OTHER
+    assert Traces(shown).holder("p", IDENTITY) == MACHINE
+    assert Traces(dict(reversed(shown.items()))).holder("p", IDENTITY) == MACHINE
+    assert Traces(shown).holder("q", IDENTITY) is None
+    assert Traces({OTHER: None}).holder("p", MACHINE) is None

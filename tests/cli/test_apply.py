@@ -1,0 +1,232 @@
+"""`reconciler apply` does what was confirmed or nothing, and gives a true account of it."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.children import child
+from tests.cli import desk
+from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, SUB, Desk, read_screen
+
+MISSING_GROUP = f"{SUB}/resourceGroups/rg-nowhere"
+OURS = "heritage=identity-reconciler,owner=sandbox,"
+
+
+def attached(cloud: Desk, subject: str) -> bool:
+    """Return whether a machine carries the identity that policy attaches."""
+    return "userAssignedIdentities" in cloud.call("GET", subject).get("identity", {})
+
+
+def moved_away(folder: Path) -> str:
+    """Write policy whose grant moved to a group that is not there; returns its folder."""
+    scope = f"scope: {MISSING_GROUP}"
+    (folder / "machines.yaml").write_text(POLICY.replace('scope: "{resourceGroup}"', scope))
+    rails = GUARDRAILS.replace("grants:", f"grants:\n  - {{{scope}, roles: [Reader]}}")
+    (folder / "guardrails.yaml").write_text(rails)
+    return str(folder)
+
+
+def test_what_changed_before_the_yes_is_left_alone(cloud: Desk) -> None:
+    """Another switched the machine's identity on meanwhile: that plan nobody has seen."""
+    subject = cloud.create("vm-changing")
+    settings = {"RECONCILER_SETTLE": "0"}
+    process, mine = cloud.at_a_terminal("apply", subject, **settings)
+    with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
+        read_screen(screen, until="[y/N] ")
+        cloud.call("PATCH", subject, {"identity": {"type": "SystemAssigned"}})
+        cloud.built(subject)
+        os.write(mine, b"y\n")
+        shown = read_screen(screen)
+
+    assert process.returncode == 1
+    assert "blocked: the plan is another one by now" in shown
+    assert "nothing was done; next: look at the new plan" in shown
+    assert not attached(cloud, subject)
+    principal = cloud.call("GET", subject)["identity"]["principalId"]
+    assert principal not in cloud.holders(APP_GROUP)
+
+
+@pytest.mark.parametrize("typed", [b"n\n", b"y\n"], ids=["no", "yes"])
+def test_what_is_kept_goes_only_when_asked_once_more(
+    cloud: Desk, tmp_path: Path, typed: bytes
+) -> None:
+    """Its replacement is refused for want of a scope; `--yes` alone agrees to nothing of that."""
+    subject = cloud.create(f"vm-kept-{typed.decode().strip()}")
+    cloud.run("apply", subject, "--yes")
+    principal = cloud.built(subject)["identity"]["principalId"]
+    moved = {"RECONCILER_POLICIES": moved_away(tmp_path)}
+
+    unasked = cloud.run("apply", subject, "--yes", **moved)
+    assert principal in cloud.holders(APP_GROUP)
+    process, mine = cloud.at_a_terminal("apply", subject, **moved)
+    with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
+        asked = read_screen(screen, until="[y/N] ")
+        os.write(mine, typed)
+        read_screen(screen)
+
+    assert unasked.returncode == 2
+    assert "because what replaces it is not there" in unasked.stdout
+    assert "1 unwanted right is kept until what replaces it is there" in asked
+    assert "Remove it now?" in asked
+    assert process.returncode == 2  # The grant stays withheld either way.
+    assert (principal in cloud.holders(APP_GROUP)) is (typed == b"n\n")
+
+
+def test_what_is_kept_stays_where_the_world_changed_before_the_yes(
+    cloud: Desk, tmp_path: Path
+) -> None:
+    """The second question is about what was shown, too."""
+    subject = cloud.create("vm-kept-late")
+    cloud.run("apply", subject, "--yes")
+    machine = cloud.built(subject)["identity"]
+    moved = {"RECONCILER_POLICIES": moved_away(tmp_path)}
+    process, mine = cloud.at_a_terminal("apply", subject, **moved)
+    with child(process), os.fdopen(mine, "rb", buffering=0) as screen:
+        read_screen(screen, until="[y/N] ")
+        cloud.call("PATCH", subject, {"identity": {"type": "SystemAssigned"}})
+        cloud.built(subject)
+        os.write(mine, b"y\n")
+        shown = read_screen(screen)
+
+    assert process.returncode == 1
+    assert "the plan is another one by now" in shown
+    assert machine["principalId"] in cloud.holders(APP_GROUP)
+
+
+def test_an_interrupt_gives_a_true_account(cloud: Desk) -> None:
+    """What was begun is finished and told; what was not begun is not there."""
+    first, second = cloud.create("vm-first"), cloud.create("vm-second")
+    command = ["apply", first, second, "--yes", "--format", "json"]
+    started = cloud.start(*command, RECONCILER_SETTLE="0")
+    with child(started) as process:
+        # Any moment will do: the account must be true in all of them.
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        answer, told = process.communicate()
+
+    assert process.returncode in {0, 2, 130}
+    done = json.loads(answer)["outcomes"] if answer else []
+    for subject in (first, second):
+        machine = cloud.built(subject)
+        principal = machine.get("identity", {}).get("principalId")
+        changes = [each["change"] for each in done if each["change"].get("resource", "") == subject]
+        assert bool(changes) is ("identity" in machine)
+        granted = principal in {each["change"].get("principal") for each in done}
+        assert granted is (principal in cloud.holders(APP_GROUP))
+    if process.returncode == 130:
+        assert told.splitlines()[-1].startswith("interrupted; ")
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_id_that_is_nowhere_is_an_error(cloud: Desk, command: list[str], form: str) -> None:
+    """Most often it was mistyped, so the message says what to check."""
+    ended = cloud.run(*command, desk.machine("vm-mistyped"), "--format", form)
+
+    assert ended.returncode == 1
+    assert f"error: {desk.machine('vm-mistyped')} is nowhere: " in ended.stderr
+    assert "check its subscription, group, type and name" in ended.stderr
+
+
+def test_an_identity_that_policy_names_is_not_nowhere(cloud: Desk, tmp_path: Path) -> None:
+    """Ours is what names it: policy or a marker."""
+    names = desk.SHARED.replace("/shared", "/named")
+    (tmp_path / "machines.yaml").write_text(POLICY.replace(desk.SHARED, names))
+    (tmp_path / "guardrails.yaml").write_text(GUARDRAILS)
+
+    ended = cloud.run("plan", names, RECONCILER_POLICIES=str(tmp_path))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "  does not exist" in ended.stdout
+
+
+EXEMPT = f"""\
+exemptions:
+  - {{scope: {APP_GROUP}, reason: "##vso[task.complete result=Failed]", expires: 2099-01-01}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "hold"),
+    [
+        (
+            POLICY.replace("mode: repair\n    within", "mode: repair\n    rollout: 0\n    within"),
+            "",
+        ),
+        (POLICY + EXEMPT, "# #vso[task.complete result=Failed] (until 2099-01-01)"),
+    ],
+    ids=["rollout", "exemption"],
+)
+def test_what_policy_itself_holds_back_is_0(
+    cloud: Desk, tmp_path: Path, content: str, hold: str
+) -> None:
+    """It is neither drift nor an error, and still shown."""
+    cloud.run("apply", desk.SHARED, "--yes")
+    (tmp_path / "machines.yaml").write_text(content)
+    (tmp_path / "guardrails.yaml").write_text(GUARDRAILS)
+    subject = cloud.create(f"vm-agreed-{len(hold)}")
+
+    ended = cloud.run("plan", subject, RECONCILER_POLICIES=str(tmp_path))
+    applied = cloud.run("apply", subject, "--yes", RECONCILER_POLICIES=str(tmp_path))
+
+    assert [ended.returncode, applied.returncode] == [0, 0]
+    assert ended.stdout.splitlines()[-1] == "nothing to change, 3 withheld"
+    assert hold in ended.stdout
+    assert "##" not in ended.stdout
+    assert "identity" not in cloud.call("GET", subject)
+
+
+def test_more_than_may_go_at_once_is_refused_without_its_fingerprint(
+    cloud: Desk, tmp_path: Path
+) -> None:
+    """The limit of a sweep holds for several ids; a reviewed fingerprint lifts it."""
+    subjects = [cloud.create(f"vm-bulk-{number}") for number in range(2)]
+    cloud.run("apply", *subjects, "--yes")
+    held = [cloud.built(subject)["identity"]["principalId"] for subject in subjects]
+    system = POLICY.index("    system:")
+    (tmp_path / "machines.yaml").write_text(POLICY[:system])
+    limit = "maxRemovals: {count: 1, percent: 0}\n"
+    (tmp_path / "guardrails.yaml").write_text(GUARDRAILS + limit)
+    settings = {"RECONCILER_POLICIES": str(tmp_path)}
+
+    refused = cloud.run("apply", *subjects, "--yes", **settings)
+    assert set(held) <= set(cloud.holders(APP_GROUP))
+    plan = json.loads(cloud.run("plan", *subjects, "--format", "json", **settings).stdout)
+    lifted = cloud.run("apply", *subjects, "--yes", "--expect", plan["fingerprint"], **settings)
+
+    assert refused.returncode == 1
+    assert "2 unwanted rights and identities would go" in refused.stderr
+    assert f"give --expect {plan['fingerprint']}" in refused.stderr
+    assert lifted.returncode == 0
+    assert not set(held) & set(cloud.holders(APP_GROUP))
+
+
+def test_a_tag_reaches_no_output_as_a_command(cloud: Desk, tmp_path: Path) -> None:
+    """Whoever may tag a machine must not steer the pipeline that shows its plan."""
+    maps = f"maps: {{group: {{prod: {APP_GROUP}}}}}\n"
+    grant = POLICY.replace('"{resourceGroup}"', '"{maps.group[tags.env]}"')
+    (tmp_path / "machines.yaml").write_text(grant + maps)
+    (tmp_path / "guardrails.yaml").write_text(GUARDRAILS)
+    command = "##vso[task.setvariable variable=ROLE]Owner"
+    subject = cloud.create("vm-tagged", tags={"env": command})
+    settings = {"RECONCILER_POLICIES": str(tmp_path)}
+
+    text = cloud.run("plan", subject, "--debug", **settings)
+    told = cloud.run("plan", subject, "--format", "json", **settings)
+
+    assert "# #vso[task.setvariable" in text.stdout
+    assert "##" not in text.stdout + text.stderr + told.stdout + told.stderr
+    (grant_,) = [
+        held
+        for each in json.loads(told.stdout)["plans"]
+        for held in each["withheld"]
+        if held["hold"] == "UNRESOLVED"
+    ]
+    assert command in grant_["detail"]
+    assert grant_["change"]["scope"] is None
+    assert grant_["change"]["template"] == "{maps.group[tags.env]}"
+    assert grant_["nextStep"].startswith("add the key to the map")

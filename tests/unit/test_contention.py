@@ -1,0 +1,178 @@
+"""When a change waits, and when another writer is fighting over it."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from reconciler.changes import (
+    AttachIdentity,
+    Change,
+    CreateAssignment,
+    DeleteAssignment,
+    DetachIdentity,
+    Reason,
+    UpdateAssignment,
+)
+from reconciler.controller.memory import Contention
+from reconciler.ids import ResourceId
+from reconciler.model import Grant
+from tests.unit.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
+
+SECONDS = timedelta(seconds=1)
+MINUTES = timedelta(minutes=1)
+CREATE = CreateAssignment(Grant(READER, DATA), NEW, "marker")
+ATTACH = AttachIdentity(VM, APP)
+NARROW = UpdateAssignment(assignment(), Grant(READER, DATA, "c"), "m", Reason.CONDITION_DIFFERS)
+
+
+class Clock:
+    """A time that tests turn."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        """Return the time now."""
+        return self.now
+
+
+def made(times: int, change: Change = CREATE, incarnation: str | None = None) -> Contention:
+    """Return what is known after a change was made some times at noon."""
+    contention = Contention(lambda: NOON)
+    for _ in range(times):
+        contention.made(VM, change, incarnation)
+    return contention
+
+
+WIDENS = {
+    "grant": CREATE,
+    "attach": ATTACH,
+    "heal": DetachIdentity(VM, APP, Reason.IDENTITY_RECREATED),
+    "lift a condition": UpdateAssignment(
+        assignment(), Grant(READER, DATA), "m", Reason.CONDITION_DIFFERS
+    ),
+    "mark": UpdateAssignment(
+        assignment(), Grant(READER, DATA, "c"), "m", Reason.MARKER_DIFFERS
+    ),
+}
+NARROWS = {
+    "restore a condition": NARROW,
+    "take an exclusive identity off": DetachIdentity(VM, APP, Reason.NOT_ALLOWED),
+    "take an unwanted right": DeleteAssignment(assignment(), Reason.UNWANTED),
+    "take a dead right": DeleteAssignment(assignment(OLD), Reason.RESOURCE_GONE),
+}
+
+
+@pytest.mark.parametrize("change", WIDENS.values(), ids=list(WIDENS))
+def test_what_was_made_three_times_within_an_hour_is_contended(change: Change) -> None:
+    """Whether or not a look saw it fulfilled in between: somebody undoes it each time."""
+    assert not made(2, change).contended(VM, change)
+    assert made(3, change).contended(VM, change)
+
+
+@pytest.mark.parametrize("change", NARROWS.values(), ids=list(NARROWS))
+def test_what_narrows_is_never_given_up(change: Change) -> None:
+    """However often somebody widens it, and it still waits before each time."""
+    contention = made(100, change)
+
+    assert not contention.contended(VM, change)
+    assert contention.wait(VM, change) == 5 * MINUTES
+
+
+@pytest.mark.parametrize(
+    ("times", "wait"),
+    [
+        (0, None),
+        (1, 10 * SECONDS),
+        (2, 20 * SECONDS),
+        (3, 40 * SECONDS),
+        (4, 80 * SECONDS),
+        (5, 160 * SECONDS),
+        (6, 5 * MINUTES),
+        (9, 5 * MINUTES),
+    ],
+)
+def test_a_change_waits_ten_seconds_and_twice_as_long_each_time(
+    times: int, wait: timedelta | None
+) -> None:
+    """Whichever event asks for it."""
+    assert made(times, NARROW).wait(VM, NARROW) == wait
+
+
+def test_waiting_counts_from_the_last_time() -> None:
+    """And ends when it is over."""
+    clock = Clock()
+    contention = Contention(clock)
+    contention.made(VM, CREATE)
+    clock.now += 4 * SECONDS
+    assert contention.wait(VM, CREATE) == 6 * SECONDS
+    clock.now += 6 * SECONDS
+    assert contention.wait(VM, CREATE) is None
+    contention.made(VM, CREATE)
+    assert contention.wait(VM, CREATE) == 20 * SECONDS
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "incarnation"),
+    [
+        pytest.param(
+            VM, CreateAssignment(Grant(READER, DATA), OLD, "marker"), "a", id="another principal"
+        ),
+        pytest.param(
+            VM, CreateAssignment(Grant(READER, DATA, "c"), NEW, "marker"), "a", id="a condition"
+        ),
+        pytest.param(APP, CREATE, "a", id="another place"),
+        pytest.param(VM, CREATE, "b", id="the machine that was rebuilt"),
+        pytest.param(VM, CREATE, None, id="no incarnation"),
+        pytest.param(VM, ATTACH, "a", id="another change"),
+    ],
+)
+def test_another_change_is_no_repetition(
+    place: ResourceId, change: Change, incarnation: str | None
+) -> None:
+    """A rebuilt machine is another one, and what it is given is new."""
+    contention = made(3, CREATE, "a")
+
+    assert contention.times(place, change, incarnation) == 0
+    assert not contention.contended(place, change, incarnation)
+    assert contention.wait(place, change, incarnation) is None
+
+
+def test_the_same_change_is_known_whatever_the_case_and_the_marker() -> None:
+    """Answers differ in spelling from one look to the next."""
+    contention = made(3)
+    spelled = ResourceId.parse(DATA.text.upper())
+    again = CreateAssignment(Grant(READER, spelled), NEW.upper(), "another marker")
+
+    assert contention.contended(ResourceId.parse(VM.text.upper()), again)
+
+
+def test_a_change_is_tried_again_after_an_hour() -> None:
+    """The fight may have ended; it is contended again by one more time within the hour."""
+    clock = Clock()
+    contention = Contention(clock)
+    for minutes in (0, 20, 40):
+        clock.now = NOON + minutes * MINUTES
+        contention.made(VM, CREATE)
+
+    clock.now = NOON + 60 * MINUTES
+    assert contention.contended(VM, CREATE)
+    clock.now += SECONDS
+    assert not contention.contended(VM, CREATE)
+    assert contention.times(VM, CREATE) == 2
+    contention.made(VM, CREATE)
+    assert contention.contended(VM, CREATE)
+
+
+def test_only_the_latest_ten_thousand_changes_are_remembered() -> None:
+    """Losing one costs nothing but a later notice."""
+    contention = made(3)
+    for number in range(10_000):
+        contention.made(ResourceId.parse(f"{VM}{number}"), CREATE)
+
+    assert contention.times(VM, CREATE) == 0
+
+
+def test_of_one_change_only_the_latest_times_are_remembered() -> None:
+    """Nobody can fill the memory by undoing it."""
+    assert made(1000).times(VM, CREATE) <= 10
