@@ -136,11 +136,13 @@ def _replaces(change: Change, unwanted: RoleAssignment, case: Case) -> bool:
     """Return whether a grant of the plan gives the principal what the unwanted right gave.
 
     Where the old scope is still an entry of the map that the grant picks from, the resource itself
-    chose another one, and nothing is waited for.
+    chose another one, and nothing is waited for. At the same scope it chose nothing.
     """
     if not isinstance(change, CreateAssignment) or isinstance(change.grant.scope, Unresolved):
         return False
-    if change.grant.role != unwanted.role and change.grant.scope != unwanted.scope:
+    if change.grant.scope == unwanted.scope:
+        return True
+    if change.grant.role != unwanted.role:
         return False
     wanted = (one for one in case.desired.grants if one.what == change.grant)
     return not any(unwanted.scope in one.choices for one in wanted)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.loop.cloud import Cloud
-from tests.loop.lab import SEED, VM
+from tests.loop.lab import DATA, SEED, VM, Content, guardrails, policy, rule
 from tests.loop.sweeps import OWN
+from tests.sandbox.arm import SUB
 
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
 FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
@@ -59,3 +60,65 @@ def test_an_eviction_before_a_start_is_no_end(far: Cloud) -> None:
     far.drive(VM)
 
     assert far.rights(principal) == OWN
+
+
+STORES = f"{DATA}/providers/Microsoft.Storage/storageAccounts"
+GOOD, TYPO, OTHER = f"{STORES}/images", f"{STORES}/imagse", f"{STORES}/other"
+BLOBS = "Storage Blob Data Reader"
+RAILS = guardrails(grants=[{"scope": SUB, "roles": ["Reader", BLOBS]}])
+MAPS: Content = {"maps": {"stores": {"prod": GOOD, "dev": OTHER}}}
+PICKED = "{maps.stores[tags.env]}"
+ALWAYS = 10_000
+
+
+def reads(*wanted: tuple[str, str], **keys: object) -> Content:
+    """Return a rule that gives machines some roles at some scopes."""
+    listed = [{"role": role, "scope": scope} for role, scope in wanted]
+    return rule(attach=[], system={"grants": listed}, **keys)
+
+
+def granting(*rules: Content) -> Content:
+    """Return policy of some rules, with a map of two stores."""
+    return policy(*rules, identities={}) | MAPS
+
+
+def swept(cloud: Cloud, content: Content) -> set[tuple[str, str]]:
+    """Deploy policy and let three sweeps go by; returns what the machine holds then."""
+    cloud.deploy(content, RAILS)
+    for _ in range(3):
+        cloud.sweep()
+        cloud.pass_time(2000)
+    return cloud.rights(cloud.principal())
+
+
+@pytest.fixture
+def picking(cloud: Cloud) -> Cloud:
+    """A machine whose tag picks one of two storage accounts that are there."""
+    for store in (GOOD, OTHER):
+        cloud.operator.call("PUT", store, {"location": "westeurope"}, version="2023-01-01")
+    assert cloud.operator.call("PATCH", VM, {"tags": {"env": "prod"}}).status_code == 200
+    cloud.pass_time()
+    assert swept(cloud, granting(reads((BLOBS, PICKED)))) == {(BLOBS, "images")}
+    return cloud
+
+
+def test_another_role_at_the_picked_scope_is_waited_for(picking: Cloud) -> None:
+    """Policy changed the role; the machine chose nothing, and Azure refuses the new one."""
+    picking.wire.answer("PUT", "/roleassignments", 403, "AuthorizationFailed", times=ALWAYS)
+    wanted = granting(reads(("Reader", PICKED)))
+    assert swept(picking, wanted) == {(BLOBS, "images")}
+
+    picking.wire.clear()
+    assert swept(picking, wanted) == {("Reader", "images")}
+
+
+def test_the_choices_of_a_rule_that_only_audits_count_for_no_other(picking: Cloud) -> None:
+    """The rule that repairs asks by name, so the machine's tag chose nothing."""
+    assert picking.operator.call("PATCH", VM, {"tags": {"env": "dev"}}).status_code == 200
+    picking.pass_time()
+    picking.wire.answer("PUT", "/roleassignments", 403, "AuthorizationFailed", times=ALWAYS)
+    both = granting(
+        reads((BLOBS, OTHER)), reads((BLOBS, PICKED), name="tried", mode="audit")
+    )
+
+    assert swept(picking, both) == {(BLOBS, "images")}
