@@ -111,11 +111,10 @@ def not_replaced(step: Step, case: Case) -> Why | None:
     change, removals = step.change, case.request.removals
     if not isinstance(change, DeleteAssignment) or change.reason is not Reason.UNWANTED:
         return None
-    if case.observed.limit_reached:
-        # The subscription is full: only what goes makes room for what comes.
-        return None
     unwanted = change.assignment
-    if any(_replaces(one, unwanted, case) for one in case.passed):
+    # Where the subscription is full, only what goes makes room for what may come.
+    full = case.observed.limit_reached
+    if not full and any(_replaces(one, unwanted, case) for one in case.passed):
         return Why(hold=Hold.REPLACING)
     for held in case.withheld:
         if held.hold in _REPLACES_NOTHING or not _replaces(held.change, unwanted, case):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, SEED, VM, Content, guardrails, policy, rule
+from tests.loop.lab import APPS, DATA, SEED, VM, Content, guardrails, policy, rule
 from tests.loop.sweeps import OWN
-from tests.sandbox.arm import SUB
+from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
 FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
@@ -122,3 +122,40 @@ def test_the_choices_of_a_rule_that_only_audits_count_for_no_other(picking: Clou
     )
 
     assert swept(picking, both) == {(BLOBS, "images")}
+
+
+def fill(cloud: Cloud, subscription: str = SUBSCRIPTION) -> None:
+    """Let a subscription hold as many assignments as it may."""
+    held = cloud.world.assignments.in_subscription[subscription]
+    cloud.world.assignment_limits[subscription] = held
+
+
+def test_at_the_limit_what_has_no_replacement_yet_stays(picking: Cloud) -> None:
+    """One right of two is exchanged for a scope that is not there, the other lacks room only."""
+    before = granting(reads((BLOBS, GOOD), ("Reader", APPS)))
+    assert swept(picking, before) == {(BLOBS, "images"), ("Reader", "rg-app")}
+    fill(picking)
+    after = granting(reads((BLOBS, TYPO), ("Reader", DATA)))
+
+    assert swept(picking, after) == {(BLOBS, "images"), ("Reader", "rg-data")}
+
+
+def test_a_right_elsewhere_makes_no_room(tmp_path: Path) -> None:
+    """The full subscription is another one: what would go there is waited for as ever."""
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[*SEED["subscriptions"], {"id": ELSEWHERE, "name": "other"}],
+        groups=[*SEED["groups"], {"id": FAR}],
+    )
+    scopes = [{"scope": SUB, "roles": ["Reader"]}, {"scope": FAR, "roles": ["Reader"]}]
+    rails = guardrails(grants=scopes)
+    cloud.deploy(granting(reads(("Reader", DATA))), rails)
+    cloud.sweep()
+    assert cloud.rights(cloud.principal()) == {("Reader", "rg-data")}
+    fill(cloud, ELSEWHERE)
+    cloud.deploy(granting(reads(("Reader", FAR))), rails)
+    for _ in range(2):
+        cloud.sweep()
+        cloud.pass_time(2000)
+
+    assert cloud.rights(cloud.principal()) == {("Reader", "rg-data")}
