@@ -288,10 +288,17 @@ class Traces:
     """What Resource Graph shows of an id and of principals, asked once at one time.
 
     `shown`: the id, where it has a row, and every resource that carries one of the principals,
-    each with its own principal.
+    each with its own principal. `twice`: what other rows of the same ids show; each page is of
+    another moment.
     """
 
     shown: Mapping[ResourceId, str | None] = field(default_factory=dict[ResourceId, "str | None"])
+    twice: frozenset[tuple[ResourceId, str | None]] = frozenset()
+
+    def agree(self, place: ResourceId, principal: str) -> bool:
+        """Return whether the id has a row, and none shows another principal."""
+        found = {carried for one, carried in (*self.shown.items(), *self.twice) if one == place}
+        return found == {principal}
 
     def holder(self, principal: str, besides: ResourceId) -> ResourceId | None:
         """Return another resource whose principal it is today, as far as the index shows.
@@ -300,7 +307,7 @@ class Traces:
         """
         found = (
             place
-            for place, carried in self.shown.items()
+            for place, carried in (*self.shown.items(), *self.twice)
             if carried == principal and place != besides
         )
         return min(found, key=lambda place: place.key, default=None)

@@ -89,7 +89,7 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
     if building:
         return building
-    agreed = traces is not None and traces.shown.get(observed.id) == observed.principal
+    agreed = traces is not None and traces.agree(observed.id, observed.principal)
     return None if observed.confirmed and agreed else Why()
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SEED, VM, Content, guardrails, policy, rule
-from tests.loop.sweeps import OWN
+from tests.loop.lab import APPS, DATA, SEED, VM, Content, guardrails, machine, policy, rule
+from tests.loop.sweeps import GRAPH, OWN
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
@@ -159,3 +159,25 @@ def test_a_right_elsewhere_makes_no_room(tmp_path: Path) -> None:
         cloud.pass_time(2000)
 
     assert cloud.rights(cloud.principal()) == {("Reader", "rg-data")}
+
+
+@pytest.mark.parametrize("whose", [VM, machine("vm9")], ids=["its own", "another's"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_row_that_comes_twice_shows_all_that_it_shows(
+    steady: Cloud, whose: str, *, first: bool
+) -> None:
+    """Pages are of different moments: one row still has the old principal, the other has not."""
+    old = steady.principal()
+    steady.build()
+    new = steady.principal()
+    rows = [
+        {"id": VM, "holder": VM, "principal": new},
+        {"id": whose, "holder": whose, "principal": old},
+        {"id": whose, "holder": whose, "principal": new if whose == VM else None},
+    ]
+    data = rows if first else rows[::-1]
+    body = {"data": data, "count": 3, "totalRecords": 3, "resultTruncated": "false"}
+    steady.wire.answer("POST", GRAPH, 200, body=body, holding="fullouter", times=ALWAYS)
+    steady.drive(VM)
+
+    assert steady.rights(old) == OWN
