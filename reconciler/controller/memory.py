@@ -37,7 +37,8 @@ class _Known:
 
     `leads_on` is the hash of the very request that asked for others: it comes again only where
     those may have been lost, since its message is completed after they are in the queue. `copy` is
-    the hash of the copy that is due, `asks_end` whether that asks if the id is gone.
+    the hash of the copy that is due, `asks_end` whether that asks if the id is gone. `leads_nowhere`
+    and `copy_leads_nowhere` are of a look at an identity's own rights, which requests no carriers.
     """
 
     done: datetime | None = None
@@ -48,6 +49,8 @@ class _Known:
     copy: int | None = None
     copied: Removals | None = None
     asks_end: bool = False
+    leads_nowhere: bool = False
+    copy_leads_nowhere: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +85,9 @@ class Recent:
                 return False
             done = known.done and known.done > since and hash(request) != known.leads_on
             coming = known.due and since <= known.due and now < known.due <= now + self.soon
+            if not _leads_nowhere(request):
+                done = done and not known.leads_nowhere
+                coming = coming and not known.copy_leads_nowhere
             if request.expected:
                 # Resource Manager's index may lag: what asks or saw whether the id is gone says
                 # nothing of one that a write event has just named, unless it came back to that.
@@ -109,6 +115,7 @@ class Recent:
             known = self._of(request.id)
             known.done, known.removals = began, request.removals
             known.leads_on = hash(request) if leads_on else None
+            known.leads_nowhere = _leads_nowhere(request)
 
     def alive(self, place: ResourceId, began: datetime) -> None:
         """Remember a look that found the id: whoever wonders whether it is gone need not look."""
@@ -140,6 +147,11 @@ class Recent:
 def _remember(known: _Known, copy: Request) -> None:
     known.due, known.copy, known.copied = copy.since, hash(copy), copy.removals
     known.asks_end = copy.sighted(Sight.GONE) is not None
+    known.copy_leads_nowhere = _leads_nowhere(copy)
+
+
+def _leads_nowhere(request: Request) -> bool:
+    return request.sighted(Sight.ATTACHED) is not None
 
 
 def _cover(known: Removals | None, asked: Removals | None) -> bool:

@@ -1,11 +1,25 @@
 """Inputs on which a review found a live right taken, or a withdrawn one kept without a word."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reconciler.ids import ResourceId
+from reconciler.model import Request
 from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SEED, VM, Content, guardrails, machine, policy, rule
+from tests.loop.lab import (
+    APPS,
+    DATA,
+    SEED,
+    SHARED,
+    VM,
+    Content,
+    guardrails,
+    machine,
+    policy,
+    rule,
+)
 from tests.loop.sweeps import GRAPH, OWN
 from tests.sandbox.arm import SUB, SUBSCRIPTION
 
@@ -181,3 +195,22 @@ def test_a_row_that_comes_twice_shows_all_that_it_shows(
     steady.drive(VM)
 
     assert steady.rights(old) == OWN
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["ended", "a copy is due"])
+def test_a_look_at_an_identitys_own_rights_answers_no_event_of_it(
+    cloud: Cloud, *, left: bool
+) -> None:
+    """Made anew, it leaves a dead entry, and only its own event requests the carriers."""
+    first = cloud.look(VM)
+    (given,) = (one for one in first.requests if one.id == ResourceId.parse(SHARED))
+    cloud.pass_time()
+    told = cloud.clock()
+    cloud.recreate_identity()
+    if left:
+        cloud.wire.answer("PUT", "/roleassignments", 400, "PrincipalNotFound", times=9)
+    cloud.look(replace(given, since=cloud.clock()))
+    cloud.pass_time(1)
+    event = cloud.look(Request(ResourceId.parse(SHARED), since=told))
+
+    assert ResourceId.parse(VM) in {one.id for one in event.requests}
