@@ -47,6 +47,9 @@ from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)
 
+_NAMED = 5
+"""So many ids does a message name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -98,6 +101,8 @@ class Sweep:
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
             if scope.contains(one) or self._reaches(one, subjects.get(one), scope, index)
         ]
+        if part is None:
+            _tell_of_lost(index, plans.values())
         _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
         return Result(requests=tuple(chosen))
 
@@ -245,6 +250,7 @@ class _Index:
         self.identities = identities
         self.roles = roles
         self.ours: dict[ResourceId, list[RoleAssignment]] = defaultdict(list)
+        self.lost: set[ResourceId] = set()
         self._former: dict[str, set[ResourceId]] = defaultdict(set)
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
         for assignment in {one.id: one for one in assignments}.values():
@@ -253,6 +259,8 @@ class _Index:
             if marker:
                 self.ours[marker.resource].append(assignment)
                 self._former[assignment.principal].add(marker.resource)
+            elif terms.ownership.lost(assignment):
+                self.lost.add(assignment.id)
 
     def about(self, subject: Resource | UserIdentity) -> Iterator[RoleAssignment]:
         """Yield the assignments of its principal, then those whose marker names it."""
@@ -267,6 +275,27 @@ class _Index:
         """Return the ids under which we knew its principal: a moved machine keeps its own."""
         principal = subject.principal if subject else None
         return self._former.get(principal or "", set())
+
+
+def _tell_of_lost(index: _Index, plans: Iterable[Plan]) -> None:
+    """Tell how many rights stay that we made, that are not ours any more, and that nobody wants.
+
+    Whose principal is gone, and whose marker is, nothing else can show.
+    """
+    written = {
+        change.assignment.id
+        for one in plans
+        for change in (*one.changes, *(held.change for held in one.withheld))
+        if isinstance(change, UpdateAssignment)
+    }
+    if lost := sorted(index.lost - written, key=lambda one: one.key):
+        _log.warning(
+            "sweep: %d rights that we made lost their marker, or another wrote them last, and no "
+            "policy asks for them; they stay until a person deletes them: %s%s",
+            len(lost),
+            ", ".join(map(str, lost[:_NAMED])),
+            " and others" if lost[_NAMED:] else "",
+        )
 
 
 def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:

@@ -11,6 +11,7 @@ from tests.loop.cloud import Cloud
 from tests.loop.lab import (
     APPS,
     DATA,
+    READER,
     SEED,
     SHARED,
     VM,
@@ -214,3 +215,31 @@ def test_a_look_at_an_identitys_own_rights_answers_no_event_of_it(
     event = cloud.look(Request(ResourceId.parse(SHARED), since=told))
 
     assert ResourceId.parse(VM) in {one.id for one in event.requests}
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_sweep_tells_of_what_we_made_and_nobody_wants_or_names(
+    steady: Cloud, caplog: pytest.LogCaptureFixture, *, alive: bool
+) -> None:
+    """Its marker is gone; where its principal is as well, no plan of any id could show it."""
+    right = steady.granted_by_us(DATA)
+    steady.operator.assign(DATA, steady.principal(), READER, name=right.name)
+    if not alive:
+        steady.delete(VM)
+    steady.pass_time()
+    steady.sweep()
+
+    assert any("1 rights that we made" in text and right.id in text for text in caplog.messages)
+
+
+def test_a_sweep_tells_of_no_right_that_gets_its_marker_back(
+    steady: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Policy wants it, so the look writes it anew."""
+    right = steady.right(steady.principal())
+    steady.operator.assign(APPS, steady.principal(), READER, name=right.name)
+    steady.pass_time()
+    steady.sweep()
+
+    assert not any("rights that we made" in text for text in caplog.messages)
+    assert steady.right(steady.principal()).description == steady.mark()
