@@ -264,13 +264,12 @@ class Ending:
     def proves(self, made: datetime | None, at: datetime) -> bool:
         """Return whether what was made for the id before its end is dead at a time.
 
-        The log holds 90 days, so a move between making and end could have gone unnoticed for what
-        was made before (documented).
+        What was moved out of the group in between may live on elsewhere under the same principal.
         """
         if self.ended is None or made is None or not self.complete:
             return False
-        recent = at - LOG_KEPT <= made < self.ended and at - END_COUNTS <= self.ended
-        return recent and not any(made <= move <= self.ended for move in self.moves)
+        told = made < self.ended and at - END_COUNTS <= self.ended
+        return told and not any(made <= move <= self.ended for move in self.moves)
 
 
 LOG_KEPT = timedelta(days=90)
