@@ -108,9 +108,11 @@ GONE = {
         ending=Ending(NOON - 30 * DAYS - MOMENT),
         right=assignment(OLD, created=NOON - 31 * DAYS),
     ),
-    "the right is as old as the log": Gone(None, right=assignment(OLD, created=NOON - 90 * DAYS)),
-    "the right is older than the log, which may have forgotten a move": Gone(
-        Hold.UNCONFIRMED, right=assignment(OLD, created=NOON - 90 * DAYS - MOMENT)
+    "the right is older than the log": Gone(None, right=assignment(OLD, created=NOON - 400 * DAYS)),
+    "the right is older than the log, which tells of a move": Gone(
+        Hold.UNCONFIRMED,
+        ending=Ending(LONG_AGO, moves=(NOON - 80 * DAYS,)),
+        right=assignment(OLD, created=NOON - 400 * DAYS),
     ),
     "resources were moved out of its group in between": Gone(
         Hold.UNCONFIRMED, ending=Ending(LONG_AGO, moves=(MADE + HOUR,))

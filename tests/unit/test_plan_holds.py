@@ -68,9 +68,10 @@ def test_every_hold_says_why_and_what_to_do_next(hold: Hold) -> None:
 
 def test_only_what_time_lifts_says_to_wait() -> None:
     """Everything else needs a person, who is told what to do."""
-    assert {hold for hold in Hold if hold.next_step == "wait"} == {
-        hold for hold in Hold if hold.passing
-    }
+    waiting = {hold for hold in Hold if hold.next_step.startswith("wait")}
+
+    # The scheduled sweep is no more than a wait either, but it may set the removal aside.
+    assert waiting == {hold for hold in Hold if hold.passing} | {Hold.REMOVALS}
 
 
 def test_what_policy_itself_holds_back_is_neither_drift_nor_an_error() -> None:
