@@ -202,16 +202,16 @@ def test_a_first_404_starts_the_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("traces", "words"),
     [
-        ({"traces": Traces({VM: OLD})}, "Resource Graph still shows it"),
-        ({"traces": Traces()}, "the activity log tells of no end"),
-        ({"traces": Traces({OTHER_VM: OLD})}, str(OTHER_VM)),
+        (Traces({VM: OLD}), "Resource Graph still shows it"),
+        (Traces(), "the activity log tells of no end"),
+        (Traces({OTHER_VM: OLD}), str(OTHER_VM)),
     ],
 )
-def test_what_lacks_proof_says_which(found: dict[str, object], words: str) -> None:
+def test_what_lacks_proof_says_which(traces: Traces, words: str) -> None:
     """A person looks there."""
-    assert decided(observed(None, assignment(OLD), **found), first_missed(HOUR))[2] == words
+    assert decided(observed(None, assignment(OLD), traces=traces), first_missed(HOUR))[2] == words
 
 
 @dataclass(frozen=True)
