@@ -30,7 +30,7 @@ EMULATOR_KEY = (
 # elsewhere each run draws others, and fewer, so that the inner loop stays quick.
 hypothesis.settings.register_profile(
     "default",
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )

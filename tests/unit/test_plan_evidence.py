@@ -108,9 +108,11 @@ GONE = {
         ending=Ending(NOON - 30 * DAYS - MOMENT),
         right=assignment(OLD, created=NOON - 31 * DAYS),
     ),
-    "the right is as old as the log": Gone(None, right=assignment(OLD, created=NOON - 90 * DAYS)),
-    "the right is older than the log, which may have forgotten a move": Gone(
-        Hold.UNCONFIRMED, right=assignment(OLD, created=NOON - 90 * DAYS - MOMENT)
+    "the right is older than the log": Gone(None, right=assignment(OLD, created=NOON - 400 * DAYS)),
+    "the right is older than the log, which tells of a move": Gone(
+        Hold.UNCONFIRMED,
+        ending=Ending(LONG_AGO, moves=(NOON - 80 * DAYS,)),
+        right=assignment(OLD, created=NOON - 400 * DAYS),
     ),
     "resources were moved out of its group in between": Gone(
         Hold.UNCONFIRMED, ending=Ending(LONG_AGO, moves=(MADE + HOUR,))
@@ -200,16 +202,16 @@ def test_a_first_404_starts_the_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("traces", "words"),
     [
-        ({"traces": Traces({VM: OLD})}, "Resource Graph still shows it"),
-        ({"traces": Traces()}, "the activity log tells of no end"),
-        ({"traces": Traces({OTHER_VM: OLD})}, str(OTHER_VM)),
+        (Traces({VM: OLD}), "Resource Graph still shows it"),
+        (Traces(), "the activity log tells of no end"),
+        (Traces({OTHER_VM: OLD}), str(OTHER_VM)),
     ],
 )
-def test_what_lacks_proof_says_which(found: dict[str, object], words: str) -> None:
+def test_what_lacks_proof_says_which(traces: Traces, words: str) -> None:
     """A person looks there."""
-    assert decided(observed(None, assignment(OLD), **found), first_missed(HOUR))[2] == words
+    assert decided(observed(None, assignment(OLD), traces=traces), first_missed(HOUR))[2] == words
 
 
 @dataclass(frozen=True)
