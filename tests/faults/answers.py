@@ -70,7 +70,7 @@ def _empty(body: Json) -> object:
     return {**body, **{key: [] for key in ("value", "data") if key in body}}
 
 
-FAULTS: Final = dict[str, Fault](
+FAULTS: Final[dict[str, Fault]] = dict(
     {
         "404 of the gateway": _error(404, "ResourceNotFound", x_ms_failure_cause="gateway"),
         "404 of the provider": _error(404, "ResourceNotFound"),

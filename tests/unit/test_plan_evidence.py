@@ -43,6 +43,7 @@ from tests.unit.builders import (
     user_identity,
 )
 from tests.unit.plan_cases import GONE_SEEN
+from tests.unit.plan_cases import REPLACED as PROVED
 
 DAYS = timedelta(days=1)
 MINUTES = timedelta(minutes=1)
@@ -224,6 +225,7 @@ class Replaced:
     confirmed: bool = True
     right: RoleAssignment = field(default_factory=lambda: assignment(OLD))
     until: datetime | None = None
+    log: Ending | None = field(default_factory=Ending)
 
 
 REPLACED = {
@@ -277,6 +279,17 @@ REPLACED = {
     "an identity block of a type that nobody knows": Replaced(
         Hold.UNKNOWN_IDENTITY_TYPE, machine(identities=IdentityBlock(raw_type="Delegated"))
     ),
+    "the log was not asked for moves": Replaced(Hold.UNCONFIRMED, log=None),
+    "the log could not be read to its end": Replaced(Hold.UNCONFIRMED, log=Ending(complete=False)),
+    "resources were moved out of its group since the right was made": Replaced(
+        Hold.REPLACED_UNPROVED, log=Ending(moves=(MADE + HOUR,))
+    ),
+    "resources were moved before the right was made": Replaced(
+        None, log=Ending(moves=(MADE - MOMENT,))
+    ),
+    "resources were moved long after the machine was rebuilt": Replaced(
+        None, log=Ending(moves=(LONG_AGO + HOUR,))
+    ),
     "a recreated identity is proved alike": Replaced(
         None,
         user_identity(),
@@ -302,7 +315,10 @@ REPLACED = {
 @pytest.mark.parametrize("row", REPLACED.values(), ids=list(REPLACED))
 def test_a_replaced_principal_s_right_goes_only_where_everything_agrees(row: Replaced) -> None:
     """One torn, stale or early answer shows another principal, or none."""
-    found = observed(row.subject, row.right, confirmed=row.confirmed, traces=row.traces)
+    endings = {row.subject.id: row.log} if row.log and isinstance(row.subject, Resource) else {}
+    found = observed(
+        row.subject, row.right, confirmed=row.confirmed, traces=row.traces, endings=endings
+    )
     hold, until, _ = decided(found, Request(row.subject.id))
 
     assert (hold, until) == (row.hold, row.until)
@@ -313,7 +329,7 @@ def test_a_dead_principal_s_rights_are_judged_one_by_one() -> None:
     early, late = assignment(OLD), assignment("young", created=NOON)
     planned = plan(
         NOTHING,
-        observed(machine(), early, late, confirmed=True, traces=Traces({VM: NEW})),
+        observed(machine(), early, late, **PROVED),
         LOOK,
         TERMS,
     )
