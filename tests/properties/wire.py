@@ -123,7 +123,7 @@ def calls(scope: ResourceId, machine: ResourceId, identity: ResourceId) -> dict[
         "resource": lambda arm: arm.resource(machine),
         "user_identity": lambda arm: arm.user_identity(identity),
         "create_identity": lambda arm: arm.create_identity(new),
-        "is_listed": lambda arm: arm.is_listed(machine),
+        "group_exists": lambda arm: arm.group_exists(ResourceId.parse(str(machine.group_id))),
         "patch_identities": lambda arm: arm.patch_identities(Resource(machine, etag='"1"'), block),
         "assignments_at": lambda arm: arm.assignments_at(scope),
         "assignment": lambda arm: arm.assignment(right),

@@ -121,7 +121,6 @@ WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
                 "vmId": "v",
                 "timeCreated": "2026-01-01T00:00:00+00:00",
                 "provisioningState": "Succeeded",
-                "virtualMachineScaleSet": {"id": "set"},
             },
             "resources": [],
         },
