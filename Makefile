@@ -34,6 +34,7 @@ bench: .venv/ready ## measure against the budgets
 docs: .venv/ready ## rebuild the generated pages of docs/ and the schemas in policies/
 	@$(PYTHON) -m tools.fidelity
 	@$(PYTHON) -m tools.policy_docs
+	@$(PYTHON) -m tools.holds
 
 az: .venv/ready .tools/az/ready ## let the published az work on the local Azure, and write down what it did
 	@$(PYTHON) -m tools.az_transcript

@@ -68,6 +68,9 @@ _EARLY = timedelta(seconds=1)
 _SWEPT_EVERY = timedelta(minutes=1)
 """How often a scope is swept at most; its quota at Resource Graph is everybody's."""
 
+_LEFT_TO_LOOKS = 5
+"""Of the 15 queries of each window (documented), how many sweeps leave to looks."""
+
 EVERYTHING = ResourceId.parse("/")
 """What a request for a sweep of all that is watched names."""
 
@@ -198,9 +201,13 @@ class App:
         moved = request.sighted(Sight.MOVED) is not None
         now = self.now()
         try:
-            sweep = Sweep(self.inventory, self.policy, self.terms, self.now, self.recent.unproved)
+            inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS)
+            sweep = Sweep(inventory, self.policy, self.terms, self.now, self.recent.unproved)
             result = sweep.nominate(request.id, removing=removing, everywhere=moved)
         except (Again, Blocked) as error:
+            if isinstance(error, Again) and error.retry_after:
+                # It begins anew with all its queries, not with the one that was refused.
+                error.retry_after = max(error.retry_after, FIRST_DELAY)
             return self._failed(request, error)
         self.recent.done(request, now, leads_on=bool(result.requests))
         return self._after_move(result, request, now)

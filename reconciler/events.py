@@ -119,7 +119,8 @@ class Watch:
             yield from self._governed(place)
 
     def _unlocked(self, scope: ResourceId) -> Iterator[ResourceId]:
-        if self._watches(scope) or self.policy.guardrails.covers(scope):
+        # Nothing that an event says has everything swept.
+        if scope.parent and (self._watches(scope) or self.policy.guardrails.covers(scope)):
             yield scope.group_id or scope.subscription_id or scope
 
     def _governed(self, place: ResourceId) -> Iterator[ResourceId]:

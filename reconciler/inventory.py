@@ -81,12 +81,14 @@ class Inventory:
 
     Resources are sought in the watched subscriptions, role assignments also where the guardrails
     allow them. What makers of ours created is sought in all that we can read: without naming
-    subscriptions, so that management groups show, too (issue threads).
+    subscriptions, so that management groups show, too (issue threads). `leave`: how many of the
+    queries of each window are left to others.
     """
 
     arm: Arm
     watched: tuple[ResourceId, ...]
     granted: tuple[ResourceId, ...] = ()
+    leave: int = 0
 
     def resources(
         self, types: Collection[str], within: Iterable[ResourceId] = ()
@@ -127,7 +129,7 @@ class Inventory:
             scope = "tostring(properties.scope)"
             below = _quoted(f"{str(within).rstrip('/')}/")
             kql += f" | where {scope} =~ {_quoted(str(within))} or {scope} startswith {below}"
-        rows = self.arm.query(f"{kql} | project id, name, type, properties", asked)
+        rows = self._asked(f"{kql} | project id, name, type, properties", asked)
         return tuple(_readable(rows, answers.role_assignment))
 
     def traces(
@@ -142,7 +144,7 @@ class Inventory:
         markers = _list(str(Marker(owner, one)) for owner in owners for one in ids)
         named, carried = _list(map(str, ids)), _list(principals or [_NOBODY])
         # One join: Resource Graph unites no other tables than resources and their containers.
-        rows = self.arm.query(
+        rows = self._asked(
             "resources | extend principal = tolower(tostring(identity.principalId))"
             f" | where isnotempty(principal) or id in~ ({named})"
             " | project holder = id, principal, own = tolower(tostring(properties.principalId))"
@@ -179,7 +181,7 @@ class Inventory:
             f"(type =~ {_quoted(fold(one.type))} and id startswith {_quoted(f'{one.group_id}/')})"
             for one in judged
         )
-        rows = self.arm.query(f"resources | where {siblings} | project id", ())
+        rows = self._asked(f"resources | where {siblings} | project id", ())
         there = {answers.id_of(row) for row in rows}
         missing = [one for one in judged if one not in there]
         return {one: _near(one, there) for one in missing}
@@ -187,12 +189,12 @@ class Inventory:
     def find(self, type_name: str, name: str) -> tuple[ResourceId, ...]:
         """Return the resources of a type that bear a name, in all that we can read."""
         kql = f"resources | where type =~ {_quoted(fold(type_name))} and name =~ {_quoted(name)}"
-        return tuple(answers.id_of(row) for row in self.arm.query(f"{kql} | project id", ()))
+        return tuple(answers.id_of(row) for row in self._asked(f"{kql} | project id", ()))
 
     def ancestors(self, subscriptions: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return the names, in lower case, of all management groups above some subscriptions."""
         listed = _list(f"/subscriptions/{one}" for one in subscriptions)
-        rows = self.arm.query(
+        rows = self._asked(
             "resourcecontainers | where type =~ 'microsoft.resources/subscriptions'"
             f" | where id in~ ({listed}) | project id, properties",
             (),
@@ -202,7 +204,10 @@ class Inventory:
         }
 
     def _rows(self, kql: str) -> Iterator[answers.Json]:
-        return self.arm.query(kql, self.watched)
+        return self._asked(kql, self.watched)
+
+    def _asked(self, kql: str, where: tuple[ResourceId, ...]) -> Iterator[answers.Json]:
+        return self.arm.query(kql, where, leave=self.leave)
 
 
 def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ from reconciler.remembered import Remembered
 type Subject = Resource | UserIdentity
 
 # Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
-_LOG_PAGES: Final = 10
+_LOG_PAGES: Final = 50
 # The log refuses a question about more than 90 days by the minute.
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
 _GROUP_ANSWER_SERVES: Final = timedelta(minutes=1)

@@ -244,8 +244,9 @@ class Run:
             yield usual
         # A copy that is due anyway will also see what may have come until then.
         tried = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
-        due = tried or self._copy_is_due or waited >= GIVE_UP
-        changes = () if due else self.plans[-1].changes
+        changes = [] if tried or waited >= GIVE_UP else [*self.plans[-1].changes]
+        if self._copy_is_due:
+            changes = [change for change in changes if not self._outcome(change)]
         if any(self._may_come(change) for change in changes):
             yield usual
 

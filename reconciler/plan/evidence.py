@@ -78,14 +78,16 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     traces, resource = observed.traces, case.resource
     if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
+    building = unsettled(resource, observed.at, case.terms.settle) if resource else None
     if resource and (is_busy(resource) or _principal_is_coming(resource)):
         state = resource.state if is_busy(resource) else "its new principal is not shown yet"
-        return Why(state, hold=Hold.BUSY)
+        # A young one has to settle anyway.
+        return Why(state, building.until if building else None, Hold.BUSY)
     if observed.principal is None:
         return Why("the resource shows no principal", hold=Hold.REPLACED_UNPROVED)
     if resource and resource.created and not (old.created and old.created < resource.created):
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
-    if resource and (building := unsettled(resource, observed.at, case.terms.settle)):
+    if building:
         return building
     agreed = traces is not None and traces.shown.get(observed.id) == observed.principal
     return None if observed.confirmed and agreed else Why()
@@ -97,10 +99,11 @@ def _principal_is_coming(resource: Resource) -> bool:
 
 def unsettled(resource: Resource, at: datetime, settle: timedelta) -> Why | None:
     """Return what a resource that is still being built waits for, and until when; none if built."""
-    if resource.deploying:
-        return Why("an extension is being provisioned")
     ready = resource.created + settle if resource.created else None
-    return Why(until=ready) if ready and at < ready else None
+    until = ready if ready and at < ready else None
+    if resource.deploying:
+        return Why("an extension is being provisioned", until)
+    return Why(until=until) if until else None
 
 
 def not_replaced(step: Step, case: Case) -> Why | None:

@@ -345,7 +345,11 @@ def _default_after_heal(step: Step, case: Case) -> Why | None:
 
 def _busy(_: Step, case: Case) -> Why | None:
     resource = case.resource
-    return Why(resource.state) if resource and is_busy(resource) else None
+    if resource is None or not is_busy(resource):
+        return None
+    # A young one has to settle anyway.
+    building = evidence.unsettled(resource, case.observed.at, case.terms.settle)
+    return Why(resource.state, building.until if building else None)
 
 
 def _settling(step: Step, case: Case) -> Why | None:

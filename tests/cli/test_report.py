@@ -20,9 +20,18 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Grant, Mode, Observed, Resource, RoleAssignment, Wanted
+from reconciler.model import (
+    Desired,
+    Grant,
+    Mode,
+    Observed,
+    Resource,
+    RoleAssignment,
+    Unresolved,
+    Wanted,
+)
 from reconciler.policy.language import Guardrails, Policy
-from reconciler.report import Finding
+from reconciler.report import Finding, values
 from tests.cli.desk import APP_GROUP, BLOB_READER, READER, SHARED, STRANGER, machine
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,6 +39,7 @@ VM = ResourceId.parse(machine("vm"))
 SCOPE = ResourceId.parse(APP_GROUP)
 IDENTITY = ResourceId.parse(SHARED)
 POLICY = Policy({}, (), Guardrails(version=1), "", {"rule a": "a.yaml:3", "rule b": "b.yaml:4"})
+MEND = "mend what the message names; the next event or sweep tries again"
 CUSTOM = "12345678-0000-0000-0000-000000000000"
 ASSIGNMENT = RoleAssignment(
     ResourceId.parse(f"{APP_GROUP}/providers/Microsoft.Authorization/roleAssignments/a"),
@@ -38,6 +48,11 @@ ASSIGNMENT = RoleAssignment(
     READER,
     SCOPE,
 )
+
+
+def nowhere(template: str) -> Grant:
+    """Return a grant whose scope has no name."""
+    return Grant(BLOB_READER, Unresolved(template, "no tag"))
 
 
 def said(*steps: Change | Withheld) -> list[str]:
@@ -130,13 +145,80 @@ def test_what_waits_is_said_as_what_will_be_done_and_when() -> None:
 
     assert [line.strip() for line in lines if " id " not in line and " from " not in line] == [
         "+ switch on the system-assigned identity later: identity missing",
-        "once    nobody else changes the resource (Updating)",
+        "once    the change to the resource that is under way has ended (Updating)",
+        "next    wait; where that never ends, look at the resource's provisioning state",
         f"~ detach and attach again identity shared in 5 s: {Reason.IDENTITY_RECREATED}",
-        "once    a second look finds the entry as dead",
+        "once    the resource is built",
+        "next    wait; it goes on by itself",
         "- remove Reader in 5 s: its resource is gone",
         f"at      {APP_GROUP}",
-        "once    it is certain that the machine is gone",
+        "once    it is proved that its resource is gone",
+        "next    wait; it is looked at again by itself",
     ]
+
+
+@pytest.mark.parametrize(
+    ("held", "awaited"),
+    [
+        (
+            Withheld(
+                DetachIdentity(VM, IDENTITY, Reason.IDENTITY_RECREATED),
+                Hold.UNCONFIRMED,
+                "a second look finds the entry as dead",
+            ),
+            "a second look finds the entry as dead",
+        ),
+        (
+            Withheld(DetachIdentity(VM, IDENTITY, Reason.IDENTITY_GONE), Hold.UNCONFIRMED),
+            "it is proved that shared is gone",
+        ),
+        (
+            Withheld(AttachIdentity(VM, IDENTITY), Hold.UNCONFIRMED),
+            "a dead entry beside it is proved dead, and gone",
+        ),
+        (
+            Withheld(DeleteAssignment(ASSIGNMENT, Reason.PRINCIPAL_REPLACED), Hold.UNCONFIRMED),
+            "it is proved that its principal is gone",
+        ),
+        (
+            Withheld(DeleteAssignment(ASSIGNMENT, Reason.UNWANTED), Hold.REPLACING),
+            "what replaces it is there",
+        ),
+        (
+            Withheld(AttachIdentity(VM, None), Hold.SETTLING, "an extension is being provisioned"),
+            "the resource is built (an extension is being provisioned)",
+        ),
+    ],
+)
+def test_each_wait_says_what_it_is_for(held: Withheld, awaited: str) -> None:
+    """Only what is being built is once built; whatever else it is, its own words say so."""
+    assert report.once(held) == awaited
+
+
+@pytest.mark.parametrize("hold", Hold)
+def test_every_hold_says_the_next_step_everywhere(hold: Hold) -> None:
+    """In the text, in the log, and in JSON, which outcome events carry as well."""
+    held = Withheld(DeleteAssignment(ASSIGNMENT, Reason.UNWANTED), hold)
+    plan = Plan(VM, NOON, withheld=(held,))
+
+    assert hold.next_step
+    assert f"      next    {hold.next_step}" in said(held)
+    (logged,) = report.log_lines(plan)
+    assert logged.endswith(f", next {hold.next_step}")
+    assert values.look(plan)["withheld"][0]["nextStep"] == hold.next_step
+
+
+@pytest.mark.parametrize("code", ["", "Contended", "NotWatched", "Stuck", "SomethingNew"])
+def test_every_blocked_outcome_says_the_next_step(code: str) -> None:
+    """Its own, or one for its code; what is not blocked needs none."""
+    blocked = Outcome(None, Status.BLOCKED, "refused", code)
+    own = Outcome(None, Status.BLOCKED, "refused", code, next_step="ask")
+
+    step = values.outcome(blocked)["nextStep"]
+    assert step
+    assert report.outcome_line(blocked, VM) == f"blocked: refused; next: {step}"
+    assert values.outcome(own)["nextStep"] == "ask"
+    assert values.outcome(Outcome(None, Status.AGAIN, "throttled", code))["nextStep"] == ""
 
 
 def test_audit_says_who_asks_for_it_and_where() -> None:
@@ -146,14 +228,17 @@ def test_audit_says_who_asks_for_it_and_where() -> None:
         attach=(Wanted(IDENTITY, Mode.AUDIT, ("rule b", "rule a")),),
         system=Wanted(None, Mode.AUDIT, ("rule a",)),
         grants=(Wanted(grant, Mode.AUDIT, ("rule a",)),),
-        unresolved=((Wanted(BLOB_READER, Mode.AUDIT, ("rule b",)), "{location}"),),
+        unresolved=(
+            Wanted(nowhere("{location}"), Mode.AUDIT, ("rule b",)),
+            Wanted(nowhere("{maps.m[tags.env]}"), Mode.AUDIT, ("rule a",)),
+        ),
     )
     held = [
         Withheld(AttachIdentity(VM, None), Hold.AUDIT),
         Withheld(AttachIdentity(VM, IDENTITY), Hold.AUDIT),
         Withheld(CreateAssignment(grant, None, ""), Hold.AUDIT),
         Withheld(DeleteAssignment(ASSIGNMENT, Reason.PRINCIPAL_REPLACED), Hold.AUDIT),
-        Withheld(CreateAssignment(Grant(BLOB_READER, VM), None, ""), Hold.AUDIT, "{location}"),
+        Withheld(CreateAssignment(nowhere("{location}"), None, ""), Hold.AUDIT),
     ]
     finding = Finding(Observed(VM, NOON, Resource(VM)), desired, Plan(VM, NOON))
 
@@ -162,7 +247,7 @@ def test_audit_says_who_asks_for_it_and_where() -> None:
         "policy says audit: rule a (a.yaml:3), rule b (b.yaml:4)",
         "policy says audit: rule a (a.yaml:3)",
         "policy says audit: rule a (a.yaml:3)",
-        "policy says audit: rule b (b.yaml:4): {location}",
+        "policy says audit: rule b (b.yaml:4)",
     ]
 
 
@@ -175,16 +260,31 @@ def test_an_id_of_which_nothing_is_left_is_told() -> None:
     )
 
 
-def test_a_scope_without_value_is_shown_as_policy_wrote_it() -> None:
-    """There is no other name for it."""
-    create = CreateAssignment(Grant(READER, VM), STRANGER, "")
+@pytest.mark.parametrize("hold", [Hold.UNRESOLVED, Hold.EXEMPT, Hold.ROLLOUT, Hold.AUDIT])
+def test_a_grant_without_scope_shows_its_template_and_no_scope(hold: Hold) -> None:
+    """There is no other name for it, whatever else keeps it back."""
+    create = CreateAssignment(nowhere("{maps.m[tags.env]}"), STRANGER, "")
+    detail = "{maps.m[tags.env]}: no tag" if hold is Hold.UNRESOLVED else ""
+    held = Withheld(create, hold, detail)
+    plan = Plan(VM, NOON, withheld=(held,))
 
-    lines = said(Withheld(create, Hold.UNRESOLVED, "{location}"))
+    (logged,) = report.log_lines(plan)
+    described = values.look(plan)["withheld"][0]["change"]
 
-    assert lines[1:] == [
-        f"      to      {STRANGER}",
-        "      because its scope cannot be named for this resource: {location}",
+    assert sum("{maps.m[tags.env]}" in line for line in said(held)) == 1
+    assert logged.count("{maps.m[tags.env]}") == 1
+    assert not any(str(VM) in line for line in [*said(held), logged])
+    assert (described["scope"], described["template"]) == (None, "{maps.m[tags.env]}")
+
+
+def test_two_grants_without_scope_are_told_apart() -> None:
+    """The fingerprint counts the template."""
+    plans = [
+        Plan(VM, NOON, withheld=(Withheld(CreateAssignment(nowhere(text), None, ""), Hold.AUDIT),))
+        for text in ("{maps.m[tags.env]}", "{maps.n[tags.env]}")
     ]
+
+    assert plans[0].fingerprint != plans[1].fingerprint
 
 
 def test_an_outcome_is_one_line() -> None:
@@ -198,7 +298,7 @@ def test_an_outcome_is_one_line() -> None:
     assert [
         report.outcome_line(outcome, VM)
         for outcome in (
-            Outcome(delete, Status.BLOCKED, "locked"),
+            Outcome(delete, Status.BLOCKED, "locked", next_step="take it off"),
             Outcome(None, Status.BLOCKED, "no right"),
             Outcome(AttachIdentity(VM, None), Status.DONE),
             Outcome(attach, Status.DONE),
@@ -206,8 +306,8 @@ def test_an_outcome_is_one_line() -> None:
             Outcome(create, Status.DONE),
         )
     ] == [
-        f"blocked: remove Reader at rg-app from {STRANGER}: locked",
-        "blocked: no right",
+        f"blocked: remove Reader at rg-app from {STRANGER}: locked; next: take it off",
+        "blocked: no right; next: mend what the message names; the next event or sweep tries again",
         "done: switch on the system-assigned identity of vm",
         "done: attach identity shared to vm",
         "done: detach identity shared from vm",
@@ -239,7 +339,22 @@ def test_the_summary_counts(now: int, holds: list[Hold], line: str, question: st
     assert report.todo([plan]) == question
 
 
-@pytest.mark.parametrize("sign", ["\x1b", "\n", "\r", "\u202e", "\u2066", "\u200b", "\x9b"])
-def test_control_and_bidirectional_characters_are_replaced(sign: str) -> None:
-    """A terminal would obey them."""
-    assert report.printable(f"é{sign}ß") == "é\N{REPLACEMENT CHARACTER}ß"
+HOSTILE = ("##vso[task.complete]", "##[set-env name=X]y", "\u202e::add-mask::x", "\n::error::x")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_log_obeys_nothing_that_others_wrote(text: str) -> None:
+    """Conditions, templates, reasons of exemptions, and Azure's own words."""
+    change = CreateAssignment(Grant(READER, SCOPE, text), None, "")
+    unresolved = CreateAssignment(nowhere(f"{{maps.{text}}}"), None, "")
+    plan = Plan(
+        VM,
+        NOON,
+        changes=(change,),
+        withheld=(Withheld(change, Hold.EXEMPT, text), Withheld(unresolved, Hold.AUDIT, text)),
+    )
+
+    for line in report.log_lines(plan):
+        assert line.isprintable()
+        assert "##" not in line
+        assert not line.startswith("::")

@@ -198,7 +198,8 @@ class Cloud:
         assert answer.status_code == 202, answer.text
         self.pass_time(10)
         moved = machine(vm.rpartition("/")[2], group)
-        assert vm.lower() not in self.world.resources
+        while vm.lower() in self.world.resources:
+            self.pass_time(10)
         assert moved.lower() in self.world.resources
         return moved
 

@@ -2,11 +2,9 @@
 
 from datetime import timedelta
 
-import pytest
-
 from reconciler.changes import Result
 from reconciler.ids import ResourceId
-from reconciler.model import Request
+from reconciler.model import Request, Sight, Sighting
 from tests.loop.cloud import Cloud
 from tests.loop.lab import APPS, DATA, SHARED, machine, policy, rule
 from tests.loop.sweeps import GRAPH, OWN, fleet, ids
@@ -86,22 +84,84 @@ def test_a_scope_is_swept_once_for_a_burst_of_its_events(cloud: Cloud) -> None:
     assert cloud.app.handle(earlier) == Result()
     assert len(cloud.wire.calls) == before
 
-    cloud.app.handle(Request(ResourceId.parse(APPS), since=cloud.clock()))
 
-    assert len(cloud.wire.calls) > before
+def test_a_scope_is_swept_at_most_once_a_minute(cloud: Cloud) -> None:
+    """What comes later waits for one copy, which answers all of it, and nobody else's scope."""
+    began = cloud.clock()
+    cloud.look(APPS)
+    before = len(cloud.wire.calls)
+    copies = []
+    for _ in range(10):
+        cloud.pass_time(2)
+        result = cloud.look(Request(ResourceId.parse(APPS), since=cloud.clock()))
+        assert result.requests == ()
+        copies += [result.again] if result.again else []
+
+    assert len(cloud.wire.calls) == before
+    (copy,) = copies
+    assert copy.since == began + timedelta(minutes=1)
+    assert cloud.look(DATA).requests
+    cloud.pass_time(40)
+    assert ids(cloud.look(copy)) == {"vm1"}
 
 
-@pytest.mark.parametrize("place", [APPS, SHARED])
-def test_what_a_message_leads_to_is_not_lost_when_it_comes_again(cloud: Cloud, place: str) -> None:
+def test_a_copy_of_a_sweep_that_comes_too_early_is_put_back_without_a_call(cloud: Cloud) -> None:
+    """A queue's clock is another."""
+    cloud.look(APPS)
+    cloud.pass_time(2)
+    copy = cloud.look(Request(ResourceId.parse(APPS), since=cloud.clock())).again
+    assert copy is not None
+    before = len(cloud.wire.calls)
+    early = cloud.look(copy)
+
+    assert (early.requests, early.again, len(cloud.wire.calls)) == ((), copy, before)
+
+
+def test_what_a_message_leads_to_is_not_lost_when_it_comes_again(cloud: Cloud) -> None:
     """The process ended after the look and before the queue had its requests."""
     cloud.drive(SHARED)
     cloud.build()
-    message = Request(ResourceId.parse(place), since=cloud.clock() - timedelta(seconds=1))
+    message = Request(ResourceId.parse(SHARED), since=cloud.clock() - timedelta(seconds=1))
 
     first = cloud.app.handle(message)
     again = cloud.app.handle(message)
 
     assert ids(first) == ids(again) == {"vm1"}
+
+
+def test_what_a_sweep_leads_to_is_not_lost_when_its_message_comes_again(cloud: Cloud) -> None:
+    """Nor here, though the same scope is swept again a minute later only."""
+    cloud.build()
+    message = Request(ResourceId.parse(APPS), since=cloud.clock() - timedelta(seconds=1))
+
+    first = cloud.app.handle(message)
+    again = cloud.app.handle(message)
+    cloud.pass_time(60)
+
+    assert again.again is not None
+    assert ids(first) == ids(cloud.app.handle(again.again)) == {"vm1"}
+
+
+def test_what_was_moved_out_of_a_scope_is_sought_everywhere_and_once_more(cloud: Cloud) -> None:
+    """It may be anywhere, and the index may not know it there yet."""
+    cloud.build(machine("vm9", DATA))
+    cloud.deploy(policy(rule(within=[DATA], attach=[]), identities={}))
+    moved = Sighting(cloud.clock(), Sight.MOVED)
+    cloud.wire.calls.clear()
+    request = Request(ResourceId.parse(APPS), since=cloud.clock(), sightings=(moved,))
+    first = cloud.look(request)
+    listed = [
+        call.body["query"]
+        for call in cloud.wire.calls
+        if call.body and "virtualmachines" in call.body["query"]
+    ]
+
+    assert first.again_after == timedelta(minutes=5)
+    assert first.again is not None
+    assert [query for query in listed if "startswith" in query] == []
+    cloud.pass_time(300)
+    second = cloud.look(first.again)
+    assert second.again is None
 
 
 def test_a_sweep_that_failed_is_asked_again(cloud: Cloud) -> None:

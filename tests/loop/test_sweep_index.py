@@ -8,9 +8,46 @@ from tests.loop.lab import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machi
 from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 
+def asks(cloud: Cloud, times: int) -> None:
+    """Let the app ask for what a machine carries, as looks do, so often within one moment."""
+    for _ in range(times):
+        list(cloud.app.arm.query("resources | where id == 'x' | project id", ()))
+
+
+def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
+    """Of fifteen a window it takes no more than ten; what proves a machine's end is not delayed."""
+    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.wire.tick = 0
+    asks(steady, 9)
+    swept = steady.app.sweep()
+    assert [one.status for one in swept.outcomes] == [Status.AGAIN]
+    assert swept.requests == ()
+    before = len(steady.wire.calls)
+    asks(steady, 4)
+
+    assert len(steady.wire.calls) == before + 4
+    assert swept.again is not None
+    steady.drive(swept.again)
+    statuses = [one.status for one in steady.world.requests if one.app_id == steady.world.app.app_id]
+    assert 429 not in statuses
+
+
+@pytest.mark.parametrize("place", [APPS, DATA])
+def test_a_sweep_of_a_scope_leaves_queries_to_looks(steady: Cloud, place: str) -> None:
+    """Whoever makes many events of groups must not starve the looks."""
+    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.wire.tick = 0
+    asks(steady, 9)
+    result = steady.look(place)
+
+    assert [one.status for one in result.outcomes] == [Status.AGAIN]
+    assert result.again is not None
+    asks(steady, 4)
+
+
 def test_what_the_index_wrongly_shows_leads_to_nothing(steady: Cloud) -> None:
     """Each nomination is decided from fresh reads."""
-    steady.wire.answer("POST", GRAPH, 200, body={"data": []})
+    steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
     swept = steady.app.sweep()
     steady.wire.calls.clear()
     steady.drive(*swept.requests)
@@ -26,12 +63,13 @@ def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Clou
     rows = steady.operator.query(
         "authorizationresources | project id, name, type, properties"
     ).json()
-    steady.wire.answer("POST", GRAPH, 200, body=rows)
+    steady.wire.answer("POST", GRAPH, 200, body=rows, times=2)
     steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
     swept = steady.app.sweep()
     steady.drive(*swept.requests)
 
     assert "vm1" in ids(swept)
+    assert {request.removals for request in swept.requests if request.id.name == "vm1"} == {None}
     assert steady.rights(principal) == OWN
 
 
@@ -45,7 +83,7 @@ def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Clou
         (403, {"error": {"code": "AuthorizationFailed", "message": "no"}}),
     ],
 )
-@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize("position", [0, 1, 2, 3])
 def test_what_the_index_could_not_show_is_reported_and_never_absent(
     steady: Cloud, status: int, body: Content, position: int
 ) -> None:
@@ -71,16 +109,21 @@ def test_what_the_index_could_not_show_is_reported_and_never_absent(
         ),
         (
             1,
+            "authorizationresources",
+            {"id": f"{DATA}{ASSIGNMENTS}/a", "properties": {"scope": 7}},
+        ),
+        (
+            2,
             "resources | where type =~ 'microsoft.managedidentity/userassignedidentities'",
             {"id": identity("young"), "properties": {}},
         ),
         (
-            2,
+            3,
             "resources | where type =~ 'microsoft.compute/virtualmachines'",
             {"id": machine("odd"), "identity": {"userAssignedIdentities": ["x"]}},
         ),
     ],
-    ids=["assignment", "identity", "machine"],
+    ids=["assignment", "assignment of ours", "identity", "machine"],
 )
 def test_one_row_that_cannot_be_read_does_not_end_the_sweep(
     cloud: Cloud, position: int, table: str, odd: Content

@@ -1,6 +1,6 @@
 """No event, be it malformed or forged, raises or asks for what is not ours."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +10,10 @@ from reconciler.events import Event
 from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
-from tests.unit.builders import APP, DATA, SUB, VM
+from tests.unit.builders import APP, DATA, NOON, SUB, VM
 from tests.unit.watches import VAULT, WATCH
+
+WEEK = timedelta(days=7)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -23,6 +25,8 @@ near = st.sampled_from(
         *(str(place) for place in (VM, APP, VAULT, DATA, SUB)),
         f"{VM}/restart",
         f"{VM}/extensions/agent",
+        *(f"{place}/providers/Microsoft.Authorization/locks/l" for place in (VM, DATA)),
+        "/providers/Microsoft.Authorization/locks/l",
         f"{VAULT}/providers/{ROLE_ASSIGNMENT}/51bd7322f16e4dc98fa3d9648a75288b",
     ]
 )
@@ -53,16 +57,19 @@ def test_no_body_raises(body: object) -> None:
     told = events.decode(body)
 
     if told:
-        WATCH.requests(told)
+        for request in WATCH.requests(told, NOON):
+            assert request.since
+            assert NOON - WEEK <= request.since <= NOON
 
 
-@given(kinds, texts, st.none() | st.datetimes(), data)
+@given(kinds, texts, st.none() | st.datetimes(timezones=st.just(UTC)), data)
 def test_only_what_is_ours_is_asked_for_and_can_be_queued(
     kind: str, subject: str, time: datetime | None, content: dict[str, object]
 ) -> None:
     """Watched resources, policy's identities and places where policy may grant; nothing else."""
-    for request in WATCH.requests(Event(kind, subject, time, content)):
+    for request in WATCH.requests(Event(kind, subject, time, content), NOON):
         assert _is_ours(request.id)
+        assert request.removals is None
         assert messages.decode(messages.encode(request)) == request
 
 

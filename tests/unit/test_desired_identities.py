@@ -73,6 +73,19 @@ def test_what_is_ensured_is_created_where_its_match_is(modes: tuple[str, str]) -
     assert found.mode is (Mode.REPAIR if set(modes) == {"repair"} else Mode.AUDIT)
 
 
+@pytest.mark.parametrize(("mode", "rollout"), [("repair", True), ("audit", False)])
+def test_what_would_be_created_waits_for_a_rollout_only_where_its_identity_repairs(
+    mode: str,
+    rollout: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """Raising the share would change nothing while the identity's own mode is audit."""
+    entry = {"id": PLACED, "mode": mode, "ensure": "present", "location": "{location}"}
+    held = policy(rule(attach=["app"], rollout=0), app=entry)
+    (found,) = desired.for_resource(held, machine()).ensured
+
+    assert (found.mode, found.rollout) == (Mode.AUDIT, rollout)
+
+
 def test_one_identity_is_created_at_the_location_that_policy_names() -> None:
     """Which machine needs it first says nothing."""
     held = policy(

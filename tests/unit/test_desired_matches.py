@@ -123,6 +123,31 @@ def test_beyond_its_rollout_a_rule_only_tells() -> None:
     assert found.system.mode is Mode.AUDIT
 
 
+def test_what_waits_for_a_rollout_says_so() -> None:
+    """What a rule audits for another reason is another hold."""
+    waiting = wants(rule(rollout=0, attach=["app"], system={"grants": [ON_DATA]}))
+    audited = wants(rule(mode="audit", rollout=0, attach=["app"], system={"grants": [ON_DATA]}))
+    repaired = wants(rule(attach=["app"], system={"grants": [ON_DATA]}))
+
+    for found, rollout in ((waiting, True), (audited, False), (repaired, False)):
+        assert found.system
+        wanted = (*found.attach, *found.grants, found.system)
+        assert {one.rollout for one in wanted} == {rollout}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_rules_that_want_the_same_one_that_repairs_ends_the_waiting(turn: int) -> None:
+    """And one that waits is named before one that only audits."""
+    waits = rule("a", rollout=0, attach=["app"])
+    audits = rule("b", mode="audit", attach=["app"])
+    repairs = rule("c", attach=["app"])
+
+    (one,) = wants(*(waits, audits)[::turn]).attach
+    assert (one.mode, one.rollout) == (Mode.AUDIT, True)
+    (other,) = wants(*(waits, repairs)[::turn]).attach
+    assert (other.mode, other.rollout) == (Mode.REPAIR, False)
+
+
 def test_a_rollout_never_makes_an_audit_rule_repair() -> None:
     """It narrows the mode that the rule has."""
     assert desired.mode_for(rule(mode="audit", rollout=99), VM) is Mode.AUDIT

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Mode, Wanted
+from reconciler.model import Desired, Grant, Mode, Unresolved, Wanted
 from reconciler.policy import desired
 from tests.unit.builders import (
     APP,
@@ -51,10 +51,11 @@ def test_a_scope_that_has_no_name_is_told_and_not_guessed(location: str) -> None
     grants = [{"role": "Reader", "scope": "{subscription}/resourceGroups/{location}"}]
     found = wants(rule(system={"grants": grants}), location=location)
 
-    lost = Wanted(READER, Mode.REPAIR, ("rule r",))
-    why = "{subscription}/resourceGroups/{location}: nothing is known for '{location}'"
+    scope = Unresolved(
+        "{subscription}/resourceGroups/{location}", "nothing is known for '{location}'"
+    )
     assert found.grants == ()
-    assert found.unresolved == ((lost, why),)
+    assert found.unresolved == (Wanted(Grant(READER, scope), Mode.REPAIR, ("rule r",)),)
 
 
 MAPS = {
@@ -101,9 +102,9 @@ def test_a_missing_key_withholds_the_grant(tags: dict[str, str], why: str) -> No
     """A tag's value is never a scope by itself, and the plan names the key that is missing."""
     found = picked("{maps.vault[tags.env]}", tags=tags)
 
-    lost = Wanted(READER, Mode.REPAIR, ("rule r",))
+    scope = Unresolved("{maps.vault[tags.env]}", why)
     assert found.grants == ()
-    assert found.unresolved == ((lost, f"{{maps.vault[tags.env]}}: {why}"),)
+    assert found.unresolved == (Wanted(Grant(READER, scope), Mode.REPAIR, ("rule r",)),)
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -116,7 +117,63 @@ def test_two_spellings_of_one_location_pick_nothing(turn: int) -> None:
 
     assert found.grants == ()
     why = "maps.images has more than one key for 'westeurope'"
-    assert [reason for _, reason in found.unresolved] == [f"{{maps.images[location]}}: {why}"]
+    assert [one.what.scope for one in found.unresolved] == [
+        Unresolved("{maps.images[location]}", why)
+    ]
+
+
+def test_what_has_no_name_keeps_its_condition_mode_and_rollout() -> None:
+    """It is shown as the grant that it would be."""
+    grant = {"role": "Reader", "scope": "{maps.vault[tags.env]}", "condition": "c"}
+    held = policy(rule(rollout=0, system={"grants": [grant]}), maps=MAPS)
+    (lost,) = desired.for_resource(held, machine()).unresolved
+
+    assert lost.what.condition == "c"
+    assert (lost.mode, lost.rollout) == (Mode.AUDIT, True)
+
+
+VAULTS_NAMED = frozenset(MAPS["vault"].values())
+
+
+@pytest.mark.parametrize(
+    ("scope", "choices"),
+    [
+        ("{maps.vault[tags.env]}", VAULTS_NAMED),
+        ("{maps.images[location]}", frozenset({DATA, IDS})),
+        (
+            "{maps.vault[tags.env]}/secrets/s",
+            frozenset(below(one, "secrets/s") for one in VAULTS_NAMED),
+        ),
+        ("{resourceGroup}", frozenset()),
+        (str(DATA), frozenset()),
+    ],
+)
+def test_a_grant_knows_the_entries_of_the_map_that_it_is_picked_from(
+    scope: str, choices: frozenset[ResourceId]
+) -> None:
+    """Which of them it is, the resource itself chose; of what is written out it chose nothing."""
+    (found,) = picked(scope, tags={"env": "dev"}).grants
+
+    assert found.choices == choices
+
+
+def test_an_entry_that_leaves_the_map_is_no_choice_any_more() -> None:
+    """What was granted there was taken away by whoever changed policy, not by the resource."""
+    grants = [{"role": "Reader", "scope": "{maps.vault[tags.env]}"}]
+    left = {"vault": {"dev": MAPS["vault"]["dev"]}}
+    held = policy(rule(system={"grants": grants}), maps=left)
+    (found,) = desired.for_resource(held, machine(tags={"env": "dev"})).grants
+
+    assert found.choices == frozenset({MAPS["vault"]["dev"]})
+
+
+def test_the_same_scope_by_a_map_and_written_out_keeps_its_choices() -> None:
+    """Two rules that say one thing are one grant."""
+    named = rule("a", system={"grants": [{"role": "Reader", "scope": str(DATA)}]})
+    mapped = rule("b", system={"grants": [{"role": "Reader", "scope": "{maps.images[location]}"}]})
+    for rules in ((named, mapped), (mapped, named)):
+        (found,) = desired.for_resource(policy(*rules, maps=MAPS), machine()).grants
+        assert found.choices == frozenset({DATA, IDS})
 
 
 def test_an_identity_picks_by_its_own_location() -> None:

@@ -2,16 +2,29 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.events import Watch
+from reconciler.events import Watch, decode
 from reconciler.ids import ResourceId
-from reconciler.model import MOVED, Request
+from reconciler.model import Request, Sight, Sighting
 from reconciler.policy.language import System
-from tests.unit.builders import APP, DATA, NOON, SECOND, SUB, VM, below
+from tests.unit.builders import (
+    APP,
+    DATA,
+    FAR_VM,
+    NOON,
+    SECOND,
+    SETTLE,
+    STRANGER,
+    SUB,
+    VM,
+    below,
+)
 from tests.unit.watches import OURS, VAULT, WATCH, asked, event, policy_for
 
+MINUTE = timedelta(minutes=1)
 ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"
 
 
@@ -32,10 +45,70 @@ def test_a_governed_resource_and_its_children_ask_for_the_resource(
     assert asked(event(place, what)) == [VM]
 
 
-@pytest.mark.parametrize("what", ["WriteFailure", "WriteCancel", "DeleteFailure", "ActionCancel"])
+FAILED = [
+    f"{what}{how}" for what in ("Write", "Delete", "Action") for how in ("Failure", "Cancel")
+]
+
+
+@pytest.mark.parametrize("what", FAILED)
 def test_what_failed_or_was_cancelled_asks_for_nothing(what: str) -> None:
     """Nothing changed by it that its own success would not announce."""
     assert asked(event(VM, what)) == []
+    assert asked(event(VM, what, claims={"appid": STRANGER})) == []
+
+
+@pytest.mark.parametrize("what", FAILED)
+def test_our_own_write_that_failed_asks_for_a_look(what: str) -> None:
+    """What of an operation fails after its answer, only the event tells."""
+    ours = {"appid": OURS}
+
+    assert asked(event(VM, what, claims=ours)) == [VM]
+    assert asked(event(APP, what, claims=ours)) == [APP]
+    assert asked(event(below(VM, "extensions/agent"), what, claims=ours)) == []
+    assert asked(event(below(VAULT, f"{ASSIGNMENT}/a"), what, claims=ours)) == []
+    assert asked(event(DATA, what, claims=ours)) == []
+    assert asked(event(FAR_VM, what, claims=ours)) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "what", "request_"),
+    [
+        pytest.param(VM, "WriteSuccess", Request(VM, NOON, expected=True), id="written"),
+        pytest.param(
+            below(VM, "extensions/agent"),
+            "WriteSuccess",
+            Request(VM, NOON, expected=True),
+            id="a child written",
+        ),
+        pytest.param(APP, "WriteSuccess", Request(APP, NOON, expected=True), id="an identity"),
+        pytest.param(VM, "ActionSuccess", Request(VM, NOON), id="acted on"),
+        pytest.param(VM, "DeleteSuccess", Request(VM, NOON + SETTLE), id="deleted"),
+        pytest.param(APP, "DeleteSuccess", Request(APP, NOON + SETTLE), id="identity deleted"),
+        pytest.param(
+            below(VM, "extensions/agent"), "DeleteSuccess", Request(VM, NOON), id="a child deleted"
+        ),
+        pytest.param(DATA, "DeleteSuccess", Request(DATA, NOON), id="a scope deleted"),
+        pytest.param(
+            below(VAULT, f"{ASSIGNMENT}/a"),
+            "DeleteSuccess",
+            Request(below(VAULT, f"{ASSIGNMENT}/a"), NOON),
+            id="an assignment deleted",
+        ),
+        pytest.param(
+            below(VAULT, f"{ASSIGNMENT}/a"),
+            "WriteSuccess",
+            Request(below(VAULT, f"{ASSIGNMENT}/a"), NOON),
+            id="an assignment written",
+        ),
+    ],
+)
+def test_a_request_says_when_it_is_due_and_whether_its_id_must_be_there(
+    place: ResourceId, what: str, request_: Request
+) -> None:
+    """A 404 after a write means "not yet"; a deletion waits for the look of the rebuild."""
+    watch = replace(WATCH, settle=SETTLE)
+
+    assert watch.requests(event(place, what), NOON + MINUTE) == (request_,)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +184,44 @@ def test_a_request_tells_a_move_from_other_changes_of_a_group() -> None:
     move, ask = (operation.format(one) for one in ("MoveResources", "validateMoveResources"))
     told = event(DATA, "ActionSuccess", operationName=move)
 
-    assert WATCH.requests(told) == (Request(DATA, since=NOON, seen=(MOVED,)),)
-    assert WATCH.requests(event(DATA)) == (Request(DATA, since=NOON),)
+    moved = (Sighting(NOON, Sight.MOVED),)
+    assert WATCH.requests(told, NOON) == (Request(DATA, since=NOON, sightings=moved),)
+    assert WATCH.requests(event(DATA), NOON) == (Request(DATA, since=NOON),)
     assert asked(event(DATA, "ActionSuccess", operationName=ask)) == []
 
 
+@pytest.mark.parametrize(
+    ("locked", "swept"),
+    [
+        pytest.param(VM, VM.group_id, id="machine"),
+        pytest.param(APP, APP.group_id, id="identity"),
+        pytest.param(below(VM, "extensions/agent"), VM.group_id, id="a child"),
+        pytest.param(VAULT, DATA, id="scope"),
+        pytest.param(DATA, DATA, id="group"),
+        pytest.param(SUB, SUB, id="subscription"),
+        pytest.param(FAR_VM, None, id="what is not watched"),
+        pytest.param(ResourceId.parse("/"), None, id="the tenant"),
+    ],
+)
+def test_a_lock_that_is_deleted_lets_go_on_what_it_held_back(
+    locked: ResourceId, swept: ResourceId | None
+) -> None:
+    """Wherever the lock was, the rights and resources in its group are looked at again."""
+    lock = below(locked, "providers/Microsoft.Authorization/locks/l")
+
+    assert asked(event(lock, "DeleteSuccess")) == ([swept] if swept else [])
+    unknown = asked(event(lock, "DeleteSuccess"), replace(WATCH, subscriptions=None))
+    assert ResourceId.parse("/") not in unknown
+
+
+def test_a_lock_outside_what_is_watched_counts_where_policy_may_grant() -> None:
+    """Rights there can be held back, too."""
+    lock = below(VAULT, "providers/Microsoft.Authorization/locks/l")
+
+    assert asked(event(lock, "DeleteSuccess"), replace(WATCH, subscriptions=())) == [DATA]
+
+
+@pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess", "ActionSuccess"])
 @pytest.mark.parametrize(
     "claims",
     [
@@ -124,13 +230,12 @@ def test_a_request_tells_a_move_from_other_changes_of_a_group() -> None:
         pytest.param(json.dumps({"appid": OURS}), id="JSON in a string"),
     ],
 )
-def test_our_own_assignments_ask_for_nothing(claims: object) -> None:
-    """Everything else that we write is announced with what it changed, so it is looked at."""
-    made = below(VAULT, f"{ASSIGNMENT}/a")
-
-    assert asked(event(made, claims=claims)) == []
-    assert asked(event(made, "DeleteSuccess", claims=claims)) == []
-    assert asked(event(VM, claims=claims)) == [VM]
+@pytest.mark.parametrize(
+    "place", [below(VAULT, f"{ASSIGNMENT}/a"), VM, APP, DATA], ids=["right", "vm", "app", "group"]
+)
+def test_our_own_writes_ask_for_nothing(place: ResourceId, claims: object, what: str) -> None:
+    """The look that followed the write answers its echo, whatever it was about."""
+    assert asked(event(place, what, claims=claims)) == []
 
 
 @pytest.mark.parametrize(
@@ -152,11 +257,45 @@ def test_without_a_known_client_no_write_is_taken_for_ours() -> None:
     assert asked(event(made, claims={}), replace(WATCH, own_client=None)) == [made]
 
 
-def test_a_request_s_time_has_a_zone_even_where_the_event_s_has_none() -> None:
-    """The trigger's own decoder hands over such times, and a message without zone is refused."""
-    told = replace(event(VM), time=NOON.replace(tzinfo=None))
+WEEK = timedelta(days=7)
 
-    assert [request.since for request in WATCH.requests(told)] == [NOON]
+
+@pytest.mark.parametrize(
+    ("time", "since"),
+    [
+        (NOON, NOON),
+        (None, NOON + MINUTE),
+        (NOON - WEEK, NOON + MINUTE - WEEK),
+        (datetime.min.replace(tzinfo=UTC), NOON + MINUTE - WEEK),
+        (NOON + MINUTE, NOON + MINUTE),
+        (NOON + 2 * MINUTE, NOON + MINUTE),
+        (datetime.max.replace(tzinfo=UTC), NOON + MINUTE),
+    ],
+)
+def test_a_request_s_time_lies_between_a_week_ago_and_now(
+    time: datetime | None, since: datetime
+) -> None:
+    """An event may say anything; what lies ahead would be put back for ever."""
+    told = replace(event(VM), time=time)
+
+    assert [one.since for one in WATCH.requests(told, NOON + MINUTE)] == [since]
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "noon", "", 7, [], None]
+)
+def test_a_time_that_is_none_counts_as_now(text: object) -> None:
+    """Neither what is malformed nor what no calendar holds."""
+    told = decode(
+        {
+            "eventType": "Microsoft.Resources.ResourceWriteSuccess",
+            "subject": str(VM),
+            "eventTime": text,
+        }
+    )
+
+    assert told is not None
+    assert [one.since for one in WATCH.requests(told, NOON)] == [NOON]
 
 
 def test_a_scope_that_only_an_identity_is_granted_at_is_one_too() -> None:

@@ -1,6 +1,7 @@
 """What is read of an event, in either schema and however it comes."""
 
 import json
+import logging
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +15,10 @@ from tests.unit.watches import asked, event
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"\xff\xfe{", b"[" * 100_000, b"null", b"[]", b'"text"', b"{}", b'{"type": 7}'],
+    [
+        *(b"", b"{", b"\xff\xfe{", b"[" * 100_000, b"null", b"[]", b'"text"', b"{}"),
+        *(b'{"type": 7}', b"[null]", b'[[{"type": "x"}]]', b"7" * 10_000, b"[{}, {}]"),
+    ],
     ids=lambda text: repr(text[:9]),
 )
 def test_a_message_that_is_no_event_is_refused(text: bytes) -> None:
@@ -31,7 +35,18 @@ def test_an_event_in_a_message_is_read_in_either_schema() -> None:
     for body in (old, new):
         text = json.dumps(body)
         assert events.read(text.encode()) == events.read(text.encode("utf-8-sig"))
-        assert events.read(text.encode()) == Event("x", "s", NOON, {})
+        assert events.read(text.encode()) == (Event("x", "s", NOON, {}),)
+
+
+def test_an_array_in_a_message_is_so_many_events(caplog: pytest.LogCaptureFixture) -> None:
+    """In either schema; what cannot be read is one line, never a lost batch."""
+    caplog.set_level(logging.WARNING)
+    bodies = [{"eventType": "x"}, None, {"type": "y"}, [{"type": "z"}], {}, 7]
+
+    assert events.read(json.dumps(bodies).encode()) == (Event("x", ""), Event("y", ""))
+    assert [one.getMessage() for one in caplog.records] == [
+        "4 of 6 events in a message cannot be read"
+    ]
 
 
 def test_authorization_is_never_read() -> None:

@@ -4,22 +4,31 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.arm.failures import AUTHORIZATION_FAILED, PRINCIPAL_NOT_FOUND
+from reconciler.arm.failures import (
+    AUTHORIZATION_FAILED,
+    LINKED_AUTHORIZATION_FAILED,
+    PRINCIPAL_NOT_FOUND,
+    ROLE_NOT_FOUND,
+    SIGN_IN,
+)
 from reconciler.changes import (
     AttachIdentity,
     Change,
     CreateAssignment,
     DeleteAssignment,
+    DetachIdentity,
     Hold,
     Outcome,
     Plan,
     Reason,
+    Result,
     Status,
     Withheld,
 )
-from reconciler.controller.run import Run
-from reconciler.errors import Again, Blocked
-from reconciler.model import Grant, Request
+from reconciler.controller.run import Run, once_more
+from reconciler.errors import Again, Blocked, Conflict
+from reconciler.messages import MOST_SIGHTINGS
+from reconciler.model import Grant, Removals, Request, Sight, Sighting
 from tests.unit.builders import APP, DATA, NEW, NOON, OLD, READER, SETTLE, VM, assignment
 
 SECONDS = timedelta(seconds=1)
@@ -28,6 +37,8 @@ HOUR = timedelta(hours=1)
 GRANT = CreateAssignment(Grant(READER, DATA), NEW, "marker")
 ATTACH = AttachIdentity(VM, APP)
 DELETE = DeleteAssignment(assignment(OLD), Reason.RESOURCE_GONE)
+REMOVALS = Removals("digest", frozenset({APP}))
+EARLIER = Sighting(NOON - MINUTES, Sight.DEAD_ENTRY, "a")
 
 
 def run(
@@ -35,10 +46,11 @@ def run(
     changes: tuple[Change, ...] = (),
     withheld: tuple[Withheld, ...] = (),
     age: timedelta = timedelta(),
-    seen: tuple[str, ...] = (),
+    seen: tuple[Sighting, ...] = (),
 ) -> Run:
     """Return a run that began at noon for a request that is so old, after one pass."""
-    request = Request(VM, removals="digest", first=NOON - age if age else None, seen=seen)
+    first = NOON - age if age else None
+    request = Request(VM, removals=REMOVALS, first=first, sightings=seen)
     plan = Plan(VM, NOON, changes=changes, withheld=withheld)
     return Run(request, NOON, plans=[plan], outcomes=list(outcomes))
 
@@ -103,6 +115,8 @@ def test_a_delay_is_never_nothing() -> None:
         ("", HOUR, Status.BLOCKED),
         (PRINCIPAL_NOT_FOUND, 10 * MINUTES - SECONDS, Status.AGAIN),
         (PRINCIPAL_NOT_FOUND, 10 * MINUTES, Status.BLOCKED),
+        (ROLE_NOT_FOUND, 10 * MINUTES - SECONDS, Status.AGAIN),
+        (ROLE_NOT_FOUND, 10 * MINUTES, Status.BLOCKED),
     ],
 )
 def test_what_time_does_not_mend_is_blocked(code: str, age: timedelta, status: Status) -> None:
@@ -124,13 +138,41 @@ def test_progress_starts_the_waiting_anew() -> None:
     assert result.again.first == NOON
 
 
-def test_a_missing_right_is_looked_at_once_more_after_ten_minutes() -> None:
+@pytest.mark.parametrize("code", [AUTHORIZATION_FAILED, LINKED_AUTHORIZATION_FAILED])
+def test_a_missing_right_is_looked_at_once_more_after_ten_minutes(code: str) -> None:
     """A right that was granted a moment ago needs that long to be effective (facts B4)."""
-    refused = Outcome(GRANT, Status.BLOCKED, "no", AUTHORIZATION_FAILED)
+    refused = Outcome(GRANT, Status.BLOCKED, "no", code)
 
     assert wait(run(refused, changes=(GRANT,))) == 10 * MINUTES
     assert wait(run(refused, changes=(GRANT,), age=10 * MINUTES)) is None
     assert wait(run(Outcome(GRANT, Status.BLOCKED, "no", "ScopeLocked"), changes=(GRANT,))) is None
+
+
+def test_where_nobody_can_sign_in_it_is_tried_for_an_hour() -> None:
+    """A person may have to act, but the identity endpoint may also just be down."""
+    refused = Outcome(None, Status.BLOCKED, "no", SIGN_IN)
+
+    assert wait(run(refused)) == 10 * SECONDS
+    assert wait(run(refused, age=HOUR)) is None
+
+
+def test_what_nobody_knows_to_pass_is_tried_once_more() -> None:
+    """An unknown conflict is blocked when it comes a second time, however soon."""
+    unknown = Outcome(ATTACH, Status.AGAIN, "no", "PropertyChangeNotAllowed", last_try=True)
+    first = run(unknown).result(NOON, writes=True)
+    assert [one.status for one in first.outcomes] == [Status.AGAIN]
+    assert first.again
+    assert first.again.sightings == (Sighting(NOON, Sight.REFUSED, "PropertyChangeNotAllowed"),)
+
+    later = first.again.since or NOON
+    second = Run(first.again, later, outcomes=[unknown]).result(later, writes=True)
+    assert [one.status for one in second.outcomes] == [Status.BLOCKED]
+    assert second.again is None
+
+    other = Run(first.again, later, outcomes=[Outcome(ATTACH, Status.AGAIN, code="A", last_try=True)])
+    assert other.result(later, writes=True).again is not None
+    passing = Run(first.again, later, outcomes=[again(code="PropertyChangeNotAllowed")])
+    assert passing.result(later, writes=True).again is not None
 
 
 def test_a_passing_hold_is_looked_at_when_it_lifts() -> None:
@@ -143,10 +185,68 @@ def test_a_passing_hold_is_looked_at_when_it_lifts() -> None:
     assert wait(run(withheld=(settling, busy))) == 10 * SECONDS
 
 
+ABSENT = {Hold.IDENTITY_ABSENT, Hold.SCOPE_ABSENT}
+
+
 @pytest.mark.parametrize("hold", [hold for hold in Hold if not hold.passing])
 def test_a_lasting_hold_is_left_to_a_person(hold: Hold) -> None:
-    """Looking again would show the same."""
-    assert wait(run(withheld=(Withheld(ATTACH, hold),))) is None
+    """Looking again would show the same, but for what an index that is late may hide."""
+    held = Withheld(ATTACH, hold)
+
+    assert wait(run(withheld=(held,), age=15 * MINUTES)) is None
+    assert (wait(run(withheld=(held,))) is not None) is (hold in ABSENT)
+
+
+@pytest.mark.parametrize("hold", sorted(ABSENT))
+@pytest.mark.parametrize(
+    ("age", "delay"),
+    [
+        (0 * SECONDS, 10 * SECONDS),
+        (40 * SECONDS, 40 * SECONDS),
+        (15 * MINUTES - SECONDS, 5 * MINUTES),
+        (15 * MINUTES, None),
+    ],
+)
+def test_what_is_not_there_may_be_invisible_for_fifteen_minutes(
+    hold: Hold, age: timedelta, delay: timedelta | None
+) -> None:
+    """An identity or scope that was just made is 404 for a while (facts D1)."""
+    assert wait(run(withheld=(Withheld(ATTACH, hold),), age=age)) == delay
+    assert wait(run(withheld=(Withheld(ATTACH, hold),), age=age), writes=False) is None
+
+
+def test_what_waits_for_its_replacement_hangs_on_that_alone() -> None:
+    """It is never looked at again for its own sake."""
+    kept = Withheld(DeleteAssignment(assignment(), Reason.UNWANTED), Hold.REPLACING)
+
+    assert wait(run(withheld=(kept,))) is None
+    assert wait(run(withheld=(kept,), age=HOUR)) is None
+    assert run(withheld=(kept,), age=HOUR).result(NOON, writes=True).outcomes == ()
+    assert wait(run(again(after=7 * SECONDS), withheld=(kept,))) == 7 * SECONDS
+    assert run(done(), withheld=(kept,)).may_look_again
+
+
+def test_whether_it_is_gone_is_asked_when_the_log_may_tell() -> None:
+    """Also where that is longer ahead than any other delay, and only where we may write."""
+    one = run()
+    one.alive, one.ask_at = False, NOON + 10 * MINUTES
+
+    assert wait(one) == 10 * MINUTES
+    assert wait(one, writes=False) is None
+    one.ask_at = NOON - MINUTES
+    assert wait(one) == SECONDS
+
+
+def test_a_proof_that_may_still_come_is_asked_for_when_it_may() -> None:
+    """The times are the planner's; after an hour without any, a person is told."""
+    unproved = Withheld(DELETE, Hold.UNCONFIRMED, until=NOON + 20 * MINUTES)
+    undated = Withheld(DELETE, Hold.UNCONFIRMED)
+
+    assert wait(run(withheld=(unproved,), age=2 * HOUR)) == 20 * MINUTES
+    assert wait(run(withheld=(undated,), age=59 * MINUTES)) == 5 * MINUTES
+    stuck = run(withheld=(undated,), age=HOUR).result(NOON, writes=True)
+    assert stuck.again is None
+    assert [(one.change, one.status) for one in stuck.outcomes] == [(DELETE, Status.BLOCKED)]
 
 
 def test_a_resource_that_stays_busy_is_blocked_after_an_hour() -> None:
@@ -201,13 +301,45 @@ def test_a_grant_waits_for_its_identity_unless_that_is_blocked() -> None:
         ((done(ATTACH), again()), False),
         ((Outcome(GRANT, Status.BLOCKED),), False),
         ((Outcome(GRANT, Status.PRESENT),), True),
+        ((done(DELETE),), False),
+        ((done(DELETE), done()), True),
+        ((again(DELETE), done()), True),
+        ((done(DeleteAssignment(assignment(), Reason.UNWANTED)),), True),
     ],
 )
 def test_another_pass_follows_only_where_it_can_show_something_new(
     outcomes: tuple[Outcome, ...], expected: object
 ) -> None:
-    """What Azure puts off, time mends and not another look."""
+    """What Azure puts off, time mends; and that a dead right is gone, the answer told."""
     assert run(*outcomes).may_look_again is expected
+
+
+def test_where_a_copy_is_due_in_a_moment_that_is_the_look_again() -> None:
+    """It will see what was written, too."""
+    settling = Withheld(ATTACH, Hold.SETTLING, until=NOON + 5 * SECONDS)
+
+    assert not run(done(), withheld=(settling,)).may_look_again
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ((done(ATTACH),), True),
+        ((done(DetachIdentity(VM, APP, Reason.NOT_ALLOWED)), done(ATTACH)), True),
+        ((done(ATTACH), done()), False),
+        ((Outcome(ATTACH, Status.BLOCKED),), False),
+    ],
+)
+def test_where_only_identities_were_written_their_answer_is_the_look(
+    outcomes: tuple[Outcome, ...], expected: object
+) -> None:
+    """It shows the resource; of rights it shows nothing."""
+    assert run(*outcomes).only_patched is expected
+
+
+def test_a_deletion_of_the_dead_that_a_list_still_shows_is_not_looked_at_again() -> None:
+    """Its answer told that it is gone."""
+    assert wait(run(done(DELETE), changes=(DELETE,))) is None
 
 
 def test_a_conflict_is_forgotten_by_the_next_pass() -> None:
@@ -235,16 +367,26 @@ def test_a_look_that_failed_is_an_outcome_without_a_change() -> None:
     assert wait(lasting) is None
 
 
+def test_a_conflict_that_is_not_known_to_pass_is_a_last_try() -> None:
+    """Also where it was the look itself that met it."""
+    error = Conflict("no", status=409, code="A")
+    error.known = False
+    one = Run(Request(VM), NOON)
+    one.failed(error)
+
+    assert one.outcomes == [Outcome(None, Status.AGAIN, "no", "A", last_try=True)]
+
+
 def test_a_copy_keeps_what_the_request_asked_for() -> None:
     """Its time is when it becomes due, so that no look before that answers it."""
-    copy = run(again(), age=40 * SECONDS, seen=("a",)).result(NOON, writes=True).again
+    copy = run(again(), age=40 * SECONDS, seen=(EARLIER,)).result(NOON, writes=True).again
 
     assert copy == Request(
         VM,
         since=NOON + 40 * SECONDS,
-        removals="digest",
+        removals=REMOVALS,
         first=NOON - 40 * SECONDS,
-        seen=("a",),
+        sightings=(EARLIER,),
     )
 
 
@@ -258,39 +400,77 @@ def test_a_first_copy_remembers_when_the_look_began() -> None:
 
 def test_a_new_sight_starts_its_waiting_anew() -> None:
     """An entry seen dead for the first time has not been dead since the request was asked."""
-    one = run(again(), age=MINUTES, seen=("old",))
-    one.plans = [Plan(VM, NOON, seen=("new",))]
+    fresh = Sighting(NOON, Sight.DEAD_ENTRY, "b")
+    one = run(again(), age=MINUTES, seen=(EARLIER,))
+    one.plans = [Plan(VM, NOON, sightings=(fresh,))]
     copy = one.result(NOON, writes=True).again
 
     assert copy is not None
-    assert copy.seen == ("new", "old")
+    assert copy.sightings == (EARLIER, fresh)
     assert copy.first == NOON
 
 
 def test_a_known_sight_keeps_its_time() -> None:
     """Else it would never have been seen for long enough."""
-    one = run(again(), age=MINUTES, seen=("a",))
-    one.plans = [Plan(VM, NOON, seen=("a",))]
+    one = run(again(), age=MINUTES, seen=(EARLIER,))
+    one.plans = [Plan(VM, NOON, sightings=(Sighting(NOON, EARLIER.what, EARLIER.about),))]
     copy = one.result(NOON, writes=True).again
 
     assert copy is not None
+    assert copy.sightings == (EARLIER,)
     assert copy.first == NOON - MINUTES
 
 
+@pytest.mark.parametrize("what", [Sight.GONE, Sight.NOT_YET])
 @pytest.mark.parametrize(
-    ("looked", "gone", "kept"),
-    [(True, True, True), (True, False, False), (False, False, True)],
-    ids=["gone still", "there again", "look failed"],
+    ("alive", "kept"),
+    [(False, True), (True, False), (None, True)],
+    ids=["not found", "there again", "look failed"],
 )
-def test_gone_is_remembered_until_the_resource_is_seen_again(
-    looked: object, gone: object, kept: object
+def test_what_was_not_found_is_remembered_until_it_is_seen_again(
+    what: Sight, alive: object, kept: object
 ) -> None:
     """A machine that came back and went once more is waited for from the start."""
-    one = run(again(DELETE), seen=("gone",), age=MINUTES)
-    one.gone = bool(gone)
-    if not looked:
-        one.plans = []
+    missed, other = Sighting(NOON - MINUTES, what), Sighting(NOON - MINUTES, Sight.GONE, APP.key)
+    one = run(again(DELETE), seen=(missed, other), age=MINUTES)
+    one.alive = None if alive is None else bool(alive)
     copy = one.result(NOON, writes=True).again
 
     assert copy is not None
-    assert ("gone" in copy.seen) is kept
+    assert (missed in copy.sightings) is kept
+    assert other in copy.sightings
+
+
+@pytest.mark.parametrize("alive", [False, True, None])
+def test_what_a_write_event_named_is_expected_until_it_is_found(alive: object) -> None:
+    """A 404 is "not yet" until then."""
+    one = Run(Request(VM, expected=True), NOON, outcomes=[again()])
+    one.alive = None if alive is None else bool(alive)
+    copy = one.result(NOON, writes=True).again
+
+    assert copy is not None
+    assert copy.expected is not alive
+
+
+def test_a_copy_keeps_at_most_twenty_sightings() -> None:
+    """Whoever makes new ones all the time fills no queue; the latest stay."""
+    seen = tuple(Sighting(NOON - MINUTES, Sight.DEAD_ENTRY, f"{n:02}") for n in range(20))
+    one = run(again(), seen=seen)
+    one.sightings = [Sighting(NOON, Sight.DEAD_ENTRY, f"new {n}") for n in range(5)]
+    copy = one.result(NOON, writes=True).again
+
+    assert copy is not None
+    assert len(copy.sightings) == MOST_SIGHTINGS
+    assert copy.sightings == (*seen[5:], *one.sightings)
+
+
+def test_once_more_means_five_minutes_later_with_what_was_seen() -> None:
+    """The index may not know a young machine yet, or a move may still go on."""
+    request = Request(DATA, since=NOON - HOUR, sightings=(EARLIER,))
+    result = once_more(Result(requests=(Request(VM),)), request, NOON, Sight.MISSED)
+
+    assert result.requests == (Request(VM),)
+    assert result.again_after == 5 * MINUTES
+    assert result.again == Request(
+        DATA, since=NOON + 5 * MINUTES, sightings=(EARLIER, Sighting(NOON, Sight.MISSED))
+    )
