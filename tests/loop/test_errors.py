@@ -7,7 +7,7 @@ import pytest
 from reconciler.changes import Result, Status
 from reconciler.errors import Rejected
 from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, named, policy, rule
+from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, named, policy, rule
 
 ALWAYS = 10_000
 GRAPH = "/microsoft.resourcegraph/"
@@ -227,6 +227,39 @@ def test_a_refused_grant_is_blocked_and_the_others_are_made(
     assert waits(results) == []
 
 
+def test_a_disabled_subscription_is_asked_once_for_all_its_machines(cloud: Cloud) -> None:
+    """Every write would be refused alike; it is remembered for an hour, and reads go on."""
+    for place in (other := machine("vm2"), VM):
+        cloud.build(place)
+    for method in ("PATCH", "PUT", "DELETE"):
+        cloud.wire.answer(method, "", 409, "ReadOnlyDisabledSubscription", times=ALWAYS)
+    results = cloud.drive(VM, other)
+
+    assert len(cloud.wire.writes) == 1
+    assert {one.code for one in blocked(results)} == {"ReadOnlyDisabledSubscription"}
+    assert all("have the subscription enabled" in one.detail for one in blocked(results))
+
+    cloud.wire.clear()
+    cloud.drive(other)
+    assert len(cloud.wire.writes) == 1
+
+    cloud.pass_time(3600)
+    cloud.drive(VM, other)
+    assert cloud.replan().compliant
+    assert cloud.replan(other).compliant
+
+
+def test_a_refusal_that_nobody_knows_blocks_no_more_than_its_own_change(cloud: Cloud) -> None:
+    """It may be wrong with the machine; it is shown, and is no bug of ours."""
+    two_grants(cloud)
+    cloud.wire.answer("PUT", f"rg-data{ASSIGNMENTS}", 400, "SomethingNew", times=ALWAYS)
+    results = cloud.drive(VM)
+
+    assert [one.code for one in blocked(results)] == ["SomethingNew"]
+    assert cloud.rights(cloud.principal()) == OWN
+    assert cloud.attached() == {"system", "shared"}
+
+
 def test_a_locked_retired_right_does_not_stop_the_new_one(steady: Cloud) -> None:
     """A lock keeps the old assignment; the machine gets its right all the same."""
     old = steady.principal()
@@ -249,8 +282,6 @@ def test_a_call_of_ours_that_is_wrong_is_raised(cloud: Cloud, method: str) -> No
 
     assert principal is not None
     assert cloud.rights(principal.oid) == (set() if method == "PUT" else OWN)
-
-
 
 
 def test_a_change_that_somebody_keeps_undoing_is_blocked_as_contended(steady: Cloud) -> None:
