@@ -159,6 +159,7 @@ class Inventory:
             (),
         )
         shown: dict[ResourceId, str | None] = {}
+        twice: set[tuple[ResourceId, str | None]] = set()
         assignments: dict[ResourceId, None] = {}
         for row in rows:
             if assignment := _text(row, "assignment"):
@@ -166,8 +167,10 @@ class Inventory:
             if holder := _text(row, "holder"):
                 place = answers.id_of({"id": holder})
                 own = "own" if place.is_type(USER_ASSIGNED_IDENTITY) else "principal"
-                shown[place] = _text(row, own)
-        return Traces(shown), tuple(assignments)
+                principal = _text(row, own)
+                if shown.setdefault(place, principal) != principal:
+                    twice.add((place, principal))
+        return Traces(shown, frozenset(twice)), tuple(assignments)
 
     def absent(self, scopes: Collection[ResourceId]) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return those of some resources that are not there, each with names that are near.

@@ -253,23 +253,27 @@ class NewIdentity:
 class Ending:
     """What the activity log tells of an id's end, and of moves from its group.
 
-    `ended`: the last successful deletion or eviction with no successful write after it. `moves`:
-    when resources were moved out of its group. `complete`: whether all entries could be read.
+    `ended`: the last successful deletion or eviction with no successful write after it. `evicted`:
+    it was an eviction, which may only have stopped a machine. `moves`: when resources were moved
+    out of its group. `complete`: whether all entries could be read.
     """
 
     ended: datetime | None = None
     moves: tuple[datetime, ...] = ()
     complete: bool = True
+    evicted: bool = False
 
     def proves(self, made: datetime | None, at: datetime) -> bool:
         """Return whether what was made for the id before its end is dead at a time.
 
-        What was moved out of the group in between may live on elsewhere under the same principal.
+        What was moved out of the group in between, or after it was only stopped, may live on
+        elsewhere under the same principal.
         """
         if self.ended is None or made is None or not self.complete:
             return False
         told = made < self.ended and at - END_COUNTS <= self.ended
-        return told and not any(made <= move <= self.ended for move in self.moves)
+        last = at if self.evicted else self.ended
+        return told and not any(made <= move <= last for move in self.moves)
 
 
 LOG_KEPT = timedelta(days=90)
@@ -284,10 +288,17 @@ class Traces:
     """What Resource Graph shows of an id and of principals, asked once at one time.
 
     `shown`: the id, where it has a row, and every resource that carries one of the principals,
-    each with its own principal.
+    each with its own principal. `twice`: what other rows of the same ids show; each page is of
+    another moment.
     """
 
     shown: Mapping[ResourceId, str | None] = field(default_factory=dict[ResourceId, "str | None"])
+    twice: frozenset[tuple[ResourceId, str | None]] = frozenset()
+
+    def agree(self, place: ResourceId, principal: str) -> bool:
+        """Return whether the id has a row, and none shows another principal."""
+        found = {carried for one, carried in (*self.shown.items(), *self.twice) if one == place}
+        return found == {principal}
 
     def holder(self, principal: str, besides: ResourceId) -> ResourceId | None:
         """Return another resource whose principal it is today, as far as the index shows.
@@ -296,7 +307,7 @@ class Traces:
         """
         found = (
             place
-            for place, carried in self.shown.items()
+            for place, carried in (*self.shown.items(), *self.twice)
             if carried == principal and place != besides
         )
         return min(found, key=lambda place: place.key, default=None)

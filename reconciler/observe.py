@@ -232,13 +232,13 @@ class Observer:
 
     def _ending(self, place: ResourceId, at: datetime) -> Ending:
         log, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
-        ends = [one.at for one in log if _ends(one, place)]
-        writes = [one.at for one in log if fold(one.operation) == fold(f"{place.type}/write")]
-        ended = max(ends, default=None)
-        if ended is None or any(write > ended for write in writes):
+        end = max((one for one in log if _ends(one, place)), key=lambda one: one.at, default=None)
+        evicted = end is not None and _evicts(end, place)
+        if end is None or any(one.at > end.at and (evicted or _writes(one, place)) for one in log):
+            # Whatever was done to a machine after its eviction shows that this only stopped it.
             return Ending(complete=complete)
         moves, whole = self._moves_from(place, at)
-        return Ending(ended, moves, complete and whole)
+        return Ending(end.at, moves, complete and whole, evicted)
 
     def _moves_from(self, place: ResourceId, at: datetime) -> tuple[tuple[datetime, ...], bool]:
         """Return when resources were moved out of an id's group, and whether that is all of it.
@@ -312,8 +312,15 @@ def _incarnation(subject: Subject) -> tuple[str | None, str | None]:
 
 def _ends(entry: Written, place: ResourceId) -> bool:
     """Return whether an entry of an id's own log tells of its end; a Spot eviction is one, too."""
-    operation = fold(entry.operation)
-    return operation in {fold(f"{place.type}/delete"), fold(f"{place.type}/evictSpotVM/action")}
+    return fold(entry.operation) == fold(f"{place.type}/delete") or _evicts(entry, place)
+
+
+def _evicts(entry: Written, place: ResourceId) -> bool:
+    return fold(entry.operation) == fold(f"{place.type}/evictSpotVM/action")
+
+
+def _writes(entry: Written, place: ResourceId) -> bool:
+    return fold(entry.operation) == fold(f"{place.type}/write")
 
 
 def _moves(entry: Written) -> bool:

@@ -172,13 +172,21 @@ class Controller:
 
     def _makes_room(self, run: Run) -> bool:
         """Remove what is unwanted first where the subscription holds no more assignments."""
-        full = any(one.code == LIMIT_REACHED for one in run.outcomes)
+        full = {
+            one.change.grant.place.subscription_id
+            for one in run.outcomes
+            if one.code == LIMIT_REACHED and isinstance(one.change, CreateAssignment)
+        }
         if not full or run.full:
             return False
         run.full = True
         observed, _ = self.plan(run.request)
         todo = self.decide(replace(observed, limit_reached=True), run.request)
-        unwanted = [one for one in run.untried(todo.changes) if isinstance(one, DeleteAssignment)]
+        unwanted = [
+            one
+            for one in run.untried(todo.changes)
+            if isinstance(one, DeleteAssignment) and one.assignment.scope.subscription_id in full
+        ]
         self._write(unwanted, observed, run)
         removed = any(_is_done(one.change, run) for one in run.outcomes if one.change in unwanted)
         if removed:

@@ -89,7 +89,7 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
     if building:
         return building
-    agreed = traces is not None and traces.shown.get(observed.id) == observed.principal
+    agreed = traces is not None and traces.agree(observed.id, observed.principal)
     if not observed.confirmed or not agreed:
         return Why()
     if resource is None:
@@ -123,11 +123,10 @@ def not_replaced(step: Step, case: Case) -> Why | None:
     change, removals = step.change, case.request.removals
     if not isinstance(change, DeleteAssignment) or change.reason is not Reason.UNWANTED:
         return None
-    if case.observed.limit_reached:
-        # The subscription is full: only what goes makes room for what comes.
-        return None
     unwanted = change.assignment
-    if any(_replaces(one, unwanted, case) for one in case.passed):
+    # Where the subscription is full, only what goes makes room for what may come.
+    full = case.observed.limit_reached
+    if not full and any(_replaces(one, unwanted, case) for one in case.passed):
         return Why(hold=Hold.REPLACING)
     for held in case.withheld:
         if held.hold in _REPLACES_NOTHING or not _replaces(held.change, unwanted, case):
@@ -149,11 +148,13 @@ def _replaces(change: Change, unwanted: RoleAssignment, case: Case) -> bool:
     """Return whether a grant of the plan gives the principal what the unwanted right gave.
 
     Where the old scope is still an entry of the map that the grant picks from, the resource itself
-    chose another one, and nothing is waited for.
+    chose another one, and nothing is waited for. At the same scope it chose nothing.
     """
     if not isinstance(change, CreateAssignment) or isinstance(change.grant.scope, Unresolved):
         return False
-    if change.grant.role != unwanted.role and change.grant.scope != unwanted.scope:
+    if change.grant.scope == unwanted.scope:
+        return True
+    if change.grant.role != unwanted.role:
         return False
     wanted = (one for one in case.desired.grants if one.what == change.grant)
     return not any(unwanted.scope in one.choices for one in wanted)

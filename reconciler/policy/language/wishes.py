@@ -82,7 +82,7 @@ def _both[T](one: Wanted[T], other: Wanted[T]) -> Wanted[T]:
     restart = any(each.restart for each in counting)
     # What waits for a rollout in one rule will be mended, whatever another only audits.
     rollout = mode is Mode.AUDIT and (one.rollout or other.rollout)
-    choices = one.choices | other.choices
+    choices = frozenset[ResourceId]().union(*(each.choices for each in counting))
     return Wanted(one.what, mode, one.by + other.by, default_change, restart, rollout, choices)
 
 
