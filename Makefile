@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 ROLES ?= ../shared/data/roles/builtin_roles_full_arm_response.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check bench docs az requirements roles clean
+.PHONY: help demo test unit faults check bench docs az requirements roles clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,11 +12,14 @@ help: ## list the targets
 demo: .venv/ready ## recycle a machine in a local Azure and watch its access come back
 	@$(PYTHON) -m sandbox demo
 
-test: .venv/ready ## run all tests, on loopback only
+test: .venv/ready .tools/azurite.ready ## run all tests, on loopback only
 	@$(PYTHON) -m pytest
 
 unit: .venv/ready ## run the tests that need no sockets, in seconds
 	@$(PYTHON) -m pytest tests/unit tests/properties
+
+faults: .venv/ready ## try every wrong answer, and death, at every call, in about 15 minutes
+	@$(PYTHON) -m tests.faults
 
 check: .venv/ready ## check format, lint, types and import contracts
 	@tools/check.sh
@@ -52,6 +55,10 @@ clean: ## remove environments, caches and build output
 
 .venv/ready: pyproject.toml requirements.txt .python-version tools/setup.sh
 	@tools/setup.sh
+
+# It is there only where npm could install it; else every run tries again.
+.tools/azurite.ready: tools/azurite.sh
+	@tools/azurite.sh
 
 # About 370 MB, and of no use to anything else.
 .tools/az/ready: tools/uv.sh

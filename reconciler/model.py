@@ -251,7 +251,7 @@ class NewIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the activity log tells of an id's end, in as far back as it goes.
+    """What the activity log tells of an id's end, and of moves from its group.
 
     `ended`: the last successful deletion or eviction with no successful write after it. `evicted`:
     it was an eviction, which may only have stopped a machine. `moves`: when resources were moved

@@ -14,7 +14,7 @@ from typing import Final
 
 from reconciler import roles
 from reconciler.arm import Arm
-from reconciler.errors import Blocked, Conflict, NotFound
+from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import SHOWN, Inventory
 from reconciler.model import (
@@ -100,7 +100,10 @@ class Observer:
         )
         return replace(
             observed,
-            endings={one: self._ending(one, at) for one in self._lost(observed, gone)},
+            endings={
+                **{one: self._ending(one, at) for one in self._lost(observed, gone)},
+                **self._replaced(observed),
+            },
             absent=self._absent(observed, desired),
         )
 
@@ -231,19 +234,40 @@ class Observer:
         log, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
         end = max((one for one in log if _ends(one, place)), key=lambda one: one.at, default=None)
         evicted = end is not None and _evicts(end, place)
-        if end and any(one.at > end.at and (evicted or _writes(one, place)) for one in log):
+        if end is None or any(one.at > end.at and (evicted or _writes(one, place)) for one in log):
             # Whatever was done to a machine after its eviction shows that this only stopped it.
-            end = None
-        ended, group = end and end.at, place.group_id
-        moves: tuple[datetime, ...] = ()
-        if ended and group:
-            known = self.moves.get(group, at)
-            if known is None:
-                entries, whole = self.arm.written(group, at - _LOG_ASKED, at, pages=_LOG_PAGES)
-                known = tuple(one.at for one in entries if _moves(one)), whole
-                self.moves.put(group, known, at)
-            moves, complete = known[0], complete and known[1]
-        return Ending(ended, moves, complete, evicted)
+            return Ending(complete=complete)
+        moves, whole = self._moves_from(place, at)
+        return Ending(end.at, moves, complete and whole, evicted)
+
+    def _moves_from(self, place: ResourceId, at: datetime) -> tuple[tuple[datetime, ...], bool]:
+        """Return when resources were moved out of an id's group, and whether that is all of it.
+
+        One answer of the activity log serves the whole group for a minute.
+        """
+        group = place.group_id
+        if group is None:
+            return (), True
+        known = self.moves.get(group, at)
+        if known is None:
+            entries, whole = self.arm.written(group, at - _LOG_ASKED, at, pages=_LOG_PAGES)
+            known = tuple(one.at for one in entries if _moves(one)), whole
+            self.moves.put(group, known, at)
+        return known
+
+    def _replaced(self, observed: Observed) -> Mapping[ResourceId, Ending]:
+        """Ask the activity log whether what a machine replaces may have been moved elsewhere.
+
+        Into a subscription that we cannot read, say, where Resource Graph shows nothing of it. What
+        the log does not tell keeps only the old right: the rest of the look stands without it.
+        """
+        if not observed.confirmed or not isinstance(observed.subject, Resource):
+            return {}
+        try:
+            moves, complete = self._moves_from(observed.id, observed.at)
+        except (Again, Blocked):
+            moves, complete = (), False
+        return {observed.id: Ending(None, moves, complete)}
 
     def _absent(self, observed: Observed, desired: Desired) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return the scopes of rights to be granted that are not there; others are not asked for.

@@ -8,7 +8,7 @@ import typer
 
 from reconciler import changes, report, settings
 from reconciler.app import App
-from reconciler.changes import Status, is_unwanted
+from reconciler.changes import CreateIdentity, Status, is_unwanted
 from reconciler.cli import look, terminal
 from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.look import Look
@@ -17,7 +17,7 @@ from reconciler.cli.terminal import Format
 from reconciler.cli.work import Work
 from reconciler.errors import ReconcilerError
 from reconciler.ids import ResourceId
-from reconciler.model import Request
+from reconciler.model import Request, UserIdentity
 from reconciler.report import Finding, values
 from reconciler.settings import Settings
 
@@ -124,11 +124,16 @@ def _confirmed(
             raise ReconcilerError("not confirmed; nothing was written")
     # What is kept goes only where somebody has read what replaces it and is not there.
     at_once = frozenset() if yes else _asked_once_more(findings)
-    return [
-        subjects.request(finding, at_once=finding.plan.id in at_once)
-        for finding in _rights_first(findings)
-        if finding.plan.todo or finding.plan.id in at_once
-    ]
+    confirmed: list[tuple[Request, str]] = []
+    made: dict[ResourceId, UserIdentity] = {}
+    for finding in _rights_first(findings):
+        kept = finding.plan.id in at_once
+        if finding.plan.todo or kept:
+            confirmed.append(subjects.request(finding, at_once=kept, made=made))
+        for change in finding.plan.changes:
+            if isinstance(change, CreateIdentity):
+                made[change.new.id] = UserIdentity(change.new.id, principal="")
+    return confirmed
 
 
 def _asked_once_more(findings: Sequence[Finding]) -> frozenset[ResourceId]:

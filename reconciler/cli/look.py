@@ -1,9 +1,9 @@
 """Reads and plans for `plan` and `apply`: opens the app, checks ids, looks at each subject."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Final
 
@@ -15,7 +15,7 @@ from reconciler.changes import is_unwanted, unwanted_id
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId
-from reconciler.model import Removals, Request, Resource, is_reconciled
+from reconciler.model import Removals, Request, Resource, UserIdentity, is_reconciled
 from reconciler.observe import desired_of
 from reconciler.report import Finding
 from reconciler.settings import Settings
@@ -99,20 +99,25 @@ class Look:
             if (marker := ownership.claimed(one))
         )
 
-    def request(self, finding: Finding, *, at_once: bool = False) -> tuple[Request, str]:
+    def request(
+        self, finding: Finding, *, at_once: bool = False, made: Mapping[ResourceId, UserIdentity]
+    ) -> tuple[Request, str]:
         """Return the request by which a plan that was shown is applied, and the fingerprint it has.
 
         It names what may go; with `at_once` also what is kept until its replacement is there.
+        `made` are identities that the command creates for another subject first.
         """
-        plan = finding.plan
+        plan, observed = finding.plan, finding.observed
         named = {unwanted_id(change) for change in plan.todo if is_unwanted(change)}
         if at_once:
             named |= {unwanted_id(held.change) for held in plan.kept}
         removals = Removals(self.app.policy.digest, frozenset(named), at_once=at_once)
         request = Request(plan.id, removals=removals)
-        if at_once:
-            # The same findings, without what was kept.
-            plan = self.app.controller.decide(finding.observed, request)
+        there = {one: made[one] for one in observed.identities if one in made}
+        if at_once or there:
+            # The same findings, but for what was agreed and what will be there by then.
+            observed = replace(observed, identities={**observed.identities, **there})
+            plan = self.app.controller.decide(observed, request)
         return request, plan.fingerprint
 
 

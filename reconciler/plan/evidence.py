@@ -90,7 +90,19 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     if building:
         return building
     agreed = traces is not None and traces.agree(observed.id, observed.principal)
-    return None if observed.confirmed and agreed else Why()
+    if not observed.confirmed or not agreed:
+        return Why()
+    if resource is None:
+        # Identities cannot move (documented).
+        return None
+    log = observed.endings.get(observed.id)
+    if log is None or not log.complete:
+        return Why("the activity log has not told whether it was moved")
+    # What was moved after the rebuild had another id; the log's clock is another one.
+    rebuilt = (resource.created or observed.at) + _SKEW
+    moved = any(old.created is None or old.created <= move <= rebuilt for move in log.moves)
+    text = "resources were moved out of its group since it was granted"
+    return Why(text, hold=Hold.REPLACED_UNPROVED) if moved else None
 
 
 def _principal_is_coming(resource: Resource) -> bool:
@@ -128,6 +140,7 @@ def not_replaced(step: Step, case: Case) -> Why | None:
     return None
 
 
+_SKEW: Final = timedelta(minutes=5)
 _REPLACES_NOTHING: Final = frozenset({Hold.AUDIT, Hold.ROLLOUT, Hold.EXEMPT, Hold.UNRESOLVED})
 
 

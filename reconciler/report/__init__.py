@@ -37,6 +37,7 @@ from reconciler.report.words import (
     headline,
     once,
     outcome_line,
+    step_of,
     verb,
     when,
 )
@@ -137,11 +138,11 @@ def log_lines(plan: Plan) -> Iterator[str]:
         yield _whole(headline(change), change, details(change))
     for held in plan.waiting:
         doing = f"{headline(held.change)} {when(held, plan)}"
-        more = [("once", once(held)), ("next", held.hold.next_step)]
+        more = [("once", once(held)), ("next", step_of(held, plan))]
         yield _whole(doing, held.change, [*details(held.change), *more])
     for held in plan.lasting:
         why = f"{held.hold}: {held.detail}" if held.detail else str(held.hold)
-        more = [("because", why), ("next", held.hold.next_step)]
+        more = [("because", why), ("next", step_of(held, plan))]
         doing = f"withheld: {headline(held.change)}"
         yield _whole(doing, held.change, [*_withheld_details(held), *more])
 
@@ -210,11 +211,11 @@ def _subject(finding: Finding, policy: Policy) -> Iterator[str]:
     for held in plan.waiting:
         change = held.change
         yield f"  {SIGNS[verb(change)]} {headline(change)} {when(held, plan)}: {change.reason}"
-        more = [("once", once(held)), ("next", held.hold.next_step)]
+        more = [("once", once(held)), ("next", step_of(held, plan))]
         yield from _aligned([*details(change), *more], plan.id)
     for held in plan.lasting:
         yield f"  ! withheld: {headline(held.change)}: {held.change.reason}"
-        more = [("because", because(held, finding, policy)), ("next", held.hold.next_step)]
+        more = [("because", because(held, finding, policy)), ("next", step_of(held, plan))]
         yield from _aligned([*_withheld_details(held), *more], plan.id)
     if plan.compliant:
         yield "  nothing to change"

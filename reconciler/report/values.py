@@ -10,7 +10,7 @@ from reconciler import changes
 from reconciler.changes import Change, Outcome, Plan, Withheld
 from reconciler.policy.language import Policy
 from reconciler.report import Finding, origins, totals
-from reconciler.report.words import next_step
+from reconciler.report.words import next_step, step_of
 from reconciler.roles import role_name
 
 type Json = dict[str, Any]
@@ -53,7 +53,7 @@ def look(plan: Plan) -> Json:
         "id": str(plan.id),
         "fingerprint": plan.fingerprint,
         "changes": [_change(change) for change in plan.changes],
-        "withheld": [_withheld(held) for held in plan.withheld],
+        "withheld": [_withheld(held, plan) for held in plan.withheld],
     }
 
 
@@ -75,13 +75,13 @@ def _change(change: Change) -> Json:
     return {**content, "roleName": role_name(role)} if role else dict(content)
 
 
-def _withheld(held: Withheld) -> Json:
+def _withheld(held: Withheld, plan: Plan) -> Json:
     return {
         "change": _change(held.change),
         "hold": held.hold.name,
         "because": str(held.hold),
         "detail": held.detail,
-        "nextStep": held.hold.next_step,
+        "nextStep": step_of(held, plan),
         "passing": held.hold.passing,
         "until": held.until.isoformat() if held.until else None,
     }

@@ -111,6 +111,15 @@ def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
     return f"{line}; next: {step}" if step else line
 
 
+def step_of(held: Withheld, plan: Plan) -> str:
+    """Return what a person does about a hold; nothing where the same plan does it."""
+    attached = held.change.identity if isinstance(held.change, AttachIdentity) else None
+    created = {change.new.id for change in plan.changes if isinstance(change, CreateIdentity)}
+    if held.hold is Hold.IDENTITY_ABSENT and attached in created:
+        return "wait; this plan creates it, and the look after that attaches it"
+    return held.hold.next_step
+
+
 def next_step(outcome: Outcome) -> str:
     """Return what a person does about an outcome, or "" where nobody need act."""
     if outcome.next_step or outcome.status is not Status.BLOCKED:

@@ -144,6 +144,27 @@ def test_an_identity_that_policy_names_is_not_nowhere(cloud: Desk, tmp_path: Pat
     assert "  does not exist" in ended.stdout
 
 
+def test_two_machines_share_an_identity_that_the_first_creates(cloud: Desk, tmp_path: Path) -> None:
+    """The second finds it there, as both plans said; nobody is told to create it by hand."""
+    made = desk.SHARED.replace("/shared", "/made")
+    ensure = "    ensure: present\n    location: westeurope\n    mode"
+    content = POLICY.replace(desk.SHARED, made).replace("    mode", ensure, 1)
+    (tmp_path / "machines.yaml").write_text(content)
+    (tmp_path / "guardrails.yaml").write_text(GUARDRAILS)
+    settings = {"RECONCILER_POLICIES": str(tmp_path), "RECONCILER_SETTLE": "0"}
+    subjects = [cloud.create(f"vm-sharing-{number}") for number in range(2)]
+
+    planned = cloud.run("plan", *subjects, **settings)
+    ended = cloud.run("apply", *subjects, "--yes", **settings)
+
+    assert "next    wait; this plan creates it, and the look after that attaches it" in (
+        planned.stdout
+    )
+    assert "PlanChanged" not in ended.stdout
+    assert "blocked" not in ended.stdout
+    assert all(attached(cloud, subject) for subject in subjects)
+
+
 EXEMPT = f"""\
 exemptions:
   - {{scope: {APP_GROUP}, reason: "##vso[task.complete result=Failed]", expires: 2099-01-01}}

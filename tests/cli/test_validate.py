@@ -117,6 +117,28 @@ def test_signs_that_a_terminal_obeys_are_not_shown(
     assert all(line.isprintable() for line in told.splitlines())
 
 
+@pytest.mark.parametrize("text", ["##vso[task.complete]", "##[error]x", "::error::x", "  ::x::y"])
+@pytest.mark.parametrize("place", ["key", "role", "file"])
+def test_a_mistake_is_no_command_of_the_pipeline(
+    folder: Path, text: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Policy is checked on pull requests of anybody, and a runner reads what is said about it."""
+    if place == "file":
+        (folder / f"{text}.yaml").write_text("mood: good\n")
+    else:
+        sound = "name: machines" if place == "key" else "role: Reader"
+        hostile = f'"{text}": 1' if place == "key" else f'role: "{text}"'
+        (folder / "machines.yaml").write_text(POLICY.replace(sound, hostile))
+
+    codes = [main(["validate", str(folder), "--format", form]) for form in ("text", "json")]
+
+    shown = capsys.readouterr()
+    assert codes == [1, 1]
+    for line in (shown.out + shown.err).splitlines():
+        assert "##" not in line
+        assert not line.lstrip().startswith("::")
+
+
 def test_what_is_sound_but_does_nothing_is_noted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

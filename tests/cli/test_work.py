@@ -41,7 +41,7 @@ def test_an_interrupt_between_two_writes_ends_once_all_of_them_are_told(
 ) -> None:
     """The identity and the first machine take three writes; of the second nothing is begun."""
     subjects = look(lab, SHARED, VM, SECOND)
-    confirmed = [subjects.request(finding) for finding in subjects.findings()]
+    confirmed = [subjects.request(finding, made={}) for finding in subjects.findings()]
     doing = work(lab)
     seen = 0
 
@@ -68,7 +68,7 @@ def test_an_interrupt_between_two_writes_ends_once_all_of_them_are_told(
 def test_a_second_interrupt_ends_at_once(lab: Cloud) -> None:
     """Nobody can tell then what the last call came to, and the message says so."""
     subjects = look(lab, VM)
-    confirmed = [subjects.request(finding) for finding in subjects.findings()]
+    confirmed = [subjects.request(finding, made={}) for finding in subjects.findings()]
     lab.wire.before("PATCH", "/", lambda: signal.raise_signal(signal.SIGINT))
     lab.wire.before("PATCH", "/", lambda: signal.raise_signal(signal.SIGINT))
 
@@ -83,7 +83,7 @@ def test_a_second_interrupt_ends_at_once(lab: Cloud) -> None:
 def test_a_plan_that_could_not_be_compared_at_first_is_compared_later(lab: Cloud) -> None:
     """The first look fails, and meanwhile another switches the identity on."""
     subjects = look(lab, VM)
-    confirmed = [subjects.request(finding) for finding in subjects.findings()[:1]]
+    confirmed = [subjects.request(finding, made={}) for finding in subjects.findings()[:1]]
     lab.wire.answer("GET", f"{APPS}/providers/", 503, headers={"Retry-After": "1"})
     lab.operator.call("PATCH", VM, {"identity": {"type": "SystemAssigned"}})
     lab.wire.calls.clear()
@@ -99,7 +99,7 @@ def test_another_plan_is_neither_done_nor_waited_for(lab: Cloud) -> None:
     """A machine that settles would be looked at again, and that look has nothing to compare."""
     lab.build(settle=False)
     subjects = look(lab, VM)
-    ((request, _),) = [subjects.request(one) for one in subjects.findings()[:1]]
+    ((request, _),) = [subjects.request(one, made={}) for one in subjects.findings()[:1]]
     lab.wire.calls.clear()
     doing = work(lab)
 
@@ -122,7 +122,7 @@ def test_what_is_kept_goes_at_once_under_the_fingerprint_of_just_that(lab: Cloud
     held = lab.rights(lab.principal())
     assert (kept.hold, len(held)) == (Hold.REPLACEMENT, 1)
 
-    request, fingerprint = subjects.request(finding, at_once=True)
+    request, fingerprint = subjects.request(finding, at_once=True, made={})
     assert fingerprint != finding.plan.fingerprint
     refused = work(lab)
     refused.do([(request, finding.plan.fingerprint)])

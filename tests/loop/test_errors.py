@@ -284,8 +284,6 @@ def test_a_call_of_ours_that_is_wrong_is_raised(cloud: Cloud, method: str) -> No
     assert cloud.rights(principal.oid) == (set() if method == "PUT" else OWN)
 
 
-
-
 def test_a_change_that_somebody_keeps_undoing_is_blocked_as_contended(steady: Cloud) -> None:
     """Three times within an hour is enough of a quarrel; after that hour it is made again."""
     results: list[Result] = []

@@ -28,7 +28,9 @@ def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
     assert len(steady.wire.calls) == before + 4
     assert swept.again is not None
     steady.drive(swept.again)
-    statuses = [one.status for one in steady.world.requests if one.app_id == steady.world.app.app_id]
+    statuses = [
+        one.status for one in steady.world.requests if one.app_id == steady.world.app.app_id
+    ]
     assert 429 not in statuses
 
 

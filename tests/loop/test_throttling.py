@@ -90,8 +90,8 @@ def processes_of(cloud: Cloud, count: int) -> App:
     *others, front = [cloud.deploy() for _ in range(count + 1)]
     chance = random.Random(3)
 
-    def handle(request: Request) -> Result:
-        return chance.choice(others).handle(request)
+    def handle(request: Request, expect: str = "") -> Result:
+        return chance.choice(others).handle(request, expect)
 
     front.handle = handle  # type: ignore[method-assign]  # `drive` lets it do nothing else.
     return front

@@ -24,7 +24,7 @@ from reconciler.marker import parse
 from reconciler.model import Desired, Mode, Resource, RoleAssignment, Traces, Wanted
 from tests.properties import planning
 from tests.properties.planning import Case
-from tests.unit.builders import DATA, HOME, IDS, LAB, MAKER, OF_APP, OLD
+from tests.unit.builders import DATA, HOME, IDS, LAB, MAKER, OLD
 from tests.unit.worlds import apply_to, asked_again
 
 DEAD = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
@@ -215,8 +215,7 @@ def test_an_unwanted_right_never_goes_together_with_what_replaces_it(case: Case)
         if isinstance(change, DeleteAssignment) and change.reason is Reason.UNWANTED:
             gone = change.assignment
             assert case.found.limit_reached or not any(
-                (one.role == gone.role or one.scope == gone.scope)
-                and gone.scope not in chosen[one]
+                (one.role == gone.role or one.scope == gone.scope) and gone.scope not in chosen[one]
                 for one in created
             )
 
@@ -255,9 +254,7 @@ def test_nothing_is_done_about_what_is_not_watched_or_not_ours_to_change(case: C
         assert not made.changes
     if found.principal == MAKER:
         rights = (CreateAssignment, UpdateAssignment, DeleteAssignment)
-        assert not any(
-            isinstance(one, rights) and _principal(one) == MAKER for one in made.changes
-        )
+        assert not any(isinstance(one, rights) and _principal(one) == MAKER for one in made.changes)
     if isinstance(found.subject, Resource) and found.subject.managed_by:
         assert all(
             isinstance(one, DeleteAssignment)
@@ -308,6 +305,4 @@ def test_audit_plans_no_write_for_what_policy_speaks_of(case: Case) -> None:
 
 def _apart_from(forbidden: set[RoleAssignment], changes: set[Change]) -> set[Change]:
     rights = (UpdateAssignment, DeleteAssignment)
-    return {
-        one for one in changes if not (isinstance(one, rights) and one.assignment in forbidden)
-    }
+    return {one for one in changes if not (isinstance(one, rights) and one.assignment in forbidden)}

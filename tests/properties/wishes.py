@@ -30,7 +30,6 @@ from tests.properties.places import (
 )
 from tests.unit.builders import APP, CROWN, DATA, LAB, SECOND, SUB, TERMS
 
-
 _choices = st.sampled_from((frozenset[ResourceId](), frozenset({DATA, LAB})))
 
 

@@ -149,7 +149,7 @@ def foreign(principal: str = NEW, **changes: object) -> RoleAssignment:
     """Return a role assignment that somebody else made by hand."""
     name = "99999999-0000-4000-8000-000000000000"
     path = f"providers/Microsoft.Authorization/roleAssignments/{name}"
-    marks = {"id": below(DATA, path), "description": None}
+    marks: dict[str, object] = {"id": below(DATA, path), "description": None}
     marks |= {"created_by": STRANGER, "updated_by": STRANGER}
     return assignment(principal, **(marks | changes))  # type: ignore[arg-type]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from reconciler.changes import (
     AttachIdentity,
@@ -53,9 +54,13 @@ DEAD = f"{APP.key}={OLD}>{OF_APP}"
 RECREATED_SEEN = Request(VM, sightings=(Sighting(NOON - SETTLE, Sight.DEAD_ENTRY, DEAD),))
 GONE_SEEN = Request(VM, sightings=(Sighting(NOON - timedelta(minutes=10), Sight.GONE),))
 """Asked again after the machine was first not found, when its end may be asked for."""
-REPLACED: dict[str, object] = {"confirmed": True, "traces": Traces({VM: NEW})}
+REPLACED: dict[str, Any] = {
+    "confirmed": True,
+    "traces": Traces({VM: NEW}),
+    "endings": {VM: Ending()},
+}
 """What proves that the principal that the machine had before is dead."""
-ENDED: dict[str, object] = {"traces": Traces(), "endings": {VM: Ending(LONG_AGO)}}
+ENDED: dict[str, Any] = {"traces": Traces(), "endings": {VM: Ending(LONG_AGO)}}
 """What proves that the machine is gone."""
 LONG = below(SUB, f"resourceGroups/{'g' * 500}/{'/'.join(VM.text.split('/')[5:])}")
 

@@ -51,9 +51,7 @@ WIDENS = {
     "lift a condition": UpdateAssignment(
         assignment(), Grant(READER, DATA), "m", Reason.CONDITION_DIFFERS
     ),
-    "mark": UpdateAssignment(
-        assignment(), Grant(READER, DATA, "c"), "m", Reason.MARKER_DIFFERS
-    ),
+    "mark": UpdateAssignment(assignment(), Grant(READER, DATA, "c"), "m", Reason.MARKER_DIFFERS),
 }
 NARROWS = {
     "restore a condition": NARROW,

@@ -79,7 +79,12 @@ def test_what_would_be_created_waits_for_a_rollout_only_where_its_identity_repai
     rollout: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """Raising the share would change nothing while the identity's own mode is audit."""
-    entry = {"id": PLACED, "mode": mode, "ensure": "present", "location": "{location}"}
+    entry: dict[str, object] = {
+        "id": PLACED,
+        "mode": mode,
+        "ensure": "present",
+        "location": "{location}",
+    }
     held = policy(rule(attach=["app"], rollout=0), app=entry)
     (found,) = desired.for_resource(held, machine()).ensured
 

@@ -45,9 +45,7 @@ def test_a_governed_resource_and_its_children_ask_for_the_resource(
     assert asked(event(place, what)) == [VM]
 
 
-FAILED = [
-    f"{what}{how}" for what in ("Write", "Delete", "Action") for how in ("Failure", "Cancel")
-]
+FAILED = [f"{what}{how}" for what in ("Write", "Delete", "Action") for how in ("Failure", "Cancel")]
 
 
 @pytest.mark.parametrize("what", FAILED)

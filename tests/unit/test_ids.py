@@ -232,9 +232,9 @@ def test_the_compared_form_is_one_letter_for_each_and_its_own() -> None:
     assert fold(folded) == folded
     assert fold("".join(map(chr, range(128)))) == "".join(map(chr, range(128))).lower()
     for letter, form in zip(letters, folded, strict=True):
-        upper = letter.upper()
         # Dotless i and long s are the two that are told apart from their upper case.
-        assert len(upper) > 1 or letter in "\u0131\u017f" or fold(upper) == form
+        if (upper := letter.upper()) != letter and letter not in "\u0131\u017f":
+            assert len(upper) > 1 or fold(upper) == form
 
 
 def test_ids_are_equal_whatever_their_case() -> None:

@@ -217,9 +217,7 @@ GONE = seen(Sight.GONE, NOON - 10 * MINUTES)
         pytest.param(GONE, NOON - 10 * MINUTES, False, id="at the same moment"),
         pytest.param(replace(GONE, removals=ONE), NOON, False, id="removals"),
         pytest.param(replace(GONE, since=None), NOON, True, id="without a time"),
-        pytest.param(
-            seen(Sight.NOT_YET, NOON - MINUTES), NOON, False, id="what is not yet there"
-        ),
+        pytest.param(seen(Sight.NOT_YET, NOON - MINUTES), NOON, False, id="what is not yet there"),
         pytest.param(
             replace(GONE, sightings=(Sighting(NOON - MINUTES, Sight.GONE, APP.key),)),
             NOON,

@@ -235,9 +235,7 @@ def test_whatever_can_be_read_can_be_reckoned_with(content: object, now: datetim
 )
 def test_times_lie_between_a_week_ago_and_an_hour_ahead(time: datetime, kept: datetime) -> None:
     """One far ahead would be put back for ever, one of the year 1 cannot be reckoned with."""
-    request = Request(
-        VM, since=time, first=time, sightings=(Sighting(time, Sight.GONE, "about"),)
-    )
+    request = Request(VM, since=time, first=time, sightings=(Sighting(time, Sight.GONE, "about"),))
 
     assert messages.bounded(request, NOON) == Request(
         VM, since=kept, first=kept, sightings=(Sighting(kept, Sight.GONE, "about"),)

@@ -136,7 +136,9 @@ _REMOVALS = st.builds(Removals, st.sampled_from("de"), _SOME, st.booleans())
 
 
 @given(_REMOVALS, _REMOVALS, strategies.ids)
-def test_what_is_covered_allows_nothing_else(one: Removals, other: Removals, any_: ResourceId) -> None:
+def test_what_is_covered_allows_nothing_else(
+    one: Removals, other: Removals, any_: ResourceId
+) -> None:
     """Covering is of one policy, and goes with what may go and how soon."""
     if one.cover(other):
         assert one.digest == other.digest

@@ -73,7 +73,7 @@ def test_changes_come_in_the_order_in_which_they_are_safe() -> None:
             identities={APP: user_identity(), SECOND: None},
             confirmed=True,
             traces=Traces({VM: NEW}),
-            endings={SECOND: Ending(LONG_AGO)},
+            endings={SECOND: Ending(LONG_AGO), VM: Ending()},
         ),
         WITH_REMOVALS,
         TERMS,

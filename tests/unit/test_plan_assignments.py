@@ -117,9 +117,7 @@ ASSIGNMENTS = {
     "a right whose identity was switched off proves nothing and stays": Case(
         NOTHING,
         observed(bare(), assignment(OLD), **REPLACED),
-        withheld=(
-            (delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.REPLACED_UNPROVED),
-        ),
+        withheld=((delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.REPLACED_UNPROVED),),
     ),
     "a gone machine's right goes once its end is told": Case(
         NOTHING,
@@ -248,9 +246,7 @@ def test_a_name_is_no_mark() -> None:
     """Names can be computed and taken by anybody; what is ours under another name is ours."""
     renamed = assignment(id=foreign().id)
 
-    check(
-        Case(NOTHING, observed(machine(), renamed), (delete(renamed),), request=WITH_REMOVALS)
-    )
+    check(Case(NOTHING, observed(machine(), renamed), (delete(renamed),), request=WITH_REMOVALS))
     check(Case(granted(), observed(machine(), renamed)))
 
 

@@ -43,6 +43,7 @@ from tests.unit.builders import (
     user_identity,
 )
 from tests.unit.plan_cases import GONE_SEEN
+from tests.unit.plan_cases import REPLACED as PROVED
 
 DAYS = timedelta(days=1)
 MINUTES = timedelta(minutes=1)
@@ -108,9 +109,11 @@ GONE = {
         ending=Ending(NOON - 30 * DAYS - MOMENT),
         right=assignment(OLD, created=NOON - 31 * DAYS),
     ),
-    "the right is as old as the log": Gone(None, right=assignment(OLD, created=NOON - 90 * DAYS)),
-    "the right is older than the log, which may have forgotten a move": Gone(
-        Hold.UNCONFIRMED, right=assignment(OLD, created=NOON - 90 * DAYS - MOMENT)
+    "the right is older than the log": Gone(None, right=assignment(OLD, created=NOON - 400 * DAYS)),
+    "the right is older than the log, which tells of a move": Gone(
+        Hold.UNCONFIRMED,
+        ending=Ending(LONG_AGO, moves=(NOON - 80 * DAYS,)),
+        right=assignment(OLD, created=NOON - 400 * DAYS),
     ),
     "resources were moved out of its group in between": Gone(
         Hold.UNCONFIRMED, ending=Ending(LONG_AGO, moves=(MADE + HOUR,))
@@ -200,16 +203,16 @@ def test_a_first_404_starts_the_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("traces", "words"),
     [
-        ({"traces": Traces({VM: OLD})}, "Resource Graph still shows it"),
-        ({"traces": Traces()}, "the activity log tells of no end"),
-        ({"traces": Traces({OTHER_VM: OLD})}, str(OTHER_VM)),
+        (Traces({VM: OLD}), "Resource Graph still shows it"),
+        (Traces(), "the activity log tells of no end"),
+        (Traces({OTHER_VM: OLD}), str(OTHER_VM)),
     ],
 )
-def test_what_lacks_proof_says_which(found: dict[str, object], words: str) -> None:
+def test_what_lacks_proof_says_which(traces: Traces, words: str) -> None:
     """A person looks there."""
-    assert decided(observed(None, assignment(OLD), **found), first_missed(HOUR))[2] == words
+    assert decided(observed(None, assignment(OLD), traces=traces), first_missed(HOUR))[2] == words
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,7 @@ class Replaced:
     confirmed: bool = True
     right: RoleAssignment = field(default_factory=lambda: assignment(OLD))
     until: datetime | None = None
+    log: Ending | None = field(default_factory=Ending)
 
 
 REPLACED = {
@@ -275,6 +279,17 @@ REPLACED = {
     "an identity block of a type that nobody knows": Replaced(
         Hold.UNKNOWN_IDENTITY_TYPE, machine(identities=IdentityBlock(raw_type="Delegated"))
     ),
+    "the log was not asked for moves": Replaced(Hold.UNCONFIRMED, log=None),
+    "the log could not be read to its end": Replaced(Hold.UNCONFIRMED, log=Ending(complete=False)),
+    "resources were moved out of its group since the right was made": Replaced(
+        Hold.REPLACED_UNPROVED, log=Ending(moves=(MADE + HOUR,))
+    ),
+    "resources were moved before the right was made": Replaced(
+        None, log=Ending(moves=(MADE - MOMENT,))
+    ),
+    "resources were moved long after the machine was rebuilt": Replaced(
+        None, log=Ending(moves=(LONG_AGO + HOUR,))
+    ),
     "a recreated identity is proved alike": Replaced(
         None,
         user_identity(),
@@ -300,7 +315,10 @@ REPLACED = {
 @pytest.mark.parametrize("row", REPLACED.values(), ids=list(REPLACED))
 def test_a_replaced_principal_s_right_goes_only_where_everything_agrees(row: Replaced) -> None:
     """One torn, stale or early answer shows another principal, or none."""
-    found = observed(row.subject, row.right, confirmed=row.confirmed, traces=row.traces)
+    endings = {row.subject.id: row.log} if row.log and isinstance(row.subject, Resource) else {}
+    found = observed(
+        row.subject, row.right, confirmed=row.confirmed, traces=row.traces, endings=endings
+    )
     hold, until, _ = decided(found, Request(row.subject.id))
 
     assert (hold, until) == (row.hold, row.until)
@@ -311,7 +329,7 @@ def test_a_dead_principal_s_rights_are_judged_one_by_one() -> None:
     early, late = assignment(OLD), assignment("young", created=NOON)
     planned = plan(
         NOTHING,
-        observed(machine(), early, late, confirmed=True, traces=Traces({VM: NEW})),
+        observed(machine(), early, late, **PROVED),
         LOOK,
         TERMS,
     )

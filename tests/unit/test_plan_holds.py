@@ -43,9 +43,9 @@ def test_every_row_of_the_table_decides_something(
     table = (*holds.HOLDS[:position], *holds.HOLDS[position + 1 :])
     monkeypatch.setattr(holds, "HOLDS", table)
 
-    assert any(
-        _outcome(case) != tuple(case.withheld) for case in ROWS.values()
-    ), holds.HOLDS[position][0].name
+    assert any(_outcome(case) != tuple(case.withheld) for case in ROWS.values()), holds.HOLDS[
+        position
+    ][0].name
 
 
 def _outcome(case: Case) -> object:
@@ -63,14 +63,14 @@ def test_every_hold_says_why_and_what_to_do_next(hold: Hold) -> None:
     assert str(hold) == hold.value
     assert hold.value.strip()
     assert hold.next_step.strip()
-    assert hold is Hold(hold.value)
 
 
 def test_only_what_time_lifts_says_to_wait() -> None:
     """Everything else needs a person, who is told what to do."""
-    assert {hold for hold in Hold if hold.next_step == "wait"} == {
-        hold for hold in Hold if hold.passing
-    }
+    waiting = {hold for hold in Hold if hold.next_step.startswith("wait")}
+
+    # The scheduled sweep is no more than a wait either, but it may set the removal aside.
+    assert waiting == {hold for hold in Hold if hold.passing} | {Hold.REMOVALS}
 
 
 def test_what_policy_itself_holds_back_is_neither_drift_nor_an_error() -> None:

@@ -1,6 +1,7 @@
 """The planner on identities, case by case; the rows follow the table in `plan.identities`."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ from tests.unit.plan_cases import DEAD, HERE, Case, attach, check, detach
 SECONDS = timedelta(seconds=1)
 IS_SECOND = {SECOND: user_identity(SECOND)}
 WITH_SECOND = both(attached(), attached(SECOND))
-APP_ENDED: dict[str, object] = {
+APP_ENDED: dict[str, Any] = {
     "identities": {APP: None, **IS_SECOND},
     "traces": Traces({SECOND: OF_APP}),
     "endings": {APP: Ending(LONG_AGO)},

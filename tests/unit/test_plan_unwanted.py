@@ -1,4 +1,4 @@
-"""Rights that no policy asks for, what replaces them, and those that guardrails have come to forbid.
+"""Rights that no policy asks for, what replaces them, and those that guardrails forbid by now.
 
 A right of a live principal goes only by name, and not before what takes its place is there.
 """
@@ -258,9 +258,7 @@ def test_an_unwanted_right_goes_only_by_its_name_under_this_policy(
     goes: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """What was counted goes, and nothing that became unwanted since."""
-    planned = plan(
-        NOTHING, observed(machine(), AT_VAULT), Request(VM, removals=removals), TERMS
-    )
+    planned = plan(NOTHING, observed(machine(), AT_VAULT), Request(VM, removals=removals), TERMS)
 
     assert (planned.changes == (delete(AT_VAULT),)) is goes
     assert goes or [held.hold for held in planned.withheld] == [Hold.REMOVALS]

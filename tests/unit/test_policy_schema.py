@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import random
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -210,7 +212,11 @@ def test_editors_and_the_loader_agree_on_odd_values(
 
     stricter: list[str] = []
     missed: list[str] = []
-    for what, changed in variants(documents[name]):
+    found = list(variants(documents[name]))
+    if not os.environ.get("CI"):
+        # All of them take seconds, so the inner loop draws some.
+        found = random.sample(found, len(found) // 4)
+    for what, changed in found:
         messages = said(tmp_path, documents | {name: changed})
         accepted = validator.is_valid(changed)
         if not accepted and not messages:

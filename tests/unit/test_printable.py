@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.arm import failures
 from reconciler.printable import printable, printable_json
 
 MARK = "\N{REPLACEMENT CHARACTER}"
@@ -74,3 +75,12 @@ def test_json_means_the_same_and_holds_no_command(key: str, text: str) -> None:
     assert json.loads(written) == value
     assert written.isascii()
     assert not any(obeyed(line) for line in written.split("\n"))
+
+
+@pytest.mark.parametrize("text", ["##vso[task.complete]", "#\u200b#[error]", "\u2028::error::x"])
+def test_azures_own_words_reach_the_log_broken(text: str) -> None:
+    """An error quotes names that others gave, and every module logs it as it is."""
+    error = failures.from_exception("reading", OSError(text))
+
+    assert not obeyed(str(error))
+    assert str(error).isprintable()

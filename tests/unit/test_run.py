@@ -169,7 +169,9 @@ def test_what_nobody_knows_to_pass_is_tried_once_more() -> None:
     assert [one.status for one in second.outcomes] == [Status.BLOCKED]
     assert second.again is None
 
-    other = Run(first.again, later, outcomes=[Outcome(ATTACH, Status.AGAIN, code="A", last_try=True)])
+    other = Run(
+        first.again, later, outcomes=[Outcome(ATTACH, Status.AGAIN, code="A", last_try=True)]
+    )
     assert other.result(later, writes=True).again is not None
     passing = Run(first.again, later, outcomes=[again(code="PropertyChangeNotAllowed")])
     assert passing.result(later, writes=True).again is not None

@@ -78,15 +78,11 @@ def _rights_after(
         case DeleteAssignment(gone):
             return [one for one in assignments if one != gone]
         case UpdateAssignment(old, grant, marker):
-            written = replace(
-                old, condition=grant.condition, description=marker, updated_by=MAKER
-            )
+            written = replace(old, condition=grant.condition, description=marker, updated_by=MAKER)
             return [written if one == old else one for one in assignments]
         case CreateAssignment(grant, str(principal), marker):
-            made = assignment(principal, grant.role, grant.scope, found.id)
-            written = replace(
-                made, condition=grant.condition, description=marker, created=found.at
-            )
+            made = assignment(principal, grant.role, grant.place, found.id)
+            written = replace(made, condition=grant.condition, description=marker, created=found.at)
             return [*assignments, written]
         case _:
             return assignments

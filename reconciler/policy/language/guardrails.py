@@ -83,8 +83,8 @@ class Guardrails(Entry):
         default=MaxRemovals(),
         title="Max removals",
         description=(
-            "How many unwanted rights one sweep may remove, the larger of both; a sweep that would "
-            "remove more removes none."
+            "How many unwanted rights one sweep may remove, the larger of both; a resource group "
+            "that alone would lose more is set aside, and where the others together would, none go."
         ),
         examples=[{"count": 10, "percent": 10}],
     )

@@ -1,6 +1,7 @@
 """Changes that what lies there forbids, for good or for now."""
 
 from datetime import timedelta
+from typing import Any
 
 from reconciler.changes import CreateAssignment, Hold, Reason
 from reconciler.model import (
@@ -55,7 +56,7 @@ from tests.unit.plan_cases import (
     held,
 )
 
-GONE_APP: dict[str, object] = {
+GONE_APP: dict[str, Any] = {
     "identities": {APP: None, SECOND: user_identity(SECOND)},
     "traces": Traces(),
     "endings": {APP: Ending(LONG_AGO)},
