@@ -101,7 +101,7 @@ class Observer:
         return replace(
             observed,
             endings={
-                **{one: self._ending(one, at) for one in self._lost(observed, gone)},
+                **{one: self._ending(one, at) for one in self._lost(request, observed, gone)},
                 **self._replaced(observed),
             },
             absent=self._absent(observed, desired),
@@ -218,13 +218,19 @@ class Observer:
             raise Conflict(f"{place} changed while it was being read", code="Changed")
         return True
 
-    def _lost(self, observed: Observed, gone: Iterable[ResourceId]) -> Iterator[ResourceId]:
-        """Yield what is not found and leaves no trace, where its end would let something go."""
+    def _lost(
+        self, request: Request, observed: Observed, gone: Iterable[ResourceId]
+    ) -> Iterator[ResourceId]:
+        """Yield what is not found and leaves no trace, where its end would let something go.
+
+        The log is late: it is not asked before its time, be it for a person or a sweep.
+        """
         traces = observed.traces
         if traces is None:
             return
         lost = list(gone)
-        if observed.subject is None:
+        since = request.sighted(Sight.GONE) or observed.at
+        if observed.subject is None and self.terms.asked_at(since, observed.at):
             ours = self._retired(observed.id, None, observed.assignments)
             if any(traces.holder(one.principal, observed.id) is None for one in ours):
                 lost.append(observed.id)

@@ -1,12 +1,13 @@
 """Inputs on which a review found a live right taken, or a withdrawn one kept without a word."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.ids import ResourceId
-from reconciler.model import Request
+from reconciler.model import Removals, Request
 from tests.loop.cloud import Cloud
 from tests.loop.lab import (
     APPS,
@@ -243,3 +244,19 @@ def test_a_sweep_tells_of_no_right_that_gets_its_marker_back(
 
     assert not any("rights that we made" in text for text in caplog.messages)
     assert steady.right(steady.principal()).description == steady.mark()
+
+
+@pytest.mark.parametrize("by", ["apply", "removals"])
+def test_who_may_remove_what_is_unwanted_waits_for_the_log_as_well(steady: Cloud, by: str) -> None:
+    """It is late for a person and a sweep, too; ten minutes after the first 404 it is asked."""
+    old = steady.principal()
+    steady.delete(VM)
+    steady.pass_time(60)
+    began = steady.clock()
+    named = Removals(steady.app.policy.digest)
+    first = steady.look(Request(ResourceId.parse(VM), removals=named))
+    assert steady.rights(old) == OWN
+
+    last = steady.apply(VM) if by == "apply" else steady.follow(first)
+    assert steady.rights(old) == set()
+    assert last[-1].plans[-1].at - began >= timedelta(minutes=10)
