@@ -370,11 +370,15 @@ def _removals(step: Step, case: Case) -> Why | None:
 
 
 def _no_etag(step: Step, case: Case) -> Why | None:
-    """The last one goes only under an etag: its PATCH would take away all there are."""
+    """The last one goes only under an etag: its PATCH would take away all there are.
+
+    What is attached beside it may be refused, and then it is the last one.
+    """
     change, resource = step.change, case.resource
     if not isinstance(change, DetachIdentity) or resource is None or resource.etag:
         return None
-    _, left = _carried(resource, (*case.passed, change))
+    gone = [one for one in case.passed if isinstance(one, DetachIdentity)]
+    _, left = _carried(resource, (*gone, change))
     return _when(not left and not resource.identities.unknown)
 
 

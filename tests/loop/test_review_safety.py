@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from tests.loop.lab import (
     VM,
     Content,
     guardrails,
+    identity,
     machine,
+    named,
     policy,
     rule,
 )
@@ -260,3 +263,24 @@ def test_who_may_remove_what_is_unwanted_waits_for_the_log_as_well(steady: Cloud
     last = steady.apply(VM) if by == "apply" else steady.follow(first)
     assert steady.rights(old) == set()
     assert last[-1].plans[-1].at - began >= timedelta(minutes=10)
+
+
+def test_the_last_identity_stays_without_an_etag_though_another_is_to_come(cloud: Cloud) -> None:
+    """Azure refuses the attach, so the detach would be the last one's and take a foreign one."""
+    hosts = rule()
+    del hosts["system"]
+    cloud.operator.patch(
+        VM, {"type": "UserAssigned", "userAssignedIdentities": {identity("other"): {}}}
+    )
+    cloud.pass_time()
+    cloud.deploy(policy(hosts, identities=named() | named("other", exclusive=True)))
+    (swept,) = (one for one in cloud.app.sweep().requests if one.id == ResourceId.parse(VM))
+    body = {key: value for key, value in cloud.operator.get(VM).items() if key != "etag"}
+    cloud.wire.answer("GET", "/virtualmachines/vm1", 200, body=body)
+    cloud.wire.before("PATCH", "/virtualmachines/vm1", partial(cloud.attach, "foreign"))
+    cloud.wire.answer(
+        "PATCH", "/virtualmachines/vm1", 400, "FailedIdentityOperation", holding=": {}", times=2
+    )
+    cloud.look(swept)
+
+    assert "foreign" in cloud.attached()
