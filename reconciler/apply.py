@@ -15,6 +15,7 @@ from reconciler.answers import Json
 from reconciler.arm import Arm
 from reconciler.arm.failures import NAME_TAKEN
 from reconciler.changes import (
+    CHANGED,
     AttachIdentity,
     Change,
     CreateAssignment,
@@ -49,10 +50,14 @@ type IdentityChange = AttachIdentity | DetachIdentity
 
 @dataclass
 class Applier:
-    """Applies changes of one plan; `answer` is the resource as the last PATCH showed it."""
+    """Applies changes of one plan; `answer` is the resource as the last PATCH showed it.
+
+    `confirmed`: a second read of the resource agreed with the first.
+    """
 
     arm: Arm
     resource: Resource | None
+    confirmed: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
     answer: Resource | None = None
     overtaken: bool = False
@@ -139,17 +144,32 @@ class Applier:
                 return
 
     def _patch_once(self, resource: Resource, changes: Sequence[IdentityChange]) -> ArmError | None:
+        delta = _delta(resource.identities, changes)
         try:
-            self.answer = self.arm.patch_identities(resource, _delta(resource.identities, changes))
+            if not self.confirmed and delta["type"] != _type(system=True, users=True):
+                self._confirm(resource)
+            self.answer = self.arm.patch_identities(resource, delta)
         except NotFound as error:
             self.overtaken = True
             return Conflict(f"{error} (it went away meanwhile)", code=error.code)
         except ArmError as error:
             # What was seen is no longer there, and nothing more is written because of it.
-            self.overtaken = self.overtaken or error.status == _CHANGED
+            changed = error.status == _CHANGED or error.code == CHANGED
+            self.overtaken = self.overtaken or changed
             return error
         self.outcomes += [Outcome(change, Status.DONE) for change in changes]
         return None
+
+    def _confirm(self, resource: Resource) -> None:
+        """Read the resource once more; raise `Conflict` where it shows other identities.
+
+        A type switches off what it leaves out. What one torn or early answer did not show must not
+        end so, and an etag says nothing about it.
+        """
+        again = self.arm.resource(resource.id)
+        if (again.incarnation, again.identities) != (resource.incarnation, resource.identities):
+            raise Conflict(f"{resource.id} changed while it was being read", code=CHANGED)
+        self.confirmed = True
 
     def _defer(self, changes: Iterable[IdentityChange]) -> None:
         detail = "the resource is being updated by the change before"

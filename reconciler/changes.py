@@ -414,6 +414,9 @@ CONTENDED: Final = "Contended"
 PLAN_CHANGED: Final = "PlanChanged"
 """The code of what was confirmed for a plan that is no longer the plan."""
 
+CHANGED: Final = "Changed"
+"""The code of what two reads of one look show differently."""
+
 NOT_YET: Final = "NotYet"
 """The code of an id that a write event named and that Resource Manager does not show yet."""
 

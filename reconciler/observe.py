@@ -14,6 +14,7 @@ from typing import Final
 
 from reconciler import roles
 from reconciler.arm import Arm
+from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import SHOWN, Inventory
@@ -214,8 +215,8 @@ class Observer:
         if subject is None or not self._retired(place, subject, found):
             return False
         again = self.subject(place)
-        if again is None or _incarnation(again) != _incarnation(subject):
-            raise Conflict(f"{place} changed while it was being read", code="Changed")
+        if again is None or _shown(again) != _shown(subject):
+            raise Conflict(f"{place} changed while it was being read", code=CHANGED)
         return True
 
     def _lost(
@@ -311,9 +312,11 @@ class Observer:
         return privileged_roles(self.arm, self.policy, {one.what.role for one in desired.grants})
 
 
-def _incarnation(subject: Subject) -> tuple[str | None, str | None]:
-    known = subject.incarnation if isinstance(subject, Resource) else None
-    return subject.principal, known
+def _shown(subject: Subject) -> tuple[object, ...]:
+    """Return what two reads of one subject must agree on."""
+    if isinstance(subject, Resource):
+        return subject.incarnation, subject.identities
+    return (subject.principal,)
 
 
 def _ends(entry: Written, place: ResourceId) -> bool:

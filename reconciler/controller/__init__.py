@@ -213,7 +213,8 @@ class Controller:
             makers = self.terms.ownership.makers
             run.outcomes += quarrel.blocked(contended, self.arm, makers, self.now())
         subject = observed.subject
-        applier = Applier(self.arm, subject if isinstance(subject, Resource) else None)
+        machine = subject if isinstance(subject, Resource) else None
+        applier = Applier(self.arm, machine, observed.confirmed)
         applier.apply(now)
         run.outcomes += applier.outcomes
         for outcome in applier.outcomes:

@@ -37,8 +37,9 @@ class _Known:
 
     `leads_on` is the hash of the very request that asked for others: it comes again only where
     those may have been lost, since its message is completed after they are in the queue. `copy` is
-    the hash of the copy that is due, `asks_end` whether that asks if the id is gone. `leads_nowhere`
-    and `copy_leads_nowhere` are of a look at an identity's own rights, which requests no carriers.
+    the hash of the copy that is due, `asks_end` whether that asks if the id is gone.
+    `leads_nowhere`, `copy_leads_nowhere`: it is a look at an identity's own rights, which requests
+    no carriers.
     """
 
     done: datetime | None = None

@@ -136,9 +136,7 @@ def test_the_choices_of_a_rule_that_only_audits_count_for_no_other(picking: Clou
     assert picking.operator.call("PATCH", VM, {"tags": {"env": "dev"}}).status_code == 200
     picking.pass_time()
     picking.wire.answer("PUT", "/roleassignments", 403, "AuthorizationFailed", times=ALWAYS)
-    both = granting(
-        reads((BLOBS, OTHER)), reads((BLOBS, PICKED), name="tried", mode="audit")
-    )
+    both = granting(reads((BLOBS, OTHER)), reads((BLOBS, PICKED), name="tried", mode="audit"))
 
     assert swept(picking, both) == {(BLOBS, "images")}
 
@@ -284,3 +282,38 @@ def test_the_last_identity_stays_without_an_etag_though_another_is_to_come(cloud
     cloud.look(swept)
 
     assert "foreign" in cloud.attached()
+
+
+def without(kind: str) -> Content:
+    """Return policy that asks for one kind of identity only."""
+    hosts = rule(attach=[]) if kind == "user-assigned" else rule()
+    if kind == "system-assigned":
+        del hosts["system"]
+    return policy(hosts)
+
+
+@pytest.mark.parametrize("kind", ["system-assigned", "user-assigned"])
+@pytest.mark.parametrize("shown", [None, {"type": "None"}], ids=["no block", "none"])
+def test_a_torn_machine_loses_no_identity_of_the_kind_that_no_rule_asks_for(
+    cloud: Cloud, kind: str, shown: Content | None
+) -> None:
+    """A type switches off what it leaves out, and the etag of a torn answer is the true one."""
+    cloud.operator.patch(
+        VM,
+        {
+            "type": "SystemAssigned, UserAssigned",
+            "userAssignedIdentities": {identity("foreign"): {}},
+        },
+    )
+    cloud.pass_time()
+    principal = cloud.principal()
+    cloud.deploy(without(kind))
+    body = cloud.operator.get(VM)
+    del body["identity"]
+    torn = body | ({"identity": shown} if shown else {})
+    cloud.wire.answer("GET", "/virtualmachines/vm1", 200, body=torn)
+    cloud.drive(VM)
+
+    assert cloud.attached() >= {"system", "foreign"}
+    assert cloud.principal() == principal
+    assert cloud.replan().compliant
