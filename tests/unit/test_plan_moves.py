@@ -1,4 +1,4 @@
-"""A move out of a group keeps what a machine there replaces: the old principal may live elsewhere."""
+"""A move out of a group keeps what a machine there replaces: its principal may live elsewhere."""
 
 from datetime import datetime, timedelta
 
