@@ -72,8 +72,24 @@ class Operator(Client):
         return None if answer.status_code == HTTPStatus.NOT_FOUND else _body(answer)
 
     def get(self, resource: str) -> Json:
-        """Return a resource's body; raises `requests.HTTPError`, also where it is gone."""
-        return _body(self._call("GET", resource))
+        """Return a resource's body; raises `requests.HTTPError`, also where it stays unknown.
+
+        What Resource Manager's own index does not show may have been made a moment ago.
+        """
+        deadline = time.monotonic() + _TIMEOUT
+        while (answer := self._call("GET", resource)).status_code == HTTPStatus.NOT_FOUND:
+            late = answer.headers.get("x-ms-failure-cause") == "gateway"
+            if not late or time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE)
+        return _body(answer)
+
+    def build(self, machine: str, body: Json) -> Json:
+        """Create a machine, wait until it is built and return its body."""
+        self.put(machine, body)
+        while (found := self.get(machine))["properties"]["provisioningState"] != "Succeeded":
+            time.sleep(_PAUSE)
+        return found
 
     def put(self, resource: str, body: Json) -> Json:
         """Create or write a resource and return its body."""
