@@ -117,9 +117,7 @@ def test_the_choices_of_a_rule_that_only_audits_count_for_no_other(picking: Clou
     assert picking.operator.call("PATCH", VM, {"tags": {"env": "dev"}}).status_code == 200
     picking.pass_time()
     picking.wire.answer("PUT", "/roleassignments", 403, "AuthorizationFailed", times=ALWAYS)
-    both = granting(
-        reads((BLOBS, OTHER)), reads((BLOBS, PICKED), name="tried", mode="audit")
-    )
+    both = granting(reads((BLOBS, OTHER)), reads((BLOBS, PICKED), name="tried", mode="audit"))
 
     assert swept(picking, both) == {(BLOBS, "images")}
 
