@@ -6,7 +6,7 @@ and turning each into a model costs more than everything else that an event need
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import batched
 from typing import Any, Final
@@ -238,9 +238,11 @@ class Arm:
         As far as the activity log knows, which is late by minutes, and no more than some pages of
         it; its filters know no other form (documented).
         """
+        # Whole seconds: up to the end of the last one.
+        last = until + timedelta(seconds=1)
         chosen = (
             f"eventTimestamp ge '{since:%Y-%m-%dT%H:%M:%SZ}' and "
-            f"eventTimestamp le '{until:%Y-%m-%dT%H:%M:%SZ}' and resourceUri eq {odata(str(place))}"
+            f"eventTimestamp le '{last:%Y-%m-%dT%H:%M:%SZ}' and resourceUri eq {odata(str(place))}"
         )
         path = f"{place.subscription_id}{_LOG_PATH}"
         # Its limits are its own: they must not keep us from reading resources.

@@ -84,6 +84,13 @@ class Operator(Client):
             time.sleep(_PAUSE)
         return _body(answer)
 
+    def build(self, machine: str, body: Json) -> Json:
+        """Create a machine, wait until it is built and return its body."""
+        self.put(machine, body)
+        while (found := self.get(machine))["properties"]["provisioningState"] != "Succeeded":
+            time.sleep(_PAUSE)
+        return found
+
     def put(self, resource: str, body: Json) -> Json:
         """Create or write a resource and return its body."""
         return _body(self._call("PUT", resource, {"location": "westeurope", **body}))

@@ -28,10 +28,11 @@ _OWN: Final = {"identity": {"type": "SystemAssigned"}}
 
 @dataclass
 class Story:
-    """The steps in their order, and the role assignments that a person made by hand."""
+    """The steps in their order, the machines, and the assignments that a person made by hand."""
 
     stage: Stage
     by_hand: list[Json] = field(default_factory=list)
+    machines: tuple[str, ...] = MACHINES
 
     @property
     def steps(self) -> tuple[tuple[str, Callable[[], str]], ...]:
@@ -40,9 +41,10 @@ class Story:
             ("app-shared and three machines are created, none of which carries it", self.create),
             ("a program on app-1 opens the store", self.use),
             ("app-1 is deleted and rebuilt under its name", self.recycle),
+            ("app-shared is deleted and created again", self.replace),
             ("somebody deletes a role assignment of app-2", self.revoke),
             ("somebody gives app-3 a role that no policy speaks of", self.leave),
-            ("app-shared is deleted and created again", self.replace),
+            ("app-3 is deleted for good", self.remove),
             ("the last plan", self.plan),
         )
 
@@ -72,7 +74,7 @@ class Story:
         before = workload.token(_FIRST)
         with self.stage.app.paused():
             operator.delete(_FIRST)
-            operator.put(_FIRST, _OWN)
+            operator.build(_FIRST, _OWN)
             refused = not workload.may("write", workload.token(_FIRST))
         _expect("the rebuilt machine is refused at first", held=refused)
 
@@ -84,6 +86,26 @@ class Story:
         self.stage.until("app-1 has its access back and the old principal's is gone", unhealed)
         _expect("the old machine's token is refused now", held=not workload.may("write", before))
         return "refused at first, it is let in again; old roles are gone"
+
+    def replace(self) -> str:
+        """Recreate the shared identity: every machine keeps a dead reference to the old one."""
+        operator, workload = self.stage.operator, self.stage.workload
+        old: str = operator.get(SHARED)["properties"]["principalId"]
+        with self.stage.app.paused():
+            operator.delete(SHARED)
+            operator.put(SHARED, {})
+            client = self._client()
+            usable = [name for name in MACHINES if workload.token(machine(name), client)]
+        _expect("no machine can use the new one at first", held=not usable)
+
+        def unhealed() -> str | None:
+            for name in MACHINES:
+                if not workload.may("read", workload.token(machine(name), client)):
+                    return f"{name} cannot read with app-shared"
+            return self._left_to(old) or self._lacking()
+
+        self.stage.until("every machine reads with the new app-shared", unhealed)
+        return "every machine carries the new one and reads with it"
 
     def revoke(self) -> str:
         """Take a right away behind the reconciler's back."""
@@ -108,30 +130,21 @@ class Story:
         self._check_by_hand()
         return "looked at and left as it is, like that of the old app-1"
 
-    def replace(self) -> str:
-        """Recreate the shared identity: every machine keeps a dead reference to the old one."""
-        operator, workload = self.stage.operator, self.stage.workload
-        old: str = operator.get(SHARED)["properties"]["principalId"]
-        with self.stage.app.paused():
-            operator.delete(SHARED)
-            client: str = operator.put(SHARED, {})["properties"]["clientId"]
-            usable = [name for name in MACHINES if workload.token(machine(name), client)]
-        _expect("no machine can use the new one at first", held=not usable)
-
-        def unhealed() -> str | None:
-            for name in MACHINES:
-                if not workload.may("read", workload.token(machine(name), client)):
-                    return f"{name} cannot read with app-shared"
-            return self._left_to(old) or self._lacking()
-
-        self.stage.until("every machine reads with the new app-shared", unhealed)
-        return "every machine carries the new one and reads with it"
+    def remove(self) -> str:
+        """Delete a machine that nobody rebuilds; what a person gave its identity stays."""
+        operator = self.stage.operator
+        old = _principal(operator.get(_THIRD))
+        operator.delete(_THIRD)
+        self.machines = self.machines[:-1]
+        self.stage.until("the roles of app-3 are gone", lambda: self._left_to(old))
+        self._check_by_hand()
+        return "Resource Graph shows it no more, the log tells of its end: its roles are gone"
 
     def plan(self) -> str:
         """Ask the command line what it would change: nothing, once the app has come to rest."""
 
         def left() -> str | None:
-            code, text = self.stage.plan(*map(machine, MACHINES), SHARED)
+            code, text = self.stage.plan(*map(machine, self.machines), SHARED)
             return f"`reconciler plan` ends with {code}:\n{text}" if code else None
 
         self.stage.until("the plan is empty", left)
@@ -145,7 +158,7 @@ class Story:
         store, group = operator.assignments(STORE), operator.assignments(GROUP)
         if not any(_is(one, shared, BLOB_READER) for one in store):
             return "app-shared cannot read the store"
-        for name in MACHINES:
+        for name in self.machines:
             body = operator.get(machine(name))
             own = _principal(body)
             if _attached(body) != shared:

@@ -237,7 +237,7 @@ def test_a_disabled_subscription_is_asked_once_for_all_its_machines(cloud: Cloud
 
     assert len(cloud.wire.writes) == 1
     assert {one.code for one in blocked(results)} == {"ReadOnlyDisabledSubscription"}
-    assert all("have the subscription enabled" in one.detail for one in blocked(results))
+    assert all("have the subscription enabled" in one.next_step for one in blocked(results))
 
     cloud.wire.clear()
     cloud.drive(other)

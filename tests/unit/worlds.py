@@ -43,7 +43,8 @@ def apply_to(found: Observed, plan: Plan) -> Observed:
     subject = _subject_after(found, plan)
     others = found.traces.shown if found.traces else {}
     shown = {one: carried for one, carried in others.items() if one == OTHER_VM}
-    gone = [one for one, own in identities.items() if own is None]
+    endings = {one: Ending(found.at) for one, own in identities.items() if own is None}
+    endings[found.id] = Ending(None if subject else found.at)
     return replace(
         found,
         at=found.at + LATER,
@@ -52,7 +53,7 @@ def apply_to(found: Observed, plan: Plan) -> Observed:
         identities=identities,
         confirmed=True,
         traces=Traces({**shown, found.id: subject.principal} if subject else shown),
-        endings={one: Ending(found.at) for one in (*gone, *(() if subject else (found.id,)))},
+        endings=endings,
     )
 
 

@@ -17,6 +17,8 @@ def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) ->
     """Ask for the event's subject, and for its data when there are any."""
     if event.subject == "nothing":
         return
+    if event.subject == "boom":
+        raise ValueError(f"cannot relay {event.id}")
     requests.set([json.dumps({"subject": event.subject}), json.dumps(event.get_json())])
 
 
