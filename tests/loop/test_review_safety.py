@@ -1,5 +1,6 @@
 """Inputs on which a review found a live right taken, or a withdrawn one kept without a word."""
 
+import base64
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import messages
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request
 from tests.loop.cloud import Cloud
@@ -317,3 +319,19 @@ def test_a_torn_machine_loses_no_identity_of_the_kind_that_no_rule_asks_for(
     assert cloud.attached() >= {"system", "foreign"}
     assert cloud.principal() == principal
     assert cloud.replan().compliant
+
+
+def test_a_request_that_names_very_many_rights_still_is_a_message(cloud: Cloud) -> None:
+    """An identity may hold thousands; what the message has no room for comes with a later sweep."""
+    rights = frozenset(
+        ResourceId.parse(f"{DATA}/providers/Microsoft.Authorization/roleAssignments/{number:036}")
+        for number in range(4000)
+    )
+    request = Request(ResourceId.parse(SHARED), removals=Removals(cloud.app.policy.digest, rights))
+    text = messages.encode(request)
+
+    assert len(base64.b64encode(text.encode())) < 64 * 1024
+    named = messages.decode(text).removals
+    assert named is not None
+    assert named.ids is not None
+    assert frozenset[ResourceId]() < named.ids < rights
