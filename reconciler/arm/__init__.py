@@ -158,10 +158,13 @@ class Arm:
         `atScope()` leaves out what lies below (facts A2.5), which at a subscription can be
         thousands.
         """
+        rows: list[Json] = []
         try:
-            rows = list(self._wire.pages(scope, _ASSIGNMENTS, "2022-04-01", "atScope()"))
-        except NotFound:
-            return ()
+            rows.extend(self._wire.pages(scope, _ASSIGNMENTS, "2022-04-01", "atScope()"))
+        except NotFound as error:
+            if rows:
+                # What was there a page ago is not gone.
+                raise Unreadable(str(error), status=error.status, code=error.code) from error
         return tuple(answers.role_assignment(row) for row in rows)
 
     def assignment(self, assignment: ResourceId) -> RoleAssignment:

@@ -335,3 +335,18 @@ def test_a_request_that_names_very_many_rights_still_is_a_message(cloud: Cloud) 
     assert named is not None
     assert named.ids is not None
     assert frozenset[ResourceId]() < named.ids < rights
+
+
+def test_a_list_that_ends_in_a_404_is_no_empty_one(steady: Cloud) -> None:
+    """Its first page was there, so the scope is: nothing is planned from a part of it."""
+    path = f"{APPS}/providers/Microsoft.Authorization/roleAssignments"
+    page = steady.operator.call("GET", path, version="2022-04-01").json()
+    link = f"https://management.azure.com{path}?api-version=2022-04-01&page=2"
+    first = {"value": page["value"][:1], "nextLink": link}
+    steady.wire.answer("GET", "/roleassignments", 200, body=first)
+    steady.wire.answer("GET", "/roleassignments", 404, "NotFound")
+    result = steady.look(VM)
+
+    assert result.plans == ()
+    assert result.again is not None
+    assert steady.wire.writes == []
