@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import batched
+from typing import Final
 
 from reconciler.arm import API_VERSIONS
 from reconciler.changes import (
@@ -29,12 +31,15 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.model import (
+    USER_ASSIGNED_IDENTITY,
     Desired,
     Observed,
     Removals,
     Request,
     Resource,
     RoleAssignment,
+    Sight,
+    Sighting,
     UserIdentity,
     is_reconciled,
 )
@@ -46,6 +51,9 @@ from reconciler.policy.language.templates import beginning, with_entries
 from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)
+
+_MOST_NAMES: Final = 50
+"""Ids in one message: as many of the longest that are usual stay below its 48 KiB of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +102,26 @@ class Sweep:
         wrong = [one.id for one in plans.values() if _needs_a_look(one, part)]
         missed = list(self._missed(index, plans))
         chosen = [
-            Request(one, began, expected=one in plans, removals=removals.get(one))
+            one
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
             if scope.contains(one) or self._reaches(one, subjects.get(one), scope, index)
         ]
         _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
-        return Result(requests=tuple(chosen))
+        # Whoever should carry an identity is in the same rows: its look need not ask for them.
+        own = (Sighting(began, Sight.ATTACHED),)
+        return Result(
+            requests=tuple(
+                Request(
+                    one,
+                    began,
+                    expected=one in plans,
+                    removals=named,
+                    sightings=own if one.is_type(USER_ASSIGNED_IDENTITY) else (),
+                )
+                for one in chosen
+                for named in _messages(removals.get(one))
+            )
+        )
 
     def _wanted(self, index: "_Index") -> Iterator[ResourceId]:
         """Yield the identities in policy; of those with placeholders the ones that are there."""
@@ -267,6 +289,16 @@ class _Index:
         """Return the ids under which we knew its principal: a moved machine keeps its own."""
         principal = subject.principal if subject else None
         return self._former.get(principal or "", set())
+
+
+def _messages(removals: Removals | None) -> Iterator[Removals | None]:
+    """Yield removals in parts that each fit into a queue message of 64 KiB."""
+    names = sorted((removals.ids or ()) if removals else (), key=str)
+    if removals is None or len(names) <= _MOST_NAMES:
+        yield removals
+        return
+    for some in batched(names, _MOST_NAMES, strict=False):
+        yield replace(removals, ids=frozenset(some))
 
 
 def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:

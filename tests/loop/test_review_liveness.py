@@ -8,15 +8,19 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler import messages
 from reconciler.changes import Status
 from reconciler.ids import ResourceId
-from reconciler.model import Request, Sight, Sighting
+from reconciler.model import USER_ASSIGNED_IDENTITY, Request, Sight, Sighting
 from tests.loop.cloud import Cloud
 from tests.loop.lab import (
     APPS,
     ASSIGNMENTS,
+    SHARED,
     VM,
     Content,
+    guardrails,
+    policy,
     rule,
 )
 from tests.loop.sweeps import GRAPH
@@ -75,3 +79,41 @@ def test_a_sweep_whose_question_is_not_found_is_asked_again(cloud: Cloud) -> Non
     assert [one.status for one in result.outcomes] == [Status.AGAIN]
     cloud.follow(result)
     assert cloud.attached() == {"system", "shared"}
+
+
+def test_a_swept_identity_asks_nobody_who_carries_it(steady: Cloud) -> None:
+    """The same sweep has looked at everybody's entries; each question would list them all."""
+    swept = steady.app.sweep()
+    (request,) = [one for one in swept.requests if one.id.is_type(USER_ASSIGNED_IDENTITY)]
+    steady.wire.calls.clear()
+
+    steady.drive(request)
+
+    assert not [call for call in steady.wire.calls if GRAPH in call.path]
+
+
+def test_a_dead_entry_is_found_by_the_sweep_itself(steady: Cloud) -> None:
+    """Nobody told that the identity was recreated."""
+    steady.recreate_identity()
+
+    steady.sweep()
+
+    entry = steady.resource().users[SHARED.lower()]
+    assert entry.principal.alive
+
+
+def test_unwanted_rights_are_named_in_messages_that_the_queue_takes(cloud: Cloud) -> None:
+    """An identity may lose hundreds at once; one message too many would fail the whole sweep."""
+    groups = [f"{APPS}-of-a-team-with-a-rather-long-name-{number:03}" for number in range(250)]
+    for group in groups:
+        body = {"location": "westeurope"}
+        cloud.operator.call("PUT", group, body, version="2021-04-01")
+        cloud.granted_by_us(group, SHARED)
+    limits = {"maxRemovals": {"count": 1000, "percent": 100}}
+    cloud.deploy(policy(), guardrails(**limits))
+
+    requests = cloud.app.sweep().requests
+
+    assert all(len(messages.encode(one).encode()) <= STORAGE_TAKES for one in requests)
+    cloud.drive(*(messages.decode(messages.encode(one)) for one in requests))
+    assert cloud.rights(cloud.principal(SHARED)) == {("Storage Blob Data Reader", "rg-data")}
