@@ -190,7 +190,7 @@ class App:
         began = self.recent.began(request.id)
         if began and now - began < _SWEPT_EVERY:
             copy = replace(request, since=began + _SWEPT_EVERY)
-            self.recent.copy_due(copy)
+            self.recent.copy_due(copy, request)
             return Result(again_after=began + _SWEPT_EVERY - now, again=copy)
         return self._swept(request)
 

@@ -198,7 +198,7 @@ def test_a_copy_counts_beside_the_look_before_it() -> None:
     """A scope that was swept a moment ago is swept once more for all that comes meanwhile."""
     recent = Recent(SOON)
     recent.done(LOOKED, NOON)
-    recent.copy_due(COPY)
+    recent.copy_due(COPY, LOOKED)
 
     assert recent.began(VM) == NOON
     assert recent.answers(Request(VM, since=NOON - SECONDS), NOON)
@@ -217,9 +217,7 @@ GONE = seen(Sight.GONE, NOON - 10 * MINUTES)
         pytest.param(GONE, NOON - 10 * MINUTES, False, id="at the same moment"),
         pytest.param(replace(GONE, removals=ONE), NOON, False, id="removals"),
         pytest.param(replace(GONE, since=None), NOON, True, id="without a time"),
-        pytest.param(
-            seen(Sight.NOT_YET, NOON - MINUTES), NOON, False, id="what is not yet there"
-        ),
+        pytest.param(seen(Sight.NOT_YET, NOON - MINUTES), NOON, False, id="what is not yet there"),
         pytest.param(
             replace(GONE, sightings=(Sighting(NOON - MINUTES, Sight.GONE, APP.key),)),
             NOON,
