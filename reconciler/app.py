@@ -223,6 +223,13 @@ class App:
 
     def later(self, request: Request, delay: timedelta) -> None:
         """Put a request into the queue, to be seen when the delay is over."""
+        try:
+            self._put(request, delay)
+        except Exception:
+            self.recent.copy_lost(request)
+            raise
+
+    def _put(self, request: Request, delay: timedelta) -> None:
         # Imported only when something is deferred: it costs a third of a cold start.
         from azure.storage.queue import QueueClient, TextBase64EncodePolicy  # noqa: PLC0415
 

@@ -50,6 +50,8 @@ class AssignmentSearch:
         may not know a young machine yet.
         """
         run = Run(request, self.controller.now())
+        if request.sighted(Sight.DELETED, request.id.key) and self._is_compared(request):
+            return Result()
         try:
             found = self._read(_dashed(request.id))
             if found and found.principal_type != SERVICE_PRINCIPAL:
@@ -90,21 +92,23 @@ class AssignmentSearch:
     def _after_deletion(self, request: Request) -> Result:
         """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""
         scope, now, recent = request.id.scope, self.controller.now(), self.controller.recent
-        told = request.first or request.since
-        compared, by = recent.compared.get(scope, now) or (None, None)
-        if compared and by != hash(request):
-            if told and compared > told + FIRST_DELAY:
-                return Result()
-            due = compared + _COMPARED_EVERY
-            copy = replace(request, since=due, first=told)
+        if self._is_compared(request):
+            return Result()
+        known = recent.compared.get(scope, now)
+        if known and known[1] != hash(request):
+            due = known[0] + _COMPARED_EVERY
+            told = request.first or request.since
+            seen = dict.fromkeys((*request.sightings, Sighting(now, Sight.DELETED, request.id.key)))
+            copy = replace(request, since=due, first=told, sightings=tuple(seen))
             return Result(again_after=due - now, again=copy)
         name = dashless(request.id.name)
+        # The list that the owner's look will read may lag as well.
+        gone = (Sighting(now, Sight.DELETED, _dashed(request.id).key),)
         lacking: list[ResourceId] = []
         held = None
         for subject, role in self._wanting(scope):
             if dashless(assignment_name(scope, role, subject.principal or "")) == name:
-                seen = (Sighting(now, Sight.DELETED, _dashed(request.id).key),)
-                return Result(requests=(Request(subject.id, request.since, sightings=seen),))
+                return Result(requests=(Request(subject.id, request.since, sightings=gone),))
             if held is None:
                 rights = self.controller.arm.assignments_at(scope)
                 # Lists lag; of this one it is known that it is gone.
@@ -117,11 +121,24 @@ class AssignmentSearch:
             # Asked for itself, a machine or an identity would be reconciled.
             result = Result(requests=(Request(scope.group_id or scope, since=request.since),))
         else:
-            asked = tuple(Request(one, since=request.since) for one in dict.fromkeys(lacking))
-            result = Result(requests=asked)
+            asked = dict.fromkeys(lacking)
+            result = Result(
+                requests=tuple(Request(one, request.since, sightings=gone) for one in asked)
+            )
         if lacking or request.sighted(Sight.MISSED):
             return result
         return once_more(result, replace(request, first=None), now, Sight.MISSED)
+
+    def _is_compared(self, request: Request) -> bool:
+        """Return whether another request compared the scope so late that its list was right.
+
+        The process remembers the latest comparison for a minute.
+        """
+        controller, told = self.controller, request.first or request.since
+        known = controller.recent.compared.get(request.id.scope, controller.now())
+        if known is None or told is None or known[1] == hash(request):
+            return False
+        return known[0] > told + FIRST_DELAY
 
     def _wanting(
         self, scope: ResourceId, role: str | None = None

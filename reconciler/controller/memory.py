@@ -143,6 +143,13 @@ class Recent:
         with self._lock:
             _remember(self._of(copy.id), copy, request)
 
+    def copy_lost(self, copy: Request) -> None:
+        """Forget a copy that did not reach the queue: nobody is answered by it."""
+        with self._lock:
+            known = self._known.get(copy.id)
+            if known and known.copy == hash(copy):
+                _forget_copy(known)
+
     def _of(self, place: ResourceId) -> _Known:
         known = self._known.setdefault(place, _Known())
         self._known.move_to_end(place)

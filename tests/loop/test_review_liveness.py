@@ -10,6 +10,7 @@ import pytest
 
 from reconciler import messages
 from reconciler.changes import Hold, Result, Status
+from reconciler.errors import SettingsError
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, Sight, Sighting
 from tests.loop.cloud import Cloud, holds
@@ -103,7 +104,7 @@ def test_a_deletion_that_comes_again_is_compared_again(steady: Cloud) -> None:
 
     steady.clock.forward(REDELIVERED)
 
-    assert steady.look(request).requests == first.requests
+    assert [str(one.id) for one in steady.look(request).requests] == [VM]
 
 
 def test_an_identity_given_before_a_look_failed_is_looked_at_as_well(cloud: Cloud) -> None:
@@ -197,7 +198,9 @@ def test_a_foreign_right_that_satisfied_policy_is_missed_though_the_list_shows_i
     request = event(cloud, found)
     cloud.clock.forward(1)
 
-    assert [str(one.id) for one in cloud.look(request).requests] == [VM]
+    cloud.drive(request)
+
+    assert cloud.rights(cloud.principal()) == {("Reader", "rg-app")}
 
 
 def test_a_comparison_right_after_a_deletion_does_not_answer_it(steady: Cloud) -> None:
@@ -347,3 +350,20 @@ def test_what_a_message_may_remove_is_not_remembered_at_any_length(steady: Cloud
 
     kept = [one.removals for one in steady.app.recent._known.values()]  # noqa: SLF001 (how much it is)
     assert all(one is None or len(one.ids or ()) < 100 for one in kept)
+
+
+def test_a_copy_that_did_not_reach_the_queue_stands_for_nobody(cloud: Cloud) -> None:
+    """Its storage refused it, and the process lives on; another event of the id is looked at."""
+    cloud.deploy(policy(without_system()))
+    cloud.build(settle=False)
+    cloud.pass_time(8)
+    result = cloud.look(event(cloud, VM, written=True))
+    assert result.again
+    assert result.again_after
+    cloud.clock.forward(1)
+    assert cloud.look(event(cloud, VM, written=True)) == Result()
+
+    with pytest.raises(SettingsError):
+        cloud.app.later(result.again, result.again_after)
+
+    assert cloud.look(event(cloud, VM, written=True)).again
