@@ -193,7 +193,7 @@ class App:
         began = self.recent.began(request.id)
         if began and now - began < _SWEPT_EVERY:
             copy = replace(request, since=began + _SWEPT_EVERY)
-            self.recent.copy_due(copy)
+            self.recent.copy_due(copy, request)
             return Result(again_after=began + _SWEPT_EVERY - now, again=copy)
         return self._swept(request)
 
@@ -230,6 +230,13 @@ class App:
 
     def later(self, request: Request, delay: timedelta) -> None:
         """Put a request into the queue, to be seen when the delay is over."""
+        try:
+            self._put(request, delay)
+        except Exception:
+            self.recent.copy_lost(request)
+            raise
+
+    def _put(self, request: Request, delay: timedelta) -> None:
         # Imported only when something is deferred: it costs a third of a cold start.
         from azure.storage.queue import QueueClient, TextBase64EncodePolicy  # noqa: PLC0415
 

@@ -56,7 +56,9 @@ class Sight(StrEnum):
     MISSED = "missed"
     """Nobody was found whose right a deleted assignment was."""
     ATTACHED = "attached"
-    """The identity was given to a resource; nothing but its own rights is looked at."""
+    """The identity was given to a resource, or swept; nothing but its own rights is looked at."""
+    DELETED = "deleted"
+    """A role assignment of its own, named by `about`, was deleted; lists may still show it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -83,6 +83,7 @@ class Observer:
         late = {grant.what.place for grant in desired.grants} - set(early)
         for scope in sorted(late, key=lambda scope: scope.key):
             found |= {one.id: one for one in self.arm.assignments_at(scope)}
+        self._drop_deleted(request, found)
         identities = self._identities(desired)
         gone = self._gone_entries(request, at, subject, desired, identities)
         confirmed, traces = False, None
@@ -116,6 +117,15 @@ class Observer:
             return self.arm.resource(subject)
         except NotFound:
             return None
+
+    def _drop_deleted(self, request: Request, found: dict[ResourceId, RoleAssignment]) -> None:
+        """Drop what an event says was deleted, where its own GET agrees: lists lag."""
+        told = {one.about for one in request.sightings if one.what is Sight.DELETED}
+        for assignment in [one for one in found if one.key in told]:
+            try:
+                self.arm.assignment(assignment)
+            except NotFound:
+                del found[assignment]
 
     def _identities(self, desired: Desired) -> dict[ResourceId, UserIdentity | None]:
         """Read each identity that policy wants attached, or off, by its own GET, not the map."""

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import batched
+from typing import Final
 
 from reconciler.arm import API_VERSIONS
 from reconciler.changes import (
@@ -29,12 +31,15 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId, fold
 from reconciler.inventory import Inventory
 from reconciler.model import (
+    USER_ASSIGNED_IDENTITY,
     Desired,
     Observed,
     Removals,
     Request,
     Resource,
     RoleAssignment,
+    Sight,
+    Sighting,
     UserIdentity,
     is_reconciled,
 )
@@ -47,8 +52,8 @@ from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)
 
-_NAMED = 5
-"""So many ids does a message name."""
+_MOST_NAMES: Final = 50
+"""Ids in one message: as many of the longest that are usual stay below its 48 KiB of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +102,28 @@ class Sweep:
         wrong = [one.id for one in plans.values() if _needs_a_look(one, part)]
         missed = list(self._missed(index, plans))
         chosen = [
-            Request(one, began, expected=one in plans, removals=removals.get(one))
+            one
             for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
             if scope.contains(one) or self._reaches(one, subjects.get(one), scope, index)
         ]
         if part is None:
             _tell_of_lost(index, plans.values())
         _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
-        return Result(requests=tuple(chosen))
+        # Whoever should carry an identity is in the same rows: its look need not ask for them.
+        own = (Sighting(began, Sight.ATTACHED),)
+        return Result(
+            requests=tuple(
+                Request(
+                    one,
+                    began,
+                    expected=one in plans,
+                    removals=named,
+                    sightings=own if one.is_type(USER_ASSIGNED_IDENTITY) else (),
+                )
+                for one in chosen
+                for named in _messages(removals.get(one))
+            )
+        )
 
     def _wanted(self, index: "_Index") -> Iterator[ResourceId]:
         """Yield the identities in policy; of those with placeholders the ones that are there."""
@@ -277,25 +296,14 @@ class _Index:
         return self._former.get(principal or "", set())
 
 
-def _tell_of_lost(index: _Index, plans: Iterable[Plan]) -> None:
-    """Tell how many rights stay that we made, that are not ours any more, and that nobody wants.
-
-    Whose principal is gone, and whose marker is, nothing else can show.
-    """
-    written = {
-        change.assignment.id
-        for one in plans
-        for change in (*one.changes, *(held.change for held in one.withheld))
-        if isinstance(change, UpdateAssignment)
-    }
-    if lost := sorted(index.lost - written, key=lambda one: one.key):
-        _log.warning(
-            "sweep: %d rights that we made lost their marker, or another wrote them last, and no "
-            "policy asks for them; they stay until a person deletes them: %s%s",
-            len(lost),
-            ", ".join(map(str, lost[:_NAMED])),
-            " and others" if lost[_NAMED:] else "",
-        )
+def _messages(removals: Removals | None) -> Iterator[Removals | None]:
+    """Yield removals in parts that each fit into a queue message of 64 KiB."""
+    names = sorted((removals.ids or ()) if removals else (), key=str)
+    if removals is None or len(names) <= _MOST_NAMES:
+        yield removals
+        return
+    for some in batched(names, _MOST_NAMES, strict=False):
+        yield replace(removals, ids=frozenset(some))
 
 
 def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:

@@ -253,7 +253,10 @@ class Arm:
         query: dict[str, str] | str = {"api-version": _LOG, "$filter": chosen}
         found: list[Written] = []
         for _ in range(pages):
-            body, _tag = self._wire.request("GET", path, query, bucket)
+            try:
+                body, _tag = self._wire.request("GET", path, query, bucket)
+            except NotFound as error:
+                raise _no_answer(error) from error
             rows = body.get("value")
             if not isinstance(rows, list):
                 raise Unreadable(f"the activity log of {place} has no `value`")
@@ -284,9 +287,11 @@ class Arm:
         seen: set[str] = set()
         while True:
             content = {**question, "options": options}
-            body, _ = self._wire.request(
-                "POST", _GRAPH_PATH, {"api-version": _GRAPH}, bucket, content=content
-            )
+            query = {"api-version": _GRAPH}
+            try:
+                body, _ = self._wire.request("POST", _GRAPH_PATH, query, bucket, content=content)
+            except NotFound as error:
+                raise _no_answer(error) from error
             rows, token = body.get("data"), body.get("$skipToken")
             truncated = fold(str(body.get("resultTruncated", "false"))) == "true"
             if not isinstance(rows, list) or (truncated and not token):
@@ -325,6 +330,11 @@ class Arm:
         found = answers.resource(body, tag)
         _check_id(resource, found.id)
         return found
+
+
+def _no_answer(error: NotFound) -> Unreadable:
+    """Return a 404 of a question as what it is: nobody is absent because of it."""
+    return Unreadable(error.reason, status=error.status, code=error.code)
 
 
 def _check_id(asked: ResourceId, answered: ResourceId) -> None:

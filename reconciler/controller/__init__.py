@@ -91,18 +91,19 @@ class Controller:
         if self.recent.answers(request, self.now()):
             return Result()
         run = Run(request, self.now(), self.recent.soon)
-        requests: tuple[Request, ...] = ()
         try:
             if request.sighted(Sight.NOT_YET) and self._is_not_yet(run, alone=True):
-                return self._result(run, ())
+                return self._result(run, request)
             for _ in range(MAX_PASSES):
                 if not self._pass(run, expect):
                     break
                 expect = ""
-            requests = tuple(self._led_to(run))
+            run.requests += self._carriers_of(run)
         except (Again, Blocked) as error:
             run.failed(error)
-        return self._result(run, requests)
+        # What was written leads on, whatever failed after it: the copy will not write it again.
+        run.requests += self._led_to(run)
+        return self._result(run, request)
 
     def plan(self, request: Request) -> tuple[Observed, Plan]:
         """Look once and decide, without writing; raises `ArmError`."""
@@ -124,7 +125,7 @@ class Controller:
         if not run.request.expected or self.now() - (run.request.first or run.began) >= INVISIBLE:
             run.request = replace(run.request, expected=False)
             return False
-        detail = "a write event named it, but Resource Manager does not show it yet"
+        detail = "an event or the index named it, but Resource Manager does not show it yet"
         run.outcomes.append(Outcome(None, Status.AGAIN, detail, NOT_YET))
         run.sightings.append(Sighting(run.began, Sight.NOT_YET))
         return True
@@ -251,7 +252,6 @@ class Controller:
         withheld = run.plans[-1].withheld if run.plans else ()
         for holder in sorted({one.detail for one in withheld if one.hold is Hold.CARRIED}):
             yield from self._holder(ResourceId.parse(holder), run)
-        yield from self._carriers_of(run)
 
     def _attached(self, identity: ResourceId, run: Run) -> Iterator[Request]:
         """Look at the rights of an identity that was given to a resource, once an hour."""
@@ -287,13 +287,14 @@ class Controller:
                 if dead or (principal and entry is None):
                     yield Request(resource.id, since=run.began, expected=True)
 
-    def _result(self, run: Run, requests: tuple[Request, ...]) -> Result:
-        result = run.result(self.now(), writes=self.mode is Mode.REPAIR, requests=requests)
+    def _result(self, run: Run, request: Request) -> Result:
+        led = tuple(dict.fromkeys(run.requests))
+        result = run.result(self.now(), writes=self.mode is Mode.REPAIR, requests=led)
         blocked = any(one.status is Status.BLOCKED for one in result.outcomes)
         if result.again_after is None and not blocked and run.looked:
-            self.recent.done(run.request, run.looked, leads_on=bool(result.requests))
+            self.recent.done(request, run.looked, leads_on=bool(result.requests))
         else:
-            self.recent.not_done(run.request, result.again)
+            self.recent.not_done(request, result.again)
         held = {one.hold for one in run.plans[-1].withheld} if run.plans else set()
         if Hold.GONE_UNPROVED in held:
             self.recent.unproved.put(run.request.id, None, self.now())

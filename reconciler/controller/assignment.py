@@ -8,7 +8,7 @@ wants at the scope is compared with what the scope's list still holds.
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -25,11 +25,13 @@ from reconciler.model import (
     Resource,
     RoleAssignment,
     Sight,
+    Sighting,
     UserIdentity,
     is_reconciled,
 )
 from reconciler.observe import desired_of
-from reconciler.policy.language import Matcher
+from reconciler.plan.terms import FIRST_DELAY
+from reconciler.policy.language import Grant, Matcher
 
 _MOST_REQUESTS: Final = 200
 _COMPARED_EVERY: Final = timedelta(minutes=1)
@@ -48,6 +50,8 @@ class AssignmentSearch:
         may not know a young machine yet.
         """
         run = Run(request, self.controller.now())
+        if request.sighted(Sight.DELETED, request.id.key) and self._is_compared(request):
+            return Result()
         try:
             found = self._read(_dashed(request.id))
             if found and found.principal_type != SERVICE_PRINCIPAL:
@@ -77,52 +81,85 @@ class AssignmentSearch:
     def _holder(self, found: RoleAssignment) -> ResourceId | None:
         """Return what policy grants something to where this one lies, and whose principal it is."""
         return next(
-            (one.id for one, _ in self._wanting(found.scope) if one.principal == found.principal),
+            (
+                one.id
+                for one, _ in self._wanting(found.scope, found.role)
+                if one.principal == found.principal
+            ),
             None,
         )
 
     def _after_deletion(self, request: Request) -> Result:
         """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""
         scope, now, recent = request.id.scope, self.controller.now(), self.controller.recent
-        compared = recent.compared.get(scope, now)
-        if compared:
-            if request.since and compared > request.since:
-                return Result()
-            due = compared + _COMPARED_EVERY
-            return Result(again_after=due - now, again=replace(request, since=due))
+        if self._is_compared(request):
+            return Result()
+        known = recent.compared.get(scope, now)
+        if known and known[1] != hash(request):
+            due = known[0] + _COMPARED_EVERY
+            told = request.first or request.since
+            seen = dict.fromkeys((*request.sightings, Sighting(now, Sight.DELETED, request.id.key)))
+            copy = replace(request, since=due, first=told, sightings=tuple(seen))
+            return Result(again_after=due - now, again=copy)
         name = dashless(request.id.name)
+        # The list that the owner's look will read may lag as well.
+        gone = (Sighting(now, Sight.DELETED, _dashed(request.id).key),)
         lacking: list[ResourceId] = []
         held = None
         for subject, role in self._wanting(scope):
             if dashless(assignment_name(scope, role, subject.principal or "")) == name:
-                return Result(requests=(Request(subject.id, since=request.since),))
+                return Result(requests=(Request(subject.id, request.since, sightings=gone),))
             if held is None:
                 rights = self.controller.arm.assignments_at(scope)
-                held = {(one.principal, one.role) for one in rights}
+                # Lists lag; of this one it is known that it is gone.
+                left = (one for one in rights if dashless(one.id.name) != name)
+                held = {(one.principal, one.role) for one in left}
             if (subject.principal, role) not in held:
                 lacking.append(subject.id)
-        recent.compared.put(scope, now, now)
+        recent.compared.put(scope, (now, hash(request)), now)
         if len(lacking) > _MOST_REQUESTS:
             # Asked for itself, a machine or an identity would be reconciled.
             result = Result(requests=(Request(scope.group_id or scope, since=request.since),))
         else:
-            asked = tuple(Request(one, since=request.since) for one in dict.fromkeys(lacking))
-            result = Result(requests=asked)
+            asked = dict.fromkeys(lacking)
+            result = Result(
+                requests=tuple(Request(one, request.since, sightings=gone) for one in asked)
+            )
         if lacking or request.sighted(Sight.MISSED):
             return result
-        return once_more(result, request, now, Sight.MISSED)
+        return once_more(result, replace(request, first=None), now, Sight.MISSED)
 
-    def _wanting(self, scope: ResourceId) -> Iterator[tuple[Resource | UserIdentity, str]]:
-        """Yield whoever policy grants a role at a scope, with that role."""
-        for subject in self._subjects():
+    def _is_compared(self, request: Request) -> bool:
+        """Return whether another request compared the scope so late that its list was right.
+
+        The process remembers the latest comparison for a minute.
+        """
+        controller, told = self.controller, request.first or request.since
+        known = controller.recent.compared.get(request.id.scope, controller.now())
+        if known is None or told is None or known[1] == hash(request):
+            return False
+        return known[0] > told + FIRST_DELAY
+
+    def _wanting(
+        self, scope: ResourceId, role: str | None = None
+    ) -> Iterator[tuple[Resource | UserIdentity, str]]:
+        """Yield whoever policy grants a role, or any, at a scope, with that role."""
+        for subject in self._subjects(role):
             for grant in desired_of(self.controller.policy, subject).grants:
                 if grant.what.scope == scope and grant.mode is Mode.REPAIR:
                     yield subject, grant.what.role
 
-    def _subjects(self) -> Iterator[Resource | UserIdentity]:
-        """Yield what policy may grant something to: identities first, they are few."""
+    def _subjects(self, role: str | None) -> Iterator[Resource | UserIdentity]:
+        """Yield what policy may grant a role, or any, to: identities first, they are few.
+
+        Most rights that others write are in roles that policy does not know; those cost no call.
+        """
         policy = self.controller.policy
-        granted = [identity.id for identity in policy.identities.values() if identity.grants]
+
+        def gives(grants: Iterable[Grant]) -> bool:
+            return any(role in {None, grant.role.guid} for grant in grants)
+
+        granted = [one.id for one in policy.identities.values() if gives(one.grants)]
         for one in granted:
             if one.exact:
                 with contextlib.suppress(NotFound):
@@ -132,7 +169,7 @@ class AssignmentSearch:
             for identity in self.controller.inventory.identities():
                 if any(one.may_be(identity.id) for one in many):
                     yield identity
-        rules = [rule for rule in policy.rules if rule.system and rule.system.grants]
+        rules = [rule for rule in policy.rules if rule.system and gives(rule.system.grants)]
         if rules:
             matcher = Matcher(rules)
             types = {name for rule in rules for name in rule.match.type}

@@ -25,6 +25,8 @@ from reconciler.plan.terms import FIRST_DELAY
 from reconciler.remembered import Remembered
 
 _ENTRIES: Final = 10_000
+_LETTERS: Final = 4_000
+"""How much is remembered of the ids that one request may remove."""
 _MOST_IN_AN_HOUR: Final = 3
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 HOUR: Final = timedelta(hours=1)
@@ -35,23 +37,24 @@ DAY: Final = timedelta(days=1)
 class _Known:
     """What is known of one id: the last look that left nothing to do, and what is still to come.
 
-    `leads_on` is the hash of the very request that asked for others: it comes again only where
-    those may have been lost, since its message is completed after they are in the queue. `copy` is
-    the hash of the copy that is due, `asks_end` whether that asks if the id is gone.
-    `leads_nowhere`, `copy_leads_nowhere`: it is a look at an identity's own rights, which requests
-    no carriers.
+    `leads_on` is the hash of the very request that asked for others, `led` of that which asked for
+    the copy: they come again only where those may have been lost, since a message is completed
+    after they are in the queue. `copy` is the hash of the copy that is due, `asks_end` whether that
+    asks if the id is gone. `own_only` and `copies_own_only`: the look, or the copy, is about an
+    identity's own rights and leads to nobody who carries it.
     """
 
     done: datetime | None = None
     removals: Removals | None = None
     leads_on: int | None = None
+    own_only: bool = False
     alive: datetime | None = None
     due: datetime | None = None
     copy: int | None = None
+    led: int | None = None
     copied: Removals | None = None
+    copies_own_only: bool = False
     asks_end: bool = False
-    leads_nowhere: bool = False
-    copy_leads_nowhere: bool = False
 
 
 @dataclass(slots=True)
@@ -60,13 +63,14 @@ class Recent:
 
     `soon` is how far ahead a copy may be due to answer what comes meanwhile. `attached`, `unproved`
     and `compared` remember identities whose rights were looked at because they were attached, ids
-    whose end nothing proves, and scopes that were compared with policy.
+    whose end nothing proves, and scopes that were compared with policy, each with the hash of the
+    request for which that was.
     """
 
     soon: timedelta
     attached: Remembered[ResourceId, None] = field(default_factory=lambda: Remembered(HOUR))
     unproved: Remembered[ResourceId, None] = field(default_factory=lambda: Remembered(DAY))
-    compared: Remembered[ResourceId, datetime] = field(
+    compared: Remembered[ResourceId, tuple[datetime, int]] = field(
         default_factory=lambda: Remembered(timedelta(minutes=1))
     )
     _known: OrderedDict[ResourceId, _Known] = field(default_factory=OrderedDict)
@@ -82,13 +86,15 @@ class Recent:
             if gone and known.alive and known.alive > gone and not request.removals:
                 return True
             since = request.since
-            if since is None:
+            if since is None or any(one.what is Sight.DELETED for one in request.sightings):
+                # Another look may have seen in a list what is no longer there.
                 return False
             done = known.done and known.done > since and hash(request) != known.leads_on
             coming = known.due and since <= known.due and now < known.due <= now + self.soon
-            if not _leads_nowhere(request):
-                done = done and not known.leads_nowhere
-                coming = coming and not known.copy_leads_nowhere
+            coming = coming and hash(request) not in {known.copy, known.led}
+            if not _is_own_only(request):
+                done = done and not known.own_only
+                coming = coming and not known.copies_own_only
             if request.expected:
                 # Resource Manager's index may lag: what asks or saw whether the id is gone says
                 # nothing of one that a write event has just named, unless it came back to that.
@@ -97,11 +103,7 @@ class Recent:
                 coming = coming and not known.asks_end
             return bool(
                 (done and _cover(known.removals, request.removals))
-                or (
-                    coming
-                    and hash(request) != known.copy
-                    and _cover(known.copied, request.removals)
-                )
+                or (coming and _cover(known.copied, request.removals))
             )
 
     def began(self, place: ResourceId) -> datetime | None:
@@ -114,28 +116,39 @@ class Recent:
         """Remember a look that left nothing to do, except what it `leads_on` to."""
         with self._lock:
             known = self._of(request.id)
-            known.done, known.removals = began, request.removals
+            known.done, known.removals = began, _kept(request.removals)
             known.leads_on = hash(request) if leads_on else None
-            known.leads_nowhere = _leads_nowhere(request)
+            known.own_only = _is_own_only(request)
 
     def alive(self, place: ResourceId, began: datetime) -> None:
         """Remember a look that found the id: whoever wonders whether it is gone need not look."""
         with self._lock:
-            self._of(place).alive = began
+            known = self._of(place)
+            known.alive = began
+            if known.asks_end:
+                # It is answered by this look, and so looks at nothing for anybody else.
+                _forget_copy(known)
 
     def not_done(self, request: Request, copy: Request | None = None) -> None:
         """Remember that something is left to do, and the copy that will see to it."""
         with self._lock:
             known = self._of(request.id)
             known.done = known.removals = known.leads_on = None
-            known.due = known.copy = known.copied = None
+            _forget_copy(known)
             if copy:
-                _remember(known, copy)
+                _remember(known, copy, request)
 
-    def copy_due(self, copy: Request) -> None:
-        """Remember a copy that will see to an id, next to what is known of it."""
+    def copy_due(self, copy: Request, request: Request) -> None:
+        """Remember a copy of a request that will see to an id, next to what is known of it."""
         with self._lock:
-            _remember(self._of(copy.id), copy)
+            _remember(self._of(copy.id), copy, request)
+
+    def copy_lost(self, copy: Request) -> None:
+        """Forget a copy that did not reach the queue: nobody is answered by it."""
+        with self._lock:
+            known = self._known.get(copy.id)
+            if known and known.copy == hash(copy):
+                _forget_copy(known)
 
     def _of(self, place: ResourceId) -> _Known:
         known = self._known.setdefault(place, _Known())
@@ -145,14 +158,26 @@ class Recent:
         return known
 
 
-def _remember(known: _Known, copy: Request) -> None:
-    known.due, known.copy, known.copied = copy.since, hash(copy), copy.removals
+def _remember(known: _Known, copy: Request, request: Request) -> None:
+    known.due, known.copy, known.copied = copy.since, hash(copy), _kept(copy.removals)
+    known.led = hash(request)
     known.asks_end = copy.sighted(Sight.GONE) is not None
-    known.copy_leads_nowhere = _leads_nowhere(copy)
+    known.copies_own_only = _is_own_only(copy)
 
 
-def _leads_nowhere(request: Request) -> bool:
+def _forget_copy(known: _Known) -> None:
+    known.due = known.copy = known.led = known.copied = None
+    known.asks_end = known.copies_own_only = False
+
+
+def _is_own_only(request: Request) -> bool:
     return request.sighted(Sight.ATTACHED) is not None
+
+
+def _kept(removals: Removals | None) -> Removals | None:
+    """Return removals to be remembered: none of many, since a message may name a great deal."""
+    ids = removals.ids if removals else None
+    return removals if ids is not None and sum(len(one.key) for one in ids) <= _LETTERS else None
 
 
 def _cover(known: Removals | None, asked: Removals | None) -> bool:

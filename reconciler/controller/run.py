@@ -69,6 +69,7 @@ class Run:
     sightings: list[Sighting] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
     def untried(self, changes: Sequence[Change]) -> tuple[Change, ...]:
         """Return the changes that no outcome speaks of yet: a write is not repeated in a run."""
@@ -172,11 +173,13 @@ class Run:
         fresh = [one for one in met if (one.what, one.about) not in known]
         for one in fresh:
             known.setdefault((one.what, one.about), one)
+        # Of more than can be kept some are always new, which would never come to an end.
+        began_anew = self._progress or (fresh and len(known) <= MOST_SIGHTINGS)
         return replace(
             self.request,
             since=now + wait,
             expected=self.request.expected and not self.alive,
-            first=self.began if self._progress or fresh else self._first,
+            first=self.began if began_anew else self._first,
             sightings=tuple(sorted(known.values()))[-MOST_SIGHTINGS:],
         )
 

@@ -198,7 +198,7 @@ def test_a_copy_counts_beside_the_look_before_it() -> None:
     """A scope that was swept a moment ago is swept once more for all that comes meanwhile."""
     recent = Recent(SOON)
     recent.done(LOOKED, NOON)
-    recent.copy_due(COPY)
+    recent.copy_due(COPY, LOOKED)
 
     assert recent.began(VM) == NOON
     assert recent.answers(Request(VM, since=NOON - SECONDS), NOON)
