@@ -52,6 +52,9 @@ from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)
 
+_NAMED: Final = 5
+"""So many ids does a line of the log name."""
+
 _MOST_NAMES: Final = 50
 """Ids in one message: as many of the longest that are usual stay below its 48 KiB of JSON."""
 
@@ -304,6 +307,27 @@ def _messages(removals: Removals | None) -> Iterator[Removals | None]:
         return
     for some in batched(names, _MOST_NAMES, strict=False):
         yield replace(removals, ids=frozenset(some))
+
+
+def _tell_of_lost(index: _Index, plans: Iterable[Plan]) -> None:
+    """Tell how many rights stay that we made, that are not ours any more, and that nobody wants.
+
+    Whose principal is gone, and whose marker is, nothing else can show.
+    """
+    written = {
+        change.assignment.id
+        for one in plans
+        for change in (*one.changes, *(held.change for held in one.withheld))
+        if isinstance(change, UpdateAssignment)
+    }
+    if lost := sorted(index.lost - written, key=lambda one: one.key):
+        _log.warning(
+            "sweep: %d rights that we made lost their marker, or another wrote them last, and no "
+            "policy asks for them; they stay until a person deletes them: %s%s",
+            len(lost),
+            ", ".join(map(str, lost[:_NAMED])),
+            " and others" if lost[_NAMED:] else "",
+        )
 
 
 def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:
