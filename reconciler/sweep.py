@@ -53,7 +53,7 @@ from reconciler.remembered import Remembered
 _log = logging.getLogger(__name__)
 
 _NAMED: Final = 5
-"""So many ids does a message of the log name."""
+"""So many ids does a line of the log name."""
 
 _MOST_NAMES: Final = 50
 """Ids in one message: as many of the longest that are usual stay below its 48 KiB of JSON."""
@@ -299,6 +299,16 @@ class _Index:
         return self._former.get(principal or "", set())
 
 
+def _messages(removals: Removals | None) -> Iterator[Removals | None]:
+    """Yield removals in parts that each fit into a queue message of 64 KiB."""
+    names = sorted((removals.ids or ()) if removals else (), key=str)
+    if removals is None or len(names) <= _MOST_NAMES:
+        yield removals
+        return
+    for some in batched(names, _MOST_NAMES, strict=False):
+        yield replace(removals, ids=frozenset(some))
+
+
 def _tell_of_lost(index: _Index, plans: Iterable[Plan]) -> None:
     """Tell how many rights stay that we made, that are not ours any more, and that nobody wants.
 
@@ -318,16 +328,6 @@ def _tell_of_lost(index: _Index, plans: Iterable[Plan]) -> None:
             ", ".join(map(str, lost[:_NAMED])),
             " and others" if lost[_NAMED:] else "",
         )
-
-
-def _messages(removals: Removals | None) -> Iterator[Removals | None]:
-    """Yield removals in parts that each fit into a queue message of 64 KiB."""
-    names = sorted((removals.ids or ()) if removals else (), key=str)
-    if removals is None or len(names) <= _MOST_NAMES:
-        yield removals
-        return
-    for some in batched(names, _MOST_NAMES, strict=False):
-        yield replace(removals, ids=frozenset(some))
 
 
 def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:
