@@ -128,19 +128,15 @@ def id_of(row: Json) -> ResourceId:
         return ResourceId.parse(row["id"])
 
 
-def written(entry: Json) -> Written | None:
-    """Read an entry of the activity log; none of what has only begun, or failed.
-
-    Of its claims no more is read than the object id.
-    """
+def written(entry: Json) -> Written:
+    """Read an entry of the activity log; of its claims no more is read than the object id."""
     with _reading("an entry of the activity log", entry):
-        if fold(entry["status"]["value"]) != "succeeded":
-            return None
         return Written(
             operation=_text(entry["operationName"]["value"]) or "",
             caller=_text(entry.get("caller")) or "somebody whom the log does not name",
             principal=_text((entry.get("claims") or {}).get(_OBJECT_ID)),
             at=_moment(entry["eventTimestamp"]),
+            succeeded=fold(entry["status"]["value"]) == "succeeded",
         )
 
 

@@ -175,13 +175,15 @@ class RoleAssignment:
 class Written:
     """An entry of the activity log: what was done, by whom as people know them, and when.
 
-    `principal` is the object id of the same, where the entry has it.
+    `principal` is the object id of the same, where the entry has it. What did not succeed has only
+    begun, or failed.
     """
 
     operation: str
     caller: str
     principal: str | None
     at: datetime
+    succeeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

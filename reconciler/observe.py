@@ -248,7 +248,8 @@ class Observer:
         yield from (one for one in lost if one not in traces.shown)
 
     def _ending(self, place: ResourceId, at: datetime) -> Ending:
-        log, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
+        entries, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
+        log = [one for one in entries if one.succeeded]
         end = max((one for one in log if _ends(one, place)), key=lambda one: one.at, default=None)
         evicted = end is not None and _evicts(end, place)
         if end is None or any(one.at > end.at and (evicted or _writes(one, place)) for one in log):
@@ -343,6 +344,7 @@ def _writes(entry: Written, place: ResourceId) -> bool:
 
 
 def _moves(entry: Written) -> bool:
+    """Return whether an entry tells of a move, be it one that has only begun."""
     return "/moveresources/" in fold(entry.operation)
 
 

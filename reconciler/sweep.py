@@ -6,7 +6,7 @@ and each is then reconciled from fresh reads.
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -201,10 +201,14 @@ class Sweep:
         """
         limits = self.policy.guardrails.max_removals
         allowed = max(limits.count, sum(map(len, index.ours.values())) * limits.percent // 100)
-        unwanted = {one.id: names for one in plans if (names := _unwanted(one))}
-        groups: dict[ResourceId, int] = defaultdict(int)
-        for place, names in unwanted.items():
-            groups[place.group_id or place] += len(names)
+        marked = {one.id: place for place, found in index.ours.items() for one in found}
+        # By where it is to be removed: what, and the group that it counts for.
+        unwanted: dict[ResourceId, dict[ResourceId, ResourceId]] = {}
+        for one in plans:
+            for name in _unwanted(one):
+                named = marked.get(name, one.id)
+                unwanted.setdefault(one.id, {})[name] = named.group_id or named
+        groups = Counter(group for names in unwanted.values() for group in names.values())
         kept = {group: number for group, number in groups.items() if number > allowed}
         for group, number in sorted(kept.items(), key=lambda item: item[0].key):
             _log.warning(
@@ -225,11 +229,11 @@ class Sweep:
                 allowed,
             )
             return {}
-        return {
-            place: Removals(self.terms.digest, names)
-            for place, names in unwanted.items()
-            if (place.group_id or place) not in kept
-        }
+        removals: dict[ResourceId, Removals] = {}
+        for place, names in unwanted.items():
+            if may_go := frozenset(name for name, group in names.items() if group not in kept):
+                removals[place] = Removals(self.terms.digest, may_go)
+        return removals
 
     def _missed(self, index: "_Index", known: Container[ResourceId]) -> Iterator[ResourceId]:
         """Yield what markers of ours name and the index does not show: gone, or very young.

@@ -260,7 +260,7 @@ class Arm:
             rows = body.get("value")
             if not isinstance(rows, list):
                 raise Unreadable(f"the activity log of {place} has no `value`")
-            found += [entry for entry in map(answers.written, rows) if entry]
+            found += map(answers.written, rows)
             link = body.get("nextLink")
             if not link:
                 return tuple(found), True

@@ -61,7 +61,8 @@ def _last(place: ResourceId, arm: Arm, ours: frozenset[str], now: datetime) -> W
     theirs = [
         one
         for one in log
-        if fold(one.operation) in writes
+        if one.succeeded
+        and fold(one.operation) in writes
         and not {fold(one.caller), fold(one.principal or "")} & ours
     ]
     return max(theirs, key=lambda one: one.at, default=None)
