@@ -78,6 +78,10 @@ class Wire:
         """Close the connections."""
         self._client.close()
 
+    def sleep(self, wait: timedelta) -> None:
+        """Wait as the transport does, whose time may be a test's."""
+        self.options["transport"].sleep(wait.total_seconds())
+
     def token(self) -> str:
         """Return the access token that calls are sent with."""
         with self.calling(Bucket(TENANT, "token"), "signing in"):
