@@ -71,6 +71,9 @@ _SWEPT_EVERY = timedelta(minutes=1)
 _LEFT_TO_LOOKS = 5
 """Of the 15 queries of each window (documented), how many sweeps leave to looks."""
 
+_LONGEST_TURN = timedelta(seconds=20)
+"""How long a sweep of everything waits for its turn at a page; the bucket fills in five seconds."""
+
 EVERYTHING = ResourceId.parse("/")
 """What a request for a sweep of all that is watched names."""
 
@@ -201,7 +204,9 @@ class App:
         moved = request.sighted(Sight.MOVED) is not None
         now = self.now()
         try:
-            inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS)
+            # Of many pages none would be the last, if each that is refused began anew.
+            patience = _LONGEST_TURN if request.id == EVERYTHING else timedelta()
+            inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS, patience=patience)
             sweep = Sweep(inventory, self.policy, self.terms, self.now, self.recent.unproved)
             result = sweep.nominate(request.id, removing=removing, everywhere=moved)
         except (Again, Blocked) as error:

@@ -8,6 +8,7 @@ import difflib
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from reconciler import answers
@@ -82,13 +83,14 @@ class Inventory:
     Resources are sought in the watched subscriptions, role assignments also where the guardrails
     allow them. What makers of ours created is sought in all that we can read: without naming
     subscriptions, so that management groups show, too (issue threads). `leave`: how many of the
-    queries of each window are left to others.
+    queries of each window are left to others; `patience`: how long to wait for a turn at each page.
     """
 
     arm: Arm
     watched: tuple[ResourceId, ...]
     granted: tuple[ResourceId, ...] = ()
     leave: int = 0
+    patience: timedelta = timedelta()
 
     def resources(
         self, types: Collection[str], within: Iterable[ResourceId] = ()
@@ -210,7 +212,7 @@ class Inventory:
         return self._asked(kql, self.watched)
 
     def _asked(self, kql: str, where: tuple[ResourceId, ...]) -> Iterator[answers.Json]:
-        return self.arm.query(kql, where, leave=self.leave)
+        return self.arm.query(kql, where, leave=self.leave, patience=self.patience)
 
 
 def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:

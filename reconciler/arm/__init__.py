@@ -52,8 +52,6 @@ _LOG_PATH: Final = "/providers/Microsoft.Insights/eventtypes/management/values"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 # As many does Microsoft's own command line send in one query.
 _MOST_SUBSCRIPTIONS: Final = 1000
-# For one page; the bucket fills in five seconds (documented).
-_LONGEST_TURNS: Final = timedelta(seconds=20)
 
 # One row a type: the api-version under which its identity block was recorded (facts A2.1).
 API_VERSIONS: Final = {fold(VIRTUAL_MACHINE): "2024-07-01"}
@@ -270,25 +268,31 @@ class Arm:
         return tuple(found), False
 
     def query(
-        self, kql: str, subscriptions: tuple[ResourceId, ...], *, leave: int = 0
+        self,
+        kql: str,
+        subscriptions: tuple[ResourceId, ...],
+        *,
+        leave: int = 0,
+        patience: timedelta = timedelta(),
     ) -> Iterator[Json]:
         """Ask Resource Graph; yields rows of all pages. Truncated answers raise `Unreadable`.
 
         Without subscriptions it answers for all that we can read (documented). Raises `Again`
-        rather than use up the last queries, of which it is to `leave` some to others.
+        rather than use up the last queries, of which it is to `leave` some to others, unless its
+        turn comes within its `patience` for a page.
         """
         bucket = GRAPH._replace(leave=leave)
         names = [subscription.subscription for subscription in subscriptions]
         if not names:
-            yield from self._rows({"query": kql}, bucket)
+            yield from self._rows({"query": kql}, bucket, patience)
         for some in batched(names, _MOST_SUBSCRIPTIONS, strict=False):
-            yield from self._rows({"query": kql, "subscriptions": some}, bucket)
+            yield from self._rows({"query": kql, "subscriptions": some}, bucket, patience)
 
-    def _rows(self, question: Json, bucket: Bucket) -> Iterator[Json]:
+    def _rows(self, question: Json, bucket: Bucket, patience: timedelta) -> Iterator[Json]:
         options: dict[str, Any] = {"resultFormat": "objectArray"}
         seen: set[str] = set()
         while True:
-            body = self._page({**question, "options": options}, bucket)
+            body = self._page({**question, "options": options}, bucket, patience)
             rows, token = body.get("data"), body.get("$skipToken")
             truncated = fold(str(body.get("resultTruncated", "false"))) == "true"
             if not isinstance(rows, list) or (truncated and not token):
@@ -301,13 +305,8 @@ class Arm:
             seen.add(token)
             options = {**options, "$skipToken": token}
 
-    def _page(self, content: Json, bucket: Bucket) -> Json:
-        """Ask for one page. Who leaves queries to others waits for a turn, though nobody else does.
-
-        A sweep that went away between two pages would begin anew, and so never end where its pages
-        outnumber what the bucket holds.
-        """
-        patience = _LONGEST_TURNS if bucket.leave else timedelta()
+    def _page(self, content: Json, bucket: Bucket, patience: timedelta) -> Json:
+        """Ask for one page, and wait for its turn as long as patience lasts."""
         while True:
             try:
                 query = {"api-version": _GRAPH}

@@ -84,7 +84,7 @@ def test_a_delivery_invokes_the_function_once_per_event(
 
 def test_a_delivery_that_fails_is_refused_so_that_it_comes_again(host: Host) -> None:
     """The sender sees a server error and why."""
-    answer = post(host, [event() | {"eventTime": "not a time"}])
+    answer = post(host, [event() | {"subject": "boom"}])
 
     assert answer.status_code == 500
     assert answer.text.startswith("ValueError: ")
@@ -94,7 +94,7 @@ def test_one_event_that_fails_keeps_no_other_from_its_function(
     host: Host, queues: MemoryQueues
 ) -> None:
     """The whole delivery is refused all the same."""
-    broken = event() | {"eventTime": "not a time"}
+    broken = event() | {"subject": "boom"}
     answer = post(host, [event("a"), broken, event("b")])
 
     assert answer.status_code == 500

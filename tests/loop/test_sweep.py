@@ -166,7 +166,7 @@ def test_what_was_moved_out_of_a_scope_is_sought_everywhere_and_once_more(cloud:
 
 def test_a_sweep_that_failed_is_asked_again(cloud: Cloud) -> None:
     """The timer may be half an hour away, and the index was only busy."""
-    cloud.wire.answer("POST", GRAPH, 429, "RateLimiting", times=1)
+    cloud.wire.answer("POST", GRAPH, 503, "ServiceUnavailable", times=1)
 
     failed = cloud.app.sweep()
     assert failed.again is not None

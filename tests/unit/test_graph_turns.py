@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,7 +65,8 @@ def test_a_sweep_of_many_pages_asks_for_each_once(seconds: float) -> None:
     """Four questions of forty pages, whatever the quota leaves at a time."""
     arm, graph = asked(seconds, pages=40)
 
-    found = [len(list(arm.query("resources", (), leave=5))) for _ in range(4)]
+    patient = timedelta(seconds=20)
+    found = [len(list(arm.query("resources", (), leave=5, patience=patient))) for _ in range(4)]
 
     assert found == [40] * 4
     assert graph.answered.count(200) == 160
