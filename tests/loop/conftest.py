@@ -6,7 +6,7 @@ import pytest
 
 from tests.loop.cloud import Cloud
 from tests.loop.hierarchy import APPS_THERE, CORP, SECOND, VM_THERE, start
-from tests.loop.lab import SEED, VM
+from tests.loop.lab import ELSEWHERE, FAR, SEED, VM
 from tests.sandbox.arm import SUBSCRIPTION
 
 
@@ -41,4 +41,18 @@ def corp(tmp_path: Path) -> Cloud:
         assignments=[{"scope": CORP, "role": "Reader", "principal": "reconciler"}],
     )
     start(cloud)
+    return cloud
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Cloud:
+    """A second subscription beside the steady one; the app may not even read it."""
+    cloud = Cloud(
+        tmp_path,
+        subscriptions=[*SEED["subscriptions"], {"id": ELSEWHERE, "name": "other"}],
+        groups=[*SEED["groups"], {"id": FAR}],
+    )
+    cloud.sweep()
+    cloud.pass_time()
+    cloud.blind(ELSEWHERE)
     return cloud

@@ -9,6 +9,9 @@ DATA = f"{SUB}/resourceGroups/rg-data"
 HOME = f"{SUB}/resourceGroups/rg-reconciler"
 IDENTITIES = f"{SUB}/resourceGroups/rg-id"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+ELSEWHERE = "22222222-2222-2222-2222-222222222222"
+"""A subscription that nobody watches."""
+FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
 BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 
 type Content = dict[str, Any]

@@ -6,7 +6,6 @@ activity log must tell of the end, and of no move between the making of a right 
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,9 @@ from tests.loop.lab import (
     APPS,
     ASSIGNMENTS,
     DATA,
+    ELSEWHERE,
+    FAR,
     IDENTITIES,
-    SEED,
     SHARED,
     VM,
     machine,
@@ -32,22 +32,6 @@ LOG = "/microsoft.insights/eventtypes/management/values"
 ALWAYS = 10_000
 GONE_AFTER = timedelta(minutes=10)
 DAY = 24 * 3600
-ELSEWHERE = "22222222-2222-2222-2222-222222222222"
-FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
-
-
-@pytest.fixture
-def far(tmp_path: Path) -> Cloud:
-    """A second subscription beside the steady one; the app may not even read it."""
-    cloud = Cloud(
-        tmp_path,
-        subscriptions=[*SEED["subscriptions"], {"id": ELSEWHERE, "name": "other"}],
-        groups=[*SEED["groups"], {"id": FAR}],
-    )
-    cloud.sweep()
-    cloud.pass_time()
-    cloud.blind(ELSEWHERE)
-    return cloud
 
 
 def log_calls(cloud: Cloud) -> int:

@@ -1,4 +1,4 @@
-"""Inputs on which a review found a live right taken, or a withdrawn one kept without a word."""
+"""Odd and rare inputs on which nothing live is taken, and nothing withdrawn kept without a word."""
 
 import base64
 from dataclasses import replace
@@ -15,6 +15,8 @@ from tests.loop.cloud import Cloud
 from tests.loop.lab import (
     APPS,
     DATA,
+    ELSEWHERE,
+    FAR,
     READER,
     SEED,
     SHARED,
@@ -29,23 +31,6 @@ from tests.loop.lab import (
 )
 from tests.loop.sweeps import GRAPH, OWN
 from tests.sandbox.arm import SUB, SUBSCRIPTION
-
-ELSEWHERE = "22222222-2222-2222-2222-222222222222"
-FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
-
-
-@pytest.fixture
-def far(tmp_path: Path) -> Cloud:
-    """A second subscription beside the steady one; the app may not even read it."""
-    cloud = Cloud(
-        tmp_path,
-        subscriptions=[*SEED["subscriptions"], {"id": ELSEWHERE, "name": "other"}],
-        groups=[*SEED["groups"], {"id": FAR}],
-    )
-    cloud.sweep()
-    cloud.pass_time()
-    cloud.blind(ELSEWHERE)
-    return cloud
 
 
 def stop_by_eviction(cloud: Cloud) -> None:
