@@ -102,6 +102,10 @@ class Run:
             same = any(one[:3] == lost[:3] for one in after)
             if not same and self._is_live_and_wanted(lost):
                 raise Broken(f"{what} took a live right away: {lost}")
+        for place, number in self.scenario.least.items():
+            held = len(self.cloud.rights(self.cloud.principal(place)))
+            if held < number:
+                raise Broken(f"{what} left {place} with {held} rights, not {number}")
         for machine, name in carried - self._carried():
             raise Broken(f"{what} detached the live identity {name} from {machine}")
 

@@ -47,7 +47,7 @@ class Scenario:
     """What happens, and what each id must have in the end, under the policy that it ends with.
 
     `rights` are by id, of what lives there in the end; `attached` likewise. Nobody that is dead
-    keeps a right that the app made.
+    keeps a right that the app made. `least`: how many rights each id has at any moment.
     """
 
     happens: Callable[[Cloud], None]
@@ -56,6 +56,7 @@ class Scenario:
     start: Content = field(default_factory=policy)
     end: Content | None = None
     before: Callable[[Cloud], None] = lambda _: None
+    least: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def _new(cloud: Cloud) -> None:
@@ -162,6 +163,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         {VM: frozenset({("Reader", "rg-data")}), **_SHARED_HAS},
         {VM: ATTACHED},
         end=policy(rule(system={"grants": [{"role": "Reader", "scope": DATA}]})),
+        least={VM: 1},
     ),
 }
 
