@@ -314,8 +314,8 @@ class Arm:
             except NotFound as error:
                 raise _no_answer(error) from error
             except Again as error:
-                wait = error.retry_after
-                if error.status != failures.TOO_MANY or wait is None or wait > patience:
+                wait = error.retry_after if error.status == failures.TOO_MANY else None
+                if wait is None or not timedelta() < wait <= patience:
                     raise
                 patience -= wait
                 self._wire.sleep(wait)

@@ -142,6 +142,9 @@ class Controller:
             since = run.request.sighted(Sight.GONE) or observed.at
             run.ask_at = since + self.terms.gone_after
         run.looked = observed.at
+        subject = observed.subject
+        made = subject.created if isinstance(subject, Resource) else None
+        run.young = made is not None and observed.at - made < INVISIBLE
         run.plans.append(todo)
         run.forget_conflicts()
         if expect and todo.fingerprint != expect:

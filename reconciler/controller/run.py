@@ -46,7 +46,6 @@ _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 # After these the next list must show it, whoever wrote it.
 _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
 _DEAD: Final = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
-_MAY_COME: Final = frozenset({Hold.IDENTITY_ABSENT, Hold.SCOPE_ABSENT})
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class Run:
     `alive` says what the last complete look found, none before there was one; `looked` is when that
     began. `ask_at` is when it may be asked whether the id is gone. `full`: room was made once in a
     subscription that holds no more assignments. `soon`: a copy that is due by then is the look
-    after a write.
+    after a write. `young`: the index may not show the resource to the event of what it lacks.
     """
 
     request: Request
@@ -66,6 +65,7 @@ class Run:
     ask_at: datetime | None = None
     looked: datetime | None = None
     full: bool = False
+    young: bool = False
     sightings: list[Sighting] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -242,7 +242,9 @@ class Run:
                 yield held.until - now
             elif waited < GIVE_UP:
                 yield usual
-        absent = any(held.hold in _MAY_COME for held in self.plans[-1].withheld)
+        holds = {one.hold for one in self.plans[-1].withheld}
+        # An identity's own event asks for whoever the index shows.
+        absent = Hold.SCOPE_ABSENT in holds or (self.young and Hold.IDENTITY_ABSENT in holds)
         if absent and now - self._first < INVISIBLE:
             yield usual
         # A copy that is due anyway will also see what may have come until then.

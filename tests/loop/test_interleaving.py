@@ -19,7 +19,7 @@ from sandbox import wsgi
 from sandbox.interleave import Choose, Fate, Move, Parked
 from tests.conftest import ROOT
 from tests.loop.cloud import Cloud
-from tests.loop.lab import BLOB_READER, DATA, SHARED, VM, policy, rule
+from tests.loop.lab import BLOB_READER, DATA, SHARED, VM, identity, policy, rule
 
 OPERATOR = "operator"
 MOST_DEATHS = 3
@@ -39,12 +39,28 @@ POLICY = policy(
 type Act = Callable[[Cloud], object]
 type Picture = dict[str, list[str]]
 
+
+def attach(cloud: Cloud) -> None:
+    """Attach an identity, and leave the system-assigned one on where somebody switched it on.
+
+    What was switched off and on again has another principal: the first one's right then stays,
+    younger than the machine, for a person to remove.
+    """
+    block = {
+        "type": "SystemAssigned, UserAssigned",
+        "userAssignedIdentities": {identity("foreign"): {}},
+    }
+    answer = cloud.operator.call("PATCH", VM, {"identity": block})
+    assert answer.status_code == 200, answer.text
+    cloud.pass_time()
+
+
 ACTS: dict[str, Act] = {
     "nobody else": lambda _: None,
     "the machine is rebuilt": lambda cloud: cloud.build(settle=False),
     "the identity is recreated": Cloud.recreate_identity,
     "the machine is deleted": lambda cloud: cloud.delete(VM),
-    "a foreign identity is attached": lambda cloud: cloud.attach("foreign"),
+    "a foreign identity is attached": attach,
 }
 PLACES = {
     "nobody else": (VM, VM, VM, VM),
