@@ -35,7 +35,7 @@ from reconciler.inventory import Inventory
 from reconciler.marker import Ownership
 from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, Sight, is_reconciled
 from reconciler.notify import Topic
-from reconciler.observe import Observer
+from reconciler.observe import MOVES_SERVE, SCOPES_SERVE, Moves, Observer
 from reconciler.ownplaces import OwnPlaces
 from reconciler.plan import Terms
 from reconciler.plan.terms import FIRST_DELAY
@@ -96,11 +96,11 @@ class App:
     contention: Contention = field(init=False)
     watched: Watched = field(init=False)
     own_places: OwnPlaces = field(init=False)
-    moves: Remembered[ResourceId, tuple[tuple[datetime, ...], bool]] = field(
-        init=False, default_factory=lambda: Remembered(timedelta(minutes=1))
+    moves: Remembered[ResourceId, Moves] = field(
+        init=False, default_factory=lambda: Remembered(MOVES_SERVE)
     )
     scopes: Remembered[ResourceId, None] = field(
-        init=False, default_factory=lambda: Remembered(timedelta(hours=1))
+        init=False, default_factory=lambda: Remembered(SCOPES_SERVE)
     )
 
     def __post_init__(self) -> None:

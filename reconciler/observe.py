@@ -8,7 +8,7 @@ read of the subject, one question to Resource Graph, and the activity log for wh
 
 import contextlib
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -41,13 +41,17 @@ from reconciler.policy.language import Policy
 from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity
+type Moves = tuple[tuple[datetime, ...], bool]
+"""When resources were moved out of a group, and whether that is all of it."""
 
 # Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
 _LOG_PAGES: Final = 50
 # The log refuses a question about more than 90 days by the minute.
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
-_GROUP_ANSWER_SERVES: Final = timedelta(minutes=1)
-_SCOPE_ANSWER_SERVES: Final = timedelta(hours=1)
+MOVES_SERVE: Final = timedelta(minutes=1)
+"""How long one answer about moves from a group serves all that lay in it."""
+SCOPES_SERVE: Final = timedelta(hours=1)
+"""How long a scope that was there counts as there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,8 @@ class Observer:
     inventory: Inventory
     policy: Policy
     terms: Terms
-    moves: Remembered[ResourceId, tuple[tuple[datetime, ...], bool]] = field(
-        default_factory=lambda: Remembered(_GROUP_ANSWER_SERVES)
-    )
-    scopes: Remembered[ResourceId, None] = field(
-        default_factory=lambda: Remembered(_SCOPE_ANSWER_SERVES)
-    )
+    moves: Remembered[ResourceId, Moves]
+    scopes: Remembered[ResourceId, None]
 
     def look(self, request: Request, at: datetime) -> Observed:
         """Observe a resource or user-assigned identity completely; `at` is the time of the look.
@@ -258,7 +258,7 @@ class Observer:
         moves, whole = self._moves_from(place, at)
         return Ending(end.at, moves, complete and whole, evicted)
 
-    def _moves_from(self, place: ResourceId, at: datetime) -> tuple[tuple[datetime, ...], bool]:
+    def _moves_from(self, place: ResourceId, at: datetime) -> Moves:
         """Return when resources were moved out of an id's group, and whether that is all of it.
 
         One answer of the activity log serves the whole group for a minute.

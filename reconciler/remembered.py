@@ -36,8 +36,3 @@ class Remembered[K, V]:
             self._known.move_to_end(key)
             while len(self._known) > _ENTRIES:
                 self._known.popitem(last=False)
-
-    def drop(self, key: K) -> None:
-        """Forget a key."""
-        with self._lock:
-            self._known.pop(key, None)

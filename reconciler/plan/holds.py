@@ -352,10 +352,10 @@ def _busy(_: Step, case: Case) -> Why | None:
     return Why(resource.state, building.until if building else None)
 
 
-def _settling(step: Step, case: Case) -> Why | None:
+def _settling(_: Step, case: Case) -> Why | None:
     """Leave a machine alone that is being built: a PATCH can preempt its deployment."""
-    change, resource = step.change, case.resource
-    if not isinstance(change, AttachIdentity | DetachIdentity) or resource is None:
+    resource = case.resource
+    if resource is None:
         return None
     return evidence.unsettled(resource, case.observed.at, case.terms.settle)
 

@@ -269,9 +269,6 @@ def test_what_was_learned_is_known_for_as_long_as_it_may_be() -> None:
     assert known.get("a", NOON + MINUTES) is None
     assert known.age("b", NOON + MINUTES) is None
     assert known.age("c", NOON) is None
-    known.drop("a")
-    known.drop("a")
-    assert known.get("a", NOON) is None
 
 
 def test_only_the_latest_ten_thousand_things_learned_are_known() -> None:
