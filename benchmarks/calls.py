@@ -18,7 +18,7 @@ from pathlib import Path
 
 from reconciler import events
 from reconciler.model import Request
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.loop.cloud import Cloud
 from tests.loop.lab import SHARED, Content, machine, policy, rule
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from sandbox import seed, wsgi
-from sandbox.azure import tokens
-from sandbox.azure.app import Azure
+from sandbox.arm.app import Azure
+from sandbox.identity import tokens
 from sandbox.interleave import Gate, seeded
 
 BUDGET = 30

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import seed, wsgi
-from sandbox.azure import tokens
-from sandbox.azure.app import Azure
+from sandbox.arm.app import Azure
+from sandbox.identity import tokens
 
 BUDGET = 2000
 MACHINES = 200

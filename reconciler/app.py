@@ -21,30 +21,30 @@ from azure.identity import (
 )
 
 from reconciler import messages, settings
-from reconciler.arm import Arm
-from reconciler.arm.throttle import DEFERRED
+from reconciler.azure.client import Arm
+from reconciler.azure.graph import Inventory
+from reconciler.azure.home import OwnPlaces
+from reconciler.azure.throttle import DEFERRED
+from reconciler.azure.watched import Watched
 from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
-from reconciler.controller import Controller
-from reconciler.controller.assignment import AssignmentSearch
-from reconciler.controller.memory import Contention, Recent
-from reconciler.controller.run import ONCE_MORE, Run, once_more
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, Watch
 from reconciler.ids import ResourceId
-from reconciler.inventory import Inventory
 from reconciler.marker import Ownership
 from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, Sight, is_reconciled
 from reconciler.notify import Topic
 from reconciler.observe import MOVES_SERVE, SCOPES_SERVE, Moves, Observer
-from reconciler.ownplaces import OwnPlaces
 from reconciler.plan import Terms
-from reconciler.plan.terms import FIRST_DELAY
+from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy import load
 from reconciler.policy.language import Policy
+from reconciler.reconcile.assignment_owner import AssignmentSearch
+from reconciler.reconcile.loop import Controller
+from reconciler.reconcile.recent import Contention, Recent
+from reconciler.reconcile.retry import ONCE_MORE, Run, once_more
 from reconciler.remembered import Remembered
 from reconciler.settings import Settings
 from reconciler.sweep import Sweep
-from reconciler.watched import Watched
 
 _log = logging.getLogger(__name__)
 

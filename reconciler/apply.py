@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from reconciler.answers import Json
-from reconciler.arm import Arm
-from reconciler.arm.failures import NAME_TAKEN
+from reconciler.azure.client import Arm
+from reconciler.azure.failures import NAME_TAKEN
+from reconciler.azure.parsing import Json
 from reconciler.changes import (
     CHANGED,
     AttachIdentity,
@@ -219,7 +219,10 @@ def _failed(change: Change, error: ArmError) -> Outcome:
 
 
 def _delta(block: IdentityBlock, changes: Sequence[IdentityChange]) -> Json:
-    """Return the smallest PATCH: only our keys, so that others' identities stay (facts A2.1)."""
+    """Return the smallest PATCH: only our keys, so that others' identities stay.
+
+    See facts: Machines.
+    """
     system = block.system
     users = {entry.id for entry in block.attached}
     entries: dict[str, dict[str, str] | None] = {}

@@ -14,7 +14,7 @@
         ├── Blocked            needs a person: no right, lock, limit, policy, any unknown refusal
         └── Rejected           one of a few refusals that are a bug of ours, never retried
 
-`reconciler.arm` is the only place that makes an `ArmError` out of an answer.
+`reconciler.azure` is the only place that makes an `ArmError` out of an answer.
 """
 
 from dataclasses import dataclass

@@ -211,7 +211,8 @@ def read(text: bytes) -> tuple[Event, ...]:
 def _place(event: Event) -> ResourceId | None:
     """Return the id that the event is about: `resourceUri`, else the subject.
 
-    The subject of a POST ends in its action, as in `.../virtualMachines/vm/restart` (facts A1).
+    The subject of a POST ends in its action, as in `.../virtualMachines/vm/restart` (facts:
+    Resource events).
     """
     for text in (event.data.get("resourceUri"), event.subject, event.subject.rpartition("/")[0]):
         if isinstance(text, str):

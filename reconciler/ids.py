@@ -73,7 +73,10 @@ def is_guid(text: str) -> bool:
 
 
 def dashless(guid: str) -> str:
-    """Return a GUID as evidence and cascaded deletes spell it (facts A1: no dashes)."""
+    """Return a GUID as evidence and cascaded deletes spell it.
+
+    See facts: Resource events: no dashes.
+    """
     return guid.replace("-", "").lower()
 
 

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from reconciler.answers import Json
-from reconciler.arm import failures
+from reconciler.azure import failures
+from reconciler.azure.parsing import Json
 from reconciler.changes import CONTENDED, NOT_WATCHED, Hold, Plan, Result, Status
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.report import values
+from reconciler.render import json
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ _ADVICE: Final[dict[str | int, str]] = {
     404: "name a topic that exists in RECONCILER_TOPIC_ENDPOINT",
 }
 _PASSING: Final = "if this goes on, look at RECONCILER_TOPIC_ENDPOINT and the topic"
-# Event Grid's own audience in each cloud (facts D4); a topic elsewhere is the public cloud's.
+# Event Grid's own audience in each cloud (facts: Functions); a topic elsewhere is the public
+# cloud's.
 _AUDIENCES: Final = ("eventgrid.azure.us", "eventgrid.azure.cn")
 _PUBLIC_AUDIENCE: Final = "eventgrid.azure.net"
 _CONNECT_SECONDS: Final = 5
@@ -111,8 +112,8 @@ class Topic:
             "owner": self.owner,
             "mode": self.mode.value,
             "digest": self.digest,
-            "outcomes": [values.outcome(one) for one in result.outcomes],
-            "plan": values.look(result.plans[-1]) if result.plans else None,
+            "outcomes": [json.outcome(one) for one in result.outcomes],
+            "plan": json.look(result.plans[-1]) if result.plans else None,
         }
 
 

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler import roles
-from reconciler.arm import Arm
+from reconciler.azure.client import Arm
+from reconciler.azure.graph import SHOWN, Inventory
 from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
-from reconciler.inventory import SHOWN, Inventory
 from reconciler.model import (
     LOG_KEPT,
     USER_ASSIGNED_IDENTITY,

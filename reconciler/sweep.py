@@ -13,7 +13,8 @@ from datetime import datetime
 from itertools import batched
 from typing import Final
 
-from reconciler.arm import API_VERSIONS
+from reconciler.azure.client import API_VERSIONS
+from reconciler.azure.graph import Inventory
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -29,7 +30,6 @@ from reconciler.changes import (
     unwanted_id,
 )
 from reconciler.ids import ResourceId, fold
-from reconciler.inventory import Inventory
 from reconciler.model import (
     USER_ASSIGNED_IDENTITY,
     Desired,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.arguments import INTERRUPTED, USAGE, Parser, port
-from sandbox.azure.clock import FASTEST
+from sandbox.world.clock import FASTEST
 
 if TYPE_CHECKING:
     from sandbox.outlets import Storage
@@ -54,9 +54,9 @@ def _parser() -> Parser:
 def _serve(options: argparse.Namespace) -> int:
     # Imported late, as the other commands are, so that Ctrl-C in that second is met below.
     from sandbox import seed  # noqa: PLC0415 - see above
-    from sandbox.azure.clock import wall_clock  # noqa: PLC0415 - see above
     from sandbox.deliveries import Deliveries  # noqa: PLC0415 - see above
     from sandbox.server import Server  # noqa: PLC0415 - see above
+    from sandbox.world.clock import wall_clock  # noqa: PLC0415 - see above
 
     try:
         world = seed.load(seed.read(options.seed), clock=wall_clock(options.speed))

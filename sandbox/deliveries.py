@@ -4,9 +4,9 @@ import threading
 import time
 from typing import Self
 
-from sandbox.azure.eventdelivery import Delivery
-from sandbox.azure.world import World
+from sandbox.eventgrid.delivery import Delivery
 from sandbox.outlets import MemoryStorage, Storage, outlets
+from sandbox.world.world import World
 
 _THREADS = 4
 """So that an endpoint that does not answer holds up no other."""

@@ -1,7 +1,7 @@
 """A template deployment as the world sees it: resources written one after another, as one work.
 
 Tests and the demo begin one; there is no deployments API. Azure tells of the deployment first, then
-of each resource, all under one correlation id (facts A1, azure-docs #12166).
+of each resource, all under one correlation id (facts: Resource events, azure-docs #12166).
 """
 
 import dataclasses
@@ -12,11 +12,12 @@ from http import HTTPStatus
 from typing import Any
 
 from sandbox import wsgi
-from sandbox.azure import ids, tokens
-from sandbox.azure.app import Azure
-from sandbox.azure.eventgrid import Context
-from sandbox.azure.state import Operation, Principal, Resource
-from sandbox.azure.world import World
+from sandbox.arm import ids
+from sandbox.arm.app import Azure
+from sandbox.eventgrid.events import Context
+from sandbox.identity import tokens
+from sandbox.world.state import Operation, Principal, Resource
+from sandbox.world.world import World
 
 TYPE = "Microsoft.Resources/deployments"
 _VERSIONS = {"microsoft.managedidentity": "2024-11-30", "microsoft.authorization": "2022-04-01"}

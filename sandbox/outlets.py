@@ -15,8 +15,8 @@ from azure.storage.blob import BlobClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 from urllib3.exceptions import LocationParseError
 
-from sandbox.azure import eventretry
-from sandbox.azure.outlets import Answer, Outlets
+from sandbox.eventgrid import retry
+from sandbox.eventgrid.outlets import Answer, Outlets
 
 _CREATED = 201
 _TOO_LARGE = 413
@@ -86,7 +86,7 @@ def _status(request: Callable[[], object]) -> int:
     try:
         request()
     except HttpResponseError as error:
-        return error.status_code or eventretry.UNREACHABLE
+        return error.status_code or retry.UNREACHABLE
     except AzureError as error:
         raise ConnectionError(str(error)) from error
     return _CREATED

@@ -20,16 +20,19 @@ identity as Owners, and the first one the application's own group ``rg-reconcile
 import dataclasses
 from collections.abc import Callable
 
-from sandbox.azure import conditions, errors, fleet, identities, ids, scalesetview
-from sandbox.azure.clock import Clock
-from sandbox.azure.hierarchy import Hierarchy, ManagementGroup
-from sandbox.azure.registrations import Registration
-from sandbox.azure.roles import OWNER, Permissions, Role
-from sandbox.azure.state import LONG_AGO, Assignment, Attached, Principal, Resource
-from sandbox.azure.weather import Weather, WeatherError
-from sandbox.azure.weather import read as read_weather
-from sandbox.azure.world import World
+from sandbox.arm import errors, ids
+from sandbox.arm.registrations import Registration
+from sandbox.authorization import conditions
+from sandbox.authorization.roles import OWNER, Permissions, Role
+from sandbox.compute import fleet, scalesetview
+from sandbox.identity import identities
 from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
+from sandbox.world.clock import Clock
+from sandbox.world.hierarchy import Hierarchy, ManagementGroup
+from sandbox.world.state import LONG_AGO, Assignment, Attached, Principal, Resource
+from sandbox.world.switches import Weather, WeatherError
+from sandbox.world.switches import read as read_weather
+from sandbox.world.world import World
 
 __all__ = ["SeedError", "load", "read"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Self
 
 from sandbox import tls, wsgi
-from sandbox.azure.app import Azure
-from sandbox.azure.world import World
+from sandbox.arm.app import Azure
+from sandbox.world.world import World
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
 

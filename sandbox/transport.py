@@ -7,7 +7,7 @@ milliseconds.
 from azure.core.pipeline.transport import RequestsTransport
 
 from sandbox import wsgi
-from sandbox.azure.clock import Clock
+from sandbox.world.clock import Clock
 
 
 class Transport(RequestsTransport):  # type: ignore[misc]  # azure-core loads it lazily

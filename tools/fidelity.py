@@ -10,17 +10,17 @@ from pathlib import Path
 
 from pydantic.alias_generators import to_camel
 
-from sandbox.azure.app import SERVICES
-from sandbox.azure.kinds import KINDS
-from sandbox.azure.routing import Evidence, Route
-from sandbox.azure.timing import TIMINGS, Timing
+from sandbox.arm.app import SERVICES
+from sandbox.arm.routing import Evidence, Route
+from sandbox.resources.kinds import KINDS
+from sandbox.world.timing import TIMINGS, Timing
 from tests.conformance.deviations import DEVIATIONS, OUTSIDE
 
 PAGE = Path(__file__).parent.parent / "docs" / "fidelity.md"
 
 HEAD = """# How faithful the local Azure is
 
-Made by `make docs` from the routes of `sandbox/azure`. What a route answers is
+Made by `make docs` from the routes of `sandbox`. What a route answers is
 
 - **recorded**: read off recorded traffic ({recorded} routes), which the tests replay against it but
   for the recordings named `azure-cli`: those were replayed when the route was written;

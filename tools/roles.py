@@ -17,7 +17,7 @@ from reconciler.roles import is_privileged
 
 _ROOT = Path(__file__).parent.parent
 TABLE = _ROOT / "reconciler" / "roles.csv"
-SANDBOX = _ROOT / "sandbox" / "azure" / "builtin_roles.csv"
+SANDBOX = _ROOT / "sandbox" / "authorization" / "builtin_roles.csv"
 
 _AS_OF = "# Azure's built-in roles as of "
 _USAGE = (

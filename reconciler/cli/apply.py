@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler import changes, report, settings
+from reconciler import changes, settings
 from reconciler.app import App
 from reconciler.changes import CreateIdentity, Status, is_unwanted
 from reconciler.cli import look, terminal
@@ -18,7 +18,8 @@ from reconciler.cli.work import Work
 from reconciler.errors import ReconcilerError
 from reconciler.ids import ResourceId
 from reconciler.model import Request, UserIdentity
-from reconciler.report import Finding, values
+from reconciler.render import json, text
+from reconciler.render.text import Finding
 from reconciler.settings import Settings
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -58,7 +59,7 @@ def apply(
         subjects = look.parse(app, ids)
         before = subjects.findings()
         if output is Format.TEXT:
-            terminal.answer(report.plan_lines(before, app.policy))
+            terminal.answer(text.plan_lines(before, app.policy))
             warn_of_others(app, before)
         _check(subjects, before, expect)
         confirmed = _confirmed(subjects, before, yes=yes)
@@ -119,7 +120,7 @@ def _confirmed(
     """Return the requests that a person agrees to, each with the fingerprint of its plan."""
     todo = [finding for finding in findings if finding.plan.todo]
     if todo and not yes:
-        asked = f"{report.todo([finding.plan for finding in todo])}?"
+        asked = f"{text.todo([finding.plan for finding in todo])}?"
         if not terminal.confirmed(asked):
             raise ReconcilerError("not confirmed; nothing was written")
     # What is kept goes only where somebody has read what replaces it and is not there.
@@ -142,7 +143,7 @@ def _asked_once_more(findings: Sequence[Finding]) -> frozenset[ResourceId]:
     number = sum(len(finding.plan.kept) for finding in keeping)
     if not number:
         return frozenset()
-    kept = report.counted(number, "unwanted right is", "unwanted rights are")
+    kept = text.counted(number, "unwanted right is", "unwanted rights are")
     them, that = ("it", "it") if number == 1 else ("them", "they")
     asked = f"{kept} kept until what replaces {them} is there; {that} may still be needed"
     if not terminal.confirmed(f"{asked}. Remove {them} now?"):
@@ -168,7 +169,7 @@ def _carried_out(
 def _rights_first(findings: Sequence[Finding]) -> list[Finding]:
     """Put identities before the resources that carry them.
 
-    A granted role takes minutes to be effective (facts B4) while an identity is attached in
+    A granted role takes minutes to be effective (facts: Rights) while an identity is attached in
     seconds, so the slow leg starts first, and a machine never holds an identity without its rights.
     """
     return sorted(findings, key=lambda finding: not finding.is_identity)
@@ -184,15 +185,15 @@ def _conclude(
     if output is Format.JSON:
         terminal.answer_json(
             {
-                "before": values.plan(before, app.policy),
-                "outcomes": [values.outcome(outcome) for outcome in work.outcomes],
-                "after": None if after is None else values.plan(after, app.policy),
+                "before": json.plan(before, app.policy),
+                "outcomes": [json.outcome(outcome) for outcome in work.outcomes],
+                "after": None if after is None else json.plan(after, app.policy),
             }
         )
     elif after is not None and after is not before:
         left = [finding for finding in after if not finding.plan.compliant]
-        terminal.answer(["", *report.subject_lines(left, app.policy)])
-        terminal.answer([f"now: {report.summary([finding.plan for finding in after])}"])
+        terminal.answer(["", *text.subject_lines(left, app.policy)])
+        terminal.answer([f"now: {text.summary([finding.plan for finding in after])}"])
 
 
 def _tell_of_others(work: Work, findings: Sequence[Finding]) -> None:
@@ -200,5 +201,5 @@ def _tell_of_others(work: Work, findings: Sequence[Finding]) -> None:
     others = work.others - {finding.plan.id for finding in findings}
     if others:
         first = min(others, key=lambda other: other.key)
-        number = report.counted(len(others), "resource")
+        number = text.counted(len(others), "resource")
         terminal.tell(f"note: {number} may need it too, beginning with {first}; plan it by its id")

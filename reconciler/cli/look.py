@@ -17,7 +17,7 @@ from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Resource, UserIdentity, is_reconciled
 from reconciler.observe import desired_of
-from reconciler.report import Finding
+from reconciler.render.text import Finding
 from reconciler.settings import Settings
 
 Ids = Annotated[

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler import roles
-from reconciler.arm import API_VERSIONS
+from reconciler.azure.client import API_VERSIONS
 from reconciler.ids import fold
 from reconciler.model import Mode
 from reconciler.policy import desired

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from reconciler import report, settings
+from reconciler import settings
 from reconciler.app import App
 from reconciler.cli import look, terminal
 from reconciler.cli.terminal import Format
 from reconciler.ids import ResourceId
-from reconciler.report import Finding, counted, values
+from reconciler.render import json, text
+from reconciler.render.text import Finding, counted
 
 
 def plan(
@@ -29,9 +30,9 @@ def plan(
         subjects = look.parse(app, ids)
         findings = subjects.findings()
         if output is Format.JSON:
-            terminal.answer_json(values.plan(findings, app.policy))
+            terminal.answer_json(json.plan(findings, app.policy))
         else:
-            terminal.answer(report.plan_lines(findings, app.policy))
+            terminal.answer(text.plan_lines(findings, app.policy))
         warn_of_others(app, findings)
         if not app.settings.repair and any(finding.plan.todo for finding in findings):
             terminal.tell("note: RECONCILER_MODE is audit, so apply would refuse")

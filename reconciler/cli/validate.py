@@ -12,7 +12,7 @@ from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError
 from reconciler.policy import load
 from reconciler.policy.load import folders
-from reconciler.report import counted
+from reconciler.render.text import counted
 
 
 def validate(

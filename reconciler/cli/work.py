@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler import report
 from reconciler.app import App
 from reconciler.changes import (
     PLAN_CHANGED,
@@ -19,6 +18,7 @@ from reconciler.changes import (
 from reconciler.cli import interrupt, terminal
 from reconciler.ids import ResourceId
 from reconciler.model import Request
+from reconciler.render import text
 
 _PASSING: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 
@@ -73,7 +73,7 @@ class Work:
             if outcome.status not in _PASSING and self._outcomes.get(key) != outcome:
                 self._outcomes[key] = outcome
                 if self.told_at_once:
-                    terminal.answer([report.outcome_line(outcome, subject)])
+                    terminal.answer([text.outcome_line(outcome, subject)])
 
     def _is_worth_waiting(self, result: Result) -> bool:
         """Return whether time may help: what is blocked or withheld waits for a person, not for us.
@@ -109,4 +109,4 @@ def _why(result: Result) -> str:
 def _holds(result: Result) -> list[str]:
     """Return the passing holds of the last look."""
     withheld = result.plans[-1].withheld if result.plans else ()
-    return [f"goes on once {report.once(held)}" for held in withheld if held.hold.passing]
+    return [f"goes on once {text.once(held)}" for held in withheld if held.hold.passing]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from reconciler.changes import Plan
 from reconciler.model import Desired, Observed, Request, Resource, Sight, Sighting
 from reconciler.plan import assignments, identities
+from reconciler.plan.context import Home, Terms
 from reconciler.plan.holds import decide
 from reconciler.plan.steps import Case, rank
-from reconciler.plan.terms import Home, Terms
 
 __all__ = ["Home", "Terms", "plan"]
 

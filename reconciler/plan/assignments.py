@@ -32,8 +32,8 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.marker import parse
 from reconciler.model import Desired, Grant, Mode, Observed, RoleAssignment, Wanted
+from reconciler.plan.context import Terms
 from reconciler.plan.steps import Step
-from reconciler.plan.terms import Terms
 
 type Triple = tuple[str | None, str, ResourceId]
 

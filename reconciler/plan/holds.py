@@ -32,9 +32,9 @@ from reconciler.model import (
     UserIdentity,
 )
 from reconciler.plan import evidence
+from reconciler.plan.context import GIVE_UP
 from reconciler.plan.identities import is_busy
 from reconciler.plan.steps import Case, Step, Why
-from reconciler.plan.terms import GIVE_UP
 
 type Check = Callable[[Step, Case], Why | None]
 

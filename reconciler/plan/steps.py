@@ -19,7 +19,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import fold
 from reconciler.model import Desired, Observed, Request, Resource, Wanted
-from reconciler.plan.terms import Terms
+from reconciler.plan.context import Terms
 
 
 @dataclass(frozen=True, slots=True)

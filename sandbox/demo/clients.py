@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 
 import requests
 
-from sandbox.azure.world import World
 from sandbox.demo.places import STORE, SUBSCRIPTION
+from sandbox.world.world import World
 
 type Json = dict[str, Any]
 

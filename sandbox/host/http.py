@@ -112,7 +112,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _handshake(request: Request) -> Response:
-    """Agree to a CloudEvents subscription (documented, facts A1)."""
+    """Agree to a CloudEvents subscription (documented, facts: Resource events)."""
     origin = request.headers.get("WebHook-Request-Origin", "*")
     return Response(headers={"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"})
 

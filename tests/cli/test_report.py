@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler import report
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -31,7 +30,9 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.policy.language import Guardrails, Policy
-from reconciler.report import Finding, values
+from reconciler.render import json
+from reconciler.render import text as render
+from reconciler.render.text import Finding
 from tests.cli.desk import APP_GROUP, BLOB_READER, READER, SHARED, STRANGER, machine
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -64,7 +65,7 @@ def said(*steps: Change | Withheld) -> list[str]:
         withheld=tuple(step for step in steps if isinstance(step, Withheld)),
     )
     finding = Finding(Observed(VM, NOON, Resource(VM)), Desired(), plan)
-    heading, nobody, *lines, blank = report.subject_lines([finding], POLICY)
+    heading, nobody, *lines, blank = render.subject_lines([finding], POLICY)
     assert (heading, blank) == (str(VM), "")
     assert nobody == "  no rule or identity in policy asks anything for it"
     return lines
@@ -192,7 +193,7 @@ def test_what_waits_is_said_as_what_will_be_done_and_when() -> None:
 )
 def test_each_wait_says_what_it_is_for(held: Withheld, awaited: str) -> None:
     """Only what is being built is once built; whatever else it is, its own words say so."""
-    assert report.once(held) == awaited
+    assert render.once(held) == awaited
 
 
 @pytest.mark.parametrize("hold", Hold)
@@ -203,9 +204,9 @@ def test_every_hold_says_the_next_step_everywhere(hold: Hold) -> None:
 
     assert hold.next_step
     assert f"      next    {hold.next_step}" in said(held)
-    (logged,) = report.log_lines(plan)
+    (logged,) = render.log_lines(plan)
     assert logged.endswith(f", next {hold.next_step}")
-    assert values.look(plan)["withheld"][0]["nextStep"] == hold.next_step
+    assert json.look(plan)["withheld"][0]["nextStep"] == hold.next_step
 
 
 @pytest.mark.parametrize("code", ["", "Contended", "NotWatched", "Stuck", "SomethingNew"])
@@ -214,11 +215,11 @@ def test_every_blocked_outcome_says_the_next_step(code: str) -> None:
     blocked = Outcome(None, Status.BLOCKED, "refused", code)
     own = Outcome(None, Status.BLOCKED, "refused", code, next_step="ask")
 
-    step = values.outcome(blocked)["nextStep"]
+    step = json.outcome(blocked)["nextStep"]
     assert step
-    assert report.outcome_line(blocked, VM) == f"blocked: refused; next: {step}"
-    assert values.outcome(own)["nextStep"] == "ask"
-    assert values.outcome(Outcome(None, Status.AGAIN, "throttled", code))["nextStep"] == ""
+    assert render.outcome_line(blocked, VM) == f"blocked: refused; next: {step}"
+    assert json.outcome(own)["nextStep"] == "ask"
+    assert json.outcome(Outcome(None, Status.AGAIN, "throttled", code))["nextStep"] == ""
 
 
 def test_audit_says_who_asks_for_it_and_where() -> None:
@@ -242,7 +243,7 @@ def test_audit_says_who_asks_for_it_and_where() -> None:
     ]
     finding = Finding(Observed(VM, NOON, Resource(VM)), desired, Plan(VM, NOON))
 
-    assert [report.because(each, finding, POLICY) for each in held] == [
+    assert [render.because(each, finding, POLICY) for each in held] == [
         "policy says audit: rule a (a.yaml:3)",
         "policy says audit: rule a (a.yaml:3), rule b (b.yaml:4)",
         "policy says audit: rule a (a.yaml:3)",
@@ -256,7 +257,7 @@ def test_an_id_of_which_nothing_is_left_is_told() -> None:
     finding = Finding(Observed(VM, NOON, None), Desired(), Plan(VM, NOON))
 
     assert "  does not exist (nothing of ours is left of it)" in list(
-        report.subject_lines([finding], POLICY)
+        render.subject_lines([finding], POLICY)
     )
 
 
@@ -268,8 +269,8 @@ def test_a_grant_without_scope_shows_its_template_and_no_scope(hold: Hold) -> No
     held = Withheld(create, hold, detail)
     plan = Plan(VM, NOON, withheld=(held,))
 
-    (logged,) = report.log_lines(plan)
-    described = values.look(plan)["withheld"][0]["change"]
+    (logged,) = render.log_lines(plan)
+    described = json.look(plan)["withheld"][0]["change"]
 
     assert sum("{maps.m[tags.env]}" in line for line in said(held)) == 1
     assert logged.count("{maps.m[tags.env]}") == 1
@@ -296,7 +297,7 @@ def test_an_outcome_is_one_line() -> None:
     create = CreateAssignment(Grant(READER, SCOPE), STRANGER, "")
 
     assert [
-        report.outcome_line(outcome, VM)
+        render.outcome_line(outcome, VM)
         for outcome in (
             Outcome(delete, Status.BLOCKED, "locked", next_step="take it off"),
             Outcome(None, Status.BLOCKED, "no right"),
@@ -335,8 +336,8 @@ def test_the_summary_counts(now: int, holds: list[Hold], line: str, question: st
     attach = AttachIdentity(VM, None)
     plan = Plan(VM, NOON, None, (attach,) * now, tuple(Withheld(attach, hold) for hold in holds))
 
-    assert report.summary([plan]) == line
-    assert report.todo([plan]) == question
+    assert render.summary([plan]) == line
+    assert render.todo([plan]) == question
 
 
 HOSTILE = ("##vso[task.complete]", "##[set-env name=X]y", "\u202e::add-mask::x", "\n::error::x")
@@ -354,7 +355,7 @@ def test_the_log_obeys_nothing_that_others_wrote(text: str) -> None:
         withheld=(Withheld(change, Hold.EXEMPT, text), Withheld(unresolved, Hold.AUDIT, text)),
     )
 
-    for line in report.log_lines(plan):
+    for line in render.log_lines(plan):
         assert line.isprintable()
         assert "##" not in line
         assert not line.startswith("::")

@@ -7,8 +7,8 @@ from http.client import ACCEPTED, OK
 
 import requests
 
-from sandbox.azure import tokens
-from sandbox.azure.hierarchy import ManagementGroup
+from sandbox.identity import tokens
+from sandbox.world.hierarchy import ManagementGroup
 from tests.conformance import pages, setting
 from tests.conformance.agreement import Agreement
 from tests.conformance.deviations import outside

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from http.client import OK
 from typing import Any
 
-from sandbox.azure import ids
-from sandbox.azure.kinds import kind
+from sandbox.arm import ids
+from sandbox.resources.kinds import kind
 from tests.conformance.pages import Pages
 from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
@@ -107,7 +107,10 @@ class Preconditions:
             self._restorer.put(body | {"properties": shown} if same else known)
 
     def _hide_roles(self, exchange: Exchange) -> None:
-        """Let filters lag behind a change of a role that was cut out (facts A2.5, recorded)."""
+        """Let filters lag behind a change of a role that was cut out.
+
+        See facts: Role assignments, recorded.
+        """
         world = self._world
         listed = exchange.path.lower().endswith(_ROLES) and exchange.status == 200
         if not listed or exchange.follows or exchange.body["value"]:

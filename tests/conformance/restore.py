@@ -3,10 +3,13 @@
 import datetime as dt
 from collections.abc import Callable
 
-from sandbox.azure import hierarchy, identities, ids, machineview, scalesetview
-from sandbox.azure.hierarchy import ManagementGroup
-from sandbox.azure.registrations import Registration
-from sandbox.azure.state import Attached, Principal, Resource
+from sandbox.arm import ids
+from sandbox.arm.registrations import Registration
+from sandbox.compute import machineview, scalesetview
+from sandbox.identity import identities
+from sandbox.world import hierarchy
+from sandbox.world.hierarchy import ManagementGroup
+from sandbox.world.state import Attached, Principal, Resource
 from tests.conformance.recordings import Json, moment
 from tests.conformance.rights import Rights
 from tests.sandbox.arm import Arm

@@ -1,9 +1,9 @@
 """Puts principals, roles and role assignments into the world; ``restore`` and others call it."""
 
-from sandbox.azure import ids
-from sandbox.azure.roles import Permissions, Role
-from sandbox.azure.state import Assignment, Principal
-from sandbox.azure.world import World
+from sandbox.arm import ids
+from sandbox.authorization.roles import Permissions, Role
+from sandbox.world.state import Assignment, Principal
+from sandbox.world.world import World
 from tests.conformance.recordings import Json, moment
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from reconciler import events
 from reconciler.errors import ReconcilerError
 from reconciler.model import Request
-from sandbox.azure.state import Assignment
+from sandbox.world.state import Assignment
 from tests.faults.answers import FAULTS, DeathError, Fault, Faulty
 from tests.faults.scenarios import SCENARIOS, SEEDED, Scenario
 from tests.loop.cloud import Cloud

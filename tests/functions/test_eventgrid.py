@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.azure.weather import Weather
 from sandbox.deliveries import Deliveries
 from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
 from sandbox.demo.stage import FUNCTION
 from sandbox.host import http
 from sandbox.host.messages import decode
 from sandbox.outlets import RealStorage
+from sandbox.world.switches import Weather
 from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 

@@ -25,10 +25,10 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
 from reconciler.model import Removals, Request
-from sandbox.azure import tokens
-from sandbox.azure.state import Assignment, Resource
+from sandbox.identity import tokens
 from sandbox.interleave import Gate
 from sandbox.transport import Transport
+from sandbox.world.state import Assignment, Resource
 from tests.loop.lab import (
     APPS,
     HOME,

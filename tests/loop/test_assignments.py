@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.changes import Hold
 from reconciler.model import Removals
-from sandbox.azure.state import Assignment
+from sandbox.world.state import Assignment
 from tests.loop.cloud import Cloud, as_request, holds, void
 from tests.loop.lab import (
     APPS,

@@ -97,7 +97,7 @@ def test_the_log_of_audit_mode_names_each_change(
     lose_identity(steady)
     steady.pass_time()
     steady.deploy(RECONCILER_MODE="audit")
-    with caplog.at_level(logging.INFO, "reconciler.controller"):
+    with caplog.at_level(logging.INFO, "reconciler.reconcile.loop"):
         steady.look(VM)
 
     head, *told = caplog.messages
@@ -111,7 +111,7 @@ def test_the_log_says_what_policy_withholds_and_what_was_done(
 ) -> None:
     """A withheld change has its hold beside it, and one that was made its outcome."""
     lose_right(steady)
-    with caplog.at_level(logging.INFO, "reconciler.controller"):
+    with caplog.at_level(logging.INFO, "reconciler.reconcile.loop"):
         steady.deploy(policy(rule(mode="audit")))
         steady.look(VM)
         steady.deploy()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model import Request
-from sandbox.azure.state import Assignment
+from sandbox.world.state import Assignment
 from tests.loop.cloud import Cloud
 from tests.loop.lab import APPS, DATA, SEED, machine, policy, rule
 from tests.sandbox.arm import SUB

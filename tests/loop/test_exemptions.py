@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from reconciler import report
 from reconciler.changes import Hold
 from reconciler.observe import desired_of
-from reconciler.report import Finding
+from reconciler.render import text
+from reconciler.render.text import Finding
 from tests.loop.cloud import Cloud, as_request, holds
 from tests.loop.lab import APPS, VM, Content, policy
 
@@ -21,7 +21,7 @@ def told(cloud: Cloud) -> str:
     """Return the plan of the machine as the command line shows it."""
     observed, plan = cloud.app.controller.plan(as_request(VM))
     finding = Finding(observed, desired_of(cloud.app.policy, observed.subject), plan)
-    return "\n".join(report.plan_lines([finding], cloud.app.policy))
+    return "\n".join(text.plan_lines([finding], cloud.app.policy))
 
 
 def test_an_exempt_machine_is_not_touched(cloud: Cloud) -> None:

@@ -10,7 +10,7 @@ import pytest
 from reconciler.changes import NOT_YET, Result
 from reconciler.model import Request
 from sandbox import deployment
-from sandbox.azure.state import Assignment
+from sandbox.world.state import Assignment
 from tests.loop.cloud import Cloud
 from tests.loop.lab import APPS, DATA, SHARED, VM, Content, machine, policy, rule
 from tests.loop.live import Live

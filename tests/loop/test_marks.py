@@ -10,7 +10,7 @@ from reconciler.changes import Hold, Reason, UpdateAssignment
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership, assignment_name
 from reconciler.model import Removals, RoleAssignment
-from sandbox.azure import tokens
+from sandbox.identity import tokens
 from tests.loop.cloud import Cloud, as_request, holds, last
 from tests.loop.lab import (
     APPS,

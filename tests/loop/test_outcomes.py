@@ -12,9 +12,9 @@ import pytest
 from reconciler import events
 from reconciler.app import App
 from reconciler.changes import Outcome, Status
-from reconciler.report import values
-from sandbox.azure.weather import Fault, Weather
+from reconciler.render.json import outcome as as_json
 from sandbox.server import Server
+from sandbox.world.switches import Fault, Weather
 from tests.conftest import ROOT
 from tests.loop.cloud import Cloud
 from tests.loop.lab import DATA, VM, Content, policy, rule
@@ -77,7 +77,7 @@ def test_a_rebuilt_machine_is_told_as_changed(told: Told) -> None:
     data = second["data"]
     last = results[-1].plans[-1]
     assert (second["subject"], second["eventType"]) == (VM, "IdentityReconciler.Changed")
-    assert first["data"]["outcomes"] == [values.outcome(one) for one in results[0].outcomes]
+    assert first["data"]["outcomes"] == [as_json(one) for one in results[0].outcomes]
     assert [one["change"]["kind"] for one in first["data"]["outcomes"]] == [
         "AttachIdentity",
         "AttachIdentity",
@@ -268,7 +268,7 @@ def test_the_documentation_names_every_key(told: Told) -> None:
     plan = data["plan"]
 
     keys = {*data, *(f"plan.{key}" for key in plan)}
-    keys |= {f"outcomes[].{key}" for key in values.outcome(Outcome(None, Status.DONE))}
+    keys |= {f"outcomes[].{key}" for key in as_json(Outcome(None, Status.DONE))}
     documented = re.findall(r"^\| `([\w.\[\]]+)` \| (.*) \|$", page, re.MULTILINE)
     named = dict(documented)
     assert {key.removesuffix("[]") for key in named} == keys - {"outcomes"}

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.changes import CreateAssignment, Outcome, Result
-from reconciler.controller.quarrel import blocked as blocked_by
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
+from reconciler.reconcile.contention import blocked as blocked_by
 from tests.loop.cloud import Cloud, blocked
 from tests.loop.lab import READER, SHARED, VM
 

@@ -8,7 +8,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from reconciler.changes import Hold, Status
-from sandbox.azure import tokens
+from sandbox.identity import tokens
 from tests.loop.cloud import Cloud, as_request, holds
 from tests.loop.lab import APPS, VM, guardrails, policy, rule
 from tests.sandbox.arm import SUB

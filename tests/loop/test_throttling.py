@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.app import App
-from reconciler.arm.throttle import DEFERRED
+from reconciler.azure.throttle import DEFERRED
 from reconciler.changes import Result, Status
 from reconciler.model import Request
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.loop.cloud import Cloud
 from tests.loop.lab import VM, machine
 

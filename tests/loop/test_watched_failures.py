@@ -103,7 +103,9 @@ def test_a_refresh_that_fails_keeps_what_was_known(
         assert watched(corp) == [SUBSCRIPTION, SECOND]
         assert watched(corp) == [SUBSCRIPTION, SECOND]
 
-    (message,) = [one.getMessage() for one in caplog.records if one.name == "reconciler.watched"]
+    (message,) = [
+        one.getMessage() for one in caplog.records if one.name == "reconciler.azure.watched"
+    ]
     assert message.startswith("RECONCILER_MANAGEMENT_GROUPS: the management group corp cannot be")
     assert "stays watched" in message
     corp.pass_time(300)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.azure import buckets
-from sandbox.azure.state import Assignment
-from sandbox.azure.weather import Fault, Weather
+from sandbox.world import buckets
+from sandbox.world.state import Assignment
+from sandbox.world.switches import Fault, Weather
 from tests.loop.cloud import Cloud
 from tests.loop.lab import APPS, DATA, identity, machine, policy, rule
 from tests.sandbox.arm import SUBSCRIPTION

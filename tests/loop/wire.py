@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.azure.clock import Clock
+from sandbox.world.clock import Clock
 from sandbox.wsgi import App, StartResponse, run
 
 TICK = 0.05

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.arm import Arm
+from reconciler.azure.client import Arm
 from reconciler.errors import Again, ArmError, NotFound
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import assignment_name

@@ -14,7 +14,7 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import BaseAdapter
 
-from reconciler.arm import Arm
+from reconciler.azure.client import Arm
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, NewIdentity, Resource
 

@@ -5,10 +5,10 @@ from typing import Any, Self
 import requests
 
 from sandbox import seed, wsgi
-from sandbox.azure import tokens
-from sandbox.azure.app import Azure
-from sandbox.azure.clock import Clock
-from sandbox.azure.state import Principal
+from sandbox.arm.app import Azure
+from sandbox.identity import tokens
+from sandbox.world.clock import Clock
+from sandbox.world.state import Principal
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 SUB = f"/subscriptions/{SUBSCRIPTION}"

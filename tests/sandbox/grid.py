@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from sandbox.azure.eventdelivery import Delivery
-from sandbox.azure.outlets import Answer, Outlets
+from sandbox.eventgrid.delivery import Delivery
+from sandbox.eventgrid.outlets import Answer, Outlets
 from tests.sandbox.arm import STORE, SUB, Arm, identity
 
 HOOK = "https://hook.example/events?code=secret"

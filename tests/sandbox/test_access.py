@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.azure import access
-from sandbox.azure.roles import Permissions, Role
-from sandbox.azure.weather import Weather
+from sandbox.authorization import access
+from sandbox.authorization.roles import Permissions, Role
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import BLOB_READ, BLOB_READER, GROUP, MACHINE, STORE, Arm, error, identity
 
 OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"

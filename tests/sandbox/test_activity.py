@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.azure.weather import Fault, Weather
+from sandbox.world.switches import Fault, Weather
 from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 LOG = f"{SUB}/providers/Microsoft.Insights/eventtypes/management/values"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox.azure import tokens
-from sandbox.azure.app import SERVICES
-from sandbox.azure.routing import Evidence
+from sandbox.arm.app import SERVICES
+from sandbox.arm.routing import Evidence
+from sandbox.identity import tokens
 from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, SUBSCRIPTION, Arm, error, identity
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from sandbox.azure import tokens
-from sandbox.azure.state import Assignment
+from sandbox.identity import tokens
+from sandbox.world.state import Assignment
 from tests.sandbox.arm import (
     BLOB_READ,
     BLOB_READER,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sandbox.azure import conditions, errors
+from sandbox.arm import errors
+from sandbox.authorization import conditions
 from tests.sandbox.arm import BLOB_READER, GROUP, READER, STORE, SUB, Arm, error
 
 WRITE = "Microsoft.Authorization/roleAssignments/write"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import deployment
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, identity
 
 LOG = "/providers/Microsoft.Insights/eventtypes/management/values"

@@ -1,4 +1,4 @@
-"""What becomes of events that were given up, by facts B2."""
+"""What becomes of events that were given up, by facts: Delivery."""
 
 import pytest
 

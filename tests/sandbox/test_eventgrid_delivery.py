@@ -1,4 +1,4 @@
-"""In which form and to whom events are delivered, row by row of facts B2."""
+"""In which form and to whom events are delivered, row by row of facts: Delivery."""
 
 import pytest
 

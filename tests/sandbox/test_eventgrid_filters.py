@@ -1,11 +1,11 @@
-"""What a filter lets pass, and what a filter may be; by facts B2."""
+"""What a filter lets pass, and what a filter may be; by facts: Delivery."""
 
 from typing import Any
 
 import pytest
 
-from sandbox.azure import eventfilters
-from sandbox.azure.errors import AzureError
+from sandbox.arm.errors import AzureError
+from sandbox.eventgrid import filters
 from tests.sandbox.arm import GROUP
 from tests.sandbox.grid import Grid
 
@@ -38,7 +38,7 @@ def advanced(operator: str, key: str = OPERATION, *values: Any, **more: Any) -> 
 
 def passes(wanted: dict[str, Any]) -> bool:
     """Tell whether the event passes a filter."""
-    return eventfilters.matches(eventfilters.check(wanted), EVENT)
+    return filters.matches(filters.check(wanted), EVENT)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_the_limits_themselves_are_allowed() -> None:
 def test_wrong_filters_are_refused(wanted: dict[str, Any], named: str) -> None:
     """400 says what is wrong."""
     with pytest.raises(AzureError) as refusal:
-        eventfilters.check(wanted)
+        filters.check(wanted)
 
     assert refusal.value.status == 400
     assert named in refusal.value.message

@@ -1,4 +1,4 @@
-"""Which answers of an endpoint are tried again, when and how often, row by row of facts B2."""
+"""Which answers of an endpoint are tried again, when and how often (facts: Delivery)."""
 
 import pytest
 

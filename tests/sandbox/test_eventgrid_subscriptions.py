@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.azure.eventretry import TIMEOUT
+from sandbox.eventgrid.retry import TIMEOUT
 from sandbox.outlets import MemoryStorage, outlets
 from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, error, identity
 from tests.sandbox.grid import HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to

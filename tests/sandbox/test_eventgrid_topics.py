@@ -16,7 +16,7 @@ from azure.core.exceptions import (
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_sas
 
-from sandbox.azure import tokens
+from sandbox.identity import tokens
 from sandbox.server import Server
 from tests.sandbox.arm import GROUP, error
 from tests.sandbox.grid import Grid

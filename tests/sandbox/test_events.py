@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.azure import eventschemas
-from sandbox.azure.weather import Weather
+from sandbox.eventgrid import schemas
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
 
 LOWER = GROUP.replace("resourceGroups", "resourcegroups")
@@ -73,7 +73,7 @@ def test_events_have_the_documented_members(
         for schema in ("eventgrid", "cloudevents"):
             name = f"docs_subscription_{verb}_success_{schema}.json"
             sample = json.loads((shared / "events" / name).read_text("utf-8"))[0]
-            ours = eventschemas.to_cloud(event) if schema == "cloudevents" else event
+            ours = schemas.to_cloud(event) if schema == "cloudevents" else event
 
             assert ours.keys() == sample.keys()
             assert ours["data"].keys() == sample["data"].keys()
@@ -205,7 +205,10 @@ def test_reordered_events_overtake_each_other(arm: Arm, events: list[dict[str, A
 
 
 def test_old_events_hold_their_parts_as_text(arm: Arm, events: list[dict[str, Any]]) -> None:
-    """Authorization, claims and request are JSON in a string, as in 2017 (facts A1)."""
+    """Authorization, claims and request are JSON in a string, as in 2017.
+
+    See facts: Resource events.
+    """
     arm.world.weather = Weather(events_textual=1, operation_delay=0)
     arm.patch(MACHINE, {"type": "SystemAssigned"})
     (event,) = events
@@ -219,7 +222,7 @@ def test_old_events_hold_their_parts_as_text(arm: Arm, events: list[dict[str, An
 
 
 def test_names_may_begin_with_capitals(arm: Arm, events: list[dict[str, Any]]) -> None:
-    """But for those of claims, which are the token's (facts A1)."""
+    """But for those of claims, which are the token's (facts: Resource events)."""
     arm.world.weather = Weather(events_pascal_case=1, operation_delay=0)
     arm.patch(MACHINE, {"type": "SystemAssigned"})
     data = events[0]["data"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, SUB, Arm, error, identity
 
 PATH = f"{identity('id1')}/federatedIdentityCredentials"

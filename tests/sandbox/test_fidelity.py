@@ -1,8 +1,8 @@
 """docs/fidelity.md tells what the routes say."""
 
-from sandbox.azure.app import SERVICES
-from sandbox.azure.timing import TIMINGS, Moment
-from sandbox.azure.weather import Weather
+from sandbox.arm.app import SERVICES
+from sandbox.world.switches import Weather
+from sandbox.world.timing import TIMINGS, Moment
 from tools import fidelity
 
 OTHER = {

@@ -60,7 +60,7 @@ def test_a_refused_head_has_neither_body_nor_length(arm: Arm) -> None:
     ],
 )
 def test_what_its_own_index_lacks_resource_manager_refuses(arm: Arm, path: str, code: str) -> None:
-    """The header says that no provider was asked (facts A2.6, D1, recorded)."""
+    """The header says that no provider was asked (facts: Errors and Visibility, recorded)."""
     answer = arm.call("GET", path, version="2022-04-01")
 
     assert error(answer) == (404, code)

@@ -1,4 +1,4 @@
-"""How resource types show identities and answer when they are changed (facts A2.3)."""
+"""How resource types show identities and answer when they are changed (facts: Identity by type)."""
 
 import pytest
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, READER, STORE, SUB, Arm, error
 
 GUID = "0a0a0a0a-1111-2222-3333-444444444444"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sandbox import seed
-from sandbox.azure import access
+from sandbox.authorization import access
 from tests.sandbox.arm import (
     BLOB_READ,
     GROUP,

@@ -15,7 +15,7 @@ import yaml
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 
 from sandbox import seed
-from sandbox.azure import tokens
+from sandbox.identity import tokens
 from sandbox.server import Server
 from tests.children import PATIENCE, child
 from tests.sandbox.arm import GROUP, MACHINE, SEED, SUB, identity

@@ -9,10 +9,10 @@ from azure.core.pipeline.policies import RetryPolicy
 from azure.core.rest import HttpRequest
 from azure.mgmt.core import ARMPipelineClient
 
-from sandbox.azure import tokens
-from sandbox.azure.clock import START, Clock, wall_clock
-from sandbox.azure.weather import Fault, Weather
+from sandbox.identity import tokens
 from sandbox.transport import Transport
+from sandbox.world.clock import START, Clock, wall_clock
+from sandbox.world.switches import Fault, Weather
 from tests.sandbox.arm import MACHINE, SEED, SUBSCRIPTION, Arm
 
 compute = pytest.importorskip("azure.mgmt.compute", reason="the conformance group")

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.grid import DAY, SCHEDULE, Grid, moments
 
 

@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from sandbox import seed
-from sandbox.azure import tokens
-from sandbox.azure.weather import Fault, Weather
+from sandbox.identity import tokens
 from sandbox.server import Server
+from sandbox.world.switches import Fault, Weather
 from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, Arm, error
 
 NEW = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/new"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, Arm, error, identity
 
 VERSION = "2022-04-01"
@@ -32,7 +32,7 @@ def principal(arm: Arm) -> str:
 def test_a_new_principal_is_known_later(
     arm: Arm, weather: Weather, kind: str | None, code: int
 ) -> None:
-    """Naming its type spares one of the two delays (facts A2.5, B4)."""
+    """Naming its type spares one of the two delays (facts: Role assignments and Rights)."""
     arm.world.weather = weather
     oid = principal(arm)
     first = arm.assign(GROUP, oid, principalType=kind)

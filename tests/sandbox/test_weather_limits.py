@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, error, identity
 
 LEFT = "x-ms-ratelimit-remaining-"
@@ -36,7 +36,7 @@ def until_refused(arm: Arm, method: str, path: str, most: int) -> tuple[int, req
 def test_arm_counts_each_kind_of_call(
     busy: Arm, method: str, kind: str, size: int, refill: int
 ) -> None:
-    """A bucket a principal and kind, refilled by the second (facts B3); the others stay full."""
+    """A bucket a principal and kind, refilled by the second; the others stay full."""
     first = busy.call(method, f"{STORE}1")
     count, refused = until_refused(busy, method, f"{STORE}1", size)
 
@@ -72,7 +72,7 @@ def test_each_principal_has_a_bucket_and_all_share_one(busy: Arm) -> None:
 
 
 def test_calls_to_the_tenant_are_counted_apart(busy: Arm) -> None:
-    """They have a bucket of their own size (facts B3), and codes of their own (assumed)."""
+    """They have a bucket of their own size, and codes of their own (assumed)."""
     until_refused(busy, "GET", STORE, 251)
     count, refused = until_refused(busy, "GET", "/subscriptions", 300)
 
@@ -82,7 +82,10 @@ def test_calls_to_the_tenant_are_counted_apart(busy: Arm) -> None:
 
 
 def test_a_machine_can_be_updated_twelve_times_at_once(busy: Arm) -> None:
-    """Four more a minute, each machine for itself; the refusal is Compute's (facts B3, A2.6)."""
+    """Four more a minute, each machine for itself; the refusal is Compute's.
+
+    See facts: Throttling and Errors.
+    """
     busy.call("PUT", OTHER, {"location": "westus"})
     answers = [busy.attach("id1") for _ in range(13)]
     refused = answers[-1]
@@ -114,7 +117,7 @@ def test_a_refused_request_does_nothing(busy: Arm) -> None:
 
 @pytest.mark.parametrize(("path", "size"), [(MACHINE, 36), (f"{GROUP}/x", 0)])
 def test_reads_of_a_machine_are_counted(busy: Arm, path: str, size: int) -> None:
-    """Thirty-six at once (facts B3); what is no machine has no such budget."""
+    """Thirty-six at once (facts: Throttling); what is no machine has no such budget."""
     if size:
         assert until_refused(busy, "GET", path, size + 1)[0] == size
     else:
@@ -122,7 +125,7 @@ def test_reads_of_a_machine_are_counted(busy: Arm, path: str, size: int) -> None
 
 
 def test_resource_graph_answers_fifteen_queries_in_five_seconds(busy: Arm) -> None:
-    """It has its own quota, its own headers and its own code (facts A2.6, B3)."""
+    """It has its own quota, its own headers and its own code (facts: Errors and Throttling)."""
     text = "resources | project id"
     answers = [busy.query(text) for _ in range(16)]
 
@@ -135,7 +138,7 @@ def test_resource_graph_answers_fifteen_queries_in_five_seconds(busy: Arm) -> No
 
 
 def test_retry_after_may_be_missing(busy: Arm) -> None:
-    """As on some real 429, which name the seconds in the text only (facts A2.6)."""
+    """As on some real 429, which name the seconds in the text only (facts: Errors)."""
     busy.world.weather = Weather(throttling=True, retry_after=False)
     _, refused = until_refused(busy, "GET", STORE, 251)
     machine = [busy.attach("id1") for _ in range(13)][-1]
@@ -159,7 +162,7 @@ RIGHTS = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments"
 
 
 def test_actions_on_rights_are_counted_if_told_so(busy: Arm) -> None:
-    """Each action for itself, by the minute (facts B3, issues); ARM's own gateway refuses."""
+    """Each action for itself, by the minute; ARM's own gateway refuses."""
     assert until_refused(busy, "GET", RIGHTS, 251)[1].json()["error"]["code"] != (
         "ResourceRequestsThrottled"
     )

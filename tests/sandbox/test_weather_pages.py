@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.sandbox.arm import GROUP, Arm
 
 RESOURCES = f"{GROUP}/resources"

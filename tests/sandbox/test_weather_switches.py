@@ -10,9 +10,9 @@ import requests
 import yaml
 
 from sandbox import seed
-from sandbox.azure import tokens
-from sandbox.azure.state import Principal
-from sandbox.azure.weather import Fault, Weather, WeatherError, read
+from sandbox.identity import tokens
+from sandbox.world.state import Principal
+from sandbox.world.switches import Fault, Weather, WeatherError, read
 from tests.sandbox.arm import SEED, STORE, Arm
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "weather.md"

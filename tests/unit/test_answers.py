@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import answers
+from reconciler.azure import parsing
 from reconciler.model import ROLE_ASSIGNMENT, AttachedIdentity, IdentityBlock, Permission
 from tests.unit.builders import APP, NEW, OF_APP, OTHER_VM, SECOND, VM
 
@@ -30,8 +30,8 @@ def test_identity_types_are_read_in_every_provider_s_spelling(
     """Facts A2.3, recorded; a type that nobody knows is kept, so that nothing is written."""
     empty = {"principalId": None, "tenantId": None, "userAssignedIdentities": None}
 
-    assert answers.identity_block({"type": text}) == expected
-    assert answers.identity_block({"type": text, **empty}) == expected
+    assert parsing.identity_block({"type": text}) == expected
+    assert parsing.identity_block({"type": text, **empty}) == expected
 
 
 def test_entries_are_sorted_and_guids_are_lower_case() -> None:
@@ -45,7 +45,7 @@ def test_entries_are_sorted_and_guids_are_lower_case() -> None:
         },
     }
 
-    assert answers.identity_block(block) == IdentityBlock(
+    assert parsing.identity_block(block) == IdentityBlock(
         system=True,
         principal=NEW,
         attached=(AttachedIdentity(APP, OF_APP), AttachedIdentity(SECOND)),
@@ -63,7 +63,7 @@ def test_an_entry_that_is_no_id_is_kept_as_unknown(odd: str) -> None:
         "userAssignedIdentities": {odd: {}, str(APP): {"principalId": OF_APP}},
     }
 
-    assert answers.identity_block(block) == IdentityBlock(
+    assert parsing.identity_block(block) == IdentityBlock(
         system=True,
         principal=NEW,
         attached=(AttachedIdentity(APP, OF_APP),),
@@ -81,8 +81,8 @@ def test_a_right_says_who_wrote_it_and_when_it_was_made() -> None:
     }
     row = {"id": f"{VM}/providers/{ROLE_ASSIGNMENT}/x", "properties": properties}
 
-    right = answers.role_assignment({**row, "properties": {**properties, **told}})
-    silent = answers.role_assignment(row)
+    right = parsing.role_assignment({**row, "properties": {**properties, **told}})
+    silent = parsing.role_assignment(row)
 
     assert right.created == datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)
     assert (right.created_by, right.updated_by) == (None, NEW)
@@ -99,8 +99,8 @@ def test_a_principal_is_read_only_of_a_system_assigned_identity() -> None:
     nobody = "00000000-0000-0000-0000-000000000000"
     block = {"type": "UserAssigned", "principalId": nobody, "tenantId": nobody}
 
-    assert answers.identity_block(block).principal is None
-    assert answers.identity_block(block | {"type": "SystemAssigned"}).principal == nobody
+    assert parsing.identity_block(block).principal is None
+    assert parsing.identity_block(block | {"type": "SystemAssigned"}).principal == nobody
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_identities_without_a_type_are_of_none_that_we_know(
     shown: dict[str, Any], untyped: dict[str, Any]
 ) -> None:
     """Half an answer must not say that a machine has lost its principal, whose rights would go."""
-    assert answers.identity_block(shown | untyped).raw_type == "missing"
+    assert parsing.identity_block(shown | untyped).raw_type == "missing"
 
 
 def test_a_machine_says_what_stands_in_the_way_of_a_write() -> None:
@@ -119,23 +119,23 @@ def test_a_machine_says_what_stands_in_the_way_of_a_write() -> None:
     child = {"properties": {"provisioningState": "Updating"}}
     member = {"virtualMachineScaleSet": {"id": str(OTHER_VM)}}
 
-    assert answers.resource({"id": str(VM), "resources": [child]}).deploying
-    assert not answers.resource({"id": str(VM), "resources": [{"id": str(VM)}]}).deploying
-    assert answers.resource(body(provisioningState="Deleting")).state == "Deleting"
-    assert answers.resource({"id": str(VM), "managedBy": "/x/y"}).managed_by == "/x/y"
-    assert answers.resource(body(**member)).managed_by is None
-    assert answers.resource({"id": str(VM), "managedBy": ""}).managed_by is None
+    assert parsing.resource({"id": str(VM), "resources": [child]}).deploying
+    assert not parsing.resource({"id": str(VM), "resources": [{"id": str(VM)}]}).deploying
+    assert parsing.resource(body(provisioningState="Deleting")).state == "Deleting"
+    assert parsing.resource({"id": str(VM), "managedBy": "/x/y"}).managed_by == "/x/y"
+    assert parsing.resource(body(**member)).managed_by is None
+    assert parsing.resource({"id": str(VM), "managedBy": ""}).managed_by is None
 
 
 def test_the_header_s_etag_counts_where_there_are_two() -> None:
-    """It is there in answers whose body has none (facts A2.1)."""
-    assert answers.resource({"id": str(VM), "etag": '"1"'}, '"2"').etag == '"2"'
-    assert answers.resource({"id": str(VM), "etag": '"1"'}).etag == '"1"'
+    """It is there in answers whose body has none (facts: Machines)."""
+    assert parsing.resource({"id": str(VM), "etag": '"1"'}, '"2"').etag == '"2"'
+    assert parsing.resource({"id": str(VM), "etag": '"1"'}).etag == '"1"'
 
 
 def test_tags_without_a_value_are_empty() -> None:
     """Resource Graph shows null for them."""
-    assert answers.resource({"id": str(VM), "tags": {"a": None}}).tags == {"a": ""}
+    assert parsing.resource({"id": str(VM), "tags": {"a": None}}).tags == {"a": ""}
 
 
 @pytest.mark.parametrize("told", ["2026-01-01T00:00:00", "2026-01-01T02:00:00+02:00"])
@@ -143,13 +143,13 @@ def test_times_are_utc(told: str) -> None:
     """Compared with ours they must neither fail nor be off, and people read them as such."""
     body = {"id": str(VM), "properties": {"timeCreated": told}}
 
-    created = answers.resource(body).created
+    created = parsing.resource(body).created
     assert (created, created and created.tzinfo) == (datetime(2026, 1, 1, tzinfo=UTC), UTC)
 
 
 def test_a_role_definition_is_read_for_what_it_allows() -> None:
     """Lists that are left out or null are empty."""
     told = {"actions": ["*/read"], "notActions": None, "dataActions": ["a/b"]}
-    found = answers.permissions({"properties": {"permissions": [told, {}]}})
+    found = parsing.permissions({"properties": {"permissions": [told, {}]}})
 
     assert found == (Permission(("*/read",), (), ("a/b",), ()), Permission())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import answers
+from reconciler.azure import parsing
 from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
 
@@ -32,7 +32,7 @@ def test_every_recorded_machine_is_read(shared: Path, kind: str) -> None:
     assert bodies
 
     for body in bodies:
-        read = answers.resource(body)
+        read = parsing.resource(body)
         block = body.get("identity") or {}
         assert read.id == ResourceId.parse(body["id"].upper())
         assert read.id.is_type(kind)
@@ -46,7 +46,7 @@ def test_every_recorded_machine_is_read(shared: Path, kind: str) -> None:
 def test_recorded_machines_tell_their_incarnations(shared: Path) -> None:
     """A PATCH changes the etag, never `vmId`."""
     machines = [
-        answers.resource(body)
+        parsing.resource(body)
         for body in recorded(shared, VIRTUAL_MACHINE)
         if "vmId" in body.get("properties", {})
     ]
@@ -63,7 +63,7 @@ def test_an_entry_that_is_being_attached_has_no_principal_yet(shared: Path) -> N
     entries = [
         entry
         for body in recorded(shared, VIRTUAL_MACHINE)
-        for entry in answers.resource(body).identities.attached
+        for entry in parsing.resource(body).identities.attached
     ]
 
     assert {entry.principal is None for entry in entries} == {True, False}
@@ -71,8 +71,8 @@ def test_an_entry_that_is_being_attached_has_no_principal_yet(shared: Path) -> N
 
 def test_every_recorded_user_assigned_identity_is_read(shared: Path) -> None:
     """Its own id says `resourcegroups`, a machine's entry of it `resourceGroups`: one identity."""
-    read = [answers.user_identity(body) for body in recorded(shared, USER_ASSIGNED_IDENTITY)]
-    machines = [answers.resource(body) for body in recorded(shared, VIRTUAL_MACHINE)]
+    read = [parsing.user_identity(body) for body in recorded(shared, USER_ASSIGNED_IDENTITY)]
+    machines = [parsing.resource(body) for body in recorded(shared, VIRTUAL_MACHINE)]
     carried = {entry.id for machine in machines for entry in machine.identities.attached}
 
     assert read
@@ -82,12 +82,15 @@ def test_every_recorded_user_assigned_identity_is_read(shared: Path) -> None:
 
 
 def test_every_recorded_role_assignment_is_read(shared: Path) -> None:
-    """The role is a GUID whatever scope its definition id is spelled at (facts A2.5)."""
+    """The role is a GUID whatever scope its definition id is spelled at.
+
+    See facts: Role assignments.
+    """
     bodies = list(recorded(shared, ROLE_ASSIGNMENT))
     assert bodies
 
     for body in bodies:
-        read = answers.role_assignment(body)
+        read = parsing.role_assignment(body)
         properties = body["properties"]
         assert is_guid(read.role)
         assert is_guid(read.principal)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import answers
+from reconciler.azure import parsing
 from reconciler.errors import Unreadable
 from reconciler.model import ROLE_ASSIGNMENT
 from tests.unit.builders import APP, DATA, NEW, OLD, READER, VM
@@ -29,7 +29,7 @@ from tests.unit.builders import APP, DATA, NEW, OLD, READER, VM
 def test_half_a_resource_is_none(bad: dict[str, Any]) -> None:
     """A plan is never made from half a read; the id is named where there is one."""
     with pytest.raises(Unreadable, match=r"is not a resource"):
-        answers.resource(bad)
+        parsing.resource(bad)
 
 
 IMPOSSIBLE = [
@@ -55,18 +55,18 @@ def test_an_impossible_time_makes_an_answer_unreadable(time: str) -> None:
     }
 
     with pytest.raises(Unreadable):
-        answers.role_assignment(right)
+        parsing.role_assignment(right)
     with pytest.raises(Unreadable):
-        answers.resource({"id": str(VM), "properties": {"timeCreated": time}})
+        parsing.resource({"id": str(VM), "properties": {"timeCreated": time}})
     with pytest.raises(Unreadable):
-        answers.written(entry)
+        parsing.written(entry)
 
 
 def test_a_refusal_quotes_little_of_an_answer_and_nothing_that_forges_a_line() -> None:
     """Answers hold names that others chose, and may be megabytes."""
     for odd in ("x\n\u202e" * 10_000, ["x" * 1_000_000], "y" * 1_000_000):
         with pytest.raises(Unreadable) as caught:
-            answers.resource({"id": odd})
+            parsing.resource({"id": odd})
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 1000
 
@@ -76,16 +76,16 @@ def test_half_a_role_assignment_is_none(missing: str) -> None:
     """A right whose holder, role or place is unknown cannot be compared."""
     properties = {"principalId": NEW, "roleDefinitionId": f"/r/{READER}", "scope": str(DATA)}
     whole = {"id": f"{DATA}/providers/{ROLE_ASSIGNMENT}/x", "properties": properties}
-    assert answers.role_assignment(whole).role == READER
+    assert parsing.role_assignment(whole).role == READER
 
     with pytest.raises(Unreadable, match="is not a role assignment"):
-        answers.role_assignment({**whole, "properties": {**properties, missing: None}})
+        parsing.role_assignment({**whole, "properties": {**properties, missing: None}})
 
 
 def test_an_identity_without_principal_is_not_there_yet() -> None:
     """It cannot be granted anything, so it is read again later."""
     with pytest.raises(Unreadable, match="is not a user-assigned identity"):
-        answers.user_identity({"id": str(APP), "properties": {"principalId": None}})
+        parsing.user_identity({"id": str(APP), "properties": {"principalId": None}})
 
 
 def leaves(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -105,7 +105,7 @@ def with_part(body: dict[str, Any], place: tuple[str, ...], part: object) -> dic
 
 WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
     (
-        answers.resource,
+        parsing.resource,
         {
             "id": str(VM),
             "location": "westeurope",
@@ -126,7 +126,7 @@ WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
         },
     ),
     (
-        answers.user_identity,
+        parsing.user_identity,
         {
             "id": str(APP),
             "location": "westeurope",
@@ -134,7 +134,7 @@ WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
         },
     ),
     (
-        answers.role_assignment,
+        parsing.role_assignment,
         {
             "id": f"{VM}/providers/Microsoft.Authorization/roleAssignments/{OLD}",
             "properties": {
@@ -150,7 +150,7 @@ WHOLE: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
             },
         },
     ),
-    (answers.id_of, {"id": str(VM)}),
+    (parsing.id_of, {"id": str(VM)}),
 ]
 
 
@@ -173,4 +173,4 @@ def test_no_part_of_another_kind_is_taken_for_what_was_asked(
 def test_half_a_role_definition_is_not_read(properties: dict[str, object]) -> None:
     """A role that seems to allow nothing would pass every guardrail."""
     with pytest.raises(Unreadable, match="a role definition"):
-        answers.permissions({"properties": properties})
+        parsing.permissions({"properties": properties})

@@ -13,9 +13,9 @@ from reconciler.changes import (
     Reason,
     UpdateAssignment,
 )
-from reconciler.controller.memory import Contention
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
+from reconciler.reconcile.recent import Contention
 from tests.unit.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
 
 SECONDS = timedelta(seconds=1)

@@ -57,7 +57,7 @@ def test_authorization_is_never_read() -> None:
 
 
 def test_the_action_at_the_end_of_a_subject_is_dropped() -> None:
-    """A POST's subject ends in its action (facts A1); without `resourceUri` it is all there is."""
+    """A POST's subject ends in its action; without `resourceUri` it is all there is."""
     told = Event("Microsoft.Resources.ResourceActionSuccess", f"{VM}/restart")
 
     assert asked(told) == [VM]

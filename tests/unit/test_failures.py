@@ -14,7 +14,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from reconciler.arm import failures
+from reconciler.azure import failures
 from reconciler.errors import (
     Again,
     AlreadyExists,
@@ -26,7 +26,7 @@ from reconciler.errors import (
     Unreadable,
 )
 
-# The refusals that facts B6 lists, then the others that were recorded, by file.
+# The refusals that facts: Errors lists, then the others that were recorded, by file.
 MEANINGS: dict[str, type[ArmError]] = {
     "400_PrincipalNotFound_1": Again,
     "400_PrincipalNotFound_2": Again,
@@ -397,7 +397,7 @@ def test_a_code_of_its_own_is_not_changed_by_what_it_holds() -> None:
 
 @pytest.mark.parametrize("detail", ["TooManyRequests", "RetryableErrorDueToAnotherOperation"])
 def test_compute_s_word_for_everything_passes_only_by_its_detail(detail: str) -> None:
-    """`OperationNotAllowed` is throttling, another's work, or for ever (facts A2.6)."""
+    """`OperationNotAllowed` is throttling, another's work, or for ever (facts: Errors)."""
     error = meaning(409, {"error": {"code": "OperationNotAllowed", "details": [{"code": detail}]}})
 
     assert isinstance(error, Conflict)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.arm import Arm
+from reconciler.azure.client import Arm
 from reconciler.errors import Again
-from sandbox.azure.clock import Clock
 from sandbox.transport import Transport
+from sandbox.world.clock import Clock
 from sandbox.wsgi import StartResponse
 from tests.properties.wire import ENDPOINT, Token
 

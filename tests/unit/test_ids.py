@@ -376,7 +376,7 @@ def test_a_guid_is_hexadecimal_with_dashes(text: str, *, is_one: bool) -> None:
 
 
 def test_a_guid_loses_its_dashes_and_its_case_for_comparison() -> None:
-    """Evidence in events spells principals without dashes (facts A1, recorded)."""
+    """Evidence in events spells principals without dashes (facts: Resource events, recorded)."""
     assert dashless("381E8404-e4ac-559b-8e15-3ffb111980b4") == "381e8404e4ac559b8e153ffb111980b4"
 
 

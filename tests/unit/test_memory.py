@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.controller.memory import Recent
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
+from reconciler.reconcile.recent import Recent
 from reconciler.remembered import Remembered
 from tests.unit.builders import APP, NOON, OTHER_VM, SECOND, VM
 

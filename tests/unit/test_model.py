@@ -33,7 +33,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 def test_an_identity_s_entry_is_found_whatever_its_case() -> None:
-    """Resources spell the ids of their identities as they like (facts A2.1, recorded)."""
+    """Resources spell the ids of their identities as they like (facts: Machines, recorded)."""
     entry = AttachedIdentity(ResourceId.parse(str(IDENTITY).upper()), "p-1")
 
     assert IdentityBlock(attached=(entry,)).entry(IDENTITY) == entry

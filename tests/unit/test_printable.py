@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.arm import failures
+from reconciler.azure import failures
 from reconciler.printable import printable, printable_json
 
 MARK = "\N{REPLACEMENT CHARACTER}"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.arm.failures import (
+from reconciler.azure.failures import (
     AUTHORIZATION_FAILED,
     LINKED_AUTHORIZATION_FAILED,
     PRINCIPAL_NOT_FOUND,
@@ -25,10 +25,10 @@ from reconciler.changes import (
     Status,
     Withheld,
 )
-from reconciler.controller.run import Run, once_more
 from reconciler.errors import Again, Blocked, Conflict
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Grant, Removals, Request, Sight, Sighting
+from reconciler.reconcile.retry import Run, once_more
 from tests.unit.builders import APP, DATA, NEW, NOON, OLD, READER, SETTLE, VM, assignment
 
 SECONDS = timedelta(seconds=1)
@@ -140,7 +140,7 @@ def test_progress_starts_the_waiting_anew() -> None:
 
 @pytest.mark.parametrize("code", [AUTHORIZATION_FAILED, LINKED_AUTHORIZATION_FAILED])
 def test_a_missing_right_is_looked_at_once_more_after_ten_minutes(code: str) -> None:
-    """A right that was granted a moment ago needs that long to be effective (facts B4)."""
+    """A right that was granted a moment ago needs that long to be effective (facts: Rights)."""
     refused = Outcome(GRANT, Status.BLOCKED, "no", code)
 
     assert wait(run(refused, changes=(GRANT,))) == 10 * MINUTES
@@ -220,7 +220,7 @@ def test_a_lasting_hold_is_left_to_a_person(hold: Hold) -> None:
 def test_what_is_not_there_may_be_invisible_for_fifteen_minutes(
     hold: Hold, age: timedelta, delay: timedelta | None
 ) -> None:
-    """An identity or scope that was just made is 404 for a while (facts D1).
+    """An identity or scope that was just made is 404 for a while (facts: Visibility).
 
     Of an identity only a young machine asks again: the index shows any other to its own event.
     """
@@ -264,7 +264,7 @@ def test_a_proof_that_may_still_come_is_asked_for_when_it_may() -> None:
 
 
 def test_a_resource_that_stays_busy_is_blocked_after_an_hour() -> None:
-    """Machines hang in `Updating` at times (facts C2); somebody must see it."""
+    """Machines hang in `Updating` at times (facts: Dead entries); somebody must see it."""
     busy = Withheld(ATTACH, Hold.BUSY)
     result = run(withheld=(busy,), age=HOUR).result(NOON, writes=True)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.arm import signin
+from reconciler.azure import signin
 
 PREFACE = "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n"
 NOT_SET_UP = (

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from reconciler.arm import throttle
-from reconciler.arm.throttle import GRAPH, Bucket, Throttle, bucket_of, resource_bucket
+from reconciler.azure import throttle
+from reconciler.azure.throttle import GRAPH, Bucket, Throttle, bucket_of, resource_bucket
 from reconciler.errors import Again
 from reconciler.ids import ResourceId
 

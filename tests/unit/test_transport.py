@@ -14,7 +14,8 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import BaseAdapter
 
-from reconciler.arm import Arm, caller
+from reconciler.azure import caller
+from reconciler.azure.client import Arm
 from reconciler.errors import Again, Unreadable
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, Resource

@@ -13,7 +13,7 @@ from azure.mgmt.compute.models import (
     VirtualMachineUpdate,
 )
 
-from sandbox.azure.weather import Weather
+from sandbox.world.switches import Weather
 from tests.conformance.clients.azure import Azure
 from tests.sandbox.arm import identity
 

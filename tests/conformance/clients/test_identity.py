@@ -5,8 +5,8 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
 
-from sandbox.azure.state import Attached
 from sandbox.server import Server
+from sandbox.world.state import Attached
 from tests.conformance.clients.azure import Azure
 from tests.sandbox.arm import MACHINE, identity
 
@@ -43,7 +43,10 @@ def test_an_app_gets_its_identity(server: Server, named: str) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_an_app_that_names_no_identity_gets_none() -> None:
-    """Its only one is user-assigned, and App Service wants such a one named (facts D4, issues)."""
+    """Its only one is user-assigned, and App Service wants such a one named.
+
+    See facts: Functions, issues.
+    """
     with (
         ManagedIdentityCredential() as credential,
         pytest.raises(CredentialUnavailableError, match="400"),

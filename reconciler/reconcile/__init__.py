@@ -1,0 +1,1 @@
+"""One request: the loop, its delays, contention and what a process remembers."""

@@ -1,0 +1,1 @@
+"""Who may do what: role assignments and definitions, their conditions, management groups."""

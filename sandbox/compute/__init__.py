@@ -1,0 +1,1 @@
+"""Virtual machines, scale sets and their extensions."""

@@ -1,0 +1,1 @@
+"""Event Grid: the feed of resource events, subscriptions, filters and delivery."""

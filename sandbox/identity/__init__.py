@@ -1,0 +1,1 @@
+"""User-assigned identities, identity blocks, sign-in and the access probe."""

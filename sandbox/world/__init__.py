@@ -1,0 +1,1 @@
+"""The state of the local Azure, its clock and its faults."""
