@@ -28,13 +28,13 @@ from reconciler.azure.throttle import DEFERRED
 from reconciler.azure.watched import Watched
 from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.errors import Again, Blocked, SettingsError
-from reconciler.events import Event, Watch
+from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership
 from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, Sight, is_reconciled
 from reconciler.notify import Topic
 from reconciler.observe import MOVES_SERVE, SCOPES_SERVE, Moves, Observer
-from reconciler.plan import Terms
+from reconciler.plan import PlanContext
 from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy import load
 from reconciler.policy.language import Policy
@@ -114,7 +114,7 @@ class App:
 
     def requests(self, event: Event) -> tuple[Request, ...]:
         """Return what should be looked at because of an event; makes no call."""
-        watch = Watch(self.policy, self.watched.known, self._own_client, self.settings.settle)
+        watch = EventRouter(self.policy, self.watched.known, self._own_client, self.settings.settle)
         return watch.requests(event, self.now())
 
     @property
@@ -207,7 +207,7 @@ class App:
             # Of many pages none would be the last, if each that is refused began anew.
             patience = _LONGEST_TURN if request.id == EVERYTHING else timedelta()
             inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS, patience=patience)
-            sweep = Sweep(inventory, self.policy, self.terms, self.now, self.recent.unproved)
+            sweep = Sweep(inventory, self.policy, self.context, self.now, self.recent.unproved)
             result = sweep.nominate(request.id, removing=removing, everywhere=moved)
         except (Again, Blocked) as error:
             if isinstance(error, Again) and error.retry_after:
@@ -273,10 +273,10 @@ class App:
     # What is watched may change, so these three are made anew for each request.
 
     @property
-    def terms(self) -> Terms:
-        """Return the terms of every plan; the first use reads who we are from our token."""
+    def context(self) -> PlanContext:
+        """Return the context of every plan; the first use reads who we are from our token."""
         ours = self.arm.caller
-        return Terms(
+        return PlanContext(
             ownership=Ownership(
                 self.settings.owner,
                 self.settings.makers | {ours.principal},
@@ -300,11 +300,11 @@ class App:
     @property
     def controller(self) -> Controller:
         """Return the loop around one resource or identity."""
-        terms = self.terms
+        context = self.context
         return Controller(
-            Observer(self.arm, self.inventory, self.policy, terms, self.moves, self.scopes),
+            Observer(self.arm, self.inventory, self.policy, context, self.moves, self.scopes),
             self.policy,
-            terms,
+            context,
             self._mode,
             self.now,
             self.recent,

@@ -51,7 +51,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class EventRouter:
     """Which places concern us, and the `appid` under which our own writes are announced.
 
     Where `subscriptions` is none, nobody knows yet what is watched, and everything passes: whoever

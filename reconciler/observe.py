@@ -33,7 +33,7 @@ from reconciler.model import (
     UserIdentity,
     Written,
 )
-from reconciler.plan import Terms
+from reconciler.plan import PlanContext
 from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import is_busy, missing_identities
 from reconciler.policy import desired as wanted
@@ -65,7 +65,7 @@ class Observer:
     arm: Arm
     inventory: Inventory
     policy: Policy
-    terms: Terms
+    context: PlanContext
     moves: Remembered[ResourceId, Moves]
     scopes: Remembered[ResourceId, None]
 
@@ -161,7 +161,7 @@ class Observer:
             if identities.get(identity.what) is None
             and subject.identities.entry(identity.what)
             and (since := request.sighted(Sight.GONE, identity.what.key) or at)
-            and self.terms.asked_at(since, at)
+            and self.context.asked_at(since, at)
         )
 
     def _asks(
@@ -175,13 +175,13 @@ class Observer:
         if request.removals:
             return True
         if subject is None:
-            return self.terms.asked_at(request.sighted(Sight.GONE) or at, at)
+            return self.context.asked_at(request.sighted(Sight.GONE) or at, at)
         old = self._retired(request.id, subject, found)
         if not old or subject.principal is None:
             return False
         if isinstance(subject, UserIdentity):
             return True
-        building = is_busy(subject) or unsettled(subject, at, self.terms.settle)
+        building = is_busy(subject) or unsettled(subject, at, self.context.settle)
         if building or subject.identities.raw_type is not None:
             return False
         made = subject.created
@@ -195,7 +195,7 @@ class Observer:
         return [
             one
             for one in found
-            if (marker := self.terms.ownership.marker_of(one))
+            if (marker := self.context.ownership.marker_of(one))
             and marker.names(place)
             and one.principal != principal
         ]
@@ -211,7 +211,9 @@ class Observer:
         principals = {one.principal for one in self._retired(place, subject, found.values())}
         if subject and subject.principal:
             principals.add(subject.principal)
-        traces, nominated = self.inventory.traces([place, *gone], principals, self.terms.ownership)
+        traces, nominated = self.inventory.traces(
+            [place, *gone], principals, self.context.ownership
+        )
         for assignment in nominated:
             if assignment not in found:
                 with contextlib.suppress(NotFound):
@@ -241,7 +243,7 @@ class Observer:
             return
         lost = list(gone)
         since = request.sighted(Sight.GONE) or observed.at
-        if observed.subject is None and self.terms.asked_at(since, observed.at):
+        if observed.subject is None and self.context.asked_at(since, observed.at):
             ours = self._retired(observed.id, None, observed.assignments)
             if any(traces.holder(one.principal, observed.id) is None for one in ours):
                 lost.append(observed.id)
@@ -307,7 +309,7 @@ class Observer:
             and (observed.principal, grant.what.role, scope) not in held
             and not scope.contains(observed.id)
             and self.scopes.age(scope, at) is None
-            and self.terms.hold_on_grant(grant.what.role, scope, observed.roles) is None
+            and self.context.hold_on_grant(grant.what.role, scope, observed.roles) is None
         }
         groups = {scope for scope in asked if not scope.blocks}
         absent: dict[ResourceId, tuple[str, ...]] = {

@@ -44,7 +44,7 @@ from reconciler.model import (
     is_reconciled,
 )
 from reconciler.observe import desired_of, privileged_roles
-from reconciler.plan import Terms, plan
+from reconciler.plan import PlanContext, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import beginning, with_entries
@@ -68,7 +68,7 @@ class Sweep:
 
     inventory: Inventory
     policy: Policy
-    terms: Terms
+    context: PlanContext
     now: Callable[[], datetime]
     unproved: Remembered[ResourceId, None]
 
@@ -84,9 +84,9 @@ class Sweep:
         """
         began = self.now()
         part = None if everywhere or scope.parent is None else scope
-        makers = self.terms.ownership.makers
+        makers = self.context.ownership.makers
         index = _Index(
-            self.terms,
+            self.context,
             [*self.inventory.assignments(part), *self.inventory.made_by(makers, part)],
             {identity.id: identity for identity in self.inventory.identities()},
             privileged_roles(self.inventory.arm, self.policy, self.policy.custom_roles),
@@ -100,7 +100,9 @@ class Sweep:
         plans = {one: self._plan(found, index, began) for one, found in subjects.items()}
         # What a replaced principal held may lie where no look lists it; with removals, be it of
         # nothing, the look asks the index for all that bears the id's marker.
-        removals = {one.id: Removals(self.terms.digest) for one in plans.values() if _retires(one)}
+        removals = {
+            one.id: Removals(self.context.digest) for one in plans.values() if _retires(one)
+        }
         removals |= self._removals(plans.values(), index) if removing else {}
         wrong = [one.id for one in plans.values() if _needs_a_look(one, part)]
         missed = list(self._missed(index, plans))
@@ -179,8 +181,8 @@ class Sweep:
             self._identities(desired, index),
             roles=index.roles,
         )
-        request = Request(subject.id, removals=Removals(self.terms.digest, ids=None))
-        return plan(desired, observed, request, self.terms)
+        request = Request(subject.id, removals=Removals(self.context.digest, ids=None))
+        return plan(desired, observed, request, self.context)
 
     def _identities(
         self, desired: Desired, index: "_Index"
@@ -232,7 +234,7 @@ class Sweep:
         removals: dict[ResourceId, Removals] = {}
         for place, names in unwanted.items():
             if may_go := frozenset(name for name, group in names.items() if group not in kept):
-                removals[place] = Removals(self.terms.digest, may_go)
+                removals[place] = Removals(self.context.digest, may_go)
         return removals
 
     def _missed(self, index: "_Index", known: Container[ResourceId]) -> Iterator[ResourceId]:
@@ -244,7 +246,7 @@ class Sweep:
         for named in index.ours:
             if named in known or not is_reconciled(named):
                 continue
-            if not self.terms.watches(named):
+            if not self.context.watches(named):
                 _log.warning("rights of %s, which is not watched, stay as they are", named)
             elif self.unproved.age(named, self.now()) is None:
                 yield named
@@ -268,7 +270,7 @@ class _Index:
 
     def __init__(
         self,
-        terms: Terms,
+        context: PlanContext,
         assignments: Sequence[RoleAssignment],
         identities: dict[ResourceId, UserIdentity],
         roles: Mapping[str, bool | None],
@@ -281,11 +283,11 @@ class _Index:
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
         for assignment in {one.id: one for one in assignments}.values():
             self._by_principal[assignment.principal].append(assignment)
-            marker = terms.ownership.marker_of(assignment)
+            marker = context.ownership.marker_of(assignment)
             if marker:
                 self.ours[marker.resource].append(assignment)
                 self._former[assignment.principal].add(marker.resource)
-            elif terms.ownership.lost(assignment):
+            elif context.ownership.lost(assignment):
                 self.lost.add(assignment.id)
 
     def about(self, subject: Resource | UserIdentity) -> Iterator[RoleAssignment]:

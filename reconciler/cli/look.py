@@ -88,7 +88,7 @@ class Look:
 
     def _names(self, finding: Finding) -> bool:
         """Return whether policy, or a marker of this deployment, names what was not found."""
-        place, policy, ownership = finding.plan.id, self.app.policy, self.app.terms.ownership
+        place, policy, ownership = finding.plan.id, self.app.policy, self.app.context.ownership
         if finding.is_identity and any(
             entry.id.may_be(place) for entry in policy.identities.values()
         ):
@@ -142,7 +142,7 @@ def made_by_others(app: App, findings: Sequence[Finding]) -> tuple[int, frozense
 
     At a desk these are most likely the app's own.
     """
-    ownership = app.terms.ownership
+    ownership = app.context.ownership
     writers: dict[ResourceId, set[str]] = {}
     for finding in findings:
         for one in finding.observed.assignments:

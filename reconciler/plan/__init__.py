@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from reconciler.changes import Plan
 from reconciler.model import Desired, Observed, Request, Resource, Sight, Sighting
 from reconciler.plan import assignments, identities
-from reconciler.plan.context import Home, Terms
+from reconciler.plan.context import Home, PlanContext
 from reconciler.plan.holds import decide
 from reconciler.plan.steps import Case, rank
 
-__all__ = ["Home", "Terms", "plan"]
+__all__ = ["Home", "PlanContext", "plan"]
 
 
-def plan(desired: Desired, observed: Observed, request: Request, terms: Terms) -> Plan:
+def plan(desired: Desired, observed: Observed, request: Request, context: PlanContext) -> Plan:
     """Return what would have to change for the subject to be as policy wants it."""
-    steps = list(assignments.steps(desired, observed, terms))
+    steps = list(assignments.steps(desired, observed, context))
     if isinstance(observed.subject, Resource):
         steps += identities.steps(observed.subject, desired, observed)
-    case = Case(desired, observed, request, terms)
+    case = Case(desired, observed, request, context)
     for step in sorted(steps, key=lambda step: rank(step.change)):
         decide(step, case)
     return Plan(

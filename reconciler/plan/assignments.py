@@ -32,13 +32,13 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.marker import parse
 from reconciler.model import Desired, Grant, Mode, Observed, RoleAssignment, Wanted
-from reconciler.plan.context import Terms
+from reconciler.plan.context import PlanContext
 from reconciler.plan.steps import Step
 
 type Triple = tuple[str | None, str, ResourceId]
 
 
-def steps(desired: Desired, observed: Observed, terms: Terms) -> Iterator[Step]:
+def steps(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Step]:
     """Yield what the rights of a subject lack or have too much."""
     found = {_triple(assignment): assignment for assignment in observed.assignments}
     wanted: dict[Triple, list[Wanted[Grant]]] = {}
@@ -46,29 +46,32 @@ def steps(desired: Desired, observed: Observed, terms: Terms) -> Iterator[Step]:
         triple = (observed.principal, grant.what.role, grant.what.place)
         wanted.setdefault(triple, []).append(grant)
     for triple, grants in wanted.items():
-        yield from _wanted(grants, found.get(triple), observed, terms)
+        yield from _wanted(grants, found.get(triple), observed, context)
     for triple, assignment in found.items():
         if triple not in wanted:
-            yield from _not_wanted(assignment, desired, observed, terms)
+            yield from _not_wanted(assignment, desired, observed, context)
     for lost in desired.unresolved:
-        yield Step(_create(lost.what, observed, terms), lost)
+        yield Step(_create(lost.what, observed, context), lost)
 
 
-def _create(grant: Grant, observed: Observed, terms: Terms) -> CreateAssignment:
-    return CreateAssignment(grant, observed.principal, terms.ownership.marker_for(observed.id))
+def _create(grant: Grant, observed: Observed, context: PlanContext) -> CreateAssignment:
+    return CreateAssignment(grant, observed.principal, context.ownership.marker_for(observed.id))
 
 
 def _wanted(
-    grants: list[Wanted[Grant]], found: RoleAssignment | None, observed: Observed, terms: Terms
+    grants: list[Wanted[Grant]],
+    found: RoleAssignment | None,
+    observed: Observed,
+    context: PlanContext,
 ) -> Iterator[Step]:
     """Yield what a wanted right needs; `grants` are several only under different conditions."""
     wanted = min(grants, key=lambda one: one.what.condition or "")
-    grant, ownership = wanted.what, terms.ownership
+    grant, ownership = wanted.what, context.ownership
     marker = ownership.marker_for(observed.id)
     conflicting = len(grants) > 1
     if found is None:
-        yield Step(_create(grant, observed, terms), wanted, conflicting)
-    elif wanted.mode is Mode.REPAIR and _forbidden(grant, found, observed, terms):
+        yield Step(_create(grant, observed, context), wanted, conflicting)
+    elif wanted.mode is Mode.REPAIR and _forbidden(grant, found, observed, context):
         yield Step(DeleteAssignment(found, Reason.FORBIDDEN), wanted)
     elif found.condition != grant.condition:
         change = UpdateAssignment(found, grant, marker, Reason.CONDITION_DIFFERS)
@@ -77,21 +80,23 @@ def _wanted(
         change = UpdateAssignment(found, grant, marker, Reason.MARKER_DIFFERS)
         yield Step(change, wanted, conflicting)
     elif conflicting:
-        yield Step(_create(grant, observed, terms), wanted, conflicting)
+        yield Step(_create(grant, observed, context), wanted, conflicting)
 
 
-def _forbidden(grant: Grant, found: RoleAssignment, observed: Observed, terms: Terms) -> bool:
+def _forbidden(
+    grant: Grant, found: RoleAssignment, observed: Observed, context: PlanContext
+) -> bool:
     """Return whether a right of ours that policy wants is one that may not be given any more."""
-    if not terms.ownership.marker_of(found):
+    if not context.ownership.marker_of(found):
         return False
-    hold = terms.hold_on_grant(grant.role, grant.place, observed.roles)
+    hold = context.hold_on_grant(grant.role, grant.place, observed.roles)
     return hold in {Hold.GUARDRAILS, Hold.HOME}
 
 
 def _not_wanted(
-    found: RoleAssignment, desired: Desired, observed: Observed, terms: Terms
+    found: RoleAssignment, desired: Desired, observed: Observed, context: PlanContext
 ) -> Iterator[Step]:
-    ownership, alive = terms.ownership, found.principal == observed.principal
+    ownership, alive = context.ownership, found.principal == observed.principal
     marker = ownership.marker_of(found)
     if marker is None:
         named = parse(found.description)

@@ -1,4 +1,4 @@
-"""The terms under which a plan is made: who we are, what we may, how long things take."""
+"""The context of a plan: who we are, what we may, how long things take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PlanContext:
     """What does not depend on the look: settings, guardrails, exemptions and our own identity.
 
     Our own principals are the makers of what is ours; `own_identity` is the user-assigned identity

@@ -43,7 +43,7 @@ def _seen_once(change: DetachIdentity, case: Case) -> Why | None:
     if own is None or entry is None:
         return None
     since = case.request.sighted(Sight.DEAD_ENTRY, about_entry(own, entry.principal))
-    due = (since or case.observed.at) + case.terms.settle
+    due = (since or case.observed.at) + case.context.settle
     if since is None or case.observed.at < due:
         return Why("a second look finds the entry as dead", due)
     return None
@@ -66,7 +66,7 @@ def _gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why
     if not shown and ending and ending.proves(made, observed.at):
         return None
     since = case.request.sighted(Sight.GONE, about) or observed.at
-    if again := case.terms.next_ask(since, observed.at):
+    if again := case.context.next_ask(since, observed.at):
         return Why("", again)
     said = "Resource Graph still shows it" if shown else "the activity log tells of no end"
     return Why(said, hold=Hold.GONE_UNPROVED)
@@ -78,7 +78,7 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     traces, resource = observed.traces, case.resource
     if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
-    building = unsettled(resource, observed.at, case.terms.settle) if resource else None
+    building = unsettled(resource, observed.at, case.context.settle) if resource else None
     if resource and (is_busy(resource) or _principal_is_coming(resource)):
         state = resource.state if is_busy(resource) else "its new principal is not shown yet"
         # A young one has to settle anyway.

@@ -64,7 +64,7 @@ def _exempt(step: Step, case: Case) -> Why | None:
     elif isinstance(change, AttachIdentity | DetachIdentity) and change.identity:
         places.append(change.identity)
     for place in places:
-        if exemption := case.terms.exemption(place, case.observed.at):
+        if exemption := case.context.exemption(place, case.observed.at):
             return Why(f"{exemption.reason} (until {exemption.expires})")
     return None
 
@@ -82,16 +82,16 @@ def _lost_marker(step: Step, case: Case) -> Why | None:
     change = step.change
     if not isinstance(change, DeleteAssignment) or change.reason is not Reason.UNWANTED:
         return None
-    return _when(case.terms.ownership.marker_of(change.assignment) is None)
+    return _when(case.context.ownership.marker_of(change.assignment) is None)
 
 
 # Where we may not write at all.
 
 
 def _not_watched(step: Step, case: Case) -> Why | None:
-    outside = not case.terms.watches(case.observed.id)
+    outside = not case.context.watches(case.observed.id)
     if isinstance(step.change, CreateIdentity):
-        outside = outside or not case.terms.watches(step.change.new.id)
+        outside = outside or not case.context.watches(step.change.new.id)
     return _when(outside)
 
 
@@ -110,7 +110,7 @@ def _own_identity(step: Step, case: Case) -> Why | None:
 
 def _home(step: Step, case: Case) -> Why | None:
     """Nothing may reach this app, and nothing in its home is written."""
-    change, home = step.change, case.terms.home
+    change, home = step.change, case.context.home
     if isinstance(change, CreateAssignment | UpdateAssignment):
         scope = change.grant.scope
         reaches = isinstance(scope, ResourceId) and home.reached_from(scope)
@@ -130,19 +130,19 @@ def _protected(step: Step, case: Case) -> Why | None:
 
 def _hold_on_identity(change: Change, case: Case) -> Hold | None:
     """Return why the identity that a change is about may not be changed or granted to."""
-    terms, observed = case.terms, case.observed
+    context, observed = case.context, case.observed
     match change:
         case CreateIdentity(new):
-            return terms.hold_on_identity(new.id)
+            return context.hold_on_identity(new.id)
         case AttachIdentity(_, None):
             return None
         case AttachIdentity(_, ResourceId() as identity) | DetachIdentity(_, identity):
             own = observed.identities.get(identity)
-            return terms.hold_on_identity(identity, own.principal if own else None)
+            return context.hold_on_identity(identity, own.principal if own else None)
         case DeleteAssignment(assignment):
-            return terms.hold_on_identity(observed.id, assignment.principal)
+            return context.hold_on_identity(observed.id, assignment.principal)
         case _:
-            return terms.hold_on_identity(observed.id, observed.principal)
+            return context.hold_on_identity(observed.id, observed.principal)
 
 
 def _identity_place(step: Step, case: Case) -> Why | None:
@@ -160,7 +160,7 @@ def _identity_place(step: Step, case: Case) -> Why | None:
             return None
     # What is exclusive, or another's, was not put there by us.
     others = isinstance(change, DetachIdentity) and step.wanted is None
-    return _when(not others and case.terms.hold_on_place(identity))
+    return _when(not others and case.context.hold_on_place(identity))
 
 
 # What guardrails and roles forbid.
@@ -184,7 +184,7 @@ def _hold_on_grant(change: Change, case: Case) -> Hold | None:
             role, scope = assignment.role, assignment.scope
         case _:
             return None
-    return case.terms.hold_on_grant(role, scope, case.observed.roles)
+    return case.context.hold_on_grant(role, scope, case.observed.roles)
 
 
 # What is there forbids it.
@@ -208,7 +208,7 @@ def _restart(step: Step, case: Case) -> Why | None:
 def _foreign_condition(step: Step, case: Case) -> Why | None:
     change = step.change
     assert isinstance(change, UpdateAssignment)  # noqa: S101 (the table's promise)
-    return _when(not case.terms.ownership.may_write(change.assignment))
+    return _when(not case.context.ownership.may_write(change.assignment))
 
 
 def _conflicting(step: Step, _: Case) -> Why | None:
@@ -348,7 +348,7 @@ def _busy(_: Step, case: Case) -> Why | None:
     if resource is None or not is_busy(resource):
         return None
     # A young one has to settle anyway.
-    building = evidence.unsettled(resource, case.observed.at, case.terms.settle)
+    building = evidence.unsettled(resource, case.observed.at, case.context.settle)
     return Why(resource.state, building.until if building else None)
 
 
@@ -357,7 +357,7 @@ def _settling(_: Step, case: Case) -> Why | None:
     resource = case.resource
     if resource is None:
         return None
-    return evidence.unsettled(resource, case.observed.at, case.terms.settle)
+    return evidence.unsettled(resource, case.observed.at, case.context.settle)
 
 
 def _removals(step: Step, case: Case) -> Why | None:
@@ -365,7 +365,7 @@ def _removals(step: Step, case: Case) -> Why | None:
     exclusive = isinstance(change, DetachIdentity) and change.reason is Reason.NOT_ALLOWED
     if not exclusive and not _is_delete(change, Reason.UNWANTED):
         return None
-    named = removals and removals.digest == case.terms.digest
+    named = removals and removals.digest == case.context.digest
     return _when(not (named and removals and removals.allow(unwanted_id(change))))
 
 

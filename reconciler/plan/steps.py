@@ -19,7 +19,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import fold
 from reconciler.model import Desired, Observed, Request, Resource, Wanted
-from reconciler.plan.context import Terms
+from reconciler.plan.context import PlanContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Case:
     desired: Desired
     observed: Observed
     request: Request
-    terms: Terms
+    context: PlanContext
     passed: list[Change] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
 

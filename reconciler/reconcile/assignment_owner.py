@@ -76,7 +76,7 @@ class AssignmentSearch:
         marker = parse(found.description)
         if not marker or not is_reconciled(marker.resource):
             return None
-        return marker.resource if self.controller.terms.watches(marker.resource) else None
+        return marker.resource if self.controller.context.watches(marker.resource) else None
 
     def _holder(self, found: RoleAssignment) -> ResourceId | None:
         """Return what policy grants something to where this one lies, and whose principal it is."""

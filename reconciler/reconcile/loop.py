@@ -44,7 +44,7 @@ from reconciler.model import (
     is_reconciled,
 )
 from reconciler.observe import Observer, desired_of
-from reconciler.plan import Terms, plan
+from reconciler.plan import PlanContext, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
 from reconciler.reconcile import contention
@@ -66,7 +66,7 @@ class Controller:
 
     observer: Observer
     policy: Policy
-    terms: Terms
+    context: PlanContext
     mode: Mode
     now: Callable[[], datetime]
     recent: Recent
@@ -113,7 +113,7 @@ class Controller:
     def decide(self, observed: Observed, request: Request) -> Plan:
         """Return the plan for what a look found."""
         desired = desired_of(self.policy, observed.subject)
-        return plan(desired, observed, request, self.terms)
+        return plan(desired, observed, request, self.context)
 
     def _is_not_yet(self, run: Run, *, alone: bool) -> bool:
         """Return whether an id that a write event named is not visible yet; `alone` asks first.
@@ -140,7 +140,7 @@ class Controller:
             return False
         elif observed.traces is None:
             since = run.request.sighted(Sight.GONE) or observed.at
-            run.ask_at = since + self.terms.gone_after
+            run.ask_at = since + self.context.gone_after
         run.looked = observed.at
         subject = observed.subject
         made = subject.created if isinstance(subject, Resource) else None
@@ -214,7 +214,7 @@ class Controller:
             else:
                 now.append(change)
         if contended:
-            makers = self.terms.ownership.makers
+            makers = self.context.ownership.makers
             run.outcomes += contention.blocked(contended, self.arm, makers, self.now())
         subject = observed.subject
         machine = subject if isinstance(subject, Resource) else None
@@ -267,7 +267,7 @@ class Controller:
 
     def _holder(self, holder: ResourceId, run: Run) -> Iterator[Request]:
         """What carries a principal today decides about its rights."""
-        if is_reconciled(holder) and self.terms.watches(holder):
+        if is_reconciled(holder) and self.context.watches(holder):
             yield Request(holder, since=run.began, expected=True)
 
     def _carriers_of(self, run: Run) -> Iterator[Request]:

@@ -29,11 +29,11 @@ def _choices(text: str, allowed: tuple[str, ...]) -> dict[str, set[str]]:
         inner = part.strip()
         grouped = inner.startswith("(") and inner.endswith(")")
         each_of = _OR.split(inner[1:-1]) if grouped else [inner]
-        terms = [term for each in each_of if (term := _TERM.fullmatch(each.strip()))]
-        (name, *more) = {names.get(term[1].lower(), "") for term in terms} or {""}
-        if more or not name or name in found or len(terms) < len(each_of):
+        context = [term for each in each_of if (term := _TERM.fullmatch(each.strip()))]
+        (name, *more) = {names.get(term[1].lower(), "") for term in context} or {""}
+        if more or not name or name in found or len(context) < len(each_of):
             raise errors.unsupported(f'the filter "{part}"')
-        found[name] = {term[2] for term in terms}
+        found[name] = {term[2] for term in context}
     return found
 
 

@@ -162,8 +162,8 @@ def test_what_was_just_made_is_not_yet_ours(steady: Cloud) -> None:
     ours = steady.right(steady.principal())
     young = dataclasses.replace(_read(steady.app, ours.id), created_by=None)
 
-    assert steady.app.terms.ownership.marker_of(young) is None
-    assert not steady.app.terms.ownership.lost(young)
+    assert steady.app.context.ownership.marker_of(young) is None
+    assert not steady.app.context.ownership.lost(young)
 
 
 # Two deployments.

@@ -7,6 +7,7 @@ from reconciler.policy.language import GuardrailGrant
 from tests.unit.builders import (
     APP,
     BLOB_READER,
+    CONTEXT,
     CONTRIBUTOR,
     CROWN,
     DATA,
@@ -21,14 +22,13 @@ from tests.unit.builders import (
     READER,
     SECOND,
     SUB,
-    TERMS,
     below,
 )
 
 CUSTOM = "11111111-2222-4333-8444-555555555555"
 DEFINITION = f"/providers/Microsoft.Authorization/roleDefinitions/{CUSTOM}"
 _MORE = GuardrailGrant.model_validate({"scope": str(DATA), "roles": [DEFINITION]})
-RAILS = TERMS.guardrails.model_copy(update={"grants": (*TERMS.guardrails.grants, _MORE)})
+RAILS = CONTEXT.guardrails.model_copy(update={"grants": (*CONTEXT.guardrails.grants, _MORE)})
 """Those of the builders, and a custom role."""
 
 # Mostly what is sound and ours to change, so that much is changed, and now and then what is not.

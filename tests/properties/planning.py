@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.changes import Plan
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Observed, Removals, Request, Sight, Sighting
-from reconciler.plan import Terms, plan
+from reconciler.plan import PlanContext, plan
 from reconciler.policy.language import Exemption
 from tests.properties.looks import observed
 from tests.properties.places import RAILS
@@ -17,6 +17,7 @@ from tests.properties.wishes import wants
 from tests.unit.builders import (
     APP,
     BLOB_READER,
+    CONTEXT,
     DATA,
     IDS,
     LONG_AGO,
@@ -27,7 +28,6 @@ from tests.unit.builders import (
     READER,
     SECOND,
     SUB,
-    TERMS,
     UNWATCHED,
     VM,
     assignment,
@@ -39,7 +39,7 @@ _exempt = st.builds(
     st.sampled_from((NOON.date(), (NOON - timedelta(days=1)).date())),
 )
 _terms = st.lists(_exempt, max_size=2).map(
-    lambda some: replace(TERMS, guardrails=RAILS, exemptions=tuple(some))
+    lambda some: replace(CONTEXT, guardrails=RAILS, exemptions=tuple(some))
 )
 
 _sightings = (
@@ -68,7 +68,7 @@ requests = st.builds(
     removals=st.none()
     | st.builds(
         Removals,
-        st.sampled_from(("another", TERMS.digest, TERMS.digest, TERMS.digest)),
+        st.sampled_from(("another", CONTEXT.digest, CONTEXT.digest, CONTEXT.digest)),
         st.none() | _named,
         st.booleans(),
     ),
@@ -84,7 +84,7 @@ class Case:
     wants: Callable[[Observed], Desired]
     found: Observed
     request: Request
-    terms: Terms
+    context: PlanContext
 
     @property
     def wanted(self) -> Desired:
@@ -94,18 +94,18 @@ class Case:
     @property
     def plan(self) -> Plan:
         """The plan of it all."""
-        return plan(self.wanted, self.found, self.request, self.terms)
+        return plan(self.wanted, self.found, self.request, self.context)
 
     def allows(self, unwanted: ResourceId) -> bool:
         """Return whether the request names this assignment or entry under today's policy."""
         removals = self.request.removals
-        if removals is None or removals.digest != self.terms.digest:
+        if removals is None or removals.digest != self.context.digest:
             return False
         return removals.ids is None or unwanted in removals.ids
 
     def exempt(self, place: ResourceId | None) -> bool:
         """Tell whether policy keeps its hands off a place today."""
-        return place is not None and self.terms.exemption(place, self.found.at) is not None
+        return place is not None and self.context.exemption(place, self.found.at) is not None
 
 
 cases = st.builds(Case, wants(), observed(), requests, _terms)

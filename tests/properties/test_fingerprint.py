@@ -40,7 +40,7 @@ def test_order_and_fingerprint_do_not_depend_on_the_order_of_answers(
             identities=dict(shuffled(tuple(found.identities.items()))),
         ),
         case.request,
-        replace(case.terms, exemptions=shuffled(case.terms.exemptions)),
+        replace(case.context, exemptions=shuffled(case.context.exemptions)),
     )
 
     assert again.changes == made.changes

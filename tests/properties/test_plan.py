@@ -148,8 +148,8 @@ def test_only_identities_that_policy_names_there_are_touched(case: Case) -> None
                 assert new in ensured
         if identity := _user_assigned(change):
             assert IDS.contains(identity)
-            assert identity != case.terms.own_identity
-            assert identity not in case.terms.guardrails.protected
+            assert identity != case.context.own_identity
+            assert identity not in case.context.guardrails.protected
 
 
 def _user_assigned(change: Change) -> ResourceId | None:
@@ -166,7 +166,7 @@ def _user_assigned(change: Change) -> ResourceId | None:
 def test_nothing_is_done_to_what_is_exempt(case: Case) -> None:
     """Neither to a subject nor to an identity that it would carry; and nothing else is held."""
     made = case.plan
-    without = replace(case, terms=replace(case.terms, exemptions=())).plan
+    without = replace(case, context=replace(case.context, exemptions=())).plan
 
     for change in made.changes:
         assert not case.exempt(case.found.id)
@@ -224,7 +224,7 @@ def _allowed(case: Case, change: CreateAssignment | UpdateAssignment) -> bool:
     role, scope = change.grant.role, change.grant.place
     built_in = roles.table().lookup(role)
     privileged = built_in.privileged if built_in else case.found.roles[role]
-    return privileged is not None and case.terms.guardrails.allows(
+    return privileged is not None and case.context.guardrails.allows(
         role, scope, privileged=privileged
     )
 
@@ -247,10 +247,10 @@ def test_rights_are_written_only_below_the_guardrails(case: Case) -> None:
 @given(planning.cases)
 def test_nothing_is_done_about_what_is_not_watched_or_not_ours_to_change(case: Case) -> None:
     """Unwatched, protected, or ourselves: everything is withheld; the managed are given nothing."""
-    found, terms, made = case.found, case.terms, case.plan
-    off_limits = found.id in {terms.own_identity, *terms.guardrails.protected}
+    found, context, made = case.found, case.context, case.plan
+    off_limits = found.id in {context.own_identity, *context.guardrails.protected}
 
-    if off_limits or not terms.watches(found.id):
+    if off_limits or not context.watches(found.id):
         assert not made.changes
     if found.principal == MAKER:
         rights = (CreateAssignment, UpdateAssignment, DeleteAssignment)

@@ -28,7 +28,7 @@ from tests.properties.places import (
     roles,
     scopes,
 )
-from tests.unit.builders import APP, CROWN, DATA, LAB, SECOND, SUB, TERMS
+from tests.unit.builders import APP, CONTEXT, CROWN, DATA, LAB, SECOND, SUB
 
 _choices = st.sampled_from((frozenset[ResourceId](), frozenset({DATA, LAB})))
 
@@ -118,7 +118,7 @@ def policies(draw: st.DrawFn) -> Policy:
             for number, entry in enumerate(draw(_rules))
         ),
         RAILS,
-        TERMS.digest,
+        CONTEXT.digest,
     )
 
 

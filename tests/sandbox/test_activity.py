@@ -13,9 +13,11 @@ LOG = f"{SUB}/providers/Microsoft.Insights/eventtypes/management/values"
 SINCE = "eventTimestamp ge '2026-03-01T12:00:00Z'"
 
 
-def log(arm: Arm, *terms: str) -> list[dict[str, Any]]:
+def log(arm: Arm, *context: str) -> list[dict[str, Any]]:
     """Return the log since the test's clock started."""
-    found: list[dict[str, Any]] = arm.get(f"{LOG}?$filter={' and '.join((SINCE, *terms))}")["value"]
+    found: list[dict[str, Any]] = arm.get(f"{LOG}?$filter={' and '.join((SINCE, *context))}")[
+        "value"
+    ]
     return found
 
 

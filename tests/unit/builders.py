@@ -23,7 +23,7 @@ from reconciler.model import (
     UserIdentity,
     Wanted,
 )
-from reconciler.plan import Home, Terms
+from reconciler.plan import Home, PlanContext
 from reconciler.policy.language import Guardrails
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -67,7 +67,7 @@ OURSELVES = below(IDS, f"{_IDENTITIES}/reconciler")
 ELSEWHERE = below(DATA, f"{_IDENTITIES}/app")
 
 OWNERSHIP = marker.Ownership("prod", frozenset({MAKER}), frozenset({"former"}))
-TERMS = Terms(
+CONTEXT = PlanContext(
     ownership=OWNERSHIP,
     guardrails=Guardrails.model_validate(
         {
@@ -195,7 +195,7 @@ def both(one: Desired, other: Desired) -> Desired:
 
 def removing(*unwanted: ResourceId, at_once: bool = False) -> Removals:
     """Let some unwanted things go under the policy of the tests; all where none is named."""
-    return Removals(TERMS.digest, frozenset(unwanted) if unwanted else None, at_once)
+    return Removals(CONTEXT.digest, frozenset(unwanted) if unwanted else None, at_once)
 
 
 NOTHING = Desired()

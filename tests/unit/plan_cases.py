@@ -27,9 +27,10 @@ from reconciler.model import (
     Sighting,
     Traces,
 )
-from reconciler.plan import Terms, plan
+from reconciler.plan import PlanContext, plan
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     DATA,
     LONG_AGO,
     LOOK,
@@ -41,7 +42,6 @@ from tests.unit.builders import (
     READER,
     SETTLE,
     SUB,
-    TERMS,
     VM,
     below,
     user_identity,
@@ -74,7 +74,7 @@ class Case:
     changes: tuple[Change, ...] = ()
     withheld: tuple[tuple[Change, Hold], ...] = ()
     request: Request = LOOK
-    terms: Terms = TERMS
+    context: PlanContext = CONTEXT
 
 
 def held(
@@ -125,7 +125,7 @@ def delete(found: RoleAssignment, reason: Reason = Reason.UNWANTED) -> DeleteAss
 
 def check(case: Case) -> None:
     """Plan a row and compare."""
-    planned = plan(case.desired, case.observed, case.request, case.terms)
+    planned = plan(case.desired, case.observed, case.request, case.context)
 
     assert planned.changes == case.changes
     assert tuple((held.change, held.hold) for held in planned.withheld) == case.withheld

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.events import Watch, decode
+from reconciler.events import EventRouter, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
 from reconciler.policy.language import System
@@ -145,7 +145,7 @@ def test_the_group_of_a_resource_that_is_a_scope_is_swept(
     place: ResourceId, types: tuple[str, ...]
 ) -> None:
     """A request for a machine reconciles it, which tells nothing of those who are granted there."""
-    watch = Watch(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
+    watch = EventRouter(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
 
     assert asked(event(place), watch)[0] == place.group_id
 
@@ -153,7 +153,7 @@ def test_the_group_of_a_resource_that_is_a_scope_is_swept(
 @pytest.mark.parametrize("place", [VAULT, DATA], ids=["resource", "group"])
 def test_what_holds_a_scope_is_swept_wherever_it_lies(place: ResourceId) -> None:
     """Rights are granted where guardrails allow it, be it in no watched subscription."""
-    watch = Watch(policy_for(guarded=VAULT), (), OURS)
+    watch = EventRouter(policy_for(guarded=VAULT), (), OURS)
 
     assert asked(event(place), watch) == [DATA]
     assert asked(event(place), replace(watch, policy=policy_for(guarded=SECOND))) == []
@@ -312,5 +312,5 @@ def test_a_scope_that_a_map_names_is_swept() -> None:
     maps = {"vault": {"dev": VAULT}}
     mapped = replace(mapped, rules=(rule,), identities={}, maps=maps)
 
-    assert asked(event(VAULT), Watch(mapped, (), OURS)) == [DATA]
-    assert asked(event(VAULT), Watch(replace(mapped, maps={}), (), OURS)) == []
+    assert asked(event(VAULT), EventRouter(mapped, (), OURS)) == [DATA]
+    assert asked(event(VAULT), EventRouter(replace(mapped, maps={}), (), OURS)) == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler import events
-from reconciler.events import Event, Watch
+from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from tests.unit.watches import OURS, WATCH, asked, policy_for
 
@@ -89,7 +89,7 @@ def test_a_sample_leads_to_the_request_that_it_should(
     bodies = content if isinstance(content, list) else [content]
     watched = ResourceId.parse(expected or SUBSCRIPTION).subscription_id
     assert watched is not None
-    watch = Watch(EVERYTHING, (watched,), OURS)
+    watch = EventRouter(EVERYTHING, (watched,), OURS)
     decoded = [told for told in map(events.decode, bodies) if told]
 
     found = [one for told in decoded for one in asked(told, watch)]
@@ -149,7 +149,7 @@ def test_recorded_writes_and_deletes_of_role_assignments_are_looked_at(shared: P
     assert any("-" not in place.name for place in places)
 
     for record, place in zip(records, places, strict=True):
-        watch = Watch(policy_for(guarded=place.scope), (), OURS)
+        watch = EventRouter(policy_for(guarded=place.scope), (), OURS)
         theirs = replace(watch, own_client=record["claims"]["appid"])
         assert asked(as_event(record), watch) == [place]
         assert asked(as_event(record), theirs) == []

@@ -6,6 +6,7 @@ from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
     BLOB_READER,
+    CONTEXT,
     CROWN,
     DATA,
     LONG_AGO,
@@ -16,7 +17,6 @@ from tests.unit.builders import (
     OLD,
     SECOND,
     SETTLE,
-    TERMS,
     VM,
     WITH_REMOVALS,
     assignment,
@@ -37,11 +37,11 @@ _VAULT = "providers/Microsoft.KeyVault/vaults/kv"
 def test_a_passing_hold_says_when_it_lifts() -> None:
     """The controller looks again then, not before."""
     young = plan(
-        attached(), observed(machine(created=NOON), identities=HERE), LOOK, TERMS
+        attached(), observed(machine(created=NOON), identities=HERE), LOOK, CONTEXT
     ).withheld[0]
-    gone = plan(NOTHING, observed(None, assignment(OLD)), LOOK, TERMS).withheld[0]
+    gone = plan(NOTHING, observed(None, assignment(OLD)), LOOK, CONTEXT).withheld[0]
     dead = plan(
-        attached(), observed(machine(entry(principal=OLD)), identities=HERE), LOOK, TERMS
+        attached(), observed(machine(entry(principal=OLD)), identities=HERE), LOOK, CONTEXT
     ).withheld[0]
 
     assert young.until == NOON + SETTLE
@@ -51,12 +51,12 @@ def test_a_passing_hold_says_when_it_lifts() -> None:
 
 def test_a_plan_says_what_was_seen() -> None:
     """A later look compares: the same dead entry, or gone once more."""
-    dead = plan(attached(), observed(machine(entry(principal=OLD)), identities=HERE), LOOK, TERMS)
-    gone = plan(NOTHING, observed(None), LOOK, TERMS)
+    dead = plan(attached(), observed(machine(entry(principal=OLD)), identities=HERE), LOOK, CONTEXT)
+    gone = plan(NOTHING, observed(None), LOOK, CONTEXT)
 
     assert dead.sightings == (Sighting(NOON, Sight.DEAD_ENTRY, DEAD),)
     assert gone.sightings == (Sighting(NOON, Sight.GONE),)
-    assert plan(NOTHING, observed(machine()), LOOK, TERMS).sightings == ()
+    assert plan(NOTHING, observed(machine()), LOOK, CONTEXT).sightings == ()
 
 
 def test_changes_come_in_the_order_in_which_they_are_safe() -> None:
@@ -76,7 +76,7 @@ def test_changes_come_in_the_order_in_which_they_are_safe() -> None:
             endings={SECOND: Ending(LONG_AGO), VM: Ending()},
         ),
         WITH_REMOVALS,
-        TERMS,
+        CONTEXT,
     )
 
     assert planned.changes == (

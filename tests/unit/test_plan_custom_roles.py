@@ -8,7 +8,7 @@ import pytest
 from reconciler.changes import Hold, Plan
 from reconciler.plan import plan
 from reconciler.policy.language import Guardrails
-from tests.unit.builders import DATA, LOOK, TERMS, granted, machine, observed
+from tests.unit.builders import CONTEXT, DATA, LOOK, granted, machine, observed
 
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 DEFINITION = f"/providers/Microsoft.Authorization/roleDefinitions/{CUSTOM}"
@@ -18,8 +18,8 @@ def planned(read: Mapping[str, bool | None], *, privileged: bool = False) -> Pla
     """Return the plan of a right with the custom role, which the guardrails name."""
     entry = {"scope": str(DATA), "roles": [DEFINITION], "privileged": privileged}
     rails = Guardrails.model_validate({"version": 1, "grants": [entry]})
-    terms = replace(TERMS, guardrails=rails)
-    return plan(granted(CUSTOM), observed(machine(), roles=read), LOOK, terms)
+    context = replace(CONTEXT, guardrails=rails)
+    return plan(granted(CUSTOM), observed(machine(), roles=read), LOOK, context)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import pytest
 from reconciler.changes import AttachIdentity, CreateIdentity, Hold, Plan, Withheld
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, NewIdentity, Resource, Wanted
-from reconciler.plan import Terms, plan
+from reconciler.plan import PlanContext, plan
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     CROWN,
     ELSEWHERE,
     LOOK,
     OURSELVES,
-    TERMS,
     UNWATCHED,
     VM,
     attached,
@@ -40,12 +40,16 @@ def ensured(id_: ResourceId = APP, mode: Mode = Mode.REPAIR) -> Desired:
 
 
 def planned(
-    desired: Desired, resource: Resource | None = None, *, there: bool = False, terms: Terms = TERMS
+    desired: Desired,
+    resource: Resource | None = None,
+    *,
+    there: bool = False,
+    context: PlanContext = CONTEXT,
 ) -> Plan:
     """Return the plan of a machine; the wanted identities are all there, or all missing."""
     ids = [one.what for one in desired.attach]
     found = {one: user_identity(one) if there else None for one in ids}
-    return plan(desired, observed(resource or machine(), identities=found), LOOK, terms)
+    return plan(desired, observed(resource or machine(), identities=found), LOOK, context)
 
 
 def test_a_missing_identity_is_created_and_attached_by_the_next_look() -> None:
@@ -90,10 +94,10 @@ def test_nothing_is_created_where_it_may_not(
     desired: Desired, resource: Resource, hold: Hold
 ) -> None:
     """The holds on an identity that is attached hold its creation, too, and it must be watched."""
-    rails = TERMS.guardrails.model_copy(
-        update={"identities": (*TERMS.guardrails.identities, UNWATCHED)}
+    rails = CONTEXT.guardrails.model_copy(
+        update={"identities": (*CONTEXT.guardrails.identities, UNWATCHED)}
     )
-    found = planned(desired, resource, terms=replace(TERMS, guardrails=rails))
+    found = planned(desired, resource, context=replace(CONTEXT, guardrails=rails))
 
     assert not found.changes
     assert [held.hold for held in found.withheld if isinstance(held.change, CreateIdentity)] == [

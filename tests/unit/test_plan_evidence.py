@@ -24,6 +24,7 @@ from reconciler.model import (
 from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     LONG_AGO,
     LOOK,
     MADE,
@@ -34,7 +35,6 @@ from tests.unit.builders import (
     OLD,
     OTHER_VM,
     SETTLE,
-    TERMS,
     VM,
     assignment,
     bare,
@@ -58,7 +58,7 @@ def first_missed(ago: timedelta) -> Request:
 
 def decided(found: Observed, request: Request) -> tuple[Hold | None, datetime | None, str]:
     """Return what holds the one right that may go, until when and with which words."""
-    planned = plan(NOTHING, found, request, TERMS)
+    planned = plan(NOTHING, found, request, CONTEXT)
     if planned.changes:
         assert not planned.withheld
         assert [type(one) for one in planned.changes] == [DeleteAssignment]
@@ -186,7 +186,7 @@ def test_how_long_the_log_may_be_late_is_a_setting(
     gone_after: timedelta, after: timedelta, again: timedelta | None
 ) -> None:
     """It is asked first after `RECONCILER_GONE_AFTER`, and from then on at doubled times."""
-    asked = replace(TERMS, gone_after=gone_after).next_ask(NOON, NOON + after)
+    asked = replace(CONTEXT, gone_after=gone_after).next_ask(NOON, NOON + after)
 
     assert asked == (NOON + again if again else None)
 
@@ -331,7 +331,7 @@ def test_a_dead_principal_s_rights_are_judged_one_by_one() -> None:
         NOTHING,
         observed(machine(), early, late, **PROVED),
         LOOK,
-        TERMS,
+        CONTEXT,
     )
     kept: list[Change] = [held.change for held in planned.withheld]
 

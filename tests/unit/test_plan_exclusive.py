@@ -17,13 +17,13 @@ from reconciler.model import Desired, Mode, Removals, Request, Resource, Wanted
 from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     CROWN,
     ELSEWHERE,
     LOOK,
     NOON,
     SECOND,
     SUB,
-    TERMS,
     VM,
     WITH_REMOVALS,
     attached,
@@ -53,7 +53,7 @@ def planned(
 ) -> Plan:
     """Return the plan of a machine that carries the identity, under removals."""
     found = {one.what: user_identity(one.what) for one in desired.unwelcome}
-    return plan(desired, observed(resource or machine(entry()), identities=found), request, TERMS)
+    return plan(desired, observed(resource or machine(entry()), identities=found), request, CONTEXT)
 
 
 def test_an_exclusive_identity_is_detached_where_no_rule_attaches_it() -> None:
@@ -65,7 +65,7 @@ def test_an_exclusive_identity_is_detached_where_no_rule_attaches_it() -> None:
     "request_",
     [
         LOOK,
-        Request(VM, removals=Removals(TERMS.digest)),
+        Request(VM, removals=Removals(CONTEXT.digest)),
         Request(VM, removals=removing(SECOND, VM)),
         Request(VM, removals=Removals("another policy's digest", frozenset({APP}))),
     ],
@@ -110,16 +110,16 @@ def test_what_holds_other_changes_of_identities_holds_this_one(
 
 def test_one_that_may_only_be_a_neighbour_stays() -> None:
     """What its own GET did not show to be the one that policy means is nobody's to detach."""
-    found = plan(unwelcome(), observed(machine(entry()), identities={}), WITH_REMOVALS, TERMS)
+    found = plan(unwelcome(), observed(machine(entry()), identities={}), WITH_REMOVALS, CONTEXT)
 
     assert found.compliant
 
 
 def test_the_app_s_own_identity_stays_attached() -> None:
     """At a desk only the principal tells that it is the app's."""
-    ours = user_identity(principal=next(iter(TERMS.ownership.makers)))
+    ours = user_identity(principal=next(iter(CONTEXT.ownership.makers)))
     looked = observed(machine(entry(principal=None)), identities={APP: ours})
-    found = plan(unwelcome(), looked, WITH_REMOVALS, TERMS)
+    found = plan(unwelcome(), looked, WITH_REMOVALS, CONTEXT)
 
     assert [one.hold for one in found.withheld] == [Hold.OWN_IDENTITY]
 
@@ -130,7 +130,7 @@ def test_it_goes_last() -> None:
     wants = replace(wants, unwelcome=unwelcome().unwelcome)
     known = {SECOND: user_identity(SECOND), APP: user_identity()}
     looked = observed(bare(entry()), identities=known)
-    found = plan(wants, looked, WITH_REMOVALS, TERMS)
+    found = plan(wants, looked, WITH_REMOVALS, CONTEXT)
 
     assert [type(one) for one in found.changes] == [
         AttachIdentity,
@@ -147,7 +147,7 @@ def test_a_type_whose_apps_restart_is_changed_only_where_a_rule_allows_it(
     site = replace(bare(), id=SITE)
     desired = attached(restart=restart)
     looked = observed(site, identities={APP: user_identity()})
-    found = plan(desired, looked, Request(SITE), TERMS)
+    found = plan(desired, looked, Request(SITE), CONTEXT)
 
     assert bool(found.changes) is restart
     assert [one.hold for one in found.withheld] == ([] if restart else [Hold.RESTART])

@@ -20,6 +20,7 @@ from reconciler.plan import plan
 from reconciler.policy.language import Exemption
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     DATA,
     IDS,
     LOOK,
@@ -28,7 +29,6 @@ from tests.unit.builders import (
     OLD,
     OTHER_VM,
     SUB,
-    TERMS,
     VM,
     WITH_REMOVALS,
     assignment,
@@ -58,8 +58,8 @@ def planned(
     desired: Desired, found: Observed, *exemptions: Exemption, request: Request = LOOK
 ) -> Plan:
     """Return the plan under exemptions; by default the machine's own."""
-    terms = replace(TERMS, exemptions=exemptions or (exemption(),))
-    return plan(desired, found, request, terms)
+    context = replace(CONTEXT, exemptions=exemptions or (exemption(),))
+    return plan(desired, found, request, context)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_exempt_machine_is_left_as_it_is(
     desired: Desired, found: Observed, request_: Request
 ) -> None:
     """Whatever would be done now or later is withheld, with the reason and the last day."""
-    without = plan(desired, found, request_, TERMS)
+    without = plan(desired, found, request_, CONTEXT)
     held = planned(desired, found, request=request_)
 
     assert held.changes == ()
@@ -116,7 +116,7 @@ def test_an_exemption_is_named_before_any_other_hold(
     desired: Desired, found: Observed, hold: Hold
 ) -> None:
     """Policy asks for hands off, so what it holds back is neither drift nor an error."""
-    without = plan(desired, found, LOOK, TERMS)
+    without = plan(desired, found, LOOK, CONTEXT)
     exempt = planned(desired, found)
 
     assert [one.hold for one in without.withheld] == [hold]

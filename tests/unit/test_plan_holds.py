@@ -7,7 +7,7 @@ import pytest
 from reconciler.changes import Hold, Withheld
 from reconciler.plan import holds, plan
 from reconciler.policy.language import Exemption
-from tests.unit.builders import NOON, TERMS, VM, granted, machine, observed
+from tests.unit.builders import CONTEXT, NOON, VM, granted, machine, observed
 from tests.unit.holds import HOLDS
 from tests.unit.plan_cases import Case, check, create
 
@@ -19,7 +19,7 @@ ROWS = HOLDS | {
         granted(),
         observed(machine()),
         withheld=((create(), Hold.EXEMPT),),
-        terms=replace(TERMS, exemptions=(_FORENSICS,)),
+        context=replace(CONTEXT, exemptions=(_FORENSICS,)),
     )
 }
 
@@ -50,7 +50,7 @@ def test_every_row_of_the_table_decides_something(
 
 def _outcome(case: Case) -> object:
     try:
-        planned = plan(case.desired, case.observed, case.request, case.terms)
+        planned = plan(case.desired, case.observed, case.request, case.context)
     except (TypeError, AssertionError):
         # A row behind the missing one relies on it.
         return None
@@ -77,8 +77,8 @@ def test_what_policy_itself_holds_back_is_neither_drift_nor_an_error() -> None:
     """A plan in which nothing else is left is settled, but not compliant."""
     assert {hold for hold in Hold if hold.agreed} == {Hold.EXEMPT, Hold.ROLLOUT}
     for hold in Hold:
-        found = plan(granted(), observed(machine()), ROWS["exempt"].request, TERMS)
+        found = plan(granted(), observed(machine()), ROWS["exempt"].request, CONTEXT)
         shown = replace(found, changes=(), withheld=(Withheld(create(), hold, until=NOON),))
         assert shown.settled is hold.agreed
         assert not shown.compliant
-    assert not plan(granted(), observed(machine()), ROWS["exempt"].request, TERMS).settled
+    assert not plan(granted(), observed(machine()), ROWS["exempt"].request, CONTEXT).settled

@@ -11,6 +11,7 @@ from reconciler.model import Ending, Request, Sight, Sighting, Traces
 from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     IDS,
     LONG_AGO,
     LOOK,
@@ -22,7 +23,6 @@ from tests.unit.builders import (
     SECOND,
     SETTLE,
     SUB,
-    TERMS,
     VM,
     attached,
     bare,
@@ -223,7 +223,7 @@ def test_an_entry_of_others_without_principal_may_be_an_attach_under_way(state: 
 
 def test_an_attach_that_a_dead_entry_keeps_back_names_both_ways_out() -> None:
     """The person has to choose."""
-    planned = plan(WITH_SECOND, observed(bare(entry()), **APP_ENDED), LOOK, TERMS)
+    planned = plan(WITH_SECOND, observed(bare(entry()), **APP_ENDED), LOOK, CONTEXT)
     words = planned.withheld[-1].detail
 
     assert "by hand" in words
@@ -308,9 +308,9 @@ def test_a_plan_says_which_entries_were_seen_dead_or_gone() -> None:
         Sighting(NOON, Sight.GONE, SECOND.key),
     )
 
-    assert plan(wanted, observed(machine(*entries), identities=found), LOOK, TERMS).sightings == (
+    assert plan(wanted, observed(machine(*entries), identities=found), LOOK, CONTEXT).sightings == (
         dead,
         gone,
     )
-    assert plan(wanted, observed(busy, identities=found), LOOK, TERMS).sightings == (gone,)
-    assert plan(NOTHING, observed(machine(*entries)), LOOK, TERMS).sightings == ()
+    assert plan(wanted, observed(busy, identities=found), LOOK, CONTEXT).sightings == (gone,)
+    assert plan(NOTHING, observed(machine(*entries)), LOOK, CONTEXT).sightings == ()

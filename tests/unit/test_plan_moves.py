@@ -9,6 +9,7 @@ from reconciler.model import Ending, Request, Traces
 from reconciler.plan import plan
 from tests.unit.builders import (
     APP,
+    CONTEXT,
     LONG_AGO,
     LOOK,
     MADE,
@@ -17,7 +18,6 @@ from tests.unit.builders import (
     NOTHING,
     OF_APP,
     OLD,
-    TERMS,
     VM,
     assignment,
     machine,
@@ -62,7 +62,7 @@ def test_a_move_between_a_right_and_the_rebuild_keeps_the_right(
         traces=Traces({VM: NEW}),
         endings={VM: Ending(moves=moves)},
     )
-    planned = plan(NOTHING, found, LOOK, TERMS)
+    planned = plan(NOTHING, found, LOOK, CONTEXT)
 
     assert [one.hold for one in planned.withheld] == ([hold] if hold else [])
     assert bool(planned.changes) is (hold is None)
@@ -72,6 +72,6 @@ def test_identities_cannot_move() -> None:
     """Their old right goes without a word of the log (documented)."""
     old = assignment(OLD, resource=APP)
     found = observed(user_identity(), old, confirmed=True, traces=Traces({APP: OF_APP}))
-    planned = plan(NOTHING, found, Request(APP), TERMS)
+    planned = plan(NOTHING, found, Request(APP), CONTEXT)
 
     assert planned.changes == (DeleteAssignment(old, Reason.PRINCIPAL_REPLACED),)

@@ -16,6 +16,7 @@ from reconciler.policy.language import Exemption
 from tests.unit.builders import (
     APP,
     BLOB_READER,
+    CONTEXT,
     CONTRIBUTOR,
     DATA,
     HOME,
@@ -29,7 +30,6 @@ from tests.unit.builders import (
     READER,
     STRANGER,
     SUB,
-    TERMS,
     VM,
     WITH_REMOVALS,
     assignment,
@@ -186,7 +186,7 @@ def test_what_keeps_an_unwanted_right_is_told() -> None:
         granted(scope=NEAR),
         observed(machine(), AT_VAULT, absent={NEAR: ()}),
         WITH_REMOVALS,
-        TERMS,
+        CONTEXT,
     )
 
     (kept,) = planned.kept
@@ -217,7 +217,7 @@ def test_only_a_person_lets_one_go_before_its_replacement(
         granted(*FORBIDDEN),
         observed(machine(), AT_VAULT),
         Request(VM, removals=removals),
-        TERMS,
+        CONTEXT,
     )
     holds = {held.change: held.hold for held in planned.withheld}
 
@@ -231,7 +231,7 @@ def test_a_replacement_that_is_being_made_is_waited_for_whatever_was_agreed() ->
         granted(scope=NEAR),
         observed(machine(), AT_VAULT),
         Request(VM, removals=removing(AT_VAULT.id, at_once=True)),
-        TERMS,
+        CONTEXT,
     )
 
     assert [held.hold for held in planned.withheld] == [Hold.REPLACING]
@@ -241,7 +241,7 @@ def test_a_replacement_that_is_being_made_is_waited_for_whatever_was_agreed() ->
     ("removals", "goes"),
     [
         pytest.param(None, False, id="none"),
-        pytest.param(Removals(TERMS.digest), False, id="no names"),
+        pytest.param(Removals(CONTEXT.digest), False, id="no names"),
         pytest.param(removing(NEAR, VM), False, id="other names"),
         pytest.param(removing(NEAR, AT_VAULT.id), True, id="its name"),
         pytest.param(
@@ -258,7 +258,7 @@ def test_an_unwanted_right_goes_only_by_its_name_under_this_policy(
     goes: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """What was counted goes, and nothing that became unwanted since."""
-    planned = plan(NOTHING, observed(machine(), AT_VAULT), Request(VM, removals=removals), TERMS)
+    planned = plan(NOTHING, observed(machine(), AT_VAULT), Request(VM, removals=removals), CONTEXT)
 
     assert (planned.changes == (delete(AT_VAULT),)) is goes
     assert goes or [held.hold for held in planned.withheld] == [Hold.REMOVALS]
@@ -280,7 +280,7 @@ def test_an_unwanted_right_goes_only_by_its_name_under_this_policy(
 )
 def test_an_unwanted_right_goes_wherever_it_lies(found: RoleAssignment, hold: Hold | None) -> None:
     """What bears all our marks may be taken away, whatever guardrails say by now."""
-    planned = plan(NOTHING, observed(machine(), found), WITH_REMOVALS, TERMS)
+    planned = plan(NOTHING, observed(machine(), found), WITH_REMOVALS, CONTEXT)
 
     assert [held.hold for held in planned.withheld] == ([hold] if hold else [])
     assert planned.changes == (() if hold else (delete(found),))
@@ -306,10 +306,10 @@ def test_an_exempt_resource_keeps_what_is_unwanted() -> None:
     exempt = Exemption.model_validate(
         {"scope": str(VM), "reason": "forensics", "expires": "2026-12-31"}
     )
-    terms = replace(TERMS, exemptions=(exempt,))
+    context = replace(CONTEXT, exemptions=(exempt,))
     found = observed(machine(), AT_VAULT)
 
-    check(Case(NOTHING, found, (), ((delete(AT_VAULT), Hold.EXEMPT),), WITH_REMOVALS, terms))
+    check(Case(NOTHING, found, (), ((delete(AT_VAULT), Hold.EXEMPT),), WITH_REMOVALS, context))
 
 
 WIDE = assignment(scope=GROUP)
@@ -369,7 +369,7 @@ def test_a_custom_role_that_became_privileged_is_shown(
     shown: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """Whoever may change a custom role changes what was granted with it."""
-    rails = TERMS.guardrails.model_validate(
+    rails = CONTEXT.guardrails.model_validate(
         {
             "version": 1,
             "grants": [
@@ -384,7 +384,7 @@ def test_a_custom_role_that_became_privileged_is_shown(
         granted(CUSTOM),
         observed(machine(), BECAME_WIDE, roles=read),
         LOOK,
-        replace(TERMS, guardrails=rails),
+        replace(CONTEXT, guardrails=rails),
     )
     changes: list[Change] = [held.change for held in planned.withheld]
 

@@ -1,9 +1,9 @@
 """A watch over machines, one identity and one scope, and events about places."""
 
-from reconciler.events import Event, Watch
+from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from reconciler.policy.language import Guardrails, Identity, Policy, Rule
-from tests.unit.builders import APP, DATA, NOON, SUB, TERMS, below
+from tests.unit.builders import APP, CONTEXT, DATA, NOON, SUB, below
 
 OURS = "00000000-0000-4000-8000-0000000000aa"
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")
@@ -25,11 +25,11 @@ def policy_for(*types: str, scope: ResourceId = VAULT, guarded: ResourceId = DAT
         identities={"app": Identity.model_validate({"id": str(APP), "grants": grants})},
         rules=(rule,),
         guardrails=Guardrails.model_validate(rails),
-        digest=TERMS.digest,
+        digest=CONTEXT.digest,
     )
 
 
-WATCH = Watch(policy_for(), (SUB,), OURS)
+WATCH = EventRouter(policy_for(), (SUB,), OURS)
 
 
 def event(place: ResourceId | str, what: str = "WriteSuccess", **data: object) -> Event:
@@ -39,7 +39,7 @@ def event(place: ResourceId | str, what: str = "WriteSuccess", **data: object) -
     )
 
 
-def asked(told: Event | None, watch: Watch = WATCH) -> list[ResourceId]:
+def asked(told: Event | None, watch: EventRouter = WATCH) -> list[ResourceId]:
     """Return what would be looked at."""
     assert told is not None
     return [request.id for request in watch.requests(told, NOON)]
