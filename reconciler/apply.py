@@ -24,7 +24,6 @@ from reconciler.changes import (
     DetachIdentity,
     Hold,
     Outcome,
-    Reason,
     Status,
     UpdateAssignment,
 )
@@ -120,9 +119,7 @@ class Applier:
         """Patch identities: dead entries first and alone, since they make every attach fail."""
         assert self.resource is not None, "identities are only planned on a resource"  # noqa: S101 (the planner's promise)
         dead: list[IdentityChange] = [
-            one
-            for one in changes
-            if isinstance(one, DetachIdentity) and one.reason is not Reason.NOT_ALLOWED
+            one for one in changes if isinstance(one, DetachIdentity) and one.reason.dead
         ]
         now = dead or changes
         later = [change for change in changes if change not in now]

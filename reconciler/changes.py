@@ -16,41 +16,75 @@ from typing import Final, Self, assert_never
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Grant, NewIdentity, Request, RoleAssignment, Sighting, Unresolved
 
+_DEAD, _LIVE = "dead", "live"
+"""What a change with some reason takes away: what nobody holds any more, or what is in use."""
+
 
 class Reason(StrEnum):
-    """Why a change is wanted."""
+    """Why a change is wanted; each is one row of text, and of what the change takes away if any.
+
+    `dead`: the right or entry belonged to a principal or identity that is no more, which is to be
+    proved first. `unwanted`: it is in use, so it goes only by a request that names it.
+    """
+
+    dead: bool
+    unwanted: bool
+
+    def __new__(cls, why: str, takes: str = "") -> Self:
+        """Make the text the value, and keep the rest of the row beside it."""
+        reason = str.__new__(cls, why)
+        reason._value_ = why
+        reason.dead, reason.unwanted = takes == _DEAD, takes == _LIVE
+        return reason
 
     IDENTITY_MISSING = "identity missing"
-    IDENTITY_RECREATED = "identity was recreated, its entry is dead"
-    IDENTITY_GONE = "identity is gone, its entry is dead"
+    IDENTITY_RECREATED = "identity was recreated, its entry is dead", _DEAD
+    IDENTITY_GONE = "identity is gone, its entry is dead", _DEAD
     ASSIGNMENT_MISSING = "role assignment missing"
     CONDITION_DIFFERS = "condition differs"
     MARKER_DIFFERS = "marker differs"
-    PRINCIPAL_REPLACED = "its principal was replaced"
-    RESOURCE_GONE = "its resource is gone"
-    UNWANTED = "no policy asks for it"
+    PRINCIPAL_REPLACED = "its principal was replaced", _DEAD
+    RESOURCE_GONE = "its resource is gone", _DEAD
+    UNWANTED = "no policy asks for it", _LIVE
     FORBIDDEN = "policy asks for it, but the guardrails do not allow it any more"
-    NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here"
+    NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here", _LIVE
+
+
+_PASSING, _AGREED = "passing", "agreed"
+"""What ends a hold: time alone, or only policy that asks for it. All others need a person."""
 
 
 class Hold(StrEnum):
-    """Why a change that we would make may not be made, and what a person does about it."""
+    """Why a change that we would make may not be made, and what a person does about it.
+
+    Each is one row: why, the next step, and what ends it. `passing`: time alone does, so that a
+    fingerprint counts the change and not the hold. `agreed`: policy itself asks to wait, so it is
+    neither drift nor an error. When one applies is a row of `reconciler.plan.holds.HOLDS`.
+    """
 
     next_step: str
+    passing: bool
+    agreed: bool
 
-    def __new__(cls, why: str, next_step: str) -> Self:
-        """Make the reason the value, and keep the next step beside it."""
+    def __new__(cls, why: str, next_step: str, ends: str = "") -> Self:
+        """Make the text the value, and keep the rest of the row beside it."""
         hold = str.__new__(cls, why)
         hold._value_ = why
         hold.next_step = next_step
+        hold.passing, hold.agreed = ends == _PASSING, ends == _AGREED
         return hold
 
     # What policy and settings ask to leave alone.
-    EXEMPT = "policy exempts it", "delete the exemption, or let it end, once hands may be put on it"
+    EXEMPT = (
+        "policy exempts it",
+        "delete the exemption, or let it end, once hands may be put on it",
+        _AGREED,
+    )
     AUDIT = "policy says audit", "set mode: repair in the rule or identity that asks for it"
     ROLLOUT = (
         "its rule is rolled out to a share of its matches, and it is not yet among them",
         "raise the rule's rollout",
+        _AGREED,
     )
     REMOVALS = (
         "what is unwanted is only removed by the scheduled sweep or by apply",
@@ -156,27 +190,19 @@ class Hold(StrEnum):
         "nothing proves that its principal is gone",
         "where the principal is really gone, delete the assignment by hand",
     )
-    # The passing ones: time alone may lift them, so a fingerprint counts the change, not the hold.
-    SETTLING = "the resource is still being built", "wait; it goes on by itself"
+    # What time alone lifts.
+    SETTLING = "the resource is still being built", "wait; it goes on by itself", _PASSING
     BUSY = (
         "the resource is being changed",
         "wait; where that never ends, look at the resource's provisioning state",
+        _PASSING,
     )
     UNCONFIRMED = (
         "what seems to be dead is not proved dead yet",
         "wait; it is looked at again by itself",
+        _PASSING,
     )
-    REPLACING = "what replaces it is made first", "wait; it goes once that is there"
-
-    @property
-    def passing(self) -> bool:
-        """Whether time alone lifts it."""
-        return self in {Hold.SETTLING, Hold.BUSY, Hold.UNCONFIRMED, Hold.REPLACING}
-
-    @property
-    def agreed(self) -> bool:
-        """Whether policy itself asks to wait, so that it is neither drift nor an error."""
-        return self in {Hold.EXEMPT, Hold.ROLLOUT}
+    REPLACING = "what replaces it is made first", "wait; it goes once that is there", _PASSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,12 +394,6 @@ def _folded(change: Change) -> dict[str, str | None]:
 
 def _sorted(described: Iterable[dict[str, str | None]]) -> list[dict[str, str | None]]:
     return sorted(described, key=lambda each: json.dumps(each, sort_keys=True))
-
-
-def is_unwanted(change: Change) -> bool:
-    """Return whether a change takes away what is alive: only a request that names it may."""
-    gone = isinstance(change, DeleteAssignment | DetachIdentity)
-    return gone and change.reason in {Reason.UNWANTED, Reason.NOT_ALLOWED}
 
 
 def unwanted_id(change: Change) -> ResourceId:

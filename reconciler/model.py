@@ -20,6 +20,16 @@ SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
 """Types, in lower case, whose apps restart when their identities change (documented)."""
 
+_PASSING = frozenset({"creating", "updating", "deleting"})
+
+
+def is_passing(state: str) -> bool:
+    """Return whether a provisioning state ends by itself, because a write is still under way.
+
+    `Succeeded`, `Failed` and `Canceled` stay until the next write (facts: Machines).
+    """
+    return fold(state) in _PASSING
+
 
 RECONCILED = frozenset({fold(VIRTUAL_MACHINE), fold(USER_ASSIGNED_IDENTITY)})
 """Types, in lower case, that can be brought to what policy asks."""

@@ -32,10 +32,11 @@ from reconciler.model import (
     Traces,
     UserIdentity,
     Written,
+    is_passing,
 )
 from reconciler.plan import PlanContext
 from reconciler.plan.evidence import unsettled
-from reconciler.plan.identities import is_busy, missing_identities
+from reconciler.plan.identities import missing_identities
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
 from reconciler.remembered import Remembered
@@ -181,7 +182,7 @@ class Observer:
             return False
         if isinstance(subject, UserIdentity):
             return True
-        building = is_busy(subject) or unsettled(subject, at, self.context.settle)
+        building = is_passing(subject.state) or unsettled(subject, at, self.context.settle)
         if building or subject.identities.raw_type is not None:
             return False
         made = subject.created

@@ -26,7 +26,6 @@ from reconciler.changes import (
     Reason,
     Result,
     UpdateAssignment,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.ids import ResourceId, fold
@@ -365,4 +364,4 @@ def _concerns(change: Change, part: ResourceId) -> bool:
 
 def _unwanted(one: Plan) -> frozenset[ResourceId]:
     """Return what a plan removes as unwanted, now or as soon as its replacement is there."""
-    return frozenset(unwanted_id(change) for change in one.todo if is_unwanted(change))
+    return frozenset(unwanted_id(change) for change in one.todo if change.reason.unwanted)

@@ -20,6 +20,7 @@ from reconciler.model import (
     RoleAssignment,
     UserIdentity,
     Written,
+    is_passing,
 )
 from reconciler.printable import printable
 
@@ -30,7 +31,6 @@ _KNOWN_TYPES = frozenset({"systemassigned", "userassigned", "none"})
 _LONGEST = 300
 """Characters of an answer that a message quotes."""
 _YEARS = (1970, 3000)
-_IN_FLIGHT = frozenset({"creating", "updating", "deleting"})
 
 
 def resource(body: Json, etag: str | None = None) -> Resource:
@@ -211,4 +211,4 @@ def _moment(text: str) -> datetime:
 
 
 def _in_flight(child: Json) -> bool:
-    return fold((child.get("properties") or {}).get("provisioningState") or "") in _IN_FLIGHT
+    return is_passing((child.get("properties") or {}).get("provisioningState") or "")

@@ -8,7 +8,7 @@ import typer
 
 from reconciler import changes, settings
 from reconciler.app import App
-from reconciler.changes import CreateIdentity, Status, is_unwanted
+from reconciler.changes import CreateIdentity, Status
 from reconciler.cli import look, terminal
 from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.look import Look
@@ -97,7 +97,7 @@ def _check(subjects: Look, findings: Sequence[Finding], expect: str) -> None:
             f"the plan's fingerprint is {fingerprint}, not {expect}; nothing was written, "
             "look at the new plan"
         )
-    unwanted = sum(is_unwanted(change) for one in findings for change in one.plan.todo)
+    unwanted = sum(change.reason.unwanted for one in findings for change in one.plan.todo)
     if len(subjects.subjects) > 1 and not expect and unwanted > (most := _most(subjects.app)):
         raise ReconcilerError(
             f"{unwanted} unwanted rights and identities would go, and maxRemovals in "

@@ -11,7 +11,7 @@ import typer
 
 from reconciler import app as application
 from reconciler.app import App
-from reconciler.changes import is_unwanted, unwanted_id
+from reconciler.changes import unwanted_id
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId
@@ -108,7 +108,7 @@ class Look:
         `made` are identities that the command creates for another subject first.
         """
         plan, observed = finding.plan, finding.observed
-        named = {unwanted_id(change) for change in plan.todo if is_unwanted(change)}
+        named = {unwanted_id(change) for change in plan.todo if change.reason.unwanted}
         if at_once:
             named |= {unwanted_id(held.change) for held in plan.kept}
         removals = Removals(self.app.policy.digest, frozenset(named), at_once=at_once)

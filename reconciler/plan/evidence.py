@@ -16,8 +16,8 @@ from reconciler.changes import (
     Reason,
     describe,
 )
-from reconciler.model import Resource, RoleAssignment, Sight, Unresolved
-from reconciler.plan.identities import about_entry, is_busy
+from reconciler.model import Resource, RoleAssignment, Sight, Unresolved, is_passing
+from reconciler.plan.identities import about_entry
 from reconciler.plan.steps import Case, Step, Why
 
 
@@ -79,8 +79,10 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
     building = unsettled(resource, observed.at, case.context.settle) if resource else None
-    if resource and (is_busy(resource) or _principal_is_coming(resource)):
-        state = resource.state if is_busy(resource) else "its new principal is not shown yet"
+    if resource and (is_passing(resource.state) or _principal_is_coming(resource)):
+        state = (
+            resource.state if is_passing(resource.state) else "its new principal is not shown yet"
+        )
         # A young one has to settle anyway.
         return Why(state, building.until if building else None, Hold.BUSY)
     if observed.principal is None:

@@ -30,10 +30,10 @@ from reconciler.model import (
     Sight,
     Unresolved,
     UserIdentity,
+    is_passing,
 )
 from reconciler.plan import evidence
 from reconciler.plan.context import GIVE_UP
-from reconciler.plan.identities import is_busy
 from reconciler.plan.steps import Case, Step, Why
 
 type Check = Callable[[Step, Case], Why | None]
@@ -345,7 +345,7 @@ def _default_after_heal(step: Step, case: Case) -> Why | None:
 
 def _busy(_: Step, case: Case) -> Why | None:
     resource = case.resource
-    if resource is None or not is_busy(resource):
+    if resource is None or not is_passing(resource.state):
         return None
     # A young one has to settle anyway.
     building = evidence.unsettled(resource, case.observed.at, case.context.settle)

@@ -32,15 +32,9 @@ from reconciler.model import (
     Sighting,
     UserIdentity,
     Wanted,
+    is_passing,
 )
 from reconciler.plan.steps import Step
-
-_BUSY = frozenset({"creating", "updating", "deleting"})
-
-
-def is_busy(resource: Resource) -> bool:
-    """Return whether another write to the resource is under way, so that a PATCH would collide."""
-    return resource.state.lower() in _BUSY
 
 
 def steps(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Step]:
@@ -63,7 +57,7 @@ def steps(resource: Resource, desired: Desired, observed: Observed) -> Iterator[
             yield Step(AttachIdentity(resource.id, wanted.what), wanted)
         else:
             yield from _of_entry(resource, wanted, observed, in_the_way=attachable)
-    if attachable and not is_busy(resource):
+    if attachable and not is_passing(resource.state):
         yield from _dead_entries_of_others(resource, desired)
 
 
@@ -92,7 +86,7 @@ def sightings(resource: Resource, desired: Desired, observed: Observed) -> Itera
             continue
         if own is None:
             yield Sighting(observed.at, Sight.GONE, wanted.what.key)
-        elif entry.principal != own.principal and not is_busy(resource):
+        elif entry.principal != own.principal and not is_passing(resource.state):
             yield Sighting(observed.at, Sight.DEAD_ENTRY, about_entry(own, entry.principal))
 
 
@@ -117,7 +111,7 @@ def _of_entry(
             yield Step(DetachIdentity(resource.id, wanted.what, Reason.IDENTITY_GONE), wanted)
         else:
             yield Step(AttachIdentity(resource.id, wanted.what), wanted)
-    elif entry and entry.principal != own.principal and not is_busy(resource):
+    elif entry and entry.principal != own.principal and not is_passing(resource.state):
         yield Step(DetachIdentity(resource.id, own.id, Reason.IDENTITY_RECREATED), wanted)
 
 

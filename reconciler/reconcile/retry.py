@@ -21,7 +21,6 @@ from reconciler.changes import (
     Hold,
     Outcome,
     Plan,
-    Reason,
     Result,
     Status,
     Withheld,
@@ -45,7 +44,6 @@ _SHORTEST: Final = timedelta(seconds=1)
 _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 # After these the next list must show it, whoever wrote it.
 _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
-_DEAD: Final = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
 
 
 @dataclass(slots=True)
@@ -285,7 +283,7 @@ def _same(one: Change | None, other: Change) -> bool:
 
 def _is_dead(change: Change | None) -> bool:
     """Return whether a change takes away what belonged to a principal that is no more."""
-    return isinstance(change, DeleteAssignment) and change.reason in _DEAD
+    return isinstance(change, DeleteAssignment) and change.reason.dead
 
 
 def _stuck(held: Withheld, waited: timedelta) -> Outcome:

@@ -19,7 +19,6 @@ from reconciler.changes import (
     Plan,
     Result,
     Status,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.ids import ResourceId
@@ -144,7 +143,7 @@ class Cloud:
 
     def removing(self, place: str = VM) -> Request:
         """Return a request that names what policy makes unwanted at an id, as a sweep's does."""
-        names = {unwanted_id(one) for one in self.shown(place).todo if is_unwanted(one)}
+        names = {unwanted_id(one) for one in self.shown(place).todo if one.reason.unwanted}
         removals = Removals(self.app.policy.digest, frozenset(names))
         return Request(ResourceId.parse(place), removals=removals)
 
@@ -157,7 +156,7 @@ class Cloud:
     def confirmed(self, place: str = VM, *, at_once: bool = False) -> tuple[Request, str]:
         """Return the request of a person who confirmed the plan of an id, and its fingerprint."""
         plan = self.shown(place).at_once if at_once else self.shown(place)
-        names = {unwanted_id(one) for one in plan.todo if is_unwanted(one)}
+        names = {unwanted_id(one) for one in plan.todo if one.reason.unwanted}
         removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
         return Request(plan.id, removals=removals), plan.fingerprint
 

@@ -16,7 +16,6 @@ from reconciler.changes import (
     Plan,
     Reason,
     UpdateAssignment,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.ids import ResourceId
@@ -184,7 +183,7 @@ def test_what_is_alive_goes_only_by_name(case: Case) -> None:
         if isinstance(change, DeleteAssignment):
             alive = change.assignment.principal == case.found.principal
             assert (change.reason is Reason.UNWANTED) == alive
-        if is_unwanted(change):
+        if change.reason.unwanted:
             assert case.allows(unwanted_id(change))
 
 

@@ -168,7 +168,7 @@ def test_only_what_takes_away_what_is_alive_is_unwanted(
     unwanted: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """That alone needs a request which names it."""
-    assert changes.is_unwanted(change) is unwanted
+    assert change.reason.unwanted is unwanted
 
 
 def test_what_is_unwanted_is_named_by_its_own_id() -> None:
