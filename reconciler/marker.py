@@ -120,7 +120,7 @@ class Ownership:
     def made(self, assignment: RoleAssignment) -> bool:
         """Return whether one of our principals created it, for a service principal.
 
-        `createdBy` is null in a PUT's answer and for a moment after (recorded): not yet ours.
+        `createdBy` is null in a PUT's answer (facts: Role assignments): not yet ours.
         """
         return (
             assignment.principal_type == SERVICE_PRINCIPAL and assignment.created_by in self.makers

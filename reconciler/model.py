@@ -18,7 +18,7 @@ ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 
 RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
-"""Types, in lower case, whose apps restart when their identities change (documented)."""
+"""Types, in lower case, whose apps restart with their identities (facts: Identity by type)."""
 
 _PASSING = frozenset({"creating", "updating", "deleting"})
 
@@ -291,10 +291,10 @@ class Ending:
 
 
 LOG_KEPT = timedelta(days=90)
-"""How long the activity log keeps an entry (documented)."""
+"""How long the activity log keeps an entry (facts: Activity log)."""
 
 END_COUNTS = timedelta(days=30)
-"""How old a told end may be: a restored principal may be back after that (documented)."""
+"""How old a told end may be: a restored principal may be back after that (facts: Rights)."""
 
 
 @dataclass(frozen=True, slots=True)

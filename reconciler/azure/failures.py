@@ -1,9 +1,8 @@
 """What Azure's refusals mean to us: again later, blocked, absent, or a bug of ours.
 
-One table by code, after facts: Errors and Resource Graph (bodies and texts from recordings and
-issue threads). Where a code is not in it the status decides, because services use one code for
-several things (facts A2.6): what passes by its status is asked again, anything else needs a
-person.
+One table by code, from recordings and issue threads (facts: Errors and Resource Graph). Where a
+code is not in it the status decides, because services use one code for several things: what
+passes by its status is asked again, anything else needs a person.
 """
 
 import json
@@ -211,7 +210,7 @@ def from_response(what: str, response: Response) -> ArmError:
     if isinstance(error, Again):
         error.retry_after = _retry_after(response, _text_of(body))
     if isinstance(error, Conflict):
-        # A machine's 412 has no body (recorded).
+        # A machine's 412 has no body (facts: Machines).
         error.known = row.next_step != _MEND or (status == _CHANGED and not code)
     return error
 

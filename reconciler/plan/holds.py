@@ -150,7 +150,7 @@ def _beside_dead_entry(attach: AttachIdentity, case: Case) -> Why | None:
 def _default_after(resource: Resource, changes: Sequence[Change]) -> ResourceId | str | None:
     """Return what the metadata service picks, after some changes, when asked for no identity.
 
-    That is the system-assigned one, else the only one, else none (documented).
+    That is the system-assigned one, else the only one, else none (facts: Metadata service).
     """
     system = resource.identities.system
     users = {entry.id for entry in resource.identities.attached}
