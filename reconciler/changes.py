@@ -6,25 +6,24 @@ The plan is the only hand-over between deciding and writing: `reconciler.plan` m
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Self, assert_never
 
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Grant, NewIdentity, Request, RoleAssignment, Sighting, Unresolved
 
+# What a change takes away: what nobody has any more, or what is in use.
 _DEAD, _LIVE = "dead", "live"
-"""What a change with some reason takes away: what nobody holds any more, or what is in use."""
 
 
 class Reason(StrEnum):
-    """Why a change is wanted; each is one row of text, and of what the change takes away if any.
+    """Why a change is wanted; each row is its text, and whether it takes away what is dead or used.
 
     `dead`: the right or entry belonged to a principal or identity that is no more, which is to be
-    proved first. `unwanted`: it is in use, so it goes only by a request that names it.
+    proved before it goes. `unwanted`: it is in use, so it goes only by a request that names it.
     """
 
     dead: bool
@@ -50,16 +49,16 @@ class Reason(StrEnum):
     NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here", _LIVE
 
 
+# What a hold waits for: time alone, or what policy itself asks to wait for; else for a person.
 _PASSING, _AGREED = "passing", "agreed"
-"""What ends a hold: time alone, or only policy that asks for it. All others need a person."""
 
 
 class Hold(StrEnum):
-    """Why a change that we would make may not be made, and what a person does about it.
+    """Why a change that policy leads to may not be made; when is in `reconciler.plan.holds`.
 
-    Each is one row: why, the next step, and what ends it. `passing`: time alone does, so that a
-    fingerprint counts the change and not the hold. `agreed`: policy itself asks to wait, so it is
-    neither drift nor an error. When one applies is a row of `reconciler.plan.holds.HOLDS`.
+    Each row is the reason, the next step of a person, and what the hold waits for. `passing`: time
+    alone lifts it, so that a fingerprint counts the change and not the hold. `agreed`: policy
+    itself asks to wait, so it is neither drift nor an error.
     """
 
     next_step: str
@@ -292,12 +291,12 @@ class Plan:
 
     @property
     def compliant(self) -> bool:
-        """Nothing to change and nothing withheld."""
+        """Whether there is nothing to change and nothing withheld."""
         return not self.changes and not self.withheld
 
     @property
     def settled(self) -> bool:
-        """Nothing is left but what policy itself holds back, by a rollout or an exemption."""
+        """Whether nothing is left but what policy itself holds back: a rollout or an exemption."""
         return not self.changes and all(held.hold.agreed for held in self.withheld)
 
     @property
@@ -306,20 +305,13 @@ class Plan:
         return tuple(held for held in self.withheld if held.hold is Hold.REPLACEMENT)
 
     @property
-    def at_once(self) -> "Plan":
-        """The same plan once a person agreed that these go before their replacement is there."""
-        left = tuple(held for held in self.withheld if held not in self.kept)
-        gone = tuple(held.change for held in self.kept)
-        return replace(self, changes=(*self.changes, *gone), withheld=left)
-
-    @property
     def todo(self) -> tuple[Change, ...]:
         """What will be changed, now or once time has lifted its hold."""
         return (*self.changes, *(held.change for held in self.waiting))
 
     @property
     def waiting(self) -> tuple[Withheld, ...]:
-        """What will be changed once time has lifted its hold."""
+        """What is withheld until time has lifted its hold."""
         return tuple(held for held in self.withheld if held.hold.passing)
 
     @property
@@ -331,17 +323,28 @@ class Plan:
     def fingerprint(self) -> str:
         """SHA-256 over changes, lasting holds and the incarnation; no times, no etags.
 
-        What only waits counts as a change: the plan is the same once its hold has run out.
+        A person approves a plan by it. What only waits counts as a change, so that the plan is the
+        same once its hold has run out.
         """
+        withheld = ({**_folded(held.change), "hold": held.hold.name} for held in self.lasting)
         content = {
             "id": self.id.key,
             "incarnation": self.incarnation,
-            "changes": _sorted(_folded(change) for change in self.todo),
-            "withheld": _sorted(
-                {**_folded(held.change), "hold": held.hold.name} for held in self.lasting
-            ),
+            "changes": sorted(map(_folded, self.todo), key=_as_json),
+            "withheld": sorted(withheld, key=_as_json),
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(_as_json(content).encode()).hexdigest()
+
+
+def _folded(change: Change) -> dict[str, str | None]:
+    """Describe a change in one casing: that of ids varies between answers and means nothing."""
+    return {
+        key: text if text is None or key in {"condition", "tags"} else fold(text)
+        for key, text in describe(change).items()
+    }
+
+
+_as_json = partial(json.dumps, sort_keys=True)
 
 
 def fingerprint(plans: tuple[Plan, ...]) -> str:
@@ -353,7 +356,7 @@ def fingerprint(plans: tuple[Plan, ...]) -> str:
 
 
 def describe(change: Change) -> dict[str, str | None]:
-    """Return a change as plain values, the same for every output format and the fingerprint."""
+    """Return a change as plain values, as every output format and the fingerprint show it."""
     match change:
         case AttachIdentity(resource, identity) | DetachIdentity(resource, identity):
             content: dict[str, str | None] = {
@@ -363,14 +366,10 @@ def describe(change: Change) -> dict[str, str | None]:
         case CreateIdentity(new):
             tags = ", ".join(f"{name}={value}" for name, value in new.tags)
             content = {"identity": str(new.id), "location": new.location, "tags": tags}
-        case CreateAssignment(grant, principal, _):
-            content = {"principal": principal, **_grant(grant)}
-        case UpdateAssignment(assignment, grant, _):
-            content = {
-                "assignment": str(assignment.id),
-                "principal": assignment.principal,
-                **_grant(grant),
-            }
+        case CreateAssignment(_, principal):
+            content = {"principal": principal}
+        case UpdateAssignment(assignment):
+            content = {"assignment": str(assignment.id), "principal": assignment.principal}
         case DeleteAssignment(assignment):
             content = {
                 "assignment": str(assignment.id),
@@ -380,20 +379,16 @@ def describe(change: Change) -> dict[str, str | None]:
             }
         case _:
             assert_never(change)
+    if isinstance(change, CreateAssignment | UpdateAssignment):
+        scope = change.grant.scope
+        content["role"] = change.grant.role
+        if isinstance(scope, Unresolved):
+            # Its template tells it from another one that has no name here.
+            content |= {"scope": None, "template": scope.template}
+        else:
+            content["scope"] = str(scope)
+        content["condition"] = change.grant.condition
     return {"kind": type(change).__name__, "reason": change.reason.name, **content}
-
-
-def _folded(change: Change) -> dict[str, str | None]:
-    """Describe a change so that the casing of ids, which varies between answers, tells nothing."""
-    content = describe(change)
-    return {
-        key: text if text is None or key in {"condition", "tags"} else fold(text)
-        for key, text in content.items()
-    }
-
-
-def _sorted(described: Iterable[dict[str, str | None]]) -> list[dict[str, str | None]]:
-    return sorted(described, key=lambda each: json.dumps(each, sort_keys=True))
 
 
 def unwanted_id(change: Change) -> ResourceId:
@@ -408,14 +403,6 @@ def unwanted_id(change: Change) -> ResourceId:
             return identity
         case _:
             raise TypeError(f"{type(change).__name__} takes nothing away")
-
-
-def _grant(grant: Grant) -> dict[str, str | None]:
-    if isinstance(grant.scope, Unresolved):
-        # What has no name is no scope; its template tells two of them apart.
-        nowhere = {"scope": None, "template": grant.scope.template}
-        return {"role": grant.role, **nowhere, "condition": grant.condition}
-    return {"role": grant.role, "scope": str(grant.scope), "condition": grant.condition}
 
 
 class Status(StrEnum):

@@ -4,6 +4,7 @@ import copy
 import heapq
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,11 @@ class Cloud:
 
     def confirmed(self, place: str = VM, *, at_once: bool = False) -> tuple[Request, str]:
         """Return the request of a person who confirmed the plan of an id, and its fingerprint."""
-        plan = self.shown(place).at_once if at_once else self.shown(place)
+        plan = self.shown(place)
+        if at_once:
+            left = tuple(held for held in plan.withheld if held not in plan.kept)
+            gone = tuple(held.change for held in plan.kept)
+            plan = replace(plan, changes=(*plan.changes, *gone), withheld=left)
         names = {unwanted_id(one) for one in plan.todo if one.reason.unwanted}
         removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
         return Request(plan.id, removals=removals), plan.fingerprint
