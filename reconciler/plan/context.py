@@ -115,7 +115,7 @@ class PlanContext:
     def asked_at(self, since: datetime, at: datetime) -> bool:
         """Return whether what was first not found at `since` may now be asked to be gone.
 
-        The activity log is late by minutes (facts: Visibility): asked too early it shows no end.
+        The activity log is late by minutes (facts: Activity log): asked too early it shows no end.
         """
         return at >= since + self.gone_after
 
@@ -147,11 +147,11 @@ class Case:
     """What a check of `reconciler.plan.holds` may know besides the change itself.
 
     `wanted` and `conflicting` are the proposal's, `mode` is that of what is wanted, if anything is.
-    `resource` is the subject; where that is a
-    user-assigned identity or gone, a resource that carries nothing, so that no check has to ask.
-    `identity` and `principal` are whom the change is about: what it creates, attaches or detaches,
-    else the holder of the right; no identity where it is the system-assigned one. `passed` and
-    `withheld` are the changes before it in the plan's order.
+    `resource` is the subject; where that is a user-assigned identity, or gone, it is a resource
+    that carries nothing, so that no check has to ask. `identity` and `principal` are whom the
+    change is about: what it creates, attaches or detaches, else the subject and whoever holds the
+    right; no identity where it is the system-assigned one. `passed` and `withheld` are the changes
+    that come before it in the plan.
     """
 
     wanted: Wanted[Any] | None

@@ -60,9 +60,10 @@ def was_healed(identity: ResourceId | None, case: Case) -> bool:
 
 
 def recreated_unproved(detach: DetachIdentity, case: Case) -> Why | None:
-    """Return what is missing to prove the entry of an identity dead that was made anew since.
+    """Return what is missing to prove an entry dead whose identity now has another principal.
 
-    An attach under way shows an entry without principal, too, so it is to be seen twice.
+    An attach under way shows an entry without principal, too (facts: Machines), so the same entry
+    must be seen again, RECONCILER_SETTLE later.
     """
     own = case.observed.identities.get(detach.identity)
     entry = case.resource.identities.entry(detach.identity)
@@ -76,10 +77,11 @@ def recreated_unproved(detach: DetachIdentity, case: Case) -> Why | None:
 
 
 def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why | None:
-    """Return what keeps a 404 from being an end: no time, a trace of it, or no word of its end.
+    """Return what is missing to prove that what was not found has come to an end.
 
-    Resource Graph shows only what this app may read, so a machine that was moved elsewhere looks
-    gone, too (facts: Visibility): the activity log must name its end.
+    No resource may carry the principal, Resource Graph may show no row of it, and the activity log
+    must show its end: Resource Graph shows only what this app may read (facts: Resource Graph), so
+    that a machine that was moved elsewhere looks gone, too.
     """
     observed, traces = case.observed, case.observed.traces
     if isinstance(change, DetachIdentity):
@@ -95,6 +97,7 @@ def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why 
     shown = traces is None or gone in traces.shown
     if not shown and ending and ending.proves(made, observed.at):
         return None
+    # The index and the log are late: both are asked again for an hour, then a person has to look.
     since = case.request.sighted(Sight.GONE, about) or observed.at
     if again := case.context.next_ask(since, observed.at):
         return Why("", again)
@@ -103,9 +106,11 @@ def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why 
 
 
 def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
-    """Return what keeps another principal under the same id from proving that the old one is dead.
+    """Return what is missing to prove an earlier principal dead, now that its id shows another.
 
-    A machine that was moved away and made anew here keeps its old principal elsewhere.
+    Two reads and Resource Graph must agree on the new one, and nothing may have been moved out of
+    the group: a machine that was moved away keeps its principal (facts: Moves), and another one may
+    have been made here under its name.
     """
     observed, old, resource = case.observed, delete.assignment, case.resource
     traces = observed.traces
@@ -117,13 +122,15 @@ def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
     if resource.identities.system and resource.principal is None:
         until = building.until if building else None
         return Why("its new principal is not shown yet", until, Hold.BUSY)
+    # No principal is no evidence of another one; and a right that was granted since the rebuild may
+    # belong to a principal that no read has shown yet.
     if observed.principal is None:
         return Why("the resource shows no principal", hold=Hold.REPLACED_UNPROVED)
     if resource.created and not (old.created and old.created < resource.created):
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
     if building:
         return Why(building.detail, building.until)
-    # Two reads agree, and the index is younger than the rebuild: it shows the new principal.
+    # A row with the new principal shows that the index is younger than the rebuild.
     agreed = traces is not None and traces.agree(observed.id, observed.principal)
     if not observed.confirmed or not agreed:
         return Why()
@@ -133,7 +140,7 @@ def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
     log = observed.endings.get(observed.id)
     if log is None or not log.complete:
         return Why("the activity log has not told whether it was moved")
-    # What was moved after the rebuild had another id.
+    # Only a move between grant and rebuild can have taken the old principal elsewhere.
     rebuilt = (resource.created or observed.at) + _SKEW
     moved = any(old.created is None or old.created <= move <= rebuilt for move in log.moves)
     text = "resources were moved out of its group since it was granted"
