@@ -23,9 +23,8 @@ from azure.identity import (
 from reconciler import messages, settings
 from reconciler.azure.client import Arm
 from reconciler.azure.graph import Inventory
-from reconciler.azure.home import OwnPlaces
+from reconciler.azure.memory import OwnPlaces, Remembered, Watched
 from reconciler.azure.throttle import DEFERRED
-from reconciler.azure.watched import Watched
 from reconciler.changes import NOT_WATCHED, Outcome, Result, Status
 from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, EventRouter
@@ -42,7 +41,6 @@ from reconciler.reconcile.assignment_owner import AssignmentSearch
 from reconciler.reconcile.loop import Controller
 from reconciler.reconcile.recent import Contention, Recent
 from reconciler.reconcile.retry import ONCE_MORE, Run, once_more
-from reconciler.remembered import Remembered
 from reconciler.settings import Settings
 from reconciler.sweep import Sweep
 

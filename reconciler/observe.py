@@ -15,6 +15,7 @@ from typing import Final
 from reconciler import roles
 from reconciler.azure.client import Arm
 from reconciler.azure.graph import SHOWN, Inventory
+from reconciler.azure.memory import Remembered
 from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
@@ -38,7 +39,6 @@ from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import is_busy, missing_identities
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
-from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]

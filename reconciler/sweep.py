@@ -15,6 +15,7 @@ from typing import Final
 
 from reconciler.azure.client import API_VERSIONS
 from reconciler.azure.graph import Inventory
+from reconciler.azure.memory import Remembered
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -48,7 +49,6 @@ from reconciler.plan import PlanContext, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import beginning, with_entries
-from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)
 

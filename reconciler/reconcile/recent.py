@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
+from reconciler.azure.memory import Remembered
 from reconciler.changes import (
     Change,
     DeleteAssignment,
@@ -22,7 +23,6 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight
 from reconciler.plan.context import FIRST_DELAY
-from reconciler.remembered import Remembered
 
 _ENTRIES: Final = 10_000
 _LETTERS: Final = 4_000
