@@ -30,7 +30,7 @@ from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership
-from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, Sight, is_reconciled
+from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, Sight
 from reconciler.notify import Topic
 from reconciler.observe import MOVES_SERVE, SCOPES_SERVE, Moves, Observer
 from reconciler.plan import PlanContext
@@ -41,6 +41,7 @@ from reconciler.reconcile.assignment_owner import AssignmentSearch
 from reconciler.reconcile.loop import Controller
 from reconciler.reconcile.recent import Contention, Recent
 from reconciler.reconcile.retry import ONCE_MORE, Run, once_more
+from reconciler.resource_types import is_reconciled
 from reconciler.settings import Settings
 from reconciler.sweep import Sweep
 

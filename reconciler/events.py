@@ -14,16 +14,10 @@ from typing import Final
 
 from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId, fold
-from reconciler.model import (
-    ROLE_ASSIGNMENT,
-    USER_ASSIGNED_IDENTITY,
-    Request,
-    Sight,
-    Sighting,
-    is_reconciled,
-)
+from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, Request, Sight, Sighting
 from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import with_entries
+from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler import roles
+from reconciler import resource_types, roles
 from reconciler.azure.client import Arm
-from reconciler.azure.graph import SHOWN, Inventory
+from reconciler.azure.graph import Inventory
 from reconciler.azure.memory import Remembered
 from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
@@ -317,7 +317,7 @@ class Observer:
         }
         absent |= self.inventory.absent(asked - groups)
         for scope in asked - set(absent):
-            if scope in groups or fold(scope.type) in SHOWN:
+            if scope in groups or resource_types.find(scope.type).indexed:
                 self.scopes.put(scope, None, at)
         return absent
 

@@ -13,7 +13,6 @@ from datetime import datetime
 from itertools import batched
 from typing import Final
 
-from reconciler.azure.client import API_VERSIONS
 from reconciler.azure.graph import Inventory
 from reconciler.azure.memory import Remembered
 from reconciler.changes import (
@@ -42,13 +41,13 @@ from reconciler.model import (
     Sight,
     Sighting,
     UserIdentity,
-    is_reconciled,
 )
 from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import beginning, with_entries
+from reconciler.resource_types import CARRIERS, is_reconciled
 
 _log = logging.getLogger(__name__)
 
@@ -143,11 +142,11 @@ class Sweep:
 
         Asked for are the types that policy speaks of, and those that still hold a right of ours.
         """
-        marked = {one.type for one in index.ours if fold(one.type) in API_VERSIONS}
+        marked = {one.type for one in index.ours if fold(one.type) in CARRIERS}
         types = marked | {name for rule in self.policy.rules for name in rule.match.type}
         if any(entry.exclusive for entry in self.policy.identities.values()):
             # Any resource may carry what only some may.
-            types = set(API_VERSIONS)
+            types = set(CARRIERS)
         if scope is None:
             return self.inventory.resources(types)
         granting = {

@@ -19,6 +19,7 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreatePara
 from azure.mgmt.msi.v2024_11_30 import ManagedServiceIdentityClient
 from azure.mgmt.msi.v2024_11_30.models import Identity
 
+from reconciler import resource_types
 from reconciler.azure import failures, parsing
 from reconciler.azure.parsing import Json
 from reconciler.azure.pipeline import Caller, Pipeline, query_of, read_caller, read_object
@@ -28,7 +29,6 @@ from reconciler.ids import ResourceId, dashless, fold
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name
 from reconciler.model import (
     SUBSCRIPTION,
-    VIRTUAL_MACHINE,
     Grant,
     NewIdentity,
     Permission,
@@ -52,9 +52,6 @@ _LOG_PATH: Final = "/providers/Microsoft.Insights/eventtypes/management/values"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 # As many does Microsoft's own command line send in one query.
 _MOST_SUBSCRIPTIONS: Final = 1000
-
-# One row a type: the api-version under which its identity block was recorded (facts: Machines).
-API_VERSIONS: Final = {fold(VIRTUAL_MACHINE): "2024-07-01"}
 
 
 class Arm:
@@ -98,7 +95,7 @@ class Arm:
         return caller.client if caller else None
 
     def resource(self, resource: ResourceId) -> Resource:
-        """Read a resource of a type in `API_VERSIONS`."""
+        """Read a resource of a type that is reconciled."""
         return self._send("GET", resource)
 
     def user_identity(self, identity: ResourceId) -> UserIdentity:
@@ -138,10 +135,12 @@ class Arm:
         return True
 
     def patch_identities(self, resource: Resource, block: Json) -> Resource:
-        """Write a delta of the identity block, under the etag that was read, if there was one.
+        """Write the identity block that the type's PATCH takes, under the etag if one was read.
 
         The answer already shows the new block, though the operation goes on (facts: Machines).
         """
+        patch = resource_types.find(resource.id.type).patch
+        assert patch, f"no PATCH of identities is known for {resource.id.type}"  # noqa: S101 (the planner's promise)
         return self._send(
             "PATCH",
             resource.id,
@@ -334,7 +333,9 @@ class Arm:
     ) -> Resource:
         """Make one call to a resource of a known type; both GET and PATCH answer with it."""
         bucket = bucket_of(resource, "read" if method == "GET" else "write", region)
-        query = {"api-version": API_VERSIONS[fold(resource.type)]}
+        version = resource_types.find(resource.type).api_version
+        assert version, f"{resource.type} is none that is reconciled"  # noqa: S101 (the router's promise)
+        query = {"api-version": version}
         headers = {"If-Match": etag} if etag else {}
         body, tag = self._pipeline.request(
             method, str(resource), query, bucket, content=content, headers=headers

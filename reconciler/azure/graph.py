@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from reconciler import resource_types
 from reconciler.azure import parsing
 from reconciler.azure.client import Arm
 from reconciler.errors import Unreadable
@@ -33,48 +34,6 @@ _ASSIGNMENTS: Final = f"authorizationresources | where type =~ '{fold(ROLE_ASSIG
 _NEAR_MISSES: Final = 3
 _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 """No principal has this id. It keeps a list from being empty, which would be no query."""
-
-# Types at which roles are granted and which Resource Graph's table `resources` shows (documented).
-SHOWN: Final = frozenset(
-    {
-        "microsoft.apimanagement/service",
-        "microsoft.app/containerapps",
-        "microsoft.app/managedenvironments",
-        "microsoft.appconfiguration/configurationstores",
-        "microsoft.automation/automationaccounts",
-        "microsoft.batch/batchaccounts",
-        "microsoft.cache/redis",
-        "microsoft.cognitiveservices/accounts",
-        "microsoft.compute/disks",
-        "microsoft.compute/galleries",
-        "microsoft.compute/snapshots",
-        "microsoft.compute/virtualmachines",
-        "microsoft.compute/virtualmachinescalesets",
-        "microsoft.containerregistry/registries",
-        "microsoft.containerservice/managedclusters",
-        "microsoft.datafactory/factories",
-        "microsoft.desktopvirtualization/applicationgroups",
-        "microsoft.desktopvirtualization/hostpools",
-        "microsoft.desktopvirtualization/workspaces",
-        "microsoft.documentdb/databaseaccounts",
-        "microsoft.eventgrid/topics",
-        "microsoft.eventhub/namespaces",
-        "microsoft.insights/components",
-        "microsoft.keyvault/vaults",
-        "microsoft.machinelearningservices/workspaces",
-        "microsoft.managedidentity/userassignedidentities",
-        "microsoft.network/networksecuritygroups",
-        "microsoft.network/virtualnetworks",
-        "microsoft.operationalinsights/workspaces",
-        "microsoft.recoveryservices/vaults",
-        "microsoft.search/searchservices",
-        "microsoft.servicebus/namespaces",
-        "microsoft.sql/servers",
-        "microsoft.storage/storageaccounts",
-        "microsoft.synapse/workspaces",
-        "microsoft.web/sites",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +140,11 @@ class Inventory:
     def absent(self, scopes: Collection[ResourceId]) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return those of some resources that are not there, each with names that are near.
 
-        Only types in `SHOWN` are judged; the names are of the same type in the same group.
+        Only types that the index shows are judged; near names are of the same type and group.
         """
-        judged = [scope for scope in scopes if fold(scope.type) in SHOWN and scope.group]
+        judged = [
+            scope for scope in scopes if scope.group and resource_types.find(scope.type).indexed
+        ]
         if not judged:
             return {}
         siblings = " or ".join(

@@ -17,21 +17,13 @@ from reconciler.changes import Result
 from reconciler.errors import Again, Blocked, NotFound
 from reconciler.ids import ResourceId, dashless
 from reconciler.marker import SERVICE_PRINCIPAL, assignment_name, parse
-from reconciler.model import (
-    Mode,
-    Request,
-    Resource,
-    RoleAssignment,
-    Sight,
-    Sighting,
-    UserIdentity,
-    is_reconciled,
-)
+from reconciler.model import Mode, Request, Resource, RoleAssignment, Sight, Sighting, UserIdentity
 from reconciler.observe import desired_of
 from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy.language import Grant, Matcher
 from reconciler.reconcile.loop import Controller
 from reconciler.reconcile.retry import Run, once_more
+from reconciler.resource_types import is_reconciled
 
 _MOST_REQUESTS: Final = 200
 _COMPARED_EVERY: Final = timedelta(minutes=1)

@@ -41,7 +41,6 @@ from reconciler.model import (
     Resource,
     Sight,
     Sighting,
-    is_reconciled,
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import PlanContext, plan
@@ -51,6 +50,7 @@ from reconciler.reconcile import contention
 from reconciler.reconcile.recent import HOUR, Contention, Recent
 from reconciler.reconcile.retry import INVISIBLE, Run
 from reconciler.render.text import log_lines, outcome_line, printable
+from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
 
