@@ -135,7 +135,7 @@ class App:
         except (Again, Blocked) as error:
             result = self._failed(request, error)
         if self._topic:
-            self._topic.tell(request.id, result)
+            self._topic.publish(request.id, result)
         return result
 
     def _answer(self, request: Request, expect: str) -> Result:
@@ -183,7 +183,7 @@ class App:
         """
         result = self._swept(Request(EVERYTHING), removing=scheduled)
         if self._topic:
-            self._topic.tell(EVERYTHING, result)
+            self._topic.publish(EVERYTHING, result)
         return result
 
     def _sweep(self, request: Request) -> Result:
