@@ -60,11 +60,6 @@ class ResourceType:
     children: str = ""
     """Where it lists children that may still be building, each with a state of its own."""
 
-    @property
-    def carries_identities(self) -> bool:
-        """Whether it is reconciled for identities of its own, and not only granted to."""
-        return bool(self.api_version) and (self.system or self.user_assigned)
-
 
 # Types at which roles are granted, and which Resource Graph shows, whatever else they can.
 _PLACES: Final = (
@@ -148,7 +143,11 @@ TABLE: Final = (
 _BY_NAME: Final = {fold(row.name): row for row in TABLE}
 _UNKNOWN: Final = ResourceType(name="", evidence="")
 
-CARRIERS: Final = {key: row for key, row in _BY_NAME.items() if row.carries_identities}
+CARRIERS: Final = {
+    key: row
+    for key, row in _BY_NAME.items()
+    if row.api_version and (row.system or row.user_assigned)
+}
 """The types that are reconciled for identities of their own, by their names in lower case."""
 
 

@@ -75,9 +75,9 @@ class Failure:
     """
 
     kind: type[ArmError]
-    repeat: Repeat
     codes: tuple[str, ...] = ()
     next_step: str = ""
+    repeat: Repeat = Repeat.NO
     statuses: Collection[int] = ()
     text: str = ""
     """A pattern that must be found in the message or target."""
@@ -92,201 +92,160 @@ _OURS: Final = "report it with Azure's text: it is a mistake of identity-reconci
 
 TABLE: Final = (
     # What passes, by its status.
-    Failure(Blocked, Repeat.FOR_AN_HOUR, (SIGN_IN,), _SIGN_IN, {NO_ANSWER}),
-    Failure(Again, Repeat.FOR_AN_HOUR, statuses={NO_ANSWER}),
-    Failure(Unreadable, Repeat.FOR_AN_HOUR, statuses=range(1, 400)),
-    Failure(Again, Repeat.FOR_AN_HOUR, next_step=_SIGN_IN, statuses={_NO_TOKEN}),
-    Failure(Again, Repeat.FOR_AN_HOUR, statuses={408, TOO_MANY}),
-    Failure(Again, Repeat.FOR_AN_HOUR, statuses=range(500, 1000)),
+    Failure(Blocked, (SIGN_IN,), _SIGN_IN, Repeat.FOR_AN_HOUR, {NO_ANSWER}),
+    Failure(Again, repeat=Repeat.FOR_AN_HOUR, statuses={NO_ANSWER}),
+    Failure(Unreadable, repeat=Repeat.FOR_AN_HOUR, statuses=range(1, 400)),
+    Failure(Again, (), _SIGN_IN, Repeat.FOR_AN_HOUR, {_NO_TOKEN}),
+    Failure(Again, repeat=Repeat.FOR_AN_HOUR, statuses={408, TOO_MANY}),
+    Failure(Again, repeat=Repeat.FOR_AN_HOUR, statuses=range(500, 1000)),
     # What was just made is not known everywhere: it passes within ten minutes or not at all.
     Failure(
         Again,
-        Repeat.FOR_TEN_MINUTES,
         (PRINCIPAL_NOT_FOUND,),
         "check that the identity is there, in the tenant of the subscription",
+        Repeat.FOR_TEN_MINUTES,
     ),
     Failure(
         Again,
-        Repeat.FOR_TEN_MINUTES,
         (ROLE_NOT_FOUND,),
         "check that the role is there and may be assigned at that scope",
+        Repeat.FOR_TEN_MINUTES,
     ),
     # Another's work that ends (recorded or reported; that a group's deletion ends is assumed).
     Failure(
         Conflict,
-        Repeat.FOR_AN_HOUR,
         (
-            "AnotherOperationInProgress",
-            "Conflict",
-            "ConflictingConcurrentWriteNotAllowed",
-            "NamespaceInTransition",
-            "OperationPreempted",
-            "PreconditionFailed",
-            "ReferencedResourceNotProvisioned",
-            "ResourceGroupBeingDeleted",
-            "RetryableError",
-            "RetryableErrorDueToAnotherOperation",
-            "TooManyRequests",
+            *("AnotherOperationInProgress", "Conflict", "ConflictingConcurrentWriteNotAllowed"),
+            *("NamespaceInTransition", "OperationPreempted", "PreconditionFailed"),
+            *("ReferencedResourceNotProvisioned", "ResourceGroupBeingDeleted", "RetryableError"),
+            *("RetryableErrorDueToAnotherOperation", "TooManyRequests"),
         ),
         "look at what else writes to it (its activity log)",
+        Repeat.FOR_AN_HOUR,
     ),
     # Absent. Other codes that end like these mean that nothing could be looked up.
     Failure(
         NotFound,
-        Repeat.NO,
         (
-            "ClusterNotFound",
-            "ContainerGroupNotFound",
-            "EntityNotFound",
-            "ManagementGroupNotFound",
-            "NotFound",
-            "ParentResourceNotFound",
-            GROUP_NOT_FOUND,
-            "ResourceNotFound",
-            "RoleAssignmentNotFound",
+            *("ClusterNotFound", "ContainerGroupNotFound", "EntityNotFound"),
+            *("ManagementGroupNotFound", "NotFound", "ParentResourceNotFound", GROUP_NOT_FOUND),
+            *("ResourceNotFound", "RoleAssignmentNotFound"),
         ),
         statuses={404},
     ),
     # Present, but not ours.
-    Failure(AlreadyExists, Repeat.NO, ("RoleAssignmentExists",)),
+    Failure(AlreadyExists, ("RoleAssignmentExists",)),
     # Needs a person. A right may just have been given.
     Failure(
         Blocked,
-        Repeat.ONCE_AFTER_TEN_MINUTES,
         (AUTHORIZATION_FAILED,),
         "give the app the right that Azure names, there or above; "
         "one that was just given counts within ten minutes",
+        Repeat.ONCE_AFTER_TEN_MINUTES,
     ),
     Failure(
         Blocked,
-        Repeat.ONCE_AFTER_TEN_MINUTES,
         (LINKED_AUTHORIZATION_FAILED,),
         "give the app Managed Identity Operator on the identity that Azure names, or take one that "
         "is gone out of policy",
+        Repeat.ONCE_AFTER_TEN_MINUTES,
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         ("DenyAssignmentAuthorizationFailed",),
         "have the owner of the deny assignment (a managed application or stack) except it",
     ),
-    Failure(Blocked, Repeat.NO, (SCOPE_LOCKED,), "take the lock off, or keep what it protects"),
+    Failure(Blocked, (SCOPE_LOCKED,), "take the lock off, or keep what it protects"),
     Failure(
         Blocked,
-        Repeat.NO,
         (LIMIT_REACHED,),
         "remove role assignments that nobody needs, or ask Azure for a higher limit",
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         ("CannotDeleteLastRbacAdminAssignment", "LastOwnerCannotBeDeleted"),
         _ADMINISTRATOR,
     ),
     # Portal text of a refusal that came without a code (documented).
     Failure(
         Blocked,
-        Repeat.NO,
         (NO_CODE,),
         _ADMINISTRATOR,
         text="Cannot delete the last RBAC admin assignment",
     ),
     # Another assignment sits on our name, which only its owner may move.
     Failure(
-        Blocked,
-        Repeat.NO,
-        (NAME_TAKEN,),
-        "find the assignment of that name in the tenant, and remove it",
+        Blocked, (NAME_TAKEN,), "find the assignment of that name in the tenant, and remove it"
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         ("RequestDisallowedByPolicy", "RequestDisallowedByAzure"),
         "have the policy's owner exempt what Azure names, or take it out of our policy",
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         ("FailedIdentityOperation",),
         "check that each identity on the resource is still there, and detach or create anew what "
         "is gone: Azure refuses changes beside it",
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         ("IdentityQuotaExceeded",),
         "detach identities that the resource does not need",
     ),
-    Failure(Blocked, Repeat.NO, ("PropertyChangeNotAllowed",), _MEND),
+    Failure(Blocked, ("PropertyChangeNotAllowed",), _MEND),
     Failure(
         Blocked,
-        Repeat.NOT_FOR_AN_HOUR,
         (DISABLED,),
         "have the subscription enabled, or do not watch it",
+        Repeat.NOT_FOR_AN_HOUR,
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         ("SubscriptionNotFound",),
         "check that the subscription exists and that the app may read it, else take it out of "
         "policy and settings",
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         (
-            "SubscriptionNotRegistered",
-            "MissingSubscriptionRegistration",
-            "MissingRegistrationForLocation",
-            "NoRegisteredProviderFound",
+            *("SubscriptionNotRegistered", "MissingSubscriptionRegistration"),
+            *("MissingRegistrationForLocation", "NoRegisteredProviderFound"),
         ),
         "register the resource provider that Azure names in that subscription (az provider "
         "register)",
     ),
     Failure(
         Blocked,
-        Repeat.NO,
         (
-            "InvalidResourceNamespace",
-            "InvalidResourceType",
-            "InvalidApiVersionParameter",
-            "ResourceTypeNotSupported",
+            *("InvalidResourceNamespace", "InvalidResourceType"),
+            *("InvalidApiVersionParameter", "ResourceTypeNotSupported"),
         ),
         "look at what Azure names: no api-version or type of ours is known there",
     ),
     # A closed list of our own bugs: what else Azure finds wrong may be wrong with the resource.
     Failure(
         Rejected,
-        Repeat.NO,
         (
-            "InvalidRequestContent",
-            "InvalidIdentityValues",
-            "MissingIdentityIds",
-            "DuplicateIdentityIds",
+            *("InvalidRequestContent", "InvalidIdentityValues"),
+            *("MissingIdentityIds", "DuplicateIdentityIds"),
         ),
         _OURS,
     ),
-    Failure(
-        Rejected,
-        Repeat.NO,
-        ("InvalidParameter",),
-        _OURS,
-        text=r"resourceIdentity|identityIds?\b",
-    ),
+    Failure(Rejected, ("InvalidParameter",), _OURS, text=r"resourceIdentity|identityIds?\b"),
     # By the status, whatever else the code says. A machine's 412 has no body (recorded).
-    Failure(NotFound, Repeat.NO, (NO_CODE, A_NUMBER), statuses={404}),
-    Failure(Conflict, Repeat.FOR_AN_HOUR, (NO_CODE,), _MEND, {412}),
-    Failure(Conflict, Repeat.ONCE, (), _MEND, {409, 412}),
-    Failure(Blocked, Repeat.NO, (), _MEND),
+    Failure(NotFound, (NO_CODE, A_NUMBER), statuses={404}),
+    Failure(Conflict, (NO_CODE,), _MEND, Repeat.FOR_AN_HOUR, {412}),
+    Failure(Conflict, (), _MEND, Repeat.ONCE, {409, 412}),
+    Failure(Blocked, (), _MEND),
 )
 
-
-def _codes_repeated(repeat: Repeat) -> frozenset[str]:
-    return frozenset(code for row in TABLE if row.repeat is repeat for code in row.codes)
-
-
-LOOK_AGAIN_AT_RIGHTS: Final = _codes_repeated(Repeat.ONCE_AFTER_TEN_MINUTES)
-TEN_MINUTES: Final = _codes_repeated(Repeat.FOR_TEN_MINUTES)
+LOOK_AGAIN_AT_RIGHTS: Final = frozenset(
+    code for row in TABLE if row.repeat is Repeat.ONCE_AFTER_TEN_MINUTES for code in row.codes
+)
+TEN_MINUTES: Final = frozenset(
+    code for row in TABLE if row.repeat is Repeat.FOR_TEN_MINUTES for code in row.codes
+)
 
 # Services wrap their own code in these, so that a code inside says more.
 _WRAPPERS: Final = frozenset(
