@@ -34,8 +34,8 @@ _ONE_PAIR = 3
 def fold(text: str) -> str:
     """Return the spelling under which Azure's names are compared.
 
-    Two names are one where .NET's ordinal comparison without case says so: letter by letter, by
-    the simple upper case. Python's `lower()` is no such comparison, it joins KELVIN SIGN and "k".
+    Azure compares as .NET's ordinal comparison without case does: letter by letter, by the simple
+    upper case. Python's `lower()` differs: it makes KELVIN SIGN and "k" the same, for example.
     """
     return text.lower() if text.isascii() else text.translate(_FOLDED)
 
@@ -61,10 +61,10 @@ _FOLDED = _Folded()
 
 
 def _simple_upper(letter: str) -> str:
-    """Return the upper case that is one letter; without any, the letter itself.
+    """Return the upper case of a letter, or the letter itself where that is several letters.
 
-    Python knows full case mappings only. Where the upper case is of several letters, the title case
-    is the simple one, if it is of one (as for the Greek letters with iota below).
+    Python knows full case mappings only. Where the upper case is several letters and the title case
+    is one, the title case is the simple one (as for the Greek letters with iota below).
     """
     # .NET keeps dotless i and long s apart from "I" and "S" in ordinal comparisons.
     if letter in "\N{LATIN SMALL LETTER DOTLESS I}\N{LATIN SMALL LETTER LONG S}":

@@ -66,7 +66,7 @@ _TABLE: Final[Mapping[str, _Row]] = {
         clean=lambda text: text.lower().removeprefix("/subscriptions/"),
     ),
     "RECONCILER_MANAGEMENT_GROUPS": _Row(
-        # What Azure lets the id of a management group be (documented).
+        # What Azure accepts as the id of a management group (documented).
         rf"(?:(?ai:{re.escape(_GROUPS)}))?"
         r"(?=[A-Za-z0-9])[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]",
         "is {text!r}; it must list the ids of management groups",

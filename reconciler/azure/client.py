@@ -50,7 +50,7 @@ _MANAGEMENT: Final = "2020-05-01"
 _LOG: Final = "2015-04-01"
 _LOG_PATH: Final = "/providers/Microsoft.Insights/eventtypes/management/values"
 _GRAPH_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
-# As many does Microsoft's own command line send in one query.
+# Microsoft's own command line sends as many in one query.
 _MOST_SUBSCRIPTIONS: Final = 1000
 
 
@@ -109,7 +109,7 @@ class Arm:
         return answered
 
     def create_identity(self, new: NewIdentity) -> None:
-        """Create a user-assigned identity; one that is there meanwhile stays as it is but for tags.
+        """Create a user-assigned identity; of one that exists by now only the tags change.
 
         A PUT answers 201 and, for one that exists, 200 (documented); its principal is the same.
         """

@@ -29,7 +29,7 @@ REFRESH: Final = timedelta(hours=1)
 RETRY: Final = timedelta(minutes=5)
 """When a refresh that failed is tried again."""
 PAUSE: Final = timedelta(seconds=5)
-"""Requests that wait for each other's call must not each make one that fails: that adds up."""
+"""How long a failure counts for all that ask, so that they do not each wait for a call to fail."""
 _ENTRIES: Final = 10_000
 _SETTING: Final = "RECONCILER_MANAGEMENT_GROUPS"
 
@@ -174,7 +174,7 @@ class OwnPlaces:
     _lock: Lock = field(default_factory=Lock)
 
     def home(self, identity: ResourceId | None) -> Home:
-        """Return them, `identity` being the one that we sign in with; raises `ArmError`."""
+        """Return the app's places, with the identity that signs in; raises `ArmError`."""
         with self._lock:
             now = self.now()
             if self._read and now - self._read[0] < REFRESH:
@@ -182,14 +182,15 @@ class OwnPlaces:
             inventory, account = Inventory(self.arm, ()), self.settings.storage_account
             accounts = inventory.find(STORAGE_ACCOUNT, account) if account else ()
             places = (*self.settings.home, *((identity,) if identity else ()), *accounts)
-            # Management groups matter only where guardrails allow grants outside subscriptions,
-            # and are not known where those above one of the places are not.
+            # Management groups matter only where guardrails allow grants outside subscriptions, and
+            # count as not known where those above one of the places are not.
             ancestors: frozenset[str] | None = None
             subscriptions = {place.subscription for place in places if place.subscription}
-            if subscriptions and any(not one.scope.subscription for one in self.guardrails.grants):
+            wide = any(not grant.scope.subscription for grant in self.guardrails.grants)
+            if wide and subscriptions:
                 chains = inventory.ancestors(subscriptions)
                 if all(chains.get(subscription) for subscription in subscriptions):
-                    ancestors = frozenset().union(*(chains[one] for one in subscriptions))
+                    ancestors = frozenset().union(*map(chains.__getitem__, subscriptions))
             home = Home(places, ancestors, account if account and not accounts else None)
             self._read = now, home
             return home

@@ -33,7 +33,7 @@ _KNOWN_TYPES = frozenset({"systemassigned", "userassigned", "none"})
 _LONGEST = 300
 """Characters of an answer that a message quotes."""
 _YEARS = (1970, 3000)
-"""No time of Azure's lies outside these; to one at the end of time no delay could be added."""
+"""Azure means no time outside these years; at the end of time no delay could be added to one."""
 
 
 def resource(body: Json, etag: str | None = None) -> Resource:
@@ -71,7 +71,7 @@ def identity_block(block: Json) -> IdentityBlock:
     unknown: list[str] = []
     for key, entry in (block.get("userAssignedIdentities") or {}).items():
         principal = _text((entry or {}).get("principalId"), lower=True)
-        # Whoever attached one that we cannot name must not keep us from the rest of the machine.
+        # An identity that we cannot name must not keep us from the rest of the machine.
         try:
             identity = ResourceId.parse(key)
         except ResourceIdError:

@@ -180,11 +180,11 @@ class Pipeline:
 
     @contextmanager
     def call(self, bucket: Bucket, what: str, path: str = "") -> Iterator[dict[str, Any]]:
-        """Make one call to `path` inside this; yields the options that an SDK's client must get.
+        """Enclose one call to `path`; yields the options that an SDK's client must be given.
 
-        Raises what the call came to, with `what` in front: `Again` without a call where its bucket
-        is used up, and `Blocked` for a write to a subscription that was found disabled within the
-        hour. What Azure asked us to wait for is remembered for the process.
+        A failure is raised as an `ArmError` that begins with `what`. Nothing is sent, and `Again`
+        raised, where the bucket is used up; nor, with `Blocked`, for a write to a subscription that
+        was found disabled within the hour. A 429 is remembered for the whole process.
         """
         disabled = self._disabled.get(bucket.place)
         if disabled and bucket.kind in _WRITES and self._now() < disabled[0]:

@@ -123,7 +123,7 @@ class _Level:
     logged: bool = False
 
     def ready(self, leave: int) -> datetime:
-        """Return when a call may be made that leaves so many, should nobody else make any."""
+        """Return when a call may be made that leaves so many, if no other call is made before."""
         lacking = max(0.0, 1 + max(leave, self.cushion) - self.tokens)
         return self.at + timedelta(seconds=lacking / self.refill / self.share)
 
