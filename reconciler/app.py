@@ -68,7 +68,7 @@ _SWEPT_EVERY = timedelta(minutes=1)
 """How often a scope is swept at most; its quota at Resource Graph is everybody's."""
 
 _LEFT_TO_LOOKS = 5
-"""Of the 15 queries of each window (documented), how many sweeps leave to looks."""
+"""Of the 15 queries of each window (facts: Throttling), how many sweeps leave to looks."""
 
 _LONGEST_TURN = timedelta(seconds=20)
 """How long a sweep of everything waits for its turn at a page; the bucket fills in five seconds."""

@@ -90,8 +90,8 @@ class Applier:
     def _create(self, change: CreateAssignment, principal: str) -> None:
         """Grant a right, under a random name where another sits on ours elsewhere in the tenant.
 
-        Names are unique in the tenant (documented), and ours can be computed by anybody who may
-        write assignments anywhere. The list finds ours again, whatever its name.
+        A name is unique in the tenant (facts: Role assignments), and anybody who may write
+        assignments anywhere can compute ours. The list finds ours again, whatever its name.
         """
         try:
             self.arm.put_assignment(change.grant, principal, change.marker)

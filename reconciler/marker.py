@@ -94,7 +94,7 @@ class Ownership:
     def marker_of(self, assignment: RoleAssignment) -> Marker | None:
         """Return the marker of an assignment that is ours by all four marks, else none.
 
-        `createdBy` is null in a PUT's answer and for a moment after (recorded): not yet ours.
+        `createdBy` is null in a PUT's answer (facts: Role assignments): not yet ours.
         """
         ours = {assignment.created_by, assignment.updated_by} <= self.makers
         return self.claimed(assignment) if ours else None

@@ -265,10 +265,10 @@ class Ending:
 
 
 LOG_KEPT = timedelta(days=90)
-"""How long the activity log keeps an entry (documented)."""
+"""How long the activity log keeps an entry (facts: Activity log)."""
 
 END_COUNTS = timedelta(days=30)
-"""How old a told end may be: a restored principal may be back after that (documented)."""
+"""How old a told end may be: a restored principal may be back after that (facts: Rights)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 `reconciler.app` publishes after each request where RECONCILER_TOPIC_ENDPOINT is set; the fields are
 in docs/outcomes.md. The events have Event Grid's own schema: a topic takes it unless it was created
-otherwise, and only from it can Event Grid deliver either schema (documented). With CloudEvents the
-publisher also writes a warning to the log where it is given timeouts (tried).
+otherwise, and only from it can Event Grid deliver either schema (facts: Functions). With
+CloudEvents the publisher also writes a warning to the log where it is given timeouts (tried).
 """
 
 import logging
@@ -26,8 +26,8 @@ from reconciler.render import json
 _log = logging.getLogger(__name__)
 
 DATA_VERSION: Final = "1"
-# By code or status. A missing right is answered with 401, a closed network with 403 (both from
-# issue threads).
+# By code or status. A missing right is answered with 401, a closed network with 403 (facts:
+# Functions).
 _ADVICE: Final[dict[str | int, str]] = {
     failures.SIGN_IN: "the app needs the role EventGrid Data Sender on the topic",
     400: "the input schema of the topic must be Event Grid's, which is the default",

@@ -44,7 +44,7 @@ type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]
 """When resources were moved out of a group, and whether that is all of it."""
 
-# Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
+# Pages of 200 entries (facts: Activity log). Of an id with more of them no end is believed.
 _LOG_PAGES: Final = 50
 # The log refuses a question about more than 90 days by the minute.
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)

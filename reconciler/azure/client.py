@@ -111,7 +111,7 @@ class Arm:
     def create_identity(self, new: NewIdentity) -> None:
         """Create a user-assigned identity; of one that exists by now only the tags change.
 
-        A PUT answers 201 and, for one that exists, 200 (documented); its principal is the same.
+        A PUT answers 201 and, for one that exists, 200 with the same principal (facts: Identities).
         """
         identity = new.id
         parameters = Identity(location=new.location, tags=dict(new.tags))
@@ -235,7 +235,7 @@ class Arm:
         """Return who wrote to a place in a subscription, and whether that is all of it.
 
         As far as the activity log has it, which is late by minutes, and no more than some pages of
-        it; its filters know no other form (documented).
+        it; its filters know no other form (facts: Activity log).
         """
         # Whole seconds: up to the end of the last one. A quote in OData is doubled.
         last = until + timedelta(seconds=1)
@@ -274,9 +274,10 @@ class Arm:
     ) -> Iterator[Json]:
         """Ask Resource Graph; yields the rows of all pages.
 
-        Without subscriptions it answers for all that we can read (documented). Raises `Unreadable`
-        for an answer that is cut short, and `Again` rather than use up the last queries, of which
-        it is to `leave` some to others, unless its turn comes within its `patience` for a page.
+        Without subscriptions it answers for all that we can read (facts: Resource Graph). Raises
+        `Unreadable` for an answer that is cut short, and `Again` rather than use up the last
+        queries, of which it is to `leave` some to others, unless its turn comes within its
+        `patience` for a page.
         """
         bucket = GRAPH._replace(leave=leave)
         names = [subscription.subscription for subscription in subscriptions]

@@ -233,7 +233,7 @@ TABLE: Final = (
         _OURS,
     ),
     Failure(Rejected, ("InvalidParameter",), _OURS, text=r"resourceIdentity|identityIds?\b"),
-    # By the status, whatever else the code says. A machine's 412 has no body (recorded).
+    # By the status, whatever the code. A machine's 412 has no body (facts: Machines).
     Failure(NotFound, (NO_CODE, A_NUMBER), statuses={404}),
     Failure(Conflict, (NO_CODE,), _MEND, Repeat.FOR_AN_HOUR, {412}),
     Failure(Conflict, (), _MEND, Repeat.ONCE, {409, 412}),

@@ -42,8 +42,9 @@ class Inventory:
 
     Resources are sought in the watched subscriptions, role assignments also where the guardrails
     allow them. What makers of ours created is sought in all that we can read: without naming
-    subscriptions, so that management groups show, too (issue threads). `leave`: how many of the
-    queries of each window are left to others; `patience`: how long to wait for a turn at each page.
+    subscriptions, so that management groups show, too (facts: Resource Graph). `leave`: how many of
+    the queries of each window are left to others; `patience`: how long to wait for a turn at each
+    page.
     """
 
     arm: Arm
@@ -106,7 +107,7 @@ class Inventory:
         owners = sorted({ownership.owner, *ownership.former_owners})
         markers = _quoted(*(str(Marker(owner, place)) for owner in owners for place in ids))
         named, carried = _quoted(*map(str, ids)), _quoted(*(principals or [_NOBODY]))
-        # One join: Resource Graph unites no other tables than resources and their containers.
+        # One join: it unites only resources and their containers (facts: Resource Graph).
         rows = self._rows(
             "resources | extend principal = tolower(tostring(identity.principalId))"
             f" | where isnotempty(principal) or id in~ ({named})"

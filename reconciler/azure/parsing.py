@@ -86,7 +86,7 @@ def identity_block(block: Json) -> IdentityBlock:
     principal = _text(block.get("principalId"), lower=True)
     return IdentityBlock(
         system=system,
-        # MySQL shows one of zeros beside user-assigned ones (azure-cli's recordings).
+        # MySQL shows one of zeros beside user-assigned ones (facts: Identity by type).
         principal=principal if system else None,
         attached=tuple(sorted(attached, key=lambda entry: entry.id.key)),
         raw_type=None if types <= _KNOWN_TYPES else raw,

@@ -290,7 +290,7 @@ def _carried(resource: Resource, changes: Sequence[Change]) -> tuple[bool, froze
 
 
 def _default(system: bool, users: frozenset[ResourceId]) -> ResourceId | str | None:  # noqa: FBT001 (the two parts of what is carried)
-    """Return what the metadata service picks when asked for no identity by name (documented)."""
+    """Return what the metadata service picks when asked by no name (facts: Metadata service)."""
     if system:
         return "system-assigned"
     return next(iter(users)) if len(users) == 1 else None

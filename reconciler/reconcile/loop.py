@@ -118,7 +118,7 @@ class Controller:
     def _is_not_yet(self, run: Run, *, alone: bool) -> bool:
         """Return whether an id that a write event named is not visible yet; `alone` asks first.
 
-        Resource Manager's index lags behind writes (issue threads), so a 404 is no end.
+        Resource Manager's index lags behind writes (facts: Visibility), so a 404 is no end.
         """
         if alone and self.observer.subject(run.request.id) is not None:
             return False
