@@ -39,7 +39,7 @@ from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy import load
 from reconciler.policy.language import Policy
 from reconciler.reconcile.assignment_owner import AssignmentSearch
-from reconciler.reconcile.loop import Controller
+from reconciler.reconcile.loop import Reconciler
 from reconciler.reconcile.recent import Contention, Recent
 from reconciler.reconcile.retry import ONCE_MORE, Run, once_more
 from reconciler.remembered import Remembered
@@ -145,9 +145,9 @@ class App:
             _log.warning("%s", refusal)
             return Result(outcomes=(Outcome(None, Status.BLOCKED, refusal, NOT_WATCHED),))
         if request.id.is_type(ROLE_ASSIGNMENT):
-            return AssignmentSearch(self.controller).reconcile(request)
+            return AssignmentSearch(self.reconciler).reconcile(request)
         if is_reconciled(request.id):
-            return self.controller.reconcile(request, expect)
+            return self.reconciler.reconcile(request, expect)
         return self._sweep(request)
 
     def refusal(self, place: ResourceId) -> str | None:
@@ -298,10 +298,10 @@ class App:
         return Inventory(self.arm, self.watched.subscriptions, self._granted)
 
     @property
-    def controller(self) -> Controller:
+    def reconciler(self) -> Reconciler:
         """Return the loop around one resource or identity."""
         context = self.context
-        return Controller(
+        return Reconciler(
             Observer(self.arm, self.inventory, self.policy, context, self.moves, self.scopes),
             self.policy,
             context,

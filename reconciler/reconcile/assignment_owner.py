@@ -30,7 +30,7 @@ from reconciler.model import (
 from reconciler.observe import desired_of
 from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy.language import Grant, Matcher
-from reconciler.reconcile.loop import Controller
+from reconciler.reconcile.loop import Reconciler
 from reconciler.reconcile.retry import Run, once_more
 
 _MOST_REQUESTS: Final = 200
@@ -41,7 +41,7 @@ _COMPARED_EVERY: Final = timedelta(minutes=1)
 class AssignmentSearch:
     """Finds the resources and identities that a role assignment is about, and requests those."""
 
-    controller: Controller
+    reconciler: Reconciler
 
     def reconcile(self, request: Request) -> Result:
         """Request whose it is or was.
@@ -49,7 +49,7 @@ class AssignmentSearch:
         Where it is gone and nobody lacks anything, it is sought again in five minutes: the index
         may not know a young machine yet.
         """
-        run = Run(request, self.controller.now())
+        run = Run(request, self.reconciler.now())
         if request.sighted(Sight.DELETED, request.id.key) and self._is_compared(request):
             return Result()
         try:
@@ -63,11 +63,11 @@ class AssignmentSearch:
             return self._after_deletion(request)
         except (Again, Blocked) as error:
             run.failed(error)
-            return run.result(self.controller.now())
+            return run.result(self.reconciler.now())
 
     def _read(self, assignment: ResourceId) -> RoleAssignment | None:
         try:
-            return self.controller.arm.assignment(assignment)
+            return self.reconciler.arm.assignment(assignment)
         except NotFound:
             return None
 
@@ -76,7 +76,7 @@ class AssignmentSearch:
         marker = parse(found.description)
         if not marker or not is_reconciled(marker.resource):
             return None
-        return marker.resource if self.controller.context.watches(marker.resource) else None
+        return marker.resource if self.reconciler.context.watches(marker.resource) else None
 
     def _holder(self, found: RoleAssignment) -> ResourceId | None:
         """Return what policy grants something to where this one lies, and whose principal it is."""
@@ -91,7 +91,7 @@ class AssignmentSearch:
 
     def _after_deletion(self, request: Request) -> Result:
         """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""
-        scope, now, recent = request.id.scope, self.controller.now(), self.controller.recent
+        scope, now, recent = request.id.scope, self.reconciler.now(), self.reconciler.recent
         if self._is_compared(request):
             return Result()
         known = recent.compared.get(scope, now)
@@ -110,7 +110,7 @@ class AssignmentSearch:
             if dashless(assignment_name(scope, role, subject.principal or "")) == name:
                 return Result(requests=(Request(subject.id, request.since, sightings=gone),))
             if held is None:
-                rights = self.controller.arm.assignments_at(scope)
+                rights = self.reconciler.arm.assignments_at(scope)
                 # Lists lag; of this one it is known that it is gone.
                 left = (one for one in rights if dashless(one.id.name) != name)
                 held = {(one.principal, one.role) for one in left}
@@ -134,8 +134,8 @@ class AssignmentSearch:
 
         The process remembers the latest comparison for a minute.
         """
-        controller, told = self.controller, request.first or request.since
-        known = controller.recent.compared.get(request.id.scope, controller.now())
+        reconciler, told = self.reconciler, request.first or request.since
+        known = reconciler.recent.compared.get(request.id.scope, reconciler.now())
         if known is None or told is None or known[1] == hash(request):
             return False
         return known[0] > told + FIRST_DELAY
@@ -145,7 +145,7 @@ class AssignmentSearch:
     ) -> Iterator[tuple[Resource | UserIdentity, str]]:
         """Yield whoever policy grants a role, or any, at a scope, with that role."""
         for subject in self._subjects(role):
-            for grant in desired_of(self.controller.policy, subject).grants:
+            for grant in desired_of(self.reconciler.policy, subject).grants:
                 if grant.what.scope == scope and grant.mode is Mode.REPAIR:
                     yield subject, grant.what.role
 
@@ -154,7 +154,7 @@ class AssignmentSearch:
 
         Most rights that others write are in roles that policy does not know; those cost no call.
         """
-        policy = self.controller.policy
+        policy = self.reconciler.policy
 
         def gives(grants: Iterable[Grant]) -> bool:
             return any(role in {None, grant.role.guid} for grant in grants)
@@ -163,17 +163,17 @@ class AssignmentSearch:
         for one in granted:
             if one.exact:
                 with contextlib.suppress(NotFound):
-                    yield self.controller.arm.user_identity(one.exact)
+                    yield self.reconciler.arm.user_identity(one.exact)
         many = [one for one in granted if not one.exact]
         if many:
-            for identity in self.controller.inventory.identities():
+            for identity in self.reconciler.inventory.identities():
                 if any(one.may_be(identity.id) for one in many):
                     yield identity
         rules = [rule for rule in policy.rules if rule.system and gives(rule.system.grants)]
         if rules:
             matcher = Matcher(rules)
             types = {name for rule in rules for name in rule.match.type}
-            for resource in self.controller.inventory.resources(types):
+            for resource in self.reconciler.inventory.resources(types):
                 if resource.principal and matcher.about(resource):
                     yield resource
 

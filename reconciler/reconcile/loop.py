@@ -58,7 +58,7 @@ MAX_PASSES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Controller:
+class Reconciler:
     """Brings one resource or user-assigned identity to what policy asks, or says what it takes.
 
     `observer`, `recent` and `contention` hold what the process remembers.

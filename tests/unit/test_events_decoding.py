@@ -10,7 +10,7 @@ from reconciler import events
 from reconciler.errors import MessageError
 from reconciler.events import Event
 from tests.unit.builders import NOON, VM
-from tests.unit.watches import asked, event
+from tests.unit.routing import asked, event
 
 
 @pytest.mark.parametrize(
