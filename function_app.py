@@ -98,7 +98,7 @@ def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:
 def _pass_on(result: Result, requests: func.Out[Texts]) -> None:
     """Put what an answer leads to into the queue: a copy for later, and what is due now."""
     if result.again and result.again_after:
-        deployment.later(result.again, result.again_after)
+        deployment.defer(result.again, result.again_after)
     _enqueue(result.requests, requests)
 
 

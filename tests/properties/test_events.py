@@ -11,7 +11,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
 from tests.unit.builders import APP, DATA, NOON, SUB, VM
-from tests.unit.routing import VAULT, ROUTER
+from tests.unit.routing import ROUTER, VAULT
 
 WEEK = timedelta(days=7)
 

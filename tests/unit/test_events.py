@@ -22,7 +22,7 @@ from tests.unit.builders import (
     VM,
     below,
 )
-from tests.unit.routing import OURS, VAULT, ROUTER, asked, event, policy_for
+from tests.unit.routing import OURS, ROUTER, VAULT, asked, event, policy_for
 
 MINUTE = timedelta(minutes=1)
 ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"
