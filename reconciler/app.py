@@ -71,16 +71,18 @@ utc_now = partial(datetime.now, UTC)
 class App:
     """One deployment: its settings and clients, what the process remembers, and its answers.
 
-    `create` makes it. `queue_credential` opens the queue: the host's own identity, where that is
-    another than ours. `granted` are the subscriptions in which the guardrails allow grants.
+    `create` makes it. `credential` signs in to Azure as the app; `queue_credential` opens the queue
+    as the host's own identity, where that is another. `granted` are the subscriptions in which the
+    guardrails allow grants.
     """
 
     settings: Settings
     policy: Policy
     mode: Mode
     arm: Arm
-    now: Callable[[], datetime]
+    credential: TokenCredential
     queue_credential: TokenCredential
+    now: Callable[[], datetime]
     topic: Topic | None
     watched: Watched
     own_places: OwnPlaces
@@ -276,8 +278,9 @@ def create(
         policy,
         mode,
         arm,
-        now,
+        credential,
         queue_credential,
+        now,
         topic,
         watched=Watched(settings.subscriptions, settings.management_groups, arm, now),
         own_places=OwnPlaces(settings, policy.guardrails, arm, now),
