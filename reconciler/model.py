@@ -9,37 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 
-VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
 USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
-
-RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
-"""Types, in lower case, whose apps restart with their identities (facts: Identity by type)."""
-
-_PASSING = frozenset({"creating", "updating", "deleting"})
-
-
-def is_passing(state: str) -> bool:
-    """Return whether a provisioning state ends by itself, because a write is still under way.
-
-    `Succeeded`, `Failed` and `Canceled` stay until the next write (facts: Machines).
-    """
-    return fold(state) in _PASSING
-
-
-RECONCILED = frozenset({fold(VIRTUAL_MACHINE), fold(USER_ASSIGNED_IDENTITY)})
-"""Types, in lower case, that can be brought to what policy asks."""
-
-
-def is_reconciled(place: ResourceId) -> bool:
-    """Return whether an id is a resource or identity that can be brought to what policy asks.
-
-    Both lie in a resource group; what a message names below another resource is neither.
-    """
-    return place.group is not None and len(place.blocks) == 1 and fold(place.type) in RECONCILED
 
 
 class Mode(StrEnum):

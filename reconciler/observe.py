@@ -11,9 +11,10 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler import roles
+from reconciler import resource_types, roles
 from reconciler.azure.client import Arm
-from reconciler.azure.graph import SHOWN, Inventory
+from reconciler.azure.graph import Inventory
+from reconciler.azure.memory import Remembered
 from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
@@ -35,7 +36,6 @@ from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import has_to_attach
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
-from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]
@@ -289,7 +289,7 @@ class Observer:
         }
         absent |= self.inventory.absent(asked - groups)
         for scope in asked - set(absent):
-            if scope in groups or fold(scope.type) in SHOWN:
+            if scope in groups or resource_types.find(scope.type).indexed:
                 self.scopes.put(scope, None, at)
         return absent
 

@@ -27,12 +27,12 @@ from reconciler.model import (
     Resource,
     Sight,
     Sighting,
-    is_passing,
 )
 from reconciler.plan import assignments, identities
 from reconciler.plan.context import Case, Home, PlanContext
 from reconciler.plan.evidence import dead_entry
 from reconciler.plan.holds import first_hold
+from reconciler.resource_types import is_passing
 
 __all__ = ["Home", "PlanContext", "plan"]
 

@@ -16,8 +16,9 @@ from reconciler.changes import (
     describe,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import Resource, Sight, Unresolved, UserIdentity, is_passing
+from reconciler.model import Resource, Sight, Unresolved, UserIdentity
 from reconciler.plan.context import GIVE_UP, Case, Why
+from reconciler.resource_types import is_passing
 
 # The clocks of a resource's creation and of the activity log are two.
 _SKEW: Final = timedelta(minutes=5)

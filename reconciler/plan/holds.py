@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from reconciler import resource_types
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -22,10 +23,9 @@ from reconciler.changes import (
     Withheld,
     unwanted_id,
 )
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.marker import parse
 from reconciler.model import (
-    RESTARTING,
     USER_ASSIGNED_IDENTITY,
     Grant,
     Mode,
@@ -291,7 +291,7 @@ _ROWS = (
         Hold.RESTART,
         _ENTRIES,
         lambda _, case: (
-            fold(case.observed.id.type) in RESTARTING
+            resource_types.find(case.observed.id.type).restarts
             and (case.wanted is None or not case.wanted.restart)
         ),
     ),

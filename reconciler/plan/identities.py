@@ -29,8 +29,9 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.changes import AttachIdentity, CreateIdentity, DetachIdentity, Reason
 from reconciler.ids import ResourceId
-from reconciler.model import Desired, Observed, Resource, UserIdentity, is_passing
+from reconciler.model import Desired, Observed, Resource, UserIdentity
 from reconciler.plan.context import Proposal
+from reconciler.resource_types import is_passing
 
 
 def for_wanted(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Proposal]:

@@ -17,7 +17,7 @@ from tests.loop.cloud import Cloud, holds
 from tests.loop.lab import SEED, Content, guardrails, policy
 from tests.loop.live import Live
 from tests.scenarios import steps
-from tests.scenarios.scenario import OTHER, STORE, Scenario, place
+from tests.scenarios.scenario import OTHER, SCOPES, STORE, Scenario, place
 
 _SETTLED: Final = 600
 _METADATA: Final = "metadata/identity/oauth2/token?api-version=2018-02-01"
@@ -60,9 +60,8 @@ class Player:
 
     def deploy(self) -> None:
         """Start the app anew, under the policy and guardrails of now."""
-        self.cloud.deploy(
-            policy() | self.policy, guardrails() | self.guardrails, **self.scenario.settings
-        )
+        told: dict[str, Any] = dict(self.scenario.settings)
+        self.cloud.deploy(policy() | self.policy, guardrails() | self.guardrails, **told)
 
     def ask(
         self, method: str, path: str, body: Content | None = None, version: str = "2024-07-01"
@@ -83,7 +82,7 @@ class Player:
         (found,) = (
             one
             for one in self.cloud.world.assignments_of([self.principal(name)])
-            if one.role == steps.ROLES[role] and one.scope.lower() == steps.SCOPES[scope].lower()
+            if one.role == steps.ROLES[role] and one.scope.lower() == SCOPES[scope].lower()
         )
         return found
 

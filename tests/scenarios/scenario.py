@@ -92,8 +92,8 @@ def _expected(path: Path, what: Content | str) -> Expected:
         return Expected(there=False)
     if unknown := set(what) - {"carries", "holds", "withheld"}:
         raise ValueError(f"{path.name}: no end has {sorted(unknown)}")
-    named = {key: frozenset(names) for key, names in what.items()}
-    return Expected(**named)
+    named = {key: frozenset[str](names) for key, names in what.items()}
+    return Expected(named.get("carries"), named.get("holds"), named.get("withheld"))
 
 
 def scenarios() -> list[Scenario]:
