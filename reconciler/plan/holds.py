@@ -1,8 +1,9 @@
 """What may not be done although policy leads to it: one ordered table.
 
 `reconciler.plan.plan` asks for each change in the plan's order; the first row that applies names
-the hold. Why a hold holds and what a person does next is its row in `reconciler.changes.Hold`; from
-both `docs/holds.md` is made. A new hold is a row in each.
+the hold. A new hold is a row in `HOLDS` below, which says when it applies, and a row in
+`reconciler.changes.Hold`, which says why, and what a person does next. `docs/holds.md` is made from
+both.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ def first_hold(change: Change, case: Case) -> Withheld | None:
 
 
 def _exempt(_: Change, case: Case) -> Why | None:
-    """Keep hands off what policy exempts: the subject, or the identity that it would carry."""
+    """Return the exemption of the subject, or of the identity that it would carry."""
     for place in (case.observed.id, case.identity):
         if place and (exemption := case.context.exemption(place, case.observed.at)):
             return Why(f"{exemption.reason} (until {exemption.expires})")
@@ -86,7 +87,7 @@ def _reaches_home(change: Change, case: Case) -> bool:
 
 
 def _misplaced(change: Change, case: Case) -> bool:
-    """Return whether policy may not use a user-assigned identity because of where it lies."""
+    """Return whether a user-assigned identity lies where guardrails allow policy to use none."""
     identity, allowed = case.identity, case.context.guardrails.identities
     if identity is None or not identity.is_type(USER_ASSIGNED_IDENTITY):
         return False
@@ -118,7 +119,7 @@ def _scope_absent(create: CreateAssignment, case: Case) -> Why | None:
 
 
 def _system_withheld(create: CreateAssignment, case: Case) -> Why | None:
-    """Return why the system-assigned identity stays off whose principal would receive the right."""
+    """Return the hold on switching on the identity that is to receive the right."""
     if create.principal is not None:
         return None
     for held in case.withheld:
@@ -128,9 +129,9 @@ def _system_withheld(create: CreateAssignment, case: Case) -> Why | None:
 
 
 def _beside_dead_entry(attach: AttachIdentity, case: Case) -> Why | None:
-    """Return the withheld dead entry beside which Azure would refuse to attach.
+    """Return the hold on a dead entry: while it is there, Azure attaches nothing.
 
-    See facts: Dead entries. The attach waits as long as that entry does.
+    See facts: Dead entries. The attach waits as long as the entry stays.
     """
     for held in case.withheld:
         dead = held.change
@@ -148,9 +149,9 @@ def _beside_dead_entry(attach: AttachIdentity, case: Case) -> Why | None:
 
 
 def _default_after(resource: Resource, changes: Sequence[Change]) -> ResourceId | str | None:
-    """Return what the metadata service picks, after some changes, when asked for no identity.
+    """Return the identity that the metadata service picks by default, after some changes.
 
-    That is the system-assigned one, else the only one, else none (facts: Metadata service).
+    It is the system-assigned one, else the only one, else none (facts: Metadata service).
     """
     system = resource.identities.system
     users = {entry.id for entry in resource.identities.attached}
@@ -168,7 +169,11 @@ def _default_after(resource: Resource, changes: Sequence[Change]) -> ResourceId 
 
 
 def _attach_changes_default(attach: AttachIdentity, case: Case) -> bool:
-    """Return whether to attach changes what workloads get that ask for no identity by name."""
+    """Return whether an attach changes the identity that the metadata service picks by default.
+
+    Workloads that name no identity would then sign in as another one. Where nothing is picked now,
+    none can rely on it.
+    """
     if (case.wanted and case.wanted.default_change) or evidence.was_healed(attach.identity, case):
         return False
     before = _default_after(case.resource, ())
@@ -176,9 +181,10 @@ def _attach_changes_default(attach: AttachIdentity, case: Case) -> bool:
 
 
 def _return_changes_default(detach: DetachIdentity, case: Case) -> Why | None:
-    """Return the gone identity that, once it is back, could not be attached as it is now.
+    """Return a gone identity that could not be attached again without changing the default.
 
-    It may be created again at any time, and then its entry must not change the default.
+    Once somebody has created it again, policy wants it back on the resource. So its entry is
+    detached only where its return changes nothing.
     """
     if detach.reason is not Reason.IDENTITY_GONE or (case.wanted and case.wanted.default_change):
         return None
@@ -193,10 +199,11 @@ def _return_changes_default(detach: DetachIdentity, case: Case) -> Why | None:
 
 
 def _takes_last(detach: DetachIdentity, case: Case) -> bool:
-    """Return whether nothing would be left of the entries, as far as is certain.
+    """Return whether the resource may be left without user-assigned identities.
 
-    The PATCH that takes the last one away takes away all there are. What is attached beside it may
-    be refused, so only what goes is counted.
+    The last one goes by a PATCH of the type alone (facts: Machines), which takes away all there
+    are, also one that was attached a moment ago; so it is sent under an etag only. What the plan
+    attaches is not counted, since Azure may refuse it.
     """
     gone = {change.identity for change in case.passed if isinstance(change, DetachIdentity)}
     block = case.resource.identities
