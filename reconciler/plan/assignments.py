@@ -6,24 +6,25 @@ A triple is principal, role and scope; at most one assignment exists for each. C
     |---------------|----------------------------------|--------------------------------------|
     | yes           | none                             | create                               |
     | yes           | ours, guardrails forbid it now   | delete (FORBIDDEN), always withheld  |
-    | yes           | ours, another condition          | update (CONDITION_DIFFERS)           |
+    | yes           | ours or lost, another condition  | update (CONDITION_DIFFERS)           |
     | yes           | ours, another marker             | update (MARKER_DIFFERS)              |
-    | yes           | made by us, marker lost          | update (MARKER_DIFFERS)              |
+    | yes           | lost                             | update (MARKER_DIFFERS)              |
     | yes           | ours, as wanted                  | none                                 |
     | yes           | another's, another condition     | update, withheld (FOREIGN_CONDITION) |
     | yes           | another's, as wanted             | none: it satisfies policy            |
-    | yes, twice    | any                              | one change, withheld (CONFLICTING)   |
+    | yes, twice    | any of these                     | as above or create (CONFLICTING)     |
+    | yes, nowhere  | -                                | create, withheld (UNRESOLVED)        |
     | no            | ours, of today's principal       | delete (UNWANTED), if requested      |
     | no            | ours, of an earlier principal    | delete (PRINCIPAL_REPLACED)          |
     | no            | ours, and the subject is gone    | delete (RESOURCE_GONE)               |
-    | no            | made by us, marker lost          | delete, withheld (NO_MARKER)         |
+    | no            | lost                             | delete, withheld (NO_MARKER)         |
     | no            | another's, or another subject's  | none                                 |
-    | scope unknown | -                                | create, withheld (UNRESOLVED)        |
 
-"Twice" is under two conditions. "Ours" is what bears all four marks (`reconciler.marker`) and is
-about this subject: it is of the principal that the subject has today, whatever id the marker names,
-since resources are moved, or else its marker names the subject. Whether an earlier principal is
-really dead is for `reconciler.plan.evidence`.
+"Twice": under two conditions. "Nowhere": its scope has no name for this subject. "Ours": it bears
+all four marks (`reconciler.marker`) and is about this subject, because it is of the principal that
+the subject has today, whatever id the marker names (resources are moved), or because the marker
+names the subject. "Lost": made by us for this subject, but its marker is lost, or another wrote it
+last. Whether an earlier principal is really dead is for `reconciler.plan.evidence`.
 """
 
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ from reconciler.plan.context import PlanContext, Proposal
 
 
 def for_wanted(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Proposal]:
-    """Yield what the rights that policy wants still need: the upper half of the table."""
+    """Yield what the rights that policy wants still need: the rows that begin with yes."""
     ownership, principal = context.ownership, observed.principal
     marker = ownership.marker_for(observed.id)
     held = {
@@ -81,16 +82,17 @@ def for_wanted(desired: Desired, observed: Observed, context: PlanContext) -> It
 
 
 def for_unwanted(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Proposal]:
-    """Yield what is there and wanted no more: the lower half of the table."""
+    """Yield the rights that are there and wanted no more: the rows that begin with no."""
     ownership, principal = context.ownership, observed.principal
     wanted = {(grant.what.role, grant.what.place) for grant in desired.grants}
     for assignment in observed.assignments:
         right, alive = (assignment.role, assignment.scope), assignment.principal == principal
         if alive and right in wanted:
             continue
-        # Whose marker it bears counts only where it is not of the principal that lives here.
-        marker = parse(assignment.description)
-        about_subject = alive or (marker is not None and marker.names(observed.id))
+        # The marker counts only where it is not of the principal that the subject has today.
+        about_subject = alive or (
+            (marker := parse(assignment.description)) is not None and marker.names(observed.id)
+        )
         if about_subject and ownership.lost(assignment):
             yield Proposal(DeleteAssignment(assignment, Reason.UNWANTED))
         elif about_subject and ownership.marker_of(assignment):
