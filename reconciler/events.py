@@ -21,10 +21,10 @@ from reconciler.model import (
     Request,
     Sight,
     Sighting,
-    is_reconciled,
 )
 from reconciler.policy.language import Policy
 from reconciler.policy.language.templates import with_entries
+from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final
 
-from reconciler.azure.client import API_VERSIONS
 from reconciler.azure.graph import Inventory
 from reconciler.changes import (
     AttachIdentity,
@@ -42,7 +41,6 @@ from reconciler.model import (
     Sight,
     Sighting,
     UserIdentity,
-    is_reconciled,
 )
 from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
@@ -52,6 +50,7 @@ from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import beginning, with_entries
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import EARLY, REPEAT_AFTER, schedule_repeat
+from reconciler.resource_types import CARRIERS, is_reconciled
 
 _log = logging.getLogger(__name__)
 
@@ -195,11 +194,11 @@ class Sweep:
 
         Asked for are the types that policy names, and those that still hold a right of ours.
         """
-        marked = {named.type for named in index.ours if fold(named.type) in API_VERSIONS}
+        marked = {named.type for named in index.ours if fold(named.type) in CARRIERS}
         types = marked | {name for rule in self.policy.rules for name in rule.match.type}
         if any(entry.exclusive for entry in self.policy.identities.values()):
             # Any resource may carry what only some may.
-            types = set(API_VERSIONS)
+            types = set(CARRIERS)
         if scope is None:
             return inventory.resources(types)
         granting = {

@@ -15,9 +15,10 @@ from reconciler.changes import is_unwanted, unwanted_id
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId
-from reconciler.model import Removals, Request, Resource, UserIdentity, is_reconciled
+from reconciler.model import Removals, Request, Resource, UserIdentity
 from reconciler.observe import desired_of
 from reconciler.render.text import Finding
+from reconciler.resource_types import is_reconciled
 from reconciler.settings import Settings
 
 Ids = Annotated[

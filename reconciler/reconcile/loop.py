@@ -39,7 +39,6 @@ from reconciler.model import (
     Resource,
     Sight,
     Sighting,
-    is_reconciled,
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import PlanContext, plan
@@ -49,6 +48,7 @@ from reconciler.reconcile.contention import Contention, blocked_outcomes, is_onl
 from reconciler.reconcile.recent import HOUR, RecentRuns
 from reconciler.reconcile.retry import INVISIBLE, Progress
 from reconciler.render.text import log_lines, outcome_line, printable
+from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
 

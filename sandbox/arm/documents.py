@@ -43,7 +43,7 @@ def check_etag(call: Call, resource: Resource | None) -> None:
     if wanted is None or (wanted == "*" and resource):
         return
     if resource is None or wanted != etag(resource):
-        # Facts A2.6: no recording shows the body of a machine's 412.
+        # What the body of a machine's 412 holds is assumed (facts: Machines).
         raise errors.AzureError(
             412, "PreconditionFailed", "The condition specified in If-Match was not met."
         )
@@ -52,7 +52,7 @@ def check_etag(call: Call, resource: Resource | None) -> None:
 def loud(body: Json) -> Json:
     """Return a resource as lists of a subscription show it: with its group in upper case.
 
-    Recorded: facts: Machines (machines), azure-cli test_vmss_create_and_modify (scale sets).
+    Recorded of machines (facts: Lists) and scale sets (azure-cli test_vmss_create_and_modify).
     """
     return body | {"id": ids.loud(body["id"])}
 

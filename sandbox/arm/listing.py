@@ -111,7 +111,7 @@ def page[T](
 ) -> Reply:
     """Return one page of a list, with ``nextLink`` when there is more.
 
-    See facts: Role assignments, recorded.
+    See facts: Lists, recorded.
 
     The token says how many rows and how many empty pages came before.
     """

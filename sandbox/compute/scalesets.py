@@ -139,7 +139,7 @@ def _check(call: Call, properties: Json, extra: Json) -> None:
         )
     entries = block.get("userAssignedIdentities")
     if isinstance(entries, dict) and len({entry is None for entry in entries.values()}) > 1:
-        # Facts A2.3 name the refusal (azurerm #25058); code and text are assumed.
+        # The refusal is known (facts: Scale sets), its code and text are assumed.
         raise errors.AzureError(
             400,
             "InvalidParameter",

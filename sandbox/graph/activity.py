@@ -153,7 +153,7 @@ def _beginning(call: Call, text: str) -> dt.datetime:
     """Return the time from which on a filter asks for the log; raises 400 where there is none.
 
     That one of more than 90 days ago is refused without an envelope is recorded (facts:
-    Visibility), its code and text are assumed.
+    Activity log), its code and text are assumed.
     """
     for part in _AND.split(text):
         found = _TERM.fullmatch(part.strip())

@@ -1,6 +1,6 @@
 """Azure Resource Graph: resources and role assignments as tables.
 
-See facts: Errors and Throttling and Resource Graph.
+See facts: Throttling and Resource Graph.
 
 A page's token says how many rows come before it, and each page runs the query anew: while the world
 changes, rows come twice or not at all (recorded, facts: Resource Graph).
@@ -41,7 +41,7 @@ _OPTIONS = {
 def _quota(call: Call) -> dict[str, str]:
     """Charge a query and return the headers that say so; raises ``AzureError`` 429.
 
-    Names are recorded, code and text of the refusal documented (facts: Errors and Throttling;
+    Names are recorded, code and text of the refusal documented (facts: Throttling;
     guidance for throttled requests).
     """
     world = call.world
@@ -245,7 +245,7 @@ def _column_type(value: object) -> str:
     "POST",
     "/providers/microsoft.resourcegraph/resources",
     Evidence.RECORDED,
-    "facts: Errors, misc_vm_vmss_arg_paging #9",
+    "facts: Resource Graph, misc_vm_vmss_arg_paging #9",
     action="",
 )
 def query(call: Call) -> Reply:
@@ -254,7 +254,7 @@ def query(call: Call) -> Reply:
     body = call.object_body()
     options = call.member("options") or {}
     unknown = set(options) - _OPTIONS
-    # The oldest version answers with a table unless told otherwise (facts: Errors, recorded).
+    # The oldest version answers with a table unless asked otherwise (facts: Resource Graph).
     usual = "table" if call.query["api-version"] < "2020" else "objectArray"
     form = options.get("resultFormat", usual)
     numbers = [options.get(name) or 0 for name in ("$top", "$skip")]

@@ -1,4 +1,4 @@
-"""The rows of Resource Graph's tables (facts: Errors)."""
+"""The rows of Resource Graph's tables (facts: Resource Graph)."""
 
 import datetime as dt
 
@@ -42,7 +42,7 @@ def seen(world: World) -> dt.datetime:
 
 def resource(world: World, found: Resource) -> Row:
     """Return a resource as the index knows it."""
-    # Types and groups are in lower case (facts: Errors, recorded).
+    # Types and groups are in lower case (facts: Resource Graph, recorded).
     extra = found.extra
     state = {"provisioningState": found.provisioning_state(seen(world))}
     own: Json = {}
@@ -103,7 +103,7 @@ def assignment(world: World, found: Assignment) -> Row:
 def subscription(world: World, found: str) -> Row:
     """Return a subscription, with the management groups above it, nearest first.
 
-    See facts: Visibility.
+    See facts: Resource Graph.
     """
     over = world.hierarchy.over(found)
     chain = [over, *reversed(world.hierarchy.path(over))]

@@ -189,7 +189,7 @@ def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) ->
         merge: whether unlisted identities stay.
 
     Raises:
-        AzureError: as facts: Errors list them.
+        AzureError: a refusal of facts: Errors.
     """
     if block is None:
         return False

@@ -81,7 +81,7 @@ def kind_of(method: str) -> str:
 def arm(subscription: str, principal: str, method: str) -> dict[str, Bucket]:
     """Return the buckets of a call to ARM, by the names of their headers' ends.
 
-    Sizes are documented and, but for deletes, recorded (facts: Errors and Throttling). The tenant
+    Sizes are documented and, but for deletes, recorded (facts: Throttling). The tenant
     has one a principal only.
     """
     kind = kind_of(method)

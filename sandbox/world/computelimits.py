@@ -1,6 +1,6 @@
 """The Compute provider's budgets, as ``x-ms-ratelimit-remaining-resource`` shows them.
 
-Names and sizes are recorded (facts: Machines, test_vm_msi, test_vmss_msi, test_invoke_action,
+Names and sizes are recorded (facts: Throttling, test_vm_msi, test_vmss_msi, test_invoke_action,
 misc_vm_vmss_arg_paging). That a PUT shows what a PATCH does, and the list of scale sets, is
 assumed. A third of each bucket comes back in a minute (facts: Throttling, documented).
 """

@@ -18,7 +18,7 @@ _MINUTE = 60.0
 
 
 def full(method: str, path: str) -> dict[str, str]:
-    """Return what full buckets show after one call (facts: Errors, recorded but for reads)."""
+    """Return what full buckets show after one call (facts: Throttling, recorded but for reads)."""
     return _full(method, within=path[:15].lower() == "/subscriptions/")
 
 

@@ -1,6 +1,6 @@
 """What was there a while ago: for lists and indexes that lag behind.
 
-See facts: Role assignments and Throttling.
+See facts: Role assignments and Resource Graph.
 """
 
 import datetime as dt

@@ -53,7 +53,7 @@ TIMINGS = (
         "the same: PUT, PATCH, POST, DELETE",
         "at once: writes reach the provider",
         Evidence.ASSUMED,
-        "facts: Visibility tell of reads only",
+        "facts: Visibility: the threads are about reads",
     ),
     Timing(
         Moment.VISIBLE,
@@ -108,7 +108,7 @@ TIMINGS = (
         "rows of Resource Graph",
         "usually within a minute, no bound is promised; deleted ones stayed up to 30 hours",
         Evidence.ISSUES,
-        "facts: Throttling and Visibility: azure-dev #540, ansible-collections/azure #1994",
+        "facts: Resource Graph and Visibility: azure-dev #540, ansible-collections/azure #1994",
         ("graph_delay", "graph_missing"),
     ),
     Timing(
@@ -200,7 +200,7 @@ TIMINGS = (
         "an entry of the activity log",
         "3 to 5.5 minutes later; one for a write's request, one for its end; kept for 90 days",
         Evidence.RECORDED,
-        "facts: Visibility; 3 to 20 minutes are documented",
+        "facts: Activity log; 3 to 20 minutes are documented",
         ("log_delay",),
     ),
     Timing(
@@ -208,7 +208,7 @@ TIMINGS = (
         "a Spot eviction",
         "in the activity log, by `evictSpotVM/action`, and by no event",
         Evidence.ISSUES,
-        "facts: Visibility; that no event tells of it is assumed",
+        "facts: Activity log; that no event tells of it is assumed",
         ("log_delay",),
     ),
     Timing(
@@ -223,7 +223,7 @@ TIMINGS = (
         "a move",
         "`moveResources/action` at the group that is left, and nothing at the resource's ids",
         Evidence.ASSUMED,
-        "facts: Visibility: what is told of the old id is not known",
+        "facts: Moves: what is told of the old id is not known",
     ),
     Timing(
         Moment.TOLD,

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
 from reconciler.reconcile.recent import RecentRuns
-from reconciler.remembered import Remembered
 from tests.unit.builders import APP, NOON, OTHER_VM, SECOND, VM
 
 SECONDS = timedelta(seconds=1)
