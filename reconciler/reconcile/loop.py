@@ -168,8 +168,8 @@ class Reconciler:
             self._write(grants, patched, progress)
             progress.plans.append(replace(after, changes=progress.untried(after.changes)))
 
-        # 4. Look again where that can show something new. No write is believed for its answer
-        #    alone: the run has converged when a plan made from a fresh look is empty.
+        # 4. Look again where that can show something new. The answer to a write does not show the
+        #    rights at a scope: the run has converged when the plan for a fresh look is empty.
         return progress.may_look_again() or self._make_room(progress)
 
     def _write(
