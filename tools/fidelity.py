@@ -48,7 +48,7 @@ TIMES = """
 ## Behaviour in time
 
 When what was written is seen, counts and is told. The switches are those of
-[weather.md](weather.md); where there is none, it is always so. What an **issue thread** says was
+[faults.md](faults.md); where there is none, it is always so. What an **issue thread** says was
 seen by somebody and stated by nobody.
 
 | | what | how | known | from | switch |

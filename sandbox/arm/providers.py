@@ -108,7 +108,7 @@ def register(call: Call) -> Reply:
 def _register(call: Call, subscription: str, namespace: str) -> None:
     world = call.world
     if world.registrations.state(subscription, namespace, world.now()) != "Registered":
-        ends = world.now() + world.operation_time()
+        ends = world.now() + world.injector.operation_time()
         made = Registration(namespace, "Registered", "Registering", ends)
         world.registrations.put(subscription, made)
 
@@ -136,7 +136,7 @@ def unregister(call: Call) -> Reply:
     namespace = get_provider(call).body["namespace"]
     if namespace.lower() in registrations.FREE:
         raise errors.unsupported(f"to unregister '{namespace}'")
-    ends = call.world.now() + call.world.operation_time()
+    ends = call.world.now() + call.world.injector.operation_time()
     gone = Registration(namespace, "Unregistered", "Unregistering", ends)
     call.world.registrations.put(call.id.subscription, gone)
     return get_provider(call)

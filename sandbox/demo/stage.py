@@ -110,7 +110,7 @@ class Stage:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             world = seed.load(seed.read(HERE / "seed.yaml"))
-            world.weather = world.weather.changed({"index_delay": _INDEX_DELAY})
+            world.faults = world.faults.changed({"index_delay": _INDEX_DELAY})
             server = stack.enter_context(Server(world, folder))
             self.settings = _settings(server.environment())
             self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))

@@ -13,7 +13,7 @@ import itertools
 import json
 import threading
 
-from sandbox.eventgrid import disturbance, filters, retry, schemas, sending
+from sandbox.eventgrid import filters, retry, schemas, sending
 from sandbox.eventgrid.events import Event
 from sandbox.eventgrid.outlets import Outlets
 from sandbox.eventgrid.settings import CLOUD_EVENTS
@@ -206,7 +206,9 @@ class Delivery:
         """Decide what becomes of a parcel that was not taken."""
         policy = subscription.properties["retryPolicy"]
         kind = subscription.properties["destination"]["endpointType"]
-        following = at + disturbance.wait(self._world, parcel.attempts, status)
+        following = at + self._world.injector.retry_wait(
+            retry.wait(parcel.attempts, status), retry.wait(parcel.attempts + 1, status)
+        )
         expires = self._expires(subscription, parcel)
         if retry.hopeless(kind, status):
             self._give_up(subscription, parcel, at, retry.reason(status))

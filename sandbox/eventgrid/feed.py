@@ -16,12 +16,12 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from sandbox.arm import ids
-from sandbox.eventgrid import disturbance, events
+from sandbox.eventgrid import events
 from sandbox.eventgrid.events import Change, Context, Entry, Event
 from sandbox.world.climate import Climate
 from sandbox.world.clock import Clock
+from sandbox.world.faults import Faults
 from sandbox.world.state import Assignment, EventSubscription, Operation
-from sandbox.world.switches import Weather
 
 _GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
 _LOG_LENGTH = 200_000
@@ -33,9 +33,9 @@ class Feed(Climate):
     _context: Context
     """Who writes; the world sets it as soon as it has an operator."""
 
-    def __init__(self, clock: Clock, seed: int, weather: Weather) -> None:
+    def __init__(self, clock: Clock, seed: int, faults: Faults) -> None:
         """Start with nothing told, at the clock's time and with the seed's chance."""
-        super().__init__(clock, seed, weather)
+        super().__init__(clock, seed, faults)
         self.random = random.Random(seed)
         self.tenant = self.guid()
         self.activity: collections.deque[Entry] = collections.deque(maxlen=_LOG_LENGTH)
@@ -142,8 +142,8 @@ class Feed(Climate):
     def _tell(self, change: Change) -> None:
         self.activity.append(Entry(change, change.at))
         if self._subscribers and not change.silent:
-            event = disturbance.formed(self, events.resource_event(change, self.tenant))
-            for delay in disturbance.delays(self):
+            event = self.injector.formed(events.resource_event(change, self.tenant))
+            for delay in self.injector.event_delays():
                 heapq.heappush(self._ready, (self.now() + delay, next(self._number), event))
 
     def _deliver(self) -> None:
@@ -187,7 +187,7 @@ class Feed(Climate):
         if not resource.subscription:
             return
         operation = f"{kind}/{action or verb.lower()}"
-        running = self._context.operation if self.weather.events_at_end else None
+        running = self._context.operation if self.faults.events_at_end else None
         change = Change(
             id=self.guid(),
             verb=verb,

@@ -1,6 +1,6 @@
 """When a delivery is tried again, and when it is not (facts: Delivery, documented unless said).
 
-Azure adds a little chance to every step and may skip some; here they are exact but for the weather.
+Azure adds a little chance to every step and may skip some; here they are exact but for faults.
 """
 
 import datetime as dt

@@ -69,13 +69,15 @@ def _called(  # noqa: PLR0913, PLR0917 - the parts of a request
     world: World, outlets: Outlets, url: str, headers: dict[str, str], body: bytes, attempts: int
 ) -> Attempt:
     """Send a request; one that was answered late counts by chance, until it would go out again."""
-    chance = world.weather.delivery_late_counts
+    chance = world.faults.delivery_late_counts
     patience = retry.LATEST if chance else retry.TIMEOUT
     answer = outlets.call("POST", url, headers, body, patience)
     if answer.took <= retry.TIMEOUT:
         return Attempt(answer.status)
     again = retry.TIMEOUT + retry.wait(attempts + 1, retry.TIMED_OUT)
-    counts = retry.delivered(answer.status) and answer.took < again and world.happens(chance)
+    counts = (
+        retry.delivered(answer.status) and answer.took < again and world.injector.happens(chance)
+    )
     return Attempt(answer.status if counts else retry.TIMED_OUT, retry.TIMEOUT)
 
 

@@ -41,7 +41,7 @@ def _pair(value: str, localized: str | None = None) -> Json:
 def _submitted(world: World, entry: Entry) -> dt.datetime:
     """Return when an entry is there to be read."""
     key = f"{entry.change.id} {entry.begins}"
-    return entry.at + world.delay(world.weather.log_delay, key)
+    return entry.at + world.injector.delay(world.faults.log_delay, key)
 
 
 def _show(world: World, entry: Entry) -> Json:

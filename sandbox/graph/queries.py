@@ -46,7 +46,7 @@ def _quota(call: Call) -> dict[str, str]:
     """
     world = call.world
     left, lacking, wait = _QUOTA - 1, None, 0
-    if world.weather.throttling:
+    if world.faults.throttling:
         oid = call.caller.oid if call.caller else ""
         quota = Bucket(("graph", oid), _QUOTA, _QUOTA / _SECONDS)
         (left,), lacking, wait = world.buckets.take([quota])
@@ -85,9 +85,9 @@ class _Index:
             "authorizationresources": self._assignments,
         }
         world = self.call.world
-        chance = world.weather.graph_missing
+        chance = world.faults.graph_missing
         found = tables[table]()
-        return (row for row in found if not world.happens(chance)) if chance else found
+        return (row for row in found if not world.injector.happens(chance)) if chance else found
 
     def _readable(self, action: str, scopes: list[str]) -> Iterator[bool]:
         """Yield for each scope whether the caller may read there; one right above settles most."""
@@ -105,7 +105,7 @@ class _Index:
 
     def _resources(self) -> Iterator[Row]:
         world = self.call.world
-        past = world.weather.graph_delay > 0
+        past = world.faults.graph_delay > 0
         known = world.past_resources.at(rows.seen(world)) if past else world.resources.values()
         found = [each for each in known if each.location and self._holds(each.id)]
         readable = self._readable("*/read", [each.id.text for each in found])
@@ -134,7 +134,7 @@ class _Index:
         See facts: Resource Graph.
         """
         world = self.call.world
-        past = world.weather.graph_delay > 0
+        past = world.faults.graph_delay > 0
         known = world.past_assignments.at(rows.seen(world)) if past else world.assignments
         found = [each for each in known if self._holds(ids.parse(each.scope))]
         action = "Microsoft.Authorization/roleAssignments/read"
@@ -216,7 +216,7 @@ def _run(index: _Index, compiled: kql.Query, key: tuple[object, ...], *, again: 
     world = index.call.world
     key = (key, world.changes)
     kept, rows = world.last_query
-    late = world.weather.graph_delay or world.weather.graph_missing
+    late = world.faults.graph_delay or world.faults.graph_missing
     if kept != key or late or not again:
         rows = list(compiled.run(index.rows))
         if not compiled.ordered and rows and "id" in rows[0]:
@@ -286,7 +286,7 @@ def query(call: Call) -> Reply:
     }
     if paged:
         reply["$skipToken"] = _token(start + size, size)
-    if found and call.world.happens(call.world.weather.graph_truncated):
+    if found and call.world.injector.happens(call.world.faults.graph_truncated):
         # It says so and gives no token to go on with (documented).
         shown = shown[: len(shown) // 2]
         reply |= {"count": len(shown), "resultTruncated": "true"}

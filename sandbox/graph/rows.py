@@ -37,7 +37,7 @@ _BLANK = {name: "" if text else None for name, text in COLUMNS}
 
 def seen(world: World) -> dt.datetime:
     """Return the time as of which the index knows things."""
-    return world.now() - dt.timedelta(seconds=world.weather.graph_delay)
+    return world.now() - dt.timedelta(seconds=world.faults.graph_delay)
 
 
 def resource(world: World, found: Resource) -> Row:

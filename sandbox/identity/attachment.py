@@ -67,8 +67,8 @@ def _entry(world: World, attached: Attached, kind: Kind, *, settled: bool) -> Js
     entries), and that it may show its ids for a while (facts: Visibility).
     """
     principal = attached.principal
-    if not principal.alive and world.now() >= principal.ended + world.delay(
-        world.weather.dead_entry_delay, attached.id
+    if not principal.alive and world.now() >= principal.ended + world.injector.delay(
+        world.faults.dead_entry_delay, attached.id
     ):
         return {name: None for name, _ in kind.entry}
     if not settled and attached.fresh:

@@ -54,7 +54,7 @@ def _take_turn(call: Call, identity: Resource) -> None:
             f"identity '{identity.id.text}'. Concurrent Federated Identity Credentials writes "
             "under the same managed identity are not supported.",
         )
-    identity.ready_at = now + dt.timedelta(seconds=call.world.weather.credential_write_time)
+    identity.ready_at = now + dt.timedelta(seconds=call.world.faults.credential_write_time)
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "test_federated_identity_credential #4")

@@ -10,8 +10,8 @@ from sandbox.arm import ids
 from sandbox.authorization.roles import BUILT_IN, Role
 from sandbox.eventgrid.feed import Feed
 from sandbox.world.clock import Clock
+from sandbox.world.faults import Faults
 from sandbox.world.state import Assignment, Assignments, Lock, Principal
-from sandbox.world.switches import Weather
 
 _DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _LOCK = "Microsoft.Authorization/locks"
@@ -21,9 +21,9 @@ _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 class Authority(Feed):
     """The part of the world that stands behind ``Microsoft.Authorization``."""
 
-    def __init__(self, clock: Clock, seed: int, weather: Weather) -> None:
+    def __init__(self, clock: Clock, seed: int, faults: Faults) -> None:
         """Start with the built-in roles and nobody to hold them."""
-        super().__init__(clock, seed, weather)
+        super().__init__(clock, seed, faults)
         self.principals: dict[str, Principal] = {}
         self.assignments = Assignments()
         self.assignment_limits: dict[str, int] = {}
@@ -41,7 +41,7 @@ class Authority(Feed):
         kind: str = "ServicePrincipal",
         oid: str | None = None,
     ) -> Principal:
-        """Create a principal; how soon role assignments know it is up to the weather."""
+        """Create a principal; how soon role assignments know it is up to the faults."""
         principal = Principal(
             oid=oid or self.guid(),
             app_id=self.guid(),

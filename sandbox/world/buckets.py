@@ -1,6 +1,6 @@
 """Who asks how much: the token buckets of ARM, Compute and Resource Graph (facts: Throttling).
 
-In fair weather every bucket is shown full and nobody is refused. With ``throttling`` on, each
+Usually every bucket is shown full and nobody is refused. With ``throttling`` on, each
 request takes a token from several buckets at once, or from none and is answered 429.
 """
 

@@ -75,7 +75,7 @@ def take(call: Call, budget: Budget) -> dict[str, str]:
 
     Handlers ask before they do anything.
     """
-    if not call.world.weather.throttling:
+    if not call.world.faults.throttling:
         return budget.headers
     # An action and a list hang on the resource that they are about.
     resource = call.id.key if call.id.name else ids.parse(call.id.parent).key

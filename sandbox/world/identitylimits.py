@@ -28,7 +28,7 @@ def take(call: Call, location: str, *operations: str) -> None:
         location: where that is.
         operations: ``create``, ``assign`` or both; each counts once however many it concerns.
     """
-    if not (operations and call.world.weather.throttling):
+    if not (operations and call.world.faults.throttling):
         return
     region = location.lower()
     subscription = call.id.subscription.lower()
@@ -55,7 +55,7 @@ def refuse_token(world: World, machine: str) -> Reply | None:
 
     It has no ``Retry-After`` (issues: azure-sdk-for-net 39574).
     """
-    if not world.weather.throttling:
+    if not world.faults.throttling:
         return None
     bucket = Bucket(("tokens", machine), _TOKENS, _TOKENS)
     if world.buckets.take([bucket])[1] is None:

@@ -65,7 +65,7 @@ def _authorization(world: World, path: ids.ArmId, method: str) -> list[buckets.B
 
     That it is a window follows from the wait that was recorded, which is longer than any refill.
     """
-    limit = world.weather.authorization_limit
+    limit = world.faults.authorization_limit
     if limit is None or not path.type.lower().startswith(_RIGHTS):
         return []
     action = routing.action(path.type, method)

@@ -1,6 +1,6 @@
 """When what was written becomes visible, counts and is told: the behaviour in time, as a table.
 
-`tools/fidelity.py` shows it. Each row names the switch of ``weather`` that sets it, if one does.
+`tools/fidelity.py` shows it. Each row names the switch of ``faults`` that sets it, if one does.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class Timing:
     evidence: Evidence
     source: str
     switches: tuple[str, ...] = ()
-    """Fields of ``Weather``; none: it is always so."""
+    """Fields of ``Faults``; none: it is always so."""
 
 
 TIMINGS = (

@@ -17,8 +17,8 @@ from sandbox.eventgrid.events import Context
 from sandbox.world import hierarchy
 from sandbox.world.authority import Authority
 from sandbox.world.clock import Clock, wall_clock
+from sandbox.world.faults import Faults
 from sandbox.world.state import DEALLOCATED, Operation, Resource
-from sandbox.world.switches import Weather
 
 _LOG_LENGTH = 1_000_000
 
@@ -42,17 +42,17 @@ class World(Authority):
         *,
         clock: Clock | None = None,
         seed: int = 0,
-        weather: Weather | None = None,
+        faults: Faults | None = None,
     ) -> None:
         """Create an empty tenant.
 
         Args:
             clock: gives the time; everything is computed from it, nothing waits. The wall's if
                 none is given.
-            seed: for every random GUID and for the weather's chances, so that a run repeats.
-            weather: its weaknesses; fair if none is given.
+            seed: for every random GUID and for the faults' chances, so that a run repeats.
+            faults: its weaknesses; none if none are given.
         """
-        super().__init__(clock or wall_clock(), seed, weather or Weather())
+        super().__init__(clock or wall_clock(), seed, faults or Faults())
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
@@ -116,7 +116,7 @@ class World(Authority):
         What the running transaction writes from now on is told when it has ended.
         """
         now = self.now()
-        operation = Operation(self.guid(), now, now + self.operation_time())
+        operation = Operation(self.guid(), now, now + self.injector.operation_time())
         self.operations[operation.name] = operation
         if self._depth:
             self._context = dataclasses.replace(self._context, operation=operation)
@@ -146,8 +146,10 @@ class World(Authority):
         Its GET and ARM's lists of resources go by the index, a provider's lists and all writes do
         not (facts: Visibility speak of the former only).
         """
-        span, since = self.weather.index_delay, resource.entered
-        return not span or self.now() >= since + self.delay(span, f"{resource.id.key} {since}")
+        span, since = self.faults.index_delay, resource.entered
+        return not span or self.now() >= since + self.injector.delay(
+            span, f"{resource.id.key} {since}"
+        )
 
     def _enter(self, resource: Resource) -> None:
         key = resource.id.key

@@ -15,12 +15,12 @@ from sandbox.demo.stage import FUNCTION
 from sandbox.host import http
 from sandbox.host.messages import decode
 from sandbox.outlets import RealStorage
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
-OLD_FORMS = Weather(events_textual=1, events_pascal_case=1)
+OLD_FORMS = Faults(events_textual=1, events_pascal_case=1)
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
 
 
@@ -60,14 +60,14 @@ def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None
     until(lambda: healed(cloud))
 
 
-@pytest.mark.parametrize("weather", [Weather(), OLD_FORMS], ids=["fair", "old forms"])
+@pytest.mark.parametrize("faults", [Faults(), OLD_FORMS], ids=["new forms", "old forms"])
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
 @pytest.mark.usefixtures("delivering")
 def test_a_webhook_consents_and_is_told(
-    cloud: Cloud, deployment: Deployment, schema: str, weather: Weather
+    cloud: Cloud, deployment: Deployment, schema: str, faults: Faults
 ) -> None:
     """The app's own webhook answers for the function, whatever form events have."""
-    cloud.server.world.weather = weather
+    cloud.server.world.faults = faults
     url = f"{deployment.address}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
     subscribe(cloud, "WebHook", schema, endpointUrl=url)
     cloud.operator.put(MACHINE, {})

@@ -16,7 +16,7 @@ HOOK = "https://hook.example/events?code=secret"
 SUBSCRIPTIONS = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions"
 DAY = 86400
 SCHEDULE = [10, 30, 60, 300, 600, 1800, 3600, 10800, 21600]
-"""Seconds between the attempts to deliver an event in fair weather."""
+"""Seconds between the attempts to deliver an event without faults."""
 
 type Content = dict[str, Any]
 

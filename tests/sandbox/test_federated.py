@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.sandbox.arm import GROUP, SUB, Arm, error, identity
 
 PATH = f"{identity('id1')}/federatedIdentityCredentials"
@@ -53,7 +53,7 @@ def test_they_are_in_no_other_list(arm: Arm) -> None:
 
 def test_one_writer_at_a_time(arm: Arm) -> None:
     """With the switch on, a write while another runs under the same identity is a conflict."""
-    arm.world.weather = Weather(credential_write_time=2)
+    arm.world.faults = Faults(credential_write_time=2)
     assert put(arm, "one").status_code == 201
     code = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
 

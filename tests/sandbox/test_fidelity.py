@@ -1,7 +1,7 @@
 """docs/fidelity.md tells what the routes say."""
 
 from sandbox.arm.app import SERVICES
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from sandbox.world.timing import TIMINGS, Moment
 from tools import fidelity
 
@@ -16,7 +16,7 @@ OTHER = {
     "events_duplicate",
     "events_textual",
     "events_pascal_case",
-    "faults",
+    "requests",
 }
 """Switches that are about something else than time."""
 
@@ -36,7 +36,7 @@ def test_every_switch_of_time_has_its_row() -> None:
     """And every row its switch, evidence, and place among visible, effective and told."""
     named = {switch for row in TIMINGS for switch in row.switches}
 
-    assert named == set(Weather.model_fields) - OTHER
+    assert named == set(Faults.model_fields) - OTHER
     assert {row.moment for row in TIMINGS} == set(Moment)
     for row in TIMINGS:
         assert row.source.strip(), row.what

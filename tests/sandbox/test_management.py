@@ -110,7 +110,7 @@ def test_an_operation_may_fail() -> None:
     """Then nothing is there, and the poll says why."""
     arm = tenant("/")
     fault = {"status": 500, "code": "InternalServerError", "late": True, "times": 1}
-    arm.world.weather = arm.world.weather.changed({"faults": [fault]})
+    arm.world.faults = arm.world.faults.changed({"requests": [fault]})
     link = put(arm, f"{GROUPS}/mine").headers["azure-asyncoperation"]
     arm.clock.forward(1)
 
