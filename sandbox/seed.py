@@ -30,7 +30,7 @@ from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, rea
 from sandbox.world.clock import Clock
 from sandbox.world.faults import Faults, FaultsError
 from sandbox.world.faults import read as read_faults
-from sandbox.world.hierarchy import Hierarchy, ManagementGroup
+from sandbox.world.hierarchy import ManagementGroup
 from sandbox.world.state import LONG_AGO, Assignment, Attached, Principal, Resource
 from sandbox.world.world import World
 
@@ -59,7 +59,9 @@ def load(
         faults: switches that the seed's own go before, by the names of ``Faults``'s fields.
     """
     record = parse(source) if isinstance(source, str) else source
-    world = World(clock=clock, seed=seed)
+    check(record)
+    tenant = guid(record["tenant"], "tenant") if "tenant" in record else None
+    world = World(clock=clock, seed=seed, tenant=tenant)
     with world.transaction():
         _Loader(world, record).run()
         for resource in world.resources.values():
@@ -78,10 +80,6 @@ class _Loader:
     record: Record
 
     def run(self) -> None:
-        check(self.record)
-        if "tenant" in self.record:
-            self.world.tenant = guid(self.record["tenant"], "tenant")
-            self.world.hierarchy = Hierarchy(self.world.tenant, self.world.now())
         self._each("subscriptions", self._subscription)
         self._application()
         self._each("managementGroups", self._management_group)

@@ -40,11 +40,11 @@ from sandbox.authorization import (
     quota,
 )
 from sandbox.compute import eviction, extensions, instances, machines, scalesets
-from sandbox.eventgrid import events, subscriptions, topics
+from sandbox.eventgrid import subscriptions, topics
 from sandbox.graph import activity, queries
 from sandbox.identity import federated, identities, probe, signin, tokens
 from sandbox.resources import generic
-from sandbox.world import control, faults, limits
+from sandbox.world import control, events, faults, throttling
 from sandbox.world.state import Principal
 from sandbox.world.world import Request, World
 
@@ -137,7 +137,7 @@ class Azure:
 
     def _serve(self, request: Incoming) -> Reply:
         world = self.world
-        request.remaining = limits.full(request.method, request.path)
+        request.remaining = throttling.full(request.method, request.path)
         route, args = self._match(request.method, request.path)
         request.arm = route.arm
         if not route.arm:
@@ -147,7 +147,9 @@ class Azure:
             request.caller = tokens.check(world, authorization, None, request.origin)
             request.check_version()
             if world.faults.throttling:
-                request.remaining = limits.take(world, request.caller, request.method, request.path)
+                request.remaining = throttling.arm(
+                    world, request.caller, request.method, request.path
+                )
         if route in control.routes:
             return self._answer(request, route, args)
         return world.injector.serve(

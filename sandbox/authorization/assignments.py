@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.authorization import access, conditions, quota
-from sandbox.eventgrid.events import stamp
+from sandbox.world.events import stamp
 from sandbox.world.state import Assignment
 from sandbox.world.world import World
 
@@ -84,7 +84,7 @@ def _select(world: World, key: str, text: str) -> Iterable[Assignment]:
     above = set(world.scopes(key))
     lag = world.faults.assignment_lag
     if lag:
-        seen = world.past_assignments.at(world.now() - dt.timedelta(seconds=lag))
+        seen = world.assignment_history.at(world.now() - dt.timedelta(seconds=lag))
         candidates: Iterable[Assignment] = [
             each for each in seen if principal in {None, each.principal}
         ]

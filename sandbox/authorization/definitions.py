@@ -11,7 +11,7 @@ import uuid
 from sandbox.arm import errors
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.authorization.roles import Permissions, Role
-from sandbox.eventgrid.events import stamp
+from sandbox.world.events import stamp
 
 routes = Routes()
 

@@ -2,7 +2,7 @@
 
 from sandbox.arm import errors
 from sandbox.arm.routing import Call, Json
-from sandbox.eventgrid.events import stamp
+from sandbox.world.events import stamp
 from sandbox.world.hierarchy import TYPE, ManagementGroup
 
 

@@ -8,7 +8,7 @@ from sandbox.arm import errors
 from sandbox.arm.documents import existing
 from sandbox.arm.routing import Call, Evidence, Reply, Routes
 from sandbox.compute import fleet
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import DEALLOCATED, Resource
 
 routes = Routes()
@@ -37,7 +37,7 @@ def _deletes(model: Resource, budget: dict[str, str]) -> bool:
 )
 def evict(call: Call) -> Reply:
     """Evict a machine: 204; it is deallocated or gone, as its policy says."""
-    budget = computelimits.take(call, computelimits.DELETE)
+    budget = throttling.compute(call, throttling.DELETE)
     machine = existing(call, call.id.parent)
     deletes = _deletes(machine, budget)
     call.world.act(machine, _VERB)
@@ -53,7 +53,7 @@ def evict(call: Call) -> Reply:
 )
 def evict_instance(call: Call) -> Reply:
     """Evict an instance: 204; it is deallocated or gone, as its set's policy says."""
-    budget = computelimits.take(call, computelimits.SET_WRITE)
+    budget = throttling.compute(call, throttling.SET_WRITE)
     found = fleet.named(call)
     scale_set = existing(call, found.id.outer)
     deletes = _deletes(found if "priority" in found.properties else scale_set, budget)

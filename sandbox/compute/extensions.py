@@ -5,7 +5,7 @@ from sandbox.arm.documents import expanded
 from sandbox.arm.routing import Call, Evidence, Reply, Routes
 from sandbox.compute import computemodel
 from sandbox.compute.machineview import extensions_of, show_extension
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import Resource
 
 routes = Routes()
@@ -29,14 +29,14 @@ def _machine(call: Call) -> Resource:
 @routes.route("GET", _EXTENSIONS, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - List")
 def list_all(call: Call) -> Reply:
     """List a machine's extensions."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     return Reply(200, {"value": extensions_of(call.world, _machine(call))}, budget)
 
 
 @routes.route("GET", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def get(call: Call) -> Reply:
     """Return an extension."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     asked = expanded(call, "instanceview")
     _machine(call)
     extension = call.world.resources.get(call.id.key)
@@ -51,7 +51,7 @@ def put(call: Call) -> Reply:
 
     The machine is ``Updating`` meanwhile (azure-cli test_vm_extension_list).
     """
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     machine = _machine(call)
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
@@ -69,7 +69,7 @@ def put(call: Call) -> Reply:
 @routes.route("DELETE", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def delete(call: Call) -> Reply:
     """Delete an extension: 202, or 204 (documented) when there was none."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     extension = call.world.resources.get(call.id.key)
     if extension is None:
         return Reply(204)

@@ -15,18 +15,18 @@ from sandbox.arm.documents import existing
 from sandbox.arm.routing import Call, Json
 from sandbox.compute import machineview
 from sandbox.compute.scalesetview import INSTANCE
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import DEALLOCATED, Resource
 from sandbox.world.world import World
 
 ACTIONS = {
-    "start": ("start", "running", computelimits.SET_WRITE),
-    "restart": ("restart", "running", computelimits.SET_WRITE),
-    "redeploy": ("redeploy", "running", computelimits.SET_WRITE),
-    "poweroff": ("powerOff", "stopped", computelimits.SET_DELETE),
-    "deallocate": ("deallocate", DEALLOCATED, computelimits.SET_DELETE),
-    "reimage": ("reimage", "", computelimits.SET_WRITE),
-    "reimageall": ("reimageAll", "", computelimits.SET_WRITE),
+    "start": ("start", "running", throttling.SET_WRITE),
+    "restart": ("restart", "running", throttling.SET_WRITE),
+    "redeploy": ("redeploy", "running", throttling.SET_WRITE),
+    "poweroff": ("powerOff", "stopped", throttling.SET_DELETE),
+    "deallocate": ("deallocate", DEALLOCATED, throttling.SET_DELETE),
+    "reimage": ("reimage", "", throttling.SET_WRITE),
+    "reimageall": ("reimageAll", "", throttling.SET_WRITE),
 }
 """What may be done to all instances or to one: how it is told, the power state after it, if it
 has one, and what it costs."""

@@ -5,7 +5,7 @@ from sandbox.arm.documents import existing, expanded
 from sandbox.arm.routing import Call, Evidence, Reply, Routes
 from sandbox.compute import computemodel, fleet
 from sandbox.compute.scalesetview import instance_tag, instance_view, show_instance, show_member
-from sandbox.world import computelimits
+from sandbox.world import throttling
 
 routes = Routes()
 
@@ -29,7 +29,7 @@ _READ_ONLY = (
 )
 def list_all(call: Call) -> Reply:
     """List a set's instances; of a flexible one's machines less is shown."""
-    budget = computelimits.take(call, computelimits.INSTANCES)
+    budget = throttling.compute(call, throttling.INSTANCES)
     scale_set = existing(call, call.id.outer)
     asked = expanded(call, "instanceview")
     listing.refuse_options(call, "$expand")
@@ -42,7 +42,7 @@ def list_all(call: Call) -> Reply:
 @routes.route("GET", _INSTANCE, Evidence.RECORDED, "azure-cli test_vmss_create_options")
 def get(call: Call) -> Reply:
     """Return an instance."""
-    budget = computelimits.take(call, computelimits.SET_READ)
+    budget = throttling.compute(call, throttling.SET_READ)
     asked = expanded(call, "instanceview", "userdata")
     found = fleet.named(call)
     return Reply(200, show_instance(call, found, asked), {**budget, **instance_tag(call, found)})
@@ -51,14 +51,14 @@ def get(call: Call) -> Reply:
 @routes.route("GET", f"{_INSTANCE}/instanceview", Evidence.RECORDED, "azure-cli test_vmss_vms")
 def get_view(call: Call) -> Reply:
     """Return what an instance is doing."""
-    budget = computelimits.take(call, computelimits.SET_READ)
+    budget = throttling.compute(call, throttling.SET_READ)
     return Reply(200, instance_view(call, fleet.named(call)), budget)
 
 
 @routes.route("PUT", _INSTANCE, Evidence.RECORDED, "azure-cli test_vmss_update")
 def put(call: Call) -> Reply:
     """Write an instance that is there anew: 200, while the operation runs."""
-    budget = computelimits.take(call, computelimits.SET_WRITE)
+    budget = throttling.compute(call, throttling.SET_WRITE)
     found = fleet.named(call)
     body = call.object_body()
     if "tags" in body:
@@ -75,7 +75,7 @@ def put(call: Call) -> Reply:
 @routes.route("DELETE", _INSTANCE, Evidence.DOCUMENTED, "REST: VMSS VMs - Delete")
 def delete(call: Call) -> Reply:
     """Delete an instance: 202, or 204 when there is none; the set is smaller from now on."""
-    budget = computelimits.take(call, computelimits.SET_DELETE)
+    budget = throttling.compute(call, throttling.SET_DELETE)
     scale_set = existing(call, call.id.outer)
     found = fleet.find(call.world, scale_set, call.id.name)
     if found is None:
@@ -96,7 +96,7 @@ def delete(call: Call) -> Reply:
 def act(call: Call) -> Reply:
     """Act on an instance, or on all of them where ``*`` stands for it: 202, an operation."""
     verb, power_state, cost = fleet.ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    budget = throttling.compute(call, cost)
     instance = ids.parse(call.id.parent)
     scale_set = existing(call, instance.outer)
     everyone = instance.name == "*"

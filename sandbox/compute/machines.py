@@ -8,7 +8,7 @@ from sandbox.arm.routing import Call, Evidence, Reply, Routes
 from sandbox.compute import computemodel
 from sandbox.compute.machineview import TYPE, instance_view, set_of, show
 from sandbox.identity import attachment
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import DEALLOCATED, Resource
 
 routes = Routes()
@@ -21,13 +21,13 @@ _EXTRA = ("zones", "plan", "extendedLocation", "managedBy")
 # A machine's own; a client that writes back what it read does not change them.
 _READ_ONLY = ("vmId", "provisioningState", "timeCreated", "instanceView")
 _ACTIONS = {
-    "start": ("start", "running", computelimits.UPDATE),
-    "restart": ("restart", "running", computelimits.UPDATE),
-    "redeploy": ("redeploy", "running", computelimits.UPDATE),
-    "poweroff": ("powerOff", "stopped", computelimits.UPDATE),
-    "deallocate": ("deallocate", DEALLOCATED, computelimits.DELETE),
-    "reapply": ("reapply", "", computelimits.UPDATE),
-    "reimage": ("reimage", "", computelimits.UPDATE),
+    "start": ("start", "running", throttling.UPDATE),
+    "restart": ("restart", "running", throttling.UPDATE),
+    "redeploy": ("redeploy", "running", throttling.UPDATE),
+    "poweroff": ("powerOff", "stopped", throttling.UPDATE),
+    "deallocate": ("deallocate", DEALLOCATED, throttling.DELETE),
+    "reapply": ("reapply", "", throttling.UPDATE),
+    "reimage": ("reimage", "", throttling.UPDATE),
 }
 _OF_SET = re.compile(r"'virtualmachinescaleset/id' eq '([^']+)'", re.IGNORECASE)
 
@@ -35,7 +35,7 @@ _OF_SET = re.compile(r"'virtualmachinescaleset/id' eq '([^']+)'", re.IGNORECASE)
 @routes.route("GET", _MACHINE, Evidence.RECORDED, "facts: Machines, test_vm_msi #6")
 def get(call: Call) -> Reply:
     """Return a machine; the entity tag is a header too, except with an instance view."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     asked = expanded(call, "instanceview", "userdata")
     machine = existing(call)
     body = show(call, machine, asked)
@@ -45,7 +45,7 @@ def get(call: Call) -> Reply:
 @routes.route("GET", f"{_MACHINE}/instanceview", Evidence.DOCUMENTED, "REST: VM - Instance View")
 def get_view(call: Call) -> Reply:
     """Return what a machine is doing."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     machine = existing(call, call.id.parent)
     return Reply(200, instance_view(machine, machine.provisioning_state(call.world.now())), budget)
 
@@ -56,7 +56,7 @@ def list_group(call: Call) -> Reply:
 
     Who asks for those gets the group in upper case (azure-cli test_vm_list_filter).
     """
-    budget = computelimits.take(call, computelimits.LIST)
+    budget = throttling.compute(call, throttling.LIST)
     wanted = call.query.get("$filter")
     if wanted is None:
         found = listing.select(call, TYPE)
@@ -72,7 +72,7 @@ def list_group(call: Call) -> Reply:
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts: Machines: group in upper case (c7n)")
 def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
-    budget = computelimits.take(call, computelimits.LIST)
+    budget = throttling.compute(call, throttling.LIST)
     found = listing.select(call, TYPE)
     return listing.page(call, found, lambda each: loud(show(call, each)), budget)
 
@@ -85,7 +85,7 @@ def put(call: Call) -> Reply:
     answer (azure-cli test_vm_create_no_wait, test_disk_controller_type), unless another operation
     runs (test_vm_update_with_workspace_linux).
     """
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     world, body = call.world, call.object_body()
     known, machine = written(call, TYPE)
     before = _essence(machine) if known and world.now() >= known.ready_at else None
@@ -110,7 +110,7 @@ def _essence(machine: Resource) -> tuple[object, ...]:
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts: Machines, test_vm_explicit_msi #7")
 def patch(call: Call) -> Reply:
     """Merge identity, tags and properties: 200 with the new body, while the operation runs."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     machine = existing(call)
     body = call.object_body()
     check_etag(call, machine)
@@ -130,7 +130,7 @@ def patch(call: Call) -> Reply:
 )
 def delete(call: Call) -> Reply:
     """Delete a machine: 202, or 204 when there was none; it is visible until the end."""
-    budget = computelimits.take(call, computelimits.DELETE)
+    budget = throttling.compute(call, throttling.DELETE)
     machine = call.world.resources.get(call.id.key)
     if machine is None:
         return Reply(204)
@@ -147,7 +147,7 @@ def delete(call: Call) -> Reply:
 def act(call: Call) -> Reply:
     """Start, stop, repair or build a machine anew: 202, an operation with a final location."""
     verb, power_state, cost = _ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    budget = throttling.compute(call, cost)
     machine = existing(call, call.id.parent)
     machine.power = power_state or machine.power
     machine.version += 1
@@ -159,6 +159,6 @@ def act(call: Call) -> Reply:
 @routes.route("POST", f"{_MACHINE}/generalize", Evidence.RECORDED, "test_invoke_action #4")
 def generalize(call: Call) -> Reply:
     """Mark a machine as an image's source: 200 without a body."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     call.world.act(existing(call, call.id.parent), "generalize")
     return Reply(200, None, budget)

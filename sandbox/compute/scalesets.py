@@ -10,7 +10,7 @@ from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.compute import computemodel, fleet
 from sandbox.compute.scalesetview import TYPE, set_view, show
 from sandbox.identity import attachment
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import Resource
 
 routes = Routes()
@@ -24,16 +24,16 @@ _EXTRA = ("sku", "zones", "plan", "extendedLocation")
 _READ_ONLY = ("uniqueId", "provisioningState", "timeCreated")
 _UPGRADE, _DELETE = "manualUpgrade", "delete"
 _ACTIONS = fleet.ACTIONS | {
-    "extensionrollingupgrade": ("extensionRollingUpgrade", "", computelimits.SET_WRITE),
-    "manualupgrade": (_UPGRADE, "", computelimits.SET_WRITE),
-    "delete": (_DELETE, "", computelimits.SET_WRITE),
+    "extensionrollingupgrade": ("extensionRollingUpgrade", "", throttling.SET_WRITE),
+    "manualupgrade": (_UPGRADE, "", throttling.SET_WRITE),
+    "delete": (_DELETE, "", throttling.SET_WRITE),
 }
 
 
 @routes.route("GET", _SET, Evidence.RECORDED, "facts: Scale sets, test_vmss_msi #1")
 def get(call: Call) -> Reply:
     """Return a scale set."""
-    budget = computelimits.take(call, computelimits.SET_READ)
+    budget = throttling.compute(call, throttling.SET_READ)
     asked = expanded(call, "userdata")
     found = existing(call)
     return Reply(200, show(call, found, asked), {**budget, **tag(call, found)})
@@ -44,7 +44,7 @@ def get(call: Call) -> Reply:
 )
 def get_view(call: Call) -> Reply:
     """Count what a set's machines are doing."""
-    budget = computelimits.take(call, computelimits.SET_LIST)
+    budget = throttling.compute(call, throttling.SET_LIST)
     found = existing(call, call.id.parent)
     return Reply(200, set_view(call, found, fleet.machines(call.world, found)), budget)
 
@@ -52,14 +52,14 @@ def get_view(call: Call) -> Reply:
 @routes.route("GET", _SETS, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def list_group(call: Call) -> Reply:
     """List the scale sets of a group."""
-    budget = computelimits.take(call, computelimits.SET_LIST)
+    budget = throttling.compute(call, throttling.SET_LIST)
     return listing.page(call, listing.select(call, TYPE), lambda each: show(call, each), budget)
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def list_subscription(call: Call) -> Reply:
     """List the scale sets of a subscription; their ids have the group in upper case."""
-    budget = computelimits.take(call, computelimits.SET_LIST)
+    budget = throttling.compute(call, throttling.SET_LIST)
     found = listing.select(call, TYPE)
     return listing.page(call, found, lambda each: loud(show(call, each)), budget)
 
@@ -67,7 +67,7 @@ def list_subscription(call: Call) -> Reply:
 @routes.route("PUT", _SET, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def put(call: Call) -> Reply:
     """Create a scale set with its instances (201, documented) or write it anew (200)."""
-    budget = computelimits.take(call, computelimits.SET_WRITE)
+    budget = throttling.compute(call, throttling.SET_WRITE)
     known, found = written(call, TYPE)
     if known is None:
         found.properties = {"orchestrationMode": "Uniform", "uniqueId": call.world.guid()}
@@ -78,7 +78,7 @@ def put(call: Call) -> Reply:
 @routes.route("PATCH", _SET, Evidence.RECORDED, "facts: Scale sets, test_vmss_msi #6")
 def patch(call: Call) -> Reply:
     """Merge identity, tags, size and properties: 200, while the operation runs."""
-    budget = computelimits.take(call, computelimits.SET_WRITE)
+    budget = throttling.compute(call, throttling.SET_WRITE)
     found = existing(call)
     tags = dict(call.member("tags") or {}) if "tags" in call.object_body() else found.tags
     check_etag(call, found)
@@ -151,7 +151,7 @@ def _check(call: Call, properties: Json, extra: Json) -> None:
 @routes.route("DELETE", _SET, Evidence.RECORDED, "misc_vm_vmss_arg_paging #13")
 def delete(call: Call) -> Reply:
     """Delete a scale set with its instances: 202, or 204 (documented) when there was none."""
-    budget = computelimits.take(call, computelimits.SET_DELETE)
+    budget = throttling.compute(call, throttling.SET_DELETE)
     scale_set = call.world.resources.get(call.id.key)
     if scale_set is None:
         return Reply(204)
@@ -168,7 +168,7 @@ def delete(call: Call) -> Reply:
 def act(call: Call) -> Reply:
     """Act on all instances or on some: 202, an operation."""
     verb, power_state, cost = _ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    budget = throttling.compute(call, cost)
     scale_set = existing(call, call.id.parent)
     chosen = fleet.chosen(call, scale_set, required=verb in (_UPGRADE, _DELETE))
     found = operations.begin(call, scale_set, "Updating", final=True)

@@ -116,7 +116,7 @@ class Stage:
             self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))
             webhook = f"{self.app.url}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
             self.delivery = stack.enter_context(Delivery(webhook, world.operator.app_id))
-            world.subscribe(self.delivery.accept)
+            world.feed.subscribe(self.delivery.accept)
             # They also tell of operations that have ended, when nobody calls.
             stack.enter_context(Deliveries(world))
             authority = folder / "ca.pem"

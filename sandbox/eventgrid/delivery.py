@@ -14,9 +14,9 @@ import json
 import threading
 
 from sandbox.eventgrid import filters, retry, schemas, sending
-from sandbox.eventgrid.events import Event
 from sandbox.eventgrid.outlets import Outlets
 from sandbox.eventgrid.settings import CLOUD_EVENTS
+from sandbox.world.events import Event
 from sandbox.world.state import EventSubscription
 from sandbox.world.world import World
 
@@ -65,8 +65,8 @@ class Delivery:
         )
         self._asking: set[str] = set()
         world.asks_webhooks = True
-        world.subscribe(lambda event: self._accept("", event))
-        world.listen(self._accept)
+        world.feed.subscribe(lambda event: self._accept("", event))
+        world.feed.listen(self._accept)
 
     def _accept(self, topic: str, event: Event) -> None:
         """Make a parcel for every event subscription that wants the event."""

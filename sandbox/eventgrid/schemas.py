@@ -7,7 +7,7 @@ Inside, every event has Event Grid's schema: filters are applied to it, deliveri
 
 import datetime as dt
 
-from sandbox.eventgrid.events import Event, stamp
+from sandbox.world.events import Event, stamp
 
 _TO_CLOUD = {
     "id": "id",

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from sandbox.arm import ids
 from sandbox.arm.routing import Json
 from sandbox.eventgrid import retry
-from sandbox.eventgrid.events import Event
 from sandbox.eventgrid.outlets import Answer, Attempt, Outlets
 from sandbox.eventgrid.schemas import is_cloud, validation
 from sandbox.eventgrid.settings import EVENT_GRID
+from sandbox.world.events import Event
 from sandbox.world.state import EventSubscription
 from sandbox.world.world import World
 

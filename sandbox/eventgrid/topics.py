@@ -18,10 +18,10 @@ from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.authorization import access
 from sandbox.eventgrid import filters, settings
-from sandbox.eventgrid.events import Event
 from sandbox.eventgrid.schemas import is_cloud
 from sandbox.identity import tokens
 from sandbox.resources import generic
+from sandbox.world.events import Event
 from sandbox.world.state import Resource
 from sandbox.world.world import World
 
@@ -140,7 +140,7 @@ def publish(call: Call) -> Reply:
     sent = call.body if isinstance(call.body, list) else [call.body]
     schema = topic.properties.get("inputSchema", settings.EVENT_GRID)
     events = [_checked(each, schema, topic) for each in sent]
-    call.world.publish(topic.id.key, events)
+    call.world.feed.publish(topic.id.key, events)
     return Reply(200)
 
 

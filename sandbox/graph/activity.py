@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sandbox.arm import errors, ids, listing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.eventgrid.events import Change, Entry, claims, stamp
+from sandbox.world.events import Change, Entry, claims, stamp
 from sandbox.world.world import World
 
 routes = Routes()
@@ -207,7 +207,7 @@ def list_values(call: Call) -> Reply:
     subscription, now = call.args["subscription"], world.now()
     found = [
         entry
-        for entry in reversed(world.activity)
+        for entry in reversed(world.feed.activity)
         if all(test(entry) for test in tests)
         and entry.change.resource.subscription.lower() == subscription
         and _submitted(world, entry) <= now

@@ -19,14 +19,12 @@ from sandbox.authorization import access
 from sandbox.graph import kql, rows
 from sandbox.graph.kqlexpressions import Row
 from sandbox.graph.kqltokens import QueryError
-from sandbox.world.buckets import Bucket
+from sandbox.world import throttling
 
 routes = Routes()
 
 _PAGE = 1000
 # Partial scopes matter beyond a number of subscriptions that no sandbox has.
-# Fifteen queries in five seconds (facts: Throttling, documented).
-_QUOTA, _SECONDS = 15, 5
 _TABLES = ("authorizationresources", "resourcecontainers", "resources")
 _OPTIONS = {
     "$top",
@@ -36,34 +34,6 @@ _OPTIONS = {
     "authorizationScopeFilter",
     "allowPartialScopes",
 }
-
-
-def _quota(call: Call) -> dict[str, str]:
-    """Charge a query and return the headers that say so; raises ``AzureError`` 429.
-
-    Names are recorded, code and text of the refusal documented (facts: Errors and Throttling;
-    guidance for throttled requests).
-    """
-    world = call.world
-    left, lacking, wait = _QUOTA - 1, None, 0
-    if world.faults.throttling:
-        oid = call.caller.oid if call.caller else ""
-        quota = Bucket(("graph", oid), _QUOTA, _QUOTA / _SECONDS)
-        (left,), lacking, wait = world.buckets.take([quota])
-    headers = {
-        "x-ms-ratelimit-remaining-tenant-resource-requests": str(left),
-        "x-ms-resource-graph-request-duration": "0:00:00:00.0010000",
-        "x-ms-user-quota-remaining": str(left),
-        "x-ms-user-quota-resets-after": f"00:00:{_SECONDS:02}",
-    }
-    if lacking is None:
-        return headers
-    headers |= world.retry(wait)
-    message = "Client application has been throttled and should not attempt to repeat the request."
-    detail = {"code": "RateLimiting", "message": message}
-    raise errors.AzureError(
-        429, "RateLimiting", "Too many queries.", details=[detail], headers=headers
-    )
 
 
 @dataclasses.dataclass
@@ -106,7 +76,7 @@ class _Index:
     def _resources(self) -> Iterator[Row]:
         world = self.call.world
         past = world.faults.graph_delay > 0
-        known = world.past_resources.at(rows.seen(world)) if past else world.resources.values()
+        known = world.resource_history.at(rows.seen(world)) if past else world.resources.values()
         found = [each for each in known if each.location and self._holds(each.id)]
         readable = self._readable("*/read", [each.id.text for each in found])
         for resource, visible in zip(found, readable, strict=True):
@@ -135,7 +105,7 @@ class _Index:
         """
         world = self.call.world
         past = world.faults.graph_delay > 0
-        known = world.past_assignments.at(rows.seen(world)) if past else world.assignments
+        known = world.assignment_history.at(rows.seen(world)) if past else world.assignments
         found = [each for each in known if self._holds(ids.parse(each.scope))]
         action = "Microsoft.Authorization/roleAssignments/read"
         readable = self._readable(action, [each.scope for each in found])
@@ -250,7 +220,7 @@ def _column_type(value: object) -> str:
 )
 def query(call: Call) -> Reply:
     """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
-    quota = _quota(call)
+    quota = throttling.graph(call)
     body = call.object_body()
     options = call.member("options") or {}
     unknown = set(options) - _OPTIONS

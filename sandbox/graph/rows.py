@@ -4,10 +4,10 @@ import datetime as dt
 
 from sandbox.arm import ids, regions
 from sandbox.arm.routing import Json
-from sandbox.eventgrid.events import stamp
 from sandbox.graph.kqlexpressions import Row
 from sandbox.identity import attachment
 from sandbox.resources.kinds import kind
+from sandbox.world.events import stamp
 from sandbox.world.state import Assignment, Resource
 from sandbox.world.world import World
 

@@ -3,7 +3,7 @@
 from sandbox.arm import errors, ids, listing
 from sandbox.arm.documents import existing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.world import identitylimits
+from sandbox.world import throttling
 from sandbox.world.state import Principal, Resource
 from sandbox.world.world import World
 
@@ -104,7 +104,7 @@ def put(call: Call) -> Reply:
         _isolate(call, known)
         call.world.put(known)
         return Reply(200, _show(call, known))
-    identitylimits.take(call, body["location"], "create")
+    throttling.identity(call, body["location"], "create")
     made = create(call.world, call.id, body["location"], tags)
     _isolate(call, made)
     shown = _show(call, made)

@@ -5,7 +5,7 @@ import secrets
 
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.identity import tokens
-from sandbox.world import identitylimits
+from sandbox.world import throttling
 from sandbox.world.state import Principal
 from sandbox.world.world import World
 
@@ -85,7 +85,7 @@ def imds(call: Call) -> Reply:
     """Return a token of an identity that this machine carries; the system's own comes first."""
     if call.headers.get("metadata", "").lower() != "true":
         return _invalid("Required metadata header not specified")
-    return identitylimits.refuse_token(call.world, call.args["machine"]) or _machine_token(call)
+    return throttling.token(call.world, call.args["machine"]) or _machine_token(call)
 
 
 def _machine_token(call: Call) -> Reply:

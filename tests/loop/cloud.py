@@ -61,7 +61,7 @@ class Cloud:
         self.wire = Wire(self.operator.app, self.clock)
         self.gate = Gate()
         self.events: list[Content] = []
-        self.world.subscribe(self.events.append)
+        self.world.feed.subscribe(self.events.append)
         self.app = self.deploy()
         self.pass_time()
 

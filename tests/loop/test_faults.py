@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.world import buckets
+from sandbox.world import throttling
 from sandbox.world.faults import Faults, RequestFault
 from sandbox.world.state import Assignment
 from tests.loop.cloud import Cloud
@@ -108,7 +108,7 @@ class Story:
         self.cloud.world.requests.clear()
         self.seen: dict[str, Assignment] = {}
         self._note(None)
-        self.cloud.world.subscribe(self._note)
+        self.cloud.world.feed.subscribe(self._note)
         self.cloud.world.faults = faults.changed({"requests": [], "throttling": False})
         self._happen()
         self.cloud.world.faults = faults
@@ -155,8 +155,9 @@ class Story:
         world = self.cloud.world
         if world.faults.throttling:
             for method in ALL_METHODS:
+                wanted = throttling.arm_buckets(SUBSCRIPTION, world.app.oid, method)
                 for _ in range(250):
-                    world.buckets.take(buckets.arm(SUBSCRIPTION, world.app.oid, method).values())
+                    world.buckets.take(wanted.values())
 
     def state(self) -> State:
         """Return who carries and holds what, by names that are the same in every run."""

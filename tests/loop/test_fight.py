@@ -134,7 +134,7 @@ def begin(cloud: Cloud, fight: Fight, when: str) -> None:
         cloud.wire.before("GET", "", lambda: fight.undo(cloud), times=ALWAYS)
     elif when == "at each event":
         fight.undo(cloud)
-        cloud.world.subscribe(_on_write(cloud, fight))
+        cloud.world.feed.subscribe(_on_write(cloud, fight))
     else:
         fight.undo(cloud)
 

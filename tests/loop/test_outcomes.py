@@ -40,7 +40,7 @@ class Told:
     @property
     def events(self) -> list[Content]:
         """What the topic took."""
-        return self.cloud.world.published.get(TOPIC.lower(), [])
+        return self.cloud.world.feed.published.get(TOPIC.lower(), [])
 
     @property
     def kinds(self) -> list[str]:

@@ -179,7 +179,7 @@ def test_the_end_of_a_resource_is_told(arm: Arm) -> None:
 def test_an_eviction_without_a_request_is_told_by_no_event(arm: Arm, policy: str) -> None:
     """The platform's own: the log alone knows of it."""
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["eventType"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["eventType"]))
     machine = arm.world.resources[MACHINE.lower()]
     with arm.world.transaction():
         arm.world.evict(machine, deletes=policy == "Delete")

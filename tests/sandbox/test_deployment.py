@@ -13,7 +13,7 @@ SYSTEM = {"type": "SystemAssigned"}
 def listen(arm: Arm) -> list[dict[str, Any]]:
     """Return what events tell from now on."""
     told: list[dict[str, Any]] = []
-    arm.world.subscribe(lambda event: told.append(event["data"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["data"]))
     return told
 
 

@@ -46,7 +46,7 @@ class Topic:
 
     def got(self) -> list[Any]:
         """Return what was taken."""
-        return self.grid.world.published.get(TOPIC.lower(), [])
+        return self.grid.world.feed.published.get(TOPIC.lower(), [])
 
 
 @pytest.fixture

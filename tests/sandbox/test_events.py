@@ -17,7 +17,7 @@ LOWER = GROUP.replace("resourceGroups", "resourcegroups")
 def events(arm: Arm) -> list[dict[str, Any]]:
     """The events from now on."""
     found: list[dict[str, Any]] = []
-    arm.world.subscribe(found.append)
+    arm.world.feed.subscribe(found.append)
     return found
 
 
@@ -134,7 +134,7 @@ def test_reading_and_refused_writes_cause_no_event(arm: Arm, events: list[dict[s
 def test_a_subscriber_may_call_back(arm: Arm) -> None:
     """Events come after the write, so that reading there shows it."""
     seen: list[str] = []
-    arm.world.subscribe(lambda _: seen.append(arm.get(MACHINE)["identity"]["type"]))
+    arm.world.feed.subscribe(lambda _: seen.append(arm.get(MACHINE)["identity"]["type"]))
     arm.patch(MACHINE, {"type": "SystemAssigned"})
     arm.settle()
 

@@ -21,7 +21,7 @@ def test_a_machine_that_goes_by_eviction_goes_untold(arm: Arm) -> None:
     made = arm.call("PUT", SPOT, body | {"properties": model("Delete")}).json()
     arm.settle()
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["eventType"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["eventType"]))
 
     assert arm.call("POST", f"{SPOT}/simulateEviction").status_code == 204
     arm.settle()

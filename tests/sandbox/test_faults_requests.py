@@ -157,7 +157,7 @@ def test_an_operation_may_fail_late(arm: Arm) -> None:
 def test_a_machine_whose_deletion_fails_late_stays(arm: Arm) -> None:
     """Its final location says so with an error (the status is assumed)."""
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["eventType"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["eventType"]))
     hit(arm, RequestFault(method="DELETE", late=True))
     answer = arm.call("DELETE", MACHINE)
     path = answer.headers["location"].removeprefix("https://management.azure.com")

@@ -109,7 +109,7 @@ def test_events_tell_of_what_is_asked_of_an_instance(arm: Arm) -> None:
     """Each request on one is told with its id; a list of numbers is the set's action."""
     create(arm)
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["subject"].partition("/vmss")[2]))
+    arm.world.feed.subscribe(lambda event: told.append(event["subject"].partition("/vmss")[2]))
 
     arm.call("PUT", f"{INSTANCES}/0", {"properties": {}})
     arm.call("POST", f"{INSTANCES}/0/restart")

@@ -217,7 +217,7 @@ def test_a_size_is_a_number(arm: Arm, capacity: object) -> None:
 def test_instances_are_no_resources_of_their_own(arm: Arm) -> None:
     """Neither a list of resources nor events tell of them."""
     events: list[dict[str, Any]] = []
-    arm.world.subscribe(events.append)
+    arm.world.feed.subscribe(events.append)
     create(arm)
     listed = arm.get(f"{GROUP}/resources?$filter=name eq 'vmss'")["value"]
 
