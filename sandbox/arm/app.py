@@ -45,8 +45,8 @@ from sandbox.graph import activity, queries
 from sandbox.identity import federated, identities, probe, signin, tokens
 from sandbox.resources import generic
 from sandbox.world import control, events, faults, throttling
-from sandbox.world.state import Principal
-from sandbox.world.world import Request, World
+from sandbox.world.state import Principal, Request
+from sandbox.world.world import World
 
 SERVICES = (
     tenancy.routes,

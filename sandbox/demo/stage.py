@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from sandbox import seed
-from sandbox.deliveries import Deliveries
 from sandbox.demo.clients import Operator, Workload
 from sandbox.demo.delivery import Delivery
+from sandbox.eventgrid.delivery import Deliveries
 from sandbox.server import Server
 
 ROOT: Final = Path(__file__).parents[2]

@@ -184,7 +184,6 @@ def _page(options: Json) -> tuple[int, int]:
 def _run(index: _Index, compiled: kql.Query, key: tuple[object, ...], *, again: bool) -> list[Row]:
     """Return all rows of a query; a further page remembers them if nothing has changed since."""
     world = index.call.world
-    key = (key, world.changes)
     kept, rows = world.last_query
     late = world.faults.graph_delay or world.faults.graph_missing
     if kept != key or late or not again:

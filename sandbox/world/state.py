@@ -186,6 +186,17 @@ class Operation:
         return {"Retry-After": str(max(1, math.ceil((self.ends - now).total_seconds())))}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One line of the request log: an ARM call as it was answered."""
+
+    method: str
+    path: str
+    status: int
+    app_id: str
+    at: dt.datetime
+
+
 @dataclasses.dataclass(slots=True)
 class EventSubscription:
     """Who wants which events of a source, and where they are to be delivered."""

@@ -33,6 +33,7 @@ from sandbox.world.state import (
     Lock,
     Operation,
     Principal,
+    Request,
     Resource,
 )
 from sandbox.world.throttling import Buckets
@@ -42,17 +43,6 @@ _DEFINITION = "Microsoft.Authorization/roleDefinitions"
 _LOCK = "Microsoft.Authorization/locks"
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _GROUP_DELETE = "Microsoft.Resources/subscriptions/resourcegroups/delete"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
-    """One line of the request log: an ARM call as it was answered."""
-
-    method: str
-    path: str
-    status: int
-    app_id: str
-    at: dt.datetime
 
 
 class World:
@@ -66,14 +56,9 @@ class World:
         faults: Faults | None = None,
         tenant: str | None = None,
     ) -> None:
-        """Create an empty tenant.
+        """Create an empty tenant; by default it goes by the wall's clock, without faults.
 
-        Args:
-            clock: gives the time; everything is computed from it, nothing waits. The wall's if
-                none is given.
-            seed: for every random GUID and for the faults' chances, so that a run repeats.
-            faults: the switches of its weaknesses; all off if none are given.
-            tenant: its GUID; a random one if none is given.
+        The seed is that of every random GUID and of the faults' chances, so that a run repeats.
         """
         self.now = self.clock = clock or wall_clock()
         self.random = random.Random(seed)
@@ -87,7 +72,6 @@ class World:
         self.leaving = leaving.Leaving()
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
-
         self.subscriptions: dict[str, str] = {}
         self.subscription_tags: dict[str, dict[str, str]] = {}
         """Tags of subscriptions, by lower-case id."""
@@ -99,27 +83,21 @@ class World:
         self.vanished: set[str] = set()
         """What went by itself, by lower-case id: ARM knows it, and its provider does not."""
         self.operations: dict[str, Operation] = {}
-
         self.principals: dict[str, Principal] = {}
         self.assignments = Assignments()
         self.assignment_limits: dict[str, int] = {}
         """How many role assignments a subscription may hold, where it is not the usual number."""
         self.roles: dict[str, Role] = {role.guid: role for role in BUILT_IN}
+        # By lower-case id.
         self.locks: dict[str, Lock] = {}
-        """Management locks by lower-case id."""
         self.event_subscriptions: dict[str, EventSubscription] = {}
-        """Event subscriptions by lower-case id."""
         self.asks_webhooks = False
         """Whether webhooks must consent to an event subscription; who delivers sets it."""
-
         self.resource_history: History[Resource] = History()
         self.assignment_history: History[Assignment] = History()
-        self.changes = 0
-        """Counts what was noted of resources and role assignments."""
         self.last_query: tuple[object, list[dict[str, Any]]] = (None, [])
-        """Resource Graph's last answer, by what was asked and ``changes``."""
+        """What Resource Graph was asked last and its rows, until the next write."""
         self.requests: collections.deque[Request] = collections.deque(maxlen=_LOG_LENGTH)
-
         self.operator = self.new_principal("operator", secret=self.guid())
         self.app = self.operator
         """The principal that the application signs in as; the seed gives it an identity."""
@@ -167,7 +145,7 @@ class World:
         self.feed.release()
 
     def announce(self) -> dt.datetime | None:
-        """Tell of operations that have ended by now; return when there will be more to tell.
+        """Deliver the events of what has ended by now; return when there will be more.
 
         Every transaction does it as well, so only who waits for events need call it.
         """
@@ -230,8 +208,7 @@ class World:
 
     def scopes(self, key: str) -> tuple[str, ...]:
         """Return the lower-case scope and all above it, up to ``/``."""
-        found = ids.ancestors(key)
-        return tuple(dict.fromkeys((key, *found, *self.hierarchy.above(key), "/")))
+        return tuple(dict.fromkeys((key, *ids.ancestors(key), *self.hierarchy.above(key), "/")))
 
     def within(self, scope: str, key: str) -> bool:
         """Return whether a lower-case id lies at or below a lower-case scope."""
@@ -294,7 +271,7 @@ class World:
         return self.now() >= since + self.injector.delay(span, f"{resource.id.key} {since}")
 
     def tag(self, scope: ids.ArmId, tags: dict[str, str], verb: str = "Write") -> None:
-        """Give a subscription, a group or a resource other tags, by the resource that they are.
+        """Give a subscription, a group or a resource other tags.
 
         The event is of the scope itself (facts: Resource events); that of a deletion is assumed.
         """
@@ -329,9 +306,9 @@ class World:
             machine.power = DEALLOCATED
 
     def tell_eviction(self, scope: Resource) -> None:
-        """Log that the platform evicted a machine, which it tells at the machine or at its set.
+        """Log that the platform evicted a machine, at the machine or at its set.
 
-        The names are known from issues; that no event tells of it is assumed.
+        The names are known from issues; that there is no event is assumed.
         """
         self._emit("Action", scope.id, scope.type, action="evictSpotVM/action", silent=True)
 
@@ -427,7 +404,7 @@ class World:
         self.children.get(resource.id.outer.lower(), {}).pop(key, None)
 
     def _note_resource(self, key: str, resource: Resource | None) -> None:
-        self.changes += 1
+        self.last_query = None, []
         state = resource.snapshot() if resource else None
         self.resource_history.note(key, state, self.now(), self.faults.graph_delay)
 
@@ -443,16 +420,9 @@ class World:
         oid: str | None = None,
     ) -> Principal:
         """Create a principal; how soon role assignments know it is up to the faults."""
-        principal = Principal(
-            oid=oid or self.guid(),
-            app_id=self.guid(),
-            name=name,
-            kind=kind,
-            created=self.now(),
-            secret=secret,
-            resource_id=resource_id,
-        )
-        self.principals[principal.oid] = principal
+        oid = oid or self.guid()
+        principal = Principal(oid, self.guid(), name, kind, self.now(), secret, resource_id)
+        self.principals[oid] = principal
         return principal
 
     def put_lock(self, lock: Lock) -> None:
@@ -504,18 +474,18 @@ class World:
             self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
 
     def _remove_extensions_below(self, key: str) -> None:
-        for below in [each for each in self.event_subscriptions if ids.contains(key, each)]:
-            del self.event_subscriptions[below]
+        for subscription in [
+            known for known in self.event_subscriptions if ids.contains(key, known)
+        ]:
+            del self.event_subscriptions[subscription]
         for assignment in self.assignments.below(key):
             self.assignments.remove(assignment)
             self._note_assignment(assignment.name, None)
 
     def _note_assignment(self, name: str, assignment: Assignment | None) -> None:
-        self.changes += 1
+        self.last_query = None, []
         keep = max(self.faults.assignment_lag, self.faults.graph_delay)
         self.assignment_history.note(name.lower(), assignment, self.now(), keep)
-
-    # Event subscriptions.
 
     def put_event_subscription(self, subscription: EventSubscription) -> None:
         """Create or change an event subscription."""

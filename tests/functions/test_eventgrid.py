@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.deliveries import Deliveries
 from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
 from sandbox.demo.stage import FUNCTION
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
 from sandbox.host.messages import decode
-from sandbox.outlets import RealStorage
 from sandbox.world.faults import Faults
 from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
@@ -90,7 +90,7 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 ) -> None:
     """The storage client puts it there as one object in base64."""
     deployment.queues.create("events")
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="events")
         until(lambda: deployment.queues.waiting("events"))
@@ -105,7 +105,7 @@ def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
     cloud: Cloud, deployment: Deployment, schema: str
 ) -> None:
     """Event Grid leaves the event in its own queue, in either schema, and the machine is healed."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", schema, resourceId=STORE, queueName=EVENT_QUEUE)
         cloud.operator.put(MACHINE, {})
@@ -117,7 +117,7 @@ def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
 
 def test_a_queue_that_is_not_there_is_no_success(deployment: Deployment) -> None:
     """The store's own status tells."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
 
     assert storage.enqueue(STORE, "nowhere", "text") == 404
 
@@ -135,7 +135,7 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
     key = base64.b64encode(b"opens nothing").decode()
     with http.serving(blobs) as port:
         at = f"http://127.0.0.1:{port}/devstoreaccount1"
-        storage = RealStorage(
+        storage = StorageOutlets(
             f"AccountName=devstoreaccount1;AccountKey={key};QueueEndpoint={at};BlobEndpoint={at}"
         )
         status = storage.store(STORE, "dead", "HOOK/2026/3/1/9/a.json", b"[]")
@@ -154,4 +154,4 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
 def test_a_malformed_connection_string_is_refused() -> None:
     """Before anything is delivered."""
     with pytest.raises(ValueError, match="onnection"):
-        RealStorage("storage")
+        StorageOutlets("storage")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.eventgrid import schemas
+from sandbox.eventgrid import sending
 from sandbox.world.faults import Faults
 from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
 
@@ -73,7 +73,7 @@ def test_events_have_the_documented_members(
         for schema in ("eventgrid", "cloudevents"):
             name = f"docs_subscription_{verb}_success_{schema}.json"
             sample = json.loads((shared / "events" / name).read_text("utf-8"))[0]
-            ours = schemas.to_cloud(event) if schema == "cloudevents" else event
+            ours = sending.to_cloud(event) if schema == "cloudevents" else event
 
             assert ours.keys() == sample.keys()
             assert ours["data"].keys() == sample["data"].keys()
