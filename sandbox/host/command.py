@@ -11,9 +11,8 @@ from pathlib import Path
 
 from sandbox.arguments import INTERRUPTED, Parser, port
 from sandbox.host import http
-from sandbox.host.blobs import StorageBlobs
+from sandbox.host.blobs import CONNECTION, StorageBlobs, StorageError, expanded
 from sandbox.host.queues import MemoryQueues, StorageQueues
-from sandbox.host.storage import CONNECTION, StorageError, expanded
 from sandbox.host.timers import now
 from sandbox.host.triggers import Host
 from sandbox.host.worker import AppError, Worker

@@ -14,7 +14,7 @@ from sandbox.demo.stage import FUNCTION
 from sandbox.eventgrid.delivery import Deliveries
 from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
-from sandbox.host.messages import decode
+from sandbox.host.bindings import decode
 from sandbox.world.faults import Faults
 from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
