@@ -16,9 +16,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from sandbox import seed
-from sandbox.demo.clients import Operator
-from sandbox.demo.places import SHARED, machine
-from sandbox.demo.stage import HERE
+from sandbox.demo.fixtures import SHARED, Operator, machine
+from sandbox.demo.scenario import HERE
 from sandbox.server import Server
 
 TIME_BUDGET = 1.3

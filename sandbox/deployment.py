@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from sandbox import wsgi
+from sandbox import transport
 from sandbox.arm import ids
 from sandbox.arm.app import Azure
 from sandbox.identity import tokens
@@ -67,8 +67,8 @@ class Deployment:
             "x-ms-correlation-request-id": self.correlation_id,
         }
         sent = json.dumps(body).encode()
-        made = wsgi.environ("PUT", target, "management.azure.com", headers.items(), sent)
-        status, _, _ = wsgi.run(Azure(self.world), made)
+        made = transport.environ("PUT", target, "management.azure.com", headers.items(), sent)
+        status, _, _ = transport.run(Azure(self.world), made)
         return int(status.partition(" ")[0])
 
 

@@ -1,6 +1,6 @@
 """The WSGI application: authentication, api-version, routing, authorization, error envelope.
 
-``sandbox.wsgi`` puts it in process behind ``requests``; ``sandbox.server`` serves it over HTTPS.
+``sandbox.transport`` calls it in process; ``sandbox.server`` serves it over HTTPS.
 """
 
 import functools

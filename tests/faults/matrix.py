@@ -17,9 +17,9 @@ from reconciler import events
 from reconciler.errors import ReconcilerError
 from reconciler.model import Request
 from sandbox.interleave import Crash
+from sandbox.transport import App, StartResponse
 from sandbox.world.faults import DroppedError, RequestFault
 from sandbox.world.state import Assignment
-from sandbox.wsgi import App, StartResponse
 from tests.faults.answers import FAULTS, Fault
 from tests.faults.scenarios import SCENARIOS, SEEDED, Scenario
 from tests.loop.cloud import Cloud

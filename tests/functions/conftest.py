@@ -14,9 +14,8 @@ import pytest
 import requests
 
 from sandbox import seed
-from sandbox.demo.clients import Operator
-from sandbox.demo.places import SHARED, machine
-from sandbox.demo.stage import HERE
+from sandbox.demo.fixtures import SHARED, Operator, machine
+from sandbox.demo.scenario import HERE
 from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now

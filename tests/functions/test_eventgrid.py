@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
-from sandbox.demo.stage import FUNCTION
+from sandbox.demo.fixtures import GROUP, STORE, SUBSCRIPTION
+from sandbox.demo.scenario import FUNCTION
 from sandbox.eventgrid.delivery import Deliveries
 from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.demo.places import GROUP, STORE
+from sandbox.demo.fixtures import GROUP, STORE
 from sandbox.eventgrid.delivery import Deliveries
 from sandbox.eventgrid.sending import Outlets
 from sandbox.host import http

@@ -1,8 +1,8 @@
-"""The stage of the demo: a local Azure over HTTPS, the function app in its host, who acts in it.
+"""The scenario of the demo: a local Azure over HTTPS, the function app in its host, who acts in it.
 
-`Stage` sets everything up for as long as the context lasts and leaves nothing behind. The app has a
-process of its own and the settings that it would have in Azure, and is reached only as there: it
-signs in at the identity endpoint, and events come to its webhook.
+`Scenario` sets everything up for as long as the context lasts and leaves nothing behind. The app
+has a process of its own and the settings that it would have in Azure, and is reached only as there:
+it signs in at the identity endpoint, and Event Grid posts events to its webhook.
 """
 
 import os
@@ -15,17 +15,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from sandbox import seed
-from sandbox.demo.clients import Operator, Workload
-from sandbox.demo.delivery import Delivery
+from sandbox.demo.fixtures import SUBSCRIPTION, Operator, Workload
 from sandbox.eventgrid.delivery import Deliveries
 from sandbox.server import Server
 
 ROOT: Final = Path(__file__).parents[2]
 HERE: Final = Path(__file__).parent
 FUNCTION: Final = "event_grid_trigger"
+_EVENTS: Final = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/app"
 _TIMEOUT: Final = 120.0
 """Seconds that a busy machine may take for anything; what takes longer hangs."""
 _INDEX_DELAY: Final = 0.5
@@ -38,7 +38,7 @@ _FOREIGN: Final = ("AZURE", "IDENTITY_", "MSI_", "RECONCILER_")
 
 
 class DemoError(Exception):
-    """Something is not as the story says; the message tells what."""
+    """Something is not as the steps say; the message says what."""
 
 
 class FunctionApp:
@@ -56,7 +56,13 @@ class FunctionApp:
                 command, cwd=ROOT, env=self._settings, stdout=subprocess.PIPE, stderr=log, text=True
             )
         try:
-            self.url = self._ready()
+            output = self._process.stdout
+            with self._killed_when_late():
+                ready, _, self.url = (output.readline() if output else "").strip().partition(" ")
+            if ready != "ready":
+                self._process.wait()
+                reason = " ".join(self.log(1)).removeprefix("error: ")
+                raise DemoError(f"the function app does not start: {reason}")  # noqa: TRY301 - stopped below
         except BaseException:
             self.__exit__()
             raise
@@ -86,55 +92,48 @@ class FunctionApp:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def _ready(self) -> str:
-        """Wait until the host serves; return its address."""
-        output = self._process.stdout
-        with self._killed_when_late():
-            ready, _, url = (output.readline() if output else "").strip().partition(" ")
-        if ready != "ready":
-            self._process.wait()
-            raise DemoError(
-                f"the function app does not start: {' '.join(self.log(1)).removeprefix('error: ')}"
-            )
-        return url
-
     def log(self, lines: int = _TAIL) -> list[str]:
         """Return the last lines that the app or its host logged."""
         return self._log.read_text("utf-8", "replace").splitlines()[-lines:]
 
 
-class Stage:
-    """Everything that the story needs; `until` waits for an effect and `calls` counts."""
+class Scenario:
+    """Everything that the steps need; `until` waits for an effect and `calls` counts."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            world = seed.load(seed.read(HERE / "seed.yaml"))
-            world.faults = world.faults.changed({"index_delay": _INDEX_DELAY})
-            server = stack.enter_context(Server(world, folder))
+            self.world = seed.load(seed.read(HERE / "seed.yaml"))
+            self.world.faults = self.world.faults.changed({"index_delay": _INDEX_DELAY})
+            server = stack.enter_context(Server(self.world, folder))
+            self.url = server.url
             self.settings = _settings(server.environment())
             self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))
-            webhook = f"{self.app.url}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
-            self.delivery = stack.enter_context(Delivery(webhook, world.operator.app_id))
-            world.feed.subscribe(self.delivery.accept)
-            # They also tell of operations that have ended, when nobody calls.
-            stack.enter_context(Deliveries(world))
             authority = folder / "ca.pem"
-            self.operator = stack.enter_context(Operator(server.url, authority, world))
+            self.operator = stack.enter_context(Operator(server.url, authority, self.world))
             self.workload = stack.enter_context(Workload(server.url, authority))
-            self.world = world
-            self.url = server.url
-            self.effect = 0.0
-            """When the last awaited effect was there, by `time.monotonic`."""
+            stack.enter_context(Deliveries(self.world))
+            url = f"{self.app.url}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
+            webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": url}}
+            self.operator.build(_EVENTS, {"properties": {"destination": webhook}})
+            self.event = self.effect = 0.0
+            """When the operator's last event came, and when the last awaited effect was there, by
+            `time.monotonic`."""
+            self.world.feed.subscribe(self._note)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def _note(self, event: dict[str, Any]) -> None:
+        if event["data"]["claims"]["appid"] == self.world.operator.app_id:
+            self.event = time.monotonic()
+
     def calls(self) -> int:
         """Return how many ARM calls the function app's identity has made."""
-        return sum(one.app_id == self.world.app.app_id for one in list(self.world.requests))
+        app = self.world.app.app_id
+        return sum(request.app_id == app for request in list(self.world.requests))
 
     def until(self, expected: str, look: Callable[[], str | None]) -> None:
         """Wait until `look` returns none; until then it says what is there instead.
@@ -143,9 +142,9 @@ class Stage:
             DemoError: that takes too long.
         """
         deadline = time.monotonic() + _TIMEOUT
-        while found := look():
+        while lacking := look():
             if time.monotonic() > deadline:
-                raise DemoError(f"expected that {expected}; after {_TIMEOUT:g} s {found}")
+                raise DemoError(f"expected that {expected}; after {_TIMEOUT:g} s {lacking}")
             time.sleep(_POLL)
         self.effect = time.monotonic()
 
@@ -161,7 +160,7 @@ class Stage:
                 raise DemoError("the function app does not come to rest")
 
     def plan(self, *resources: str) -> tuple[int, str]:
-        """Ask the command line for a plan; return its exit code and what it said."""
+        """Ask the command line for a plan; return its exit code and what it printed."""
         done = subprocess.run(  # noqa: S603 - the project's own command
             [sys.executable, "-m", "reconciler", "plan", *resources],
             cwd=ROOT,
@@ -188,6 +187,6 @@ def _settings(given: dict[str, str]) -> dict[str, str]:
         "RECONCILER_POLICIES": str(HERE / "policies"),
         # Here the activity log is not late, so what is gone need not be waited for.
         "RECONCILER_GONE_AFTER": "0",
-        # The story is about events, so no sweep comes to their aid.
+        # The demo is about events, so no sweep comes to their aid.
         "RECONCILER_SWEEP_SCHEDULE": "0 0 0 29 2 *",
     }
