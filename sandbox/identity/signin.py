@@ -53,17 +53,16 @@ def _token(world: World, principal: Principal, resource: str) -> Json:
     "GET", "/msi/token", Evidence.DOCUMENTED, "App Service: managed identity REST protocol"
 )
 def app_service(call: Call) -> Reply:
-    """Return a token of the application's identity.
+    """Return a token of the application's identity, also to who names none.
 
-    A user-assigned one has to be named: without a client id the endpoint takes the system-assigned
-    one, which the application has not (facts: Functions, issues).
+    Where only a user-assigned identity is there App Service answers 400 to that; a switch turns
+    this on (facts: Functions, issues).
     """
     offered = call.headers.get("x-identity-header", "")
     if not secrets.compare_digest(offered, call.world.identity_secret):
         return Reply(401, {"statusCode": 401, "message": "Missing or invalid X-IDENTITY-HEADER."})
-    identity = call.world.resources.get((call.world.app.resource_id or "").lower())
-    nameless = identity is not None and identity.principal is call.world.app and not _asked(call)
-    found = [] if nameless else _chosen(call, [call.world.app])
+    refused = call.world.weather.client_id_required and not _asked(call)
+    found = [] if refused else _chosen(call, [call.world.app])
     resource = call.query.get("resource")
     if not resource or not found:
         message = "No User Assigned or Delegated Managed Identity found for specified parameters."

@@ -130,6 +130,8 @@ class Weather(_Switches):
 
     See facts: Role assignments, recorded.
     """
+    client_id_required: bool = False
+    """Whether App Service refuses who names no identity (facts: Functions, issues)."""
     credential_write_time: Seconds = 0.0
     """How long a federated credential's write keeps others from its identity."""
     graph_delay: Seconds = 0.0

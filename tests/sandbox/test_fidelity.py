@@ -6,6 +6,7 @@ from sandbox.world.timing import TIMINGS, Moment
 from tools import fidelity
 
 OTHER = {
+    "client_id_required",
     "page_size",
     "empty_pages",
     "graph_truncated",
