@@ -21,7 +21,6 @@ import dataclasses
 from collections.abc import Callable
 
 from sandbox.arm import errors, ids
-from sandbox.arm.registrations import Registration
 from sandbox.authorization import conditions
 from sandbox.authorization.roles import OWNER, Permissions, Role
 from sandbox.compute import fleet, scalesetview
@@ -81,7 +80,7 @@ class _Loader:
         check(self.record)
         if "tenant" in self.record:
             self.world.tenant = guid(self.record["tenant"], "tenant")
-            self.world.hierarchy = Hierarchy(self.world.tenant, self.world.now())
+            self.world.hierarchy = Hierarchy(self.world.tenant)
         self._each("subscriptions", self._subscription)
         self._application()
         self._each("managementGroups", self._management_group)
@@ -103,8 +102,7 @@ class _Loader:
         if (limit := record.get("assignmentLimit")) is not None:
             self.world.assignment_limits[subscription] = limit
         for namespace in record.get("unregistered") or ():
-            missing = Registration(namespace, "NotRegistered")
-            self.world.registrations.put(subscription, missing)
+            self.world.unregistered.add((subscription, namespace.lower()))
         self._own(self.world.operator, subscription)
 
     def _own(self, principal: Principal, subscription: str) -> None:
@@ -129,7 +127,7 @@ class _Loader:
         if above.lower() not in hierarchy.groups:
             raise SeedError(f"{where}: there is no management group '{above}' before it")
         shown = record.get("displayName") or name
-        group = ManagementGroup(name, shown, above.lower(), self.world.now())
+        group = ManagementGroup(name, shown, above.lower())
         hierarchy.put(group)
         for each in (guid(each, where) for each in record.get("subscriptions") or ()):
             if each not in self.world.subscriptions:

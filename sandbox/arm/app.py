@@ -23,7 +23,6 @@ from sandbox.arm import (
     locks,
     moves,
     operations,
-    providers,
     routing,
     tags,
     tenancy,
@@ -34,10 +33,7 @@ from sandbox.authorization import (
     access,
     assignments,
     definitions,
-    managemententities,
     managementgroups,
-    managementmembers,
-    managementsettings,
     quota,
 )
 from sandbox.compute import eviction, extensions, instances, machines, scalesets
@@ -52,10 +48,6 @@ from sandbox.world.world import Request, World
 SERVICES = (
     tenancy.routes,
     managementgroups.routes,
-    managementmembers.routes,
-    managementsettings.routes,
-    managemententities.routes,
-    providers.routes,
     generic.routes,
     moves.routes,
     machines.routes,
@@ -75,7 +67,7 @@ SERVICES = (
     topics.routes,
     activity.routes,
     operations.routes,
-    providers.open_routes,
+    tenancy.open_routes,
     signin.routes,
     probe.routes,
     topics.publishing,
@@ -230,7 +222,7 @@ class Azure:
             unfulfilled = any(access.rights(self.world, caller.oid, action, scope))
             raise errors.not_authorized(caller, action, scope, condition=unfulfilled)
         target = ids.parse(scope)
-        self.world.registrations.refuse(call.method, target, self.world.now())
+        tenancy.refuse_unregistered(self.world, call.method, target)
         locks.refuse(self.world, call.method, target)
         leaving.refuse(self.world, call.method, target)
         self.world.authorize(found, self.world.roles[found.role].name)

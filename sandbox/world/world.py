@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sandbox.arm import errors, ids, leaving
-from sandbox.arm.registrations import Registrations
 from sandbox.eventgrid.events import Context
 from sandbox.world import hierarchy
 from sandbox.world.authority import Authority
@@ -56,10 +55,11 @@ class World(Authority):
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
-        self.registrations = Registrations()
+        self.unregistered: set[tuple[str, str]] = set()
+        """Subscriptions with the namespaces that they are not registered for, in lower case."""
         self.subscription_tags: dict[str, dict[str, str]] = {}
         """Tags of subscriptions, by lower-case id."""
-        self.hierarchy = hierarchy.Hierarchy(self.tenant, self.now())
+        self.hierarchy = hierarchy.Hierarchy(self.tenant)
         self.groups: dict[str, Resource] = {}
         self.members: dict[str, dict[str, Resource]] = {}
         self.children: dict[str, dict[str, Resource]] = {}

@@ -3,13 +3,12 @@
 import json
 import re
 import uuid
-from http.client import ACCEPTED, OK
+from http.client import ACCEPTED, CREATED, OK
 
 import requests
 
 from sandbox.identity import tokens
-from sandbox.world.hierarchy import ManagementGroup
-from tests.conformance import pages, setting
+from tests.conformance import pages
 from tests.conformance.agreement import Agreement
 from tests.conformance.deviations import outside
 from tests.conformance.preconditions import Preconditions
@@ -17,7 +16,8 @@ from tests.conformance.recordings import Exchange, Recording
 from tests.sandbox.arm import Arm
 
 _SUBSCRIPTION = re.compile(r"/subscriptions/([0-9a-f-]{36})", re.IGNORECASE)
-_ENDED = ("Succeeded", "Failed", "Canceled", "Registered", "Unregistered")
+_ASSIGNMENT = "/providers/microsoft.authorization/roleassignments/"
+_ENDED = ("Succeeded", "Failed", "Canceled")
 
 
 class Player:
@@ -37,16 +37,15 @@ class Player:
         own = [each.id for each in world.assignments]
         own += [world.app.resource_id or "", world.hierarchy.root.id]
         self._agreement = Agreement(made_here=frozenset(each.lower() for each in own))
-        if (caller := setting.caller(recording)) is not None:
-            self._agreement.same(caller, world.operator.oid)
-        if (tenant := setting.tenant(recording)) is not None:
-            self._agreement.same(tenant, world.tenant)
-        top = world.hierarchy.root
-        top.display_name = setting.root(recording) or top.display_name
-        for name, version in setting.versions(recording).items():
-            known = ManagementGroup(name, name, "", world.now(), version=version - 1)
-            world.hierarchy.put(known)
-            world.hierarchy.remove(known)
+        # Role assignments name who writes them: the client.
+        writers = [
+            exchange.body["properties"]["updatedBy"]
+            for exchange in recording.exchanges
+            if (exchange.method, exchange.status) == ("PUT", CREATED)
+            and _ASSIGNMENT in exchange.path.lower()
+        ]
+        if writers:
+            self._agreement.same(writers[0], world.operator.oid)
         self._preconditions = Preconditions(self.arm, recording)
 
     def play(self) -> list[tuple[str, str]]:
@@ -108,7 +107,6 @@ class Player:
             state = body.get("status") if polled else None
             if read and isinstance(body, dict):
                 state = (body.get("properties") or {}).get("provisioningState")
-                state = body.get("registrationState", state)
             if state in _ENDED:
                 return index - start - 0.5
             running = index if state else running

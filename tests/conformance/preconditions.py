@@ -23,7 +23,6 @@ _GROUP = re.compile(r"/subscriptions/[^/?]+/resourcegroups/[^/?]+", re.IGNORECAS
 _ROLES = "microsoft.authorization/roledefinitions"
 # These refusals come after the scope was found.
 _FOUND = ("", "OperationNotAllowed", "RoleAssignmentExists", "PrincipalNotFound")
-_REGISTERED_BEFORE = {"Registering": "NotRegistered", "Unregistering": "Registered"}
 _FULL_PAGE = 1000
 
 
@@ -120,17 +119,11 @@ class Preconditions:
             world.roles[role.guid] = dataclasses.replace(role, updated=world.now())
 
     def _registration(self, exchange: Exchange) -> None:
-        """Let a namespace be registered as an exchange presupposes."""
-        target = ids.parse(exchange.path)
+        """Let a namespace be as little registered as an exchange presupposes."""
         if exchange.code == "MissingSubscriptionRegistration":
-            namespace = target.type.partition("/")[0]
-            self._restorer.registration(target.subscription, namespace, "NotRegistered")
-        shown = exchange.body.get("registrationState") if isinstance(exchange.body, dict) else None
-        if shown and exchange.body["id"].lower() not in self._mentioned:
-            before = str(_REGISTERED_BEFORE.get(shown, shown))
-            namespace = exchange.body["namespace"]
-            self._restorer.registration(target.subscription, namespace, before)
-            self._mentioned.add(exchange.body["id"].lower())
+            target = ids.parse(exchange.path)
+            namespace = target.type.partition("/")[0].lower()
+            self._world.unregistered.add((target.subscription, namespace))
 
     def _principal(self, exchange: Exchange) -> None:
         """Put the principal that an assignment names, unless the answer says it is not there."""

@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Callable
 
 from sandbox.arm import ids
-from sandbox.arm.registrations import Registration
 from sandbox.compute import machineview, scalesetview
 from sandbox.identity import identities
 from sandbox.world import hierarchy
@@ -58,8 +57,6 @@ class Restorer:
             self.rights.role(body)
         elif kind == _LOCK:
             self._lock(found, body)
-        elif kind == hierarchy.TYPE.lower():
-            self._management_group(body)
         elif kind == identities.TYPE.lower():
             self._identity(body)
         elif "/providers/" not in found.key:
@@ -67,31 +64,14 @@ class Restorer:
         elif found.group:
             self._resource(found, body)
 
-    def _management_group(self, body: Json) -> ManagementGroup:
-        tree = self._world.hierarchy
-        name, shown = ids.parse(body["id"]).name, body.get("properties") or {}
-        if (known := tree.groups.get(name.lower())) is not None:
-            return known
-        parent = ((shown.get("details") or {}).get("parent") or {}).get("name") or tree.root.name
-        if parent.lower() not in tree.groups:
-            self._management_group({"id": body["id"].replace(name, parent)})
-        display = shown.get("displayName", name)
-        made = ManagementGroup(name, display, parent.lower(), self._world.now())
-        tree.put(made)
-        return made
-
     def _above(self, scope: str) -> None:
         """Let a management group that rights come from, if the scope is one, be above all."""
-        found, tree = ids.parse(scope), self._world.hierarchy
-        if found.type.lower() == hierarchy.TYPE.lower() and found.name.lower() not in tree.groups:
-            made = self._management_group({"id": scope})
+        name, tree = ids.parse(scope).name, self._world.hierarchy
+        if ids.parse(scope).type.lower() == hierarchy.TYPE.lower() and name not in tree.groups:
             for each in self._world.subscriptions:
-                made.parent = tree.over(each).name.lower()
+                made = ManagementGroup(name, name, tree.over(each).name.lower())
+                tree.put(made)
                 tree.place(each, made)
-
-    def registration(self, subscription: str, namespace: str, state: str) -> None:
-        """Put how a subscription is registered for a namespace."""
-        self._world.registrations.put(subscription, Registration(namespace, state))
 
     def forget(self, listed: ids.ArmId, keep: Callable[[str], bool]) -> None:
         """Take away the locks, roles or role assignments that belong to a list, but for some.
