@@ -39,7 +39,7 @@ from sandbox.authorization import (
 from sandbox.compute import eviction, extensions, instances, machines, scalesets
 from sandbox.eventgrid import events, subscriptions, topics
 from sandbox.graph import activity, queries
-from sandbox.identity import federated, identities, probe, signin, tokens
+from sandbox.identity import identities, probe, signin, tokens
 from sandbox.resources import generic
 from sandbox.world import control, faults, limits
 from sandbox.world.state import Principal
@@ -56,7 +56,6 @@ SERVICES = (
     instances.routes,
     eviction.routes,
     identities.routes,
-    federated.routes,
     locks.routes,
     tags.routes,
     assignments.routes,

@@ -139,19 +139,6 @@ def test_providers_differ_in_their_identity_block(
     assert ("identity" in arm.get(path)) is none
 
 
-def test_identities_are_tagged_and_deleted(arm: Arm) -> None:
-    """PATCH replaces tags and keeps the principal; a second DELETE finds nothing."""
-    before = arm.get(identity("id1"))
-    patched = arm.call("PATCH", identity("id1"), {"tags": {"team": "desk"}}).json()
-
-    assert patched == {**before, "tags": {"team": "desk"}}
-    assert arm.call("DELETE", identity("id1")).status_code == 200
-    assert arm.call("DELETE", identity("id1")).status_code == 204
-    elsewhere = identity("id1").replace("/rg/", "/gone/")
-    assert error(arm.call("PUT", elsewhere, {"location": "x"})) == (404, "ResourceGroupNotFound")
-    assert error(arm.call("PUT", identity("new"), {})) == (400, "LocationRequired")
-
-
 def test_role_definitions_are_read_by_guid(arm: Arm) -> None:
     """A built-in role by its GUID; 404 for another; lists by type."""
     roles = f"{GROUP}/providers/Microsoft.Authorization/roleDefinitions"
