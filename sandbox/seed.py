@@ -23,7 +23,7 @@ from collections.abc import Callable
 from sandbox.arm import errors, ids
 from sandbox.authorization import conditions
 from sandbox.authorization.roles import OWNER, Permissions, Role
-from sandbox.compute import fleet, scalesetview
+from sandbox.compute import scalesets
 from sandbox.identity import identities
 from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 from sandbox.world.clock import Clock
@@ -192,10 +192,10 @@ class _Loader:
         made = self._make(record, where)
         if section := _SECTIONS.get(made.type.lower()):
             raise SeedError(f"{where}: '{made.id.text}' belongs under {section}")
-        if made.type.lower() == scalesetview.TYPE.lower():
+        if made.type.lower() == scalesets.TYPE.lower():
             made.properties = {**made.properties, "uniqueId": self.world.guid()}
             try:
-                fleet.scale(self.world, made)
+                scalesets.scale(self.world, made)
             except errors.AzureError as error:
                 raise SeedError(f"{where}: {error.message}") from error
         self.world.put(made)

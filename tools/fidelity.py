@@ -61,7 +61,7 @@ DIFFERENCES = """
 Where an answer differs from the recording; the replay fails for any other difference, and for one
 of these that no longer occurs.
 
-| recording | place | reason |
+| recordings | place | reason |
 |---|---|---|
 """
 
@@ -90,7 +90,7 @@ def page() -> str:
             *map(_timing, TIMINGS),
             DIFFERENCES,
             *(
-                f"| {each.recording} | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
+                f"| `{_cell(each.recordings)}` | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
                 for each in DEVIATIONS
             ),
             UNSERVED,

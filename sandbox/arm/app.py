@@ -36,7 +36,7 @@ from sandbox.authorization import (
     managementgroups,
     quota,
 )
-from sandbox.compute import eviction, extensions, instances, machines, scalesets
+from sandbox.compute import machines, scalesets
 from sandbox.eventgrid import events, subscriptions, topics
 from sandbox.graph import activity, queries
 from sandbox.identity import identities, probe, signin, tokens
@@ -51,10 +51,7 @@ SERVICES = (
     generic.routes,
     moves.routes,
     machines.routes,
-    extensions.routes,
     scalesets.routes,
-    instances.routes,
-    eviction.routes,
     identities.routes,
     locks.routes,
     tags.routes,

@@ -96,10 +96,3 @@ def respell(text: str, literal: str) -> str:
     if len(segments) > 4 and segments[3].lower() == "resourcegroups":  # noqa: PLR2004 - positions
         segments[3] = literal
     return "/".join(segments)
-
-
-def loud(text: str) -> str:
-    """Return an id with its group in upper case."""
-    segments = text.split("/")
-    segments[4:5] = [each.upper() for each in segments[4:5]]
-    return "/".join(segments)

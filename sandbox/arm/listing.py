@@ -1,11 +1,11 @@
-"""What lists have in common: OData filters of the supported form, pages and their next link."""
+"""Finding what a call names: a resource, or a list with its filter, pages and next link."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.arm import errors, regions
+from sandbox.arm import errors, ids, regions
 from sandbox.arm.routing import Call, Json, Reply
 from sandbox.world.state import Resource
 
@@ -14,6 +14,29 @@ _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _OR = re.compile(r"\s+or\s+", re.IGNORECASE)
 
 PAGE = 1000
+
+
+def existing(call: Call, text: str | None = None) -> Resource:
+    """Return the resource of the call, or of another id; raises ``AzureError`` 404.
+
+    A read finds none that ARM's index does not show yet.
+    """
+    wanted = ids.parse(text) if text else call.id
+    call.world.group(call.id)
+    found = call.world.resources.get(wanted.key)
+    if found is None and wanted.key in call.world.vanished:
+        raise errors.gone()
+    if found is None or (call.method == "GET" and not call.world.indexed(found)):
+        raise errors.resource_not_found(wanted)
+    return found
+
+
+def expanded(call: Call, *allowed: str) -> frozenset[str]:
+    """Return what ``$expand`` asks for, in lower case; raises ``AzureError`` 400 for all else."""
+    found = frozenset(each.strip().lower() for each in call.query.get("$expand", "").split(","))
+    if found - {"", *allowed}:
+        raise errors.unsupported(f"the option $expand={call.query['$expand']}")
+    return found - {""}
 
 
 def _choices(text: str, allowed: tuple[str, ...]) -> dict[str, set[str]]:

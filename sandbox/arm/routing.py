@@ -20,6 +20,20 @@ type Json = dict[str, Any]
 _VERBS = {"GET": "read", "HEAD": "read", "POST": "action", "DELETE": "delete"}
 
 
+def merge(old: Json, new: Json) -> Json:
+    """Return an object with another merged into it: null removes, objects merge, others replace."""
+    merged = dict(old)
+    for name, value in new.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            known = merged.get(name)
+            merged[name] = merge(known if isinstance(known, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged
+
+
 def action(resource_type: str, method: str) -> str:
     """Return the action that a request to a type is, where its route names no other."""
     return f"{resource_type}/{_VERBS.get(method, 'write')}"

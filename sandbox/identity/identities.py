@@ -1,7 +1,7 @@
 """User-assigned identities (facts: Identities)."""
 
 from sandbox.arm import errors, ids, listing
-from sandbox.arm.documents import existing
+from sandbox.arm.listing import existing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.world import identitylimits
 from sandbox.world.state import Resource

@@ -4,8 +4,7 @@ import datetime as dt
 from http import HTTPStatus
 
 from sandbox.arm import errors, ids, listing, operations
-from sandbox.arm.documents import merge
-from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes, merge
 from sandbox.identity import attachment
 from sandbox.resources.kinds import kind
 from sandbox.resources.resourceview import etag, listed, show

@@ -88,8 +88,6 @@ class Resource:
     version: int = 1
     """Counts writes; the entity tag of compute resources."""
     power: str = "running"
-    guest: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What a machine's agent last reported; empty: its instance view follows from the model."""
     principal: Principal | None = None
     """The principal that a user-assigned identity is."""
     instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)

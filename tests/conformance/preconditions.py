@@ -52,8 +52,6 @@ class Preconditions:
                     if self._new(body["id"], exchange):
                         self._restorer.put(body)
             self._target(exchange)
-            if exchange.status == OK and exchange.path.lower().endswith("/instanceview"):
-                self._restorer.view(ids.parse(exchange.path).parent, exchange.body)
             self._hide_roles(exchange)
             if exchange.code == "RoleAssignmentExists":
                 self._restorer.rights.same_assignment(exchange.path, exchange.request["properties"])

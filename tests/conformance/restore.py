@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from sandbox.arm import ids
-from sandbox.compute import machineview, scalesetview
+from sandbox.compute import machines, scalesets
 from sandbox.identity import identities
 from sandbox.world import hierarchy
 from sandbox.world.hierarchy import ManagementGroup
@@ -130,18 +130,8 @@ class Restorer:
             # A few ids have the name in lower case; the name itself is as it was chosen.
             found = ids.parse(f"{found.parent}/{body['name']}")
         parent = ids.parse(found.parent.rpartition("/")[0])
-        member = found.type == scalesetview.INSTANCE and not found.name.isdecimal()
         if parent.name and found.type.count("/") > 1 and parent.key not in world.resources:
-            own = {"properties": {"orchestrationMode": "Flexible"}} if member else {}
-            least = {"id": parent.text, "type": parent.type, **own}
-            self.put(self._known.get(parent.key) or least)
-        if member:
-            self._member(found, parent, body)
-        else:
-            self._store(found, parent, body)
-
-    def _store(self, found: ids.ArmId, parent: ids.ArmId, body: Json) -> None:
-        world = self._world
+            self.put(self._known.get(parent.key) or {"id": parent.text, "type": parent.type})
         properties = dict(body.get("properties") or {})
         state = str(properties.pop("provisioningState", "Succeeded"))
         view = properties.pop("instanceView", {})
@@ -157,12 +147,12 @@ class Restorer:
             properties=properties,
             extra={name: value for name, value in body.items() if name not in _OWN},
         )
-        children = made.extra.pop("resources", ()) if made.type == machineview.TYPE else ()
+        children = made.extra.pop("resources", ()) if made.type == machines.TYPE else ()
         self._attach(made, body.get("identity") or {})
         self._state(made, state, view)
         tag = str(body.get("etag", "")).strip('"')
         version = int(tag) if tag.isdecimal() else 1
-        if made.type == scalesetview.INSTANCE:
+        if made.type == scalesets.INSTANCE:
             world.resources[parent.key].instances[found.name] = made
         else:
             world.put(made)
@@ -177,7 +167,6 @@ class Restorer:
             self._identity(self._known.get(key) or {"id": text})
 
     def _state(self, made: Resource, state: str, view: Json) -> None:
-        made.guest = {name: view[name] for name in view if name != "statuses"}
         for status in view.get("statuses", ()):
             if status["code"].startswith("PowerState/"):
                 made.power = status["code"].removeprefix("PowerState/")
@@ -186,25 +175,6 @@ class Restorer:
         elif state != "Succeeded":
             # It is over before the next exchange.
             made.busy, made.ready_at = state, self._world.now() + dt.timedelta(seconds=0.5)
-
-    def _member(self, found: ids.ArmId, scale_set: ids.ArmId, body: Json) -> None:
-        """Put a machine that a flexible scale set lists."""
-        group = "/".join(found.text.split("/")[:5])
-        machine = ids.parse(f"{group}/providers/{machineview.TYPE}/{found.name}")
-        if machine.key not in self._world.resources:
-            own = {"virtualMachineScaleSet": {"id": scale_set.text}}
-            least = {"id": machine.text, "type": machineview.TYPE, "properties": own}
-            self.put(self._known.get(machine.key) or {**least, "location": body["location"]})
-
-    def view(self, text: str, shown: Json) -> None:
-        """Put what the agent of a machine or instance reports, unless that is known."""
-        found = ids.parse(text)
-        machine = self._world.resources.get(found.key)
-        if machine is None and found.type == scalesetview.INSTANCE:
-            scale_set = ids.parse(found.parent).parent.lower()
-            machine = self._world.resources[scale_set].instances.get(found.name)
-        if machine is not None and not machine.guest:
-            machine.guest = {name: shown[name] for name in shown if name != "statuses"}
 
     def _attach(self, resource: Resource, block: Json) -> None:
         world = self._world

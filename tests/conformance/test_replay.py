@@ -1,6 +1,7 @@
 """Recorded exchanges of real clients, played again: the answers agree in all that clients read."""
 
 import collections
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ RECORDINGS = list(recordings(FOLDER)) or [Recording("none", ())]
 def test_the_answers_are_those_recorded(recording: Recording, shared: Path) -> None:
     """Status, headers and bodies agree, but for the deviations that are listed with a reason."""
     assert shared.is_dir()
-    known = [each for each in DEVIATIONS if each.recording == recording.name]
+    known = [each for each in DEVIATIONS if re.fullmatch(each.recordings, recording.name)]
 
     found = Player(recording).play()
 
@@ -42,4 +43,5 @@ def test_only_the_stated_exchanges_are_left_out(shared: Path) -> None:
 
     assert {row: row.count for row in OUTSIDE} == counts
     assert sum(len(recording.exchanges) for recording in found) == 235
-    assert {each.recording for each in DEVIATIONS} <= {each.name for each in found}
+    for each in DEVIATIONS:
+        assert any(re.fullmatch(each.recordings, recording.name) for recording in found), each
