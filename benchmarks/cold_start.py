@@ -99,7 +99,7 @@ def measure() -> list[list[Cost]]:
     """Return rounds: the packages alone; the app's start and event, its first look, many more."""
     world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
     events: list[dict[str, Any]] = []
-    world.subscribe(events.append)
+    world.feed.subscribe(events.append)
     with (
         tempfile.TemporaryDirectory() as folder,
         Server(world, Path(folder)) as server,

@@ -13,7 +13,7 @@ from sandbox.arguments import INTERRUPTED, USAGE, Parser, port
 from sandbox.world.clock import FASTEST
 
 if TYPE_CHECKING:
-    from sandbox.outlets import Storage
+    from sandbox.eventgrid.sending import StorageOutlets
 
 _OTHERS = {"host": "sandbox.host.command", "demo": "sandbox.demo"}
 
@@ -28,10 +28,10 @@ def _speed(text: str) -> float:
 _speed.__name__ = "speed"
 
 
-def _storage(text: str) -> "Storage":
-    from sandbox.outlets import RealStorage  # noqa: PLC0415 - as the commands below
+def _storage(text: str) -> "StorageOutlets":
+    from sandbox.eventgrid.sending import StorageOutlets  # noqa: PLC0415 - as the commands below
 
-    return RealStorage(text)
+    return StorageOutlets(text)
 
 
 _storage.__name__ = "connection string"
@@ -54,7 +54,7 @@ def _parser() -> Parser:
 def _serve(options: argparse.Namespace) -> int:
     # Imported late, as the other commands are, so that Ctrl-C in that second is met below.
     from sandbox import seed  # noqa: PLC0415 - see above
-    from sandbox.deliveries import Deliveries  # noqa: PLC0415 - see above
+    from sandbox.eventgrid.delivery import Deliveries  # noqa: PLC0415 - see above
     from sandbox.server import Server  # noqa: PLC0415 - see above
     from sandbox.world.clock import wall_clock  # noqa: PLC0415 - see above
 

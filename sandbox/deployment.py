@@ -14,8 +14,8 @@ from typing import Any
 from sandbox import wsgi
 from sandbox.arm import ids
 from sandbox.arm.app import Azure
-from sandbox.eventgrid.events import Context
 from sandbox.identity import tokens
+from sandbox.world.events import Context
 from sandbox.world.state import Operation, Principal, Resource
 from sandbox.world.world import World
 

@@ -10,7 +10,7 @@
     virtualMachines: [{id: ..., location: ..., tags: {}, system: true, identities: [<id>]}]
     resources: [{id: ..., location: ..., tags: {}, kind: ..., properties: {}, system: false}]
     assignments: [{scope: ..., role: Reader, principal: alice}]
-    weather: {replicationDelay: 30}     # docs/weather.md
+    faults: {replicationDelay: 30}     # docs/faults.md
 
 Groups that a record lies in are made with it. A principal is named by its name, its GUID, or the
 id of the resource whose identity it is. Every subscription gets the operator and the application's
@@ -27,10 +27,10 @@ from sandbox.compute import scalesets
 from sandbox.identity import identities
 from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 from sandbox.world.clock import Clock
-from sandbox.world.hierarchy import Hierarchy, ManagementGroup
+from sandbox.world.faults import Faults, FaultsError
+from sandbox.world.faults import read as read_faults
+from sandbox.world.hierarchy import ManagementGroup
 from sandbox.world.state import LONG_AGO, Assignment, Attached, Principal, Resource
-from sandbox.world.switches import Weather, WeatherError
-from sandbox.world.switches import read as read_weather
 from sandbox.world.world import World
 
 __all__ = ["SeedError", "load", "read"]
@@ -47,27 +47,29 @@ def load(
     *,
     clock: Clock | None = None,
     seed: int = 0,
-    **weather: float,
+    **faults: float,
 ) -> World:
     """Return a world that holds what a seed says; raises ``SeedError``.
 
     Args:
         source: the seed, as YAML text or already parsed.
         clock: the time that the world goes by; the wall's if none is given.
-        seed: for the world's random GUIDs and its weather's chances.
-        weather: switches that the seed's own go before, by the names of ``Weather``'s fields.
+        seed: for the world's random GUIDs and its faults' chances.
+        faults: switches that the seed's own go before, by the names of ``Faults``'s fields.
     """
     record = parse(source) if isinstance(source, str) else source
-    world = World(clock=clock, seed=seed)
+    check(record)
+    tenant = guid(record["tenant"], "tenant") if "tenant" in record else None
+    world = World(clock=clock, seed=seed, tenant=tenant)
     with world.transaction():
         _Loader(world, record).run()
         for resource in world.resources.values():
             resource.entered = LONG_AGO
     try:
-        switches = mapping({} if (found := record.get("weather")) is None else found, "weather")
-        world.weather = read_weather(Weather().changed(weather).to_json() | switches)
-    except WeatherError as error:
-        raise SeedError(f"weather: {error}") from error
+        switches = mapping({} if (found := record.get("faults")) is None else found, "faults")
+        world.faults = read_faults(Faults().changed(faults).to_json() | switches)
+    except FaultsError as error:
+        raise SeedError(f"faults: {error}") from error
     return world
 
 
@@ -77,10 +79,6 @@ class _Loader:
     record: Record
 
     def run(self) -> None:
-        check(self.record)
-        if "tenant" in self.record:
-            self.world.tenant = guid(self.record["tenant"], "tenant")
-            self.world.hierarchy = Hierarchy(self.world.tenant)
         self._each("subscriptions", self._subscription)
         self._application()
         self._each("managementGroups", self._management_group)

@@ -3,7 +3,6 @@
 ``sandbox.wsgi`` puts it in process behind ``requests``; ``sandbox.server`` serves it over HTTPS.
 """
 
-import contextlib
 import functools
 import json
 import math
@@ -37,13 +36,13 @@ from sandbox.authorization import (
     quota,
 )
 from sandbox.compute import machines, scalesets
-from sandbox.eventgrid import events, subscriptions, topics
+from sandbox.eventgrid import subscriptions, topics
 from sandbox.graph import activity, queries
 from sandbox.identity import identities, probe, signin, tokens
 from sandbox.resources import generic
-from sandbox.world import control, faults, limits
-from sandbox.world.state import Principal
-from sandbox.world.world import Request, World
+from sandbox.world import control, events, faults, throttling
+from sandbox.world.state import Principal, Request
+from sandbox.world.world import World
 
 SERVICES = (
     tenancy.routes,
@@ -99,7 +98,8 @@ class Azure:
             raise
         self._note(request, reply.status)
         silent = reply.body is None or request.method == "HEAD"
-        body = b"" if silent else json.dumps(reply.body).encode()
+        sent = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        body = b"" if silent else sent
         headers = {
             "Content-Length": str(len(body)),
             "Date": werkzeug.http.http_date(self.world.now()),
@@ -125,7 +125,7 @@ class Azure:
 
     def _serve(self, request: Incoming) -> Reply:
         world = self.world
-        request.remaining = limits.full(request.method, request.path)
+        request.remaining = throttling.full(request.method, request.path)
         route, args = self._match(request.method, request.path)
         request.arm = route.arm
         if not route.arm:
@@ -134,16 +134,15 @@ class Azure:
             authorization = request.headers.get("authorization", "")
             request.caller = tokens.check(world, authorization, None, request.origin)
             request.check_version()
-            if world.weather.throttling:
-                request.remaining = limits.take(world, request.caller, request.method, request.path)
-        fault = None if route in control.routes else world.faults.next(request.method, request.path)
-        if fault is None or fault.late:
-            late = faults.error(fault) if fault else None
-            return self._answer(request, route, args, late)
-        if fault.done:
-            with contextlib.suppress(errors.AzureError):
-                self._answer(request, route, args)
-        raise faults.DroppedError if fault.drop else faults.error(fault)
+            if world.faults.throttling:
+                request.remaining = throttling.arm(
+                    world, request.caller, request.method, request.path
+                )
+        if route in control.routes:
+            return self._answer(request, route, args)
+        return world.injector.serve(
+            request.method, request.path, lambda late: self._answer(request, route, args, late)
+        )
 
     def _match(self, method: str, path: str) -> tuple[Route, dict[str, Any]]:
         """Find the route. An extension resource hangs on any scope, which the rules call ``~``."""

@@ -138,10 +138,10 @@ def page[T](
 
     The token says how many rows and how many empty pages came before.
     """
-    weather = call.world.weather
-    top = min(_numbers(call, "$top", (size,))[0], weather.page_size)
+    faults = call.world.faults
+    top = min(_numbers(call, "$top", (size,))[0], faults.page_size)
     start, empty = _numbers(call, "$skiptoken", (0, 0))
-    if empty < weather.empty_pages:
+    if empty < faults.empty_pages:
         return Reply(200, {"value": [], "nextLink": _next(call, start, empty + 1)}, headers or {})
     body: dict[str, Any] = {"value": [show(each) for each in items[start : start + top]]}
     if start + top < len(items):

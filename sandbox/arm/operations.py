@@ -8,7 +8,7 @@ from sandbox.arm.operationstyles import SEGMENTS, Style, style
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.resources import resourceview
 from sandbox.resources.kinds import kind
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import Operation, Resource
 
 routes = Routes()
@@ -174,7 +174,7 @@ def poll(call: Call) -> Reply:
     running = now < operation.ends
     extra = operation.retry(now) if running else {}
     if row.namespace == "Microsoft.Compute":
-        extra |= computelimits.take(call, computelimits.POLL)
+        extra |= throttling.compute(call, throttling.POLL)
     wanted = call.args["kind"]
     asks_result = {"monitor", row.result_option.lower()} & call.query.keys()
     if asks_result or wanted != row.status.lower() or not row.polled:

@@ -59,14 +59,16 @@ def rights(
     A right counts only after the effect delay; that it ends without one is assumed.
     """
     key = scope.lower()
-    delay, now = world.weather.effect_delay, world.now()
+    delay, now = world.faults.effect_delay, world.now()
     for assignment in world.assignments_of([oid]):
         role = world.roles.get(assignment.role)
         if (
             role is not None
             and permits(role, action, data=data)
             and world.within(assignment.scope.lower(), key)
-            and not (delay and now < assignment.granted + world.delay(delay, assignment.name))
+            and not (
+                delay and now < assignment.granted + world.injector.delay(delay, assignment.name)
+            )
         ):
             yield assignment
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.authorization import access, conditions, quota
-from sandbox.eventgrid.events import stamp
+from sandbox.world.events import stamp
 from sandbox.world.state import Assignment
 from sandbox.world.world import World
 
@@ -82,9 +82,9 @@ def _select(world: World, key: str, text: str) -> Iterable[Assignment]:
         else:
             raise errors.unsupported(f'the filter "{text}"')
     above = set(world.scopes(key))
-    lag = world.weather.assignment_lag
+    lag = world.faults.assignment_lag
     if lag:
-        seen = world.past_assignments.at(world.now() - dt.timedelta(seconds=lag))
+        seen = world.assignment_history.at(world.now() - dt.timedelta(seconds=lag))
         candidates: Iterable[Assignment] = [
             each for each in seen if principal in {None, each.principal}
         ]
@@ -287,7 +287,7 @@ def _principal_type(world: World, oid: str, asked: str | None) -> str:
     if principal is None or not principal.alive:
         raise errors.AzureError(400, "PrincipalNotFound", message)
     known = (
-        world.weather.replication_delay if asked is None else world.weather.typed_replication_delay
+        world.faults.replication_delay if asked is None else world.faults.typed_replication_delay
     )
     if world.now() < principal.created + dt.timedelta(seconds=known):
         hint = (

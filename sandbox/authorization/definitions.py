@@ -11,7 +11,7 @@ import uuid
 from sandbox.arm import errors
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.authorization.roles import Permissions, Role
-from sandbox.eventgrid.events import stamp
+from sandbox.world.events import stamp
 
 routes = Routes()
 
@@ -74,7 +74,7 @@ def list_for_scope(call: Call) -> Reply:
     Without a filter what may only be assigned below is shown too (azure-cli
     test_role_definition_scenario), else with ``atScopeAndBelow()`` (documented).
     A custom role just written is missing from filtered lists for a while
-    (test_custom_role_definition_scenario #1 #2); the weather says for how long.
+    (test_custom_role_definition_scenario #1 #2); a switch says for how long.
     """
     _require_read(call)
     text = call.query.get("$filter", "").strip()
@@ -93,7 +93,7 @@ def list_for_scope(call: Call) -> Reply:
         else:
             raise errors.unsupported(f'the filter "{text}"')
     if text:
-        settled = call.world.now() - dt.timedelta(seconds=call.world.weather.role_filter_delay)
+        settled = call.world.now() - dt.timedelta(seconds=call.world.faults.role_filter_delay)
         found = [role for role in found if not role.custom or role.updated <= settled]
     return Reply(200, {"value": [_show(role, call.id.subscription) for role in found]})
 

@@ -8,7 +8,7 @@ from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.compute import models
 from sandbox.identity import attachment
 from sandbox.resources.kinds import kind
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import DEALLOCATED, Resource
 from sandbox.world.world import World
 
@@ -25,13 +25,13 @@ _EXTENSION = f"{_EXTENSIONS}/<extension>"
 _EXTRA = ("zones", "plan", "extendedLocation", "managedBy")
 _OWN = ("vmId", "provisioningState", "timeCreated", "instanceView")
 _ACTIONS = {
-    "start": ("start", "running", computelimits.UPDATE),
-    "restart": ("restart", "running", computelimits.UPDATE),
-    "redeploy": ("redeploy", "running", computelimits.UPDATE),
-    "poweroff": ("powerOff", "stopped", computelimits.UPDATE),
-    "deallocate": ("deallocate", DEALLOCATED, computelimits.DELETE),
-    "reapply": ("reapply", "", computelimits.UPDATE),
-    "reimage": ("reimage", "", computelimits.UPDATE),
+    "start": ("start", "running", throttling.UPDATE),
+    "restart": ("restart", "running", throttling.UPDATE),
+    "redeploy": ("redeploy", "running", throttling.UPDATE),
+    "poweroff": ("powerOff", "stopped", throttling.UPDATE),
+    "deallocate": ("deallocate", DEALLOCATED, throttling.DELETE),
+    "reapply": ("reapply", "", throttling.UPDATE),
+    "reimage": ("reimage", "", throttling.UPDATE),
 }
 """How events spell an action, the power state after it, if it has one, and what it costs."""
 
@@ -82,7 +82,7 @@ def _instance_view(machine: Resource, state: str) -> Json:
 @routes.route("GET", _MACHINE, Evidence.RECORDED, "facts: Machines, test_vm_msi #6")
 def get(call: Call) -> Reply:
     """Return a machine; the entity tag is a header too, except with an instance view."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     asked = listing.expanded(call, "instanceview")
     machine = existing(call)
     tag = {} if asked else models.tag(call, machine)
@@ -92,7 +92,7 @@ def get(call: Call) -> Reply:
 @routes.route("GET", _MACHINES, Evidence.RECORDED, "facts: Machines, misc_vm_vmss_arg_paging #11")
 def list_group(call: Call) -> Reply:
     """List the machines of a group."""
-    budget = computelimits.take(call, computelimits.LIST)
+    budget = throttling.compute(call, throttling.LIST)
     found = listing.select(call, TYPE)
     return listing.page(call, found, lambda machine: _show(call, machine), budget)
 
@@ -100,7 +100,7 @@ def list_group(call: Call) -> Reply:
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts: Machines: group in upper case (c7n)")
 def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
-    budget = computelimits.take(call, computelimits.LIST)
+    budget = throttling.compute(call, throttling.LIST)
     found = listing.select(call, TYPE)
     return listing.page(
         call, found, lambda each: models.group_in_upper_case(_show(call, each)), budget
@@ -110,7 +110,7 @@ def list_subscription(call: Call) -> Reply:
 @routes.route("PUT", _MACHINE, Evidence.RECORDED, "azure-cli test_vm_update_size; 201 documented")
 def put(call: Call) -> Reply:
     """Create a machine (201) or write it anew (200), as an operation."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     body = call.object_body()
     known, machine = models.put_target(call, TYPE)
     attachment.write(call, machine, call.member("identity"), merge=False)
@@ -131,7 +131,7 @@ def put(call: Call) -> Reply:
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts: Machines, test_vm_explicit_msi #7")
 def patch(call: Call) -> Reply:
     """Merge identity, tags and properties: 200 with the new body, while the operation runs."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     machine = existing(call)
     body = call.object_body()
     models.check_etag(call, machine)
@@ -150,7 +150,7 @@ def patch(call: Call) -> Reply:
 )
 def delete(call: Call) -> Reply:
     """Delete a machine: 202, or 204 when there was none; it is visible until the end."""
-    budget = computelimits.take(call, computelimits.DELETE)
+    budget = throttling.compute(call, throttling.DELETE)
     machine = call.world.resources.get(call.id.key)
     if machine is None:
         return Reply(204)
@@ -167,7 +167,7 @@ def delete(call: Call) -> Reply:
 def act(call: Call) -> Reply:
     """Start, stop, repair or build a machine anew: 202, an operation with a final location."""
     verb, power, cost = _ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    budget = throttling.compute(call, cost)
     machine = existing(call, call.id.parent)
     machine.power = power or machine.power
     machine.version += 1
@@ -185,7 +185,7 @@ def evict(call: Call) -> Reply:
     What goes so goes by no request: the activity log tells of it (issues), and no event does
     (assumed).
     """
-    budget = computelimits.take(call, computelimits.DELETE)
+    budget = throttling.compute(call, throttling.DELETE)
     machine = existing(call, call.id.parent)
     if str(machine.properties.get("priority")).lower() != "spot":
         raise errors.AzureError(
@@ -233,14 +233,14 @@ def _machine_of(call: Call) -> Resource:
 @routes.route("GET", _EXTENSIONS, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - List")
 def list_extensions(call: Call) -> Reply:
     """List a machine's extensions."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     return Reply(200, {"value": _extensions_of(call.world, _machine_of(call))}, budget)
 
 
 @routes.route("GET", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def get_extension(call: Call) -> Reply:
     """Return an extension."""
-    budget = computelimits.take(call, computelimits.READ)
+    budget = throttling.compute(call, throttling.READ)
     listing.expanded(call)
     _machine_of(call)
     return Reply(200, _show_extension(call.world, existing(call)), budget)
@@ -252,7 +252,7 @@ def put_extension(call: Call) -> Reply:
 
     The machine is ``Updating`` meanwhile (azure-cli test_vm_extension_list).
     """
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     machine = _machine_of(call)
     known = call.world.resources.get(call.id.key)
     now = call.world.now()
@@ -269,7 +269,7 @@ def put_extension(call: Call) -> Reply:
 @routes.route("DELETE", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
 def delete_extension(call: Call) -> Reply:
     """Delete an extension: 202, or 204 (documented) when there was none."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     extension = call.world.resources.get(call.id.key)
     if extension is None:
         return Reply(204)

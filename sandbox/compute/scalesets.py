@@ -13,7 +13,7 @@ from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes, merge
 from sandbox.compute import models
 from sandbox.identity import attachment
 from sandbox.resources.kinds import kind
-from sandbox.world import computelimits
+from sandbox.world import throttling
 from sandbox.world.state import Resource
 from sandbox.world.world import World
 
@@ -31,15 +31,15 @@ _EXTRA = ("sku", "zones", "plan", "extendedLocation")
 _OWN = ("uniqueId", "provisioningState", "timeCreated")
 _UPGRADE = "manualUpgrade"
 _ACTIONS = {
-    "start": ("start", computelimits.SET_WRITE),
-    "restart": ("restart", computelimits.SET_WRITE),
-    "redeploy": ("redeploy", computelimits.SET_WRITE),
-    "poweroff": ("powerOff", computelimits.SET_DELETE),
-    "deallocate": ("deallocate", computelimits.SET_DELETE),
-    "reimage": ("reimage", computelimits.SET_WRITE),
+    "start": ("start", throttling.SET_WRITE),
+    "restart": ("restart", throttling.SET_WRITE),
+    "redeploy": ("redeploy", throttling.SET_WRITE),
+    "poweroff": ("powerOff", throttling.SET_DELETE),
+    "deallocate": ("deallocate", throttling.SET_DELETE),
+    "reimage": ("reimage", throttling.SET_WRITE),
 }
 """What may be done to all instances or to one: how events spell it, and what it costs."""
-_SET_ACTIONS = _ACTIONS | {"manualupgrade": (_UPGRADE, computelimits.SET_WRITE)}
+_SET_ACTIONS = _ACTIONS | {"manualupgrade": (_UPGRADE, throttling.SET_WRITE)}
 
 
 def _show(call: Call, scale_set: Resource) -> Json:
@@ -64,7 +64,7 @@ def _show(call: Call, scale_set: Resource) -> Json:
 @routes.route("GET", _SET, Evidence.RECORDED, "facts: Scale sets, test_vmss_msi #1")
 def get(call: Call) -> Reply:
     """Return a scale set."""
-    budget = computelimits.take(call, computelimits.SET_READ)
+    budget = throttling.compute(call, throttling.SET_READ)
     listing.expanded(call)
     scale_set = existing(call)
     return Reply(200, _show(call, scale_set), budget | models.tag(call, scale_set))
@@ -73,14 +73,14 @@ def get(call: Call) -> Reply:
 @routes.route("GET", _SETS, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def list_group(call: Call) -> Reply:
     """List the scale sets of a group."""
-    budget = computelimits.take(call, computelimits.SET_LIST)
+    budget = throttling.compute(call, throttling.SET_LIST)
     return listing.page(call, listing.select(call, TYPE), lambda each: _show(call, each), budget)
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def list_subscription(call: Call) -> Reply:
     """List the scale sets of a subscription; their ids have the group in upper case."""
-    budget = computelimits.take(call, computelimits.SET_LIST)
+    budget = throttling.compute(call, throttling.SET_LIST)
     found = listing.select(call, TYPE)
     return listing.page(
         call, found, lambda each: models.group_in_upper_case(_show(call, each)), budget
@@ -90,7 +90,7 @@ def list_subscription(call: Call) -> Reply:
 @routes.route("PUT", _SET, Evidence.RECORDED, "azure-cli test_vmss_create_and_modify")
 def put(call: Call) -> Reply:
     """Create a scale set with its instances (201, documented) or write it anew (200)."""
-    budget = computelimits.take(call, computelimits.SET_WRITE)
+    budget = throttling.compute(call, throttling.SET_WRITE)
     known, scale_set = models.put_target(call, TYPE)
     if known is None:
         scale_set.properties = {"orchestrationMode": "Uniform", "uniqueId": call.world.guid()}
@@ -101,7 +101,7 @@ def put(call: Call) -> Reply:
 @routes.route("PATCH", _SET, Evidence.RECORDED, "facts: Scale sets, test_vmss_msi #6")
 def patch(call: Call) -> Reply:
     """Merge identity, tags, size and properties: 200, while the operation runs."""
-    budget = computelimits.take(call, computelimits.SET_WRITE)
+    budget = throttling.compute(call, throttling.SET_WRITE)
     scale_set = existing(call)
     sends_tags = "tags" in call.object_body()
     tags = dict(call.member("tags") or {}) if sends_tags else scale_set.tags
@@ -217,7 +217,7 @@ def _upgrade(instance: Resource, scale_set: Resource) -> None:
 @routes.route("DELETE", _SET, Evidence.RECORDED, "misc_vm_vmss_arg_paging #13")
 def delete(call: Call) -> Reply:
     """Delete a scale set with its instances: 202, or 204 (documented) when there was none."""
-    budget = computelimits.take(call, computelimits.SET_DELETE)
+    budget = throttling.compute(call, throttling.SET_DELETE)
     scale_set = call.world.resources.get(call.id.key)
     if scale_set is None:
         return Reply(204)
@@ -234,7 +234,7 @@ def delete(call: Call) -> Reply:
 def act(call: Call) -> Reply:
     """Act on all instances or on those that ``instanceIds`` names: 202, an operation."""
     verb, cost = _SET_ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    budget = throttling.compute(call, cost)
     scale_set = existing(call, call.id.parent)
     wanted: Any = call.body.get("instanceIds") if isinstance(call.body, dict) else None
     if wanted and not (isinstance(wanted, list) and all(isinstance(each, str) for each in wanted)):
@@ -286,7 +286,7 @@ def _show_instance(call: Call, instance: Resource) -> Json:
 )
 def list_instances(call: Call) -> Reply:
     """List a uniform set's instances."""
-    budget = computelimits.take(call, computelimits.INSTANCES)
+    budget = throttling.compute(call, throttling.INSTANCES)
     scale_set = existing(call, call.id.outer)
     listing.refuse_options(call)
     if _flexible(scale_set.properties):
@@ -304,7 +304,7 @@ def list_instances(call: Call) -> Reply:
 def act_on_instance(call: Call) -> Reply:
     """Act on one instance: 202, an operation of the set; the event is of the instance."""
     verb, cost = _ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    budget = throttling.compute(call, cost)
     instance_id = ids.parse(call.id.parent)
     scale_set = existing(call, instance_id.outer)
     instance = scale_set.instances.get(instance_id.name)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from sandbox import seed
-from sandbox.deliveries import Deliveries
 from sandbox.demo.clients import Operator, Workload
 from sandbox.demo.delivery import Delivery
+from sandbox.eventgrid.delivery import Deliveries
 from sandbox.server import Server
 
 ROOT: Final = Path(__file__).parents[2]
@@ -110,13 +110,13 @@ class Stage:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             world = seed.load(seed.read(HERE / "seed.yaml"))
-            world.weather = world.weather.changed({"index_delay": _INDEX_DELAY})
+            world.faults = world.faults.changed({"index_delay": _INDEX_DELAY})
             server = stack.enter_context(Server(world, folder))
             self.settings = _settings(server.environment())
             self.app = stack.enter_context(FunctionApp(folder / "app.log", self.settings))
             webhook = f"{self.app.url}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
             self.delivery = stack.enter_context(Delivery(webhook, world.operator.app_id))
-            world.subscribe(self.delivery.accept)
+            world.feed.subscribe(self.delivery.accept)
             # They also tell of operations that have ended, when nobody calls.
             stack.enter_context(Deliveries(world))
             authority = folder / "ca.pem"

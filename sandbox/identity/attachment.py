@@ -11,7 +11,7 @@ from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Json
 from sandbox.resources import kinds
 from sandbox.resources.traits import Kind
-from sandbox.world import identitylimits
+from sandbox.world import throttling
 from sandbox.world.state import Attached, Resource
 from sandbox.world.world import World
 
@@ -67,8 +67,8 @@ def _entry(world: World, attached: Attached, kind: Kind, *, settled: bool) -> Js
     entries), and that it may show its ids for a while (facts: Visibility).
     """
     principal = attached.principal
-    if not principal.alive and world.now() >= principal.ended + world.delay(
-        world.weather.dead_entry_delay, attached.id
+    if not principal.alive and world.now() >= principal.ended + world.injector.delay(
+        world.faults.dead_entry_delay, attached.id
     ):
         return {name: None for name, _ in kind.entry}
     if not settled and attached.fresh:
@@ -200,7 +200,7 @@ def write(call: Call, resource: Resource, block: Json | None, *, merge: bool) ->
         wanted = _users(call, resource, entries, merge=merge)
     costs = ["create"] if _SYSTEM in types and resource.system is None else []
     costs += ["assign"] if wanted.keys() - resource.users.keys() else []
-    identitylimits.take(call, resource.location, *costs)
+    throttling.identity(call, resource.location, *costs)
     resource.users = wanted
     resource.identity_written = True
     if _SYSTEM in types and resource.system is None:

@@ -3,7 +3,7 @@
 from sandbox.arm import errors, ids, listing
 from sandbox.arm.listing import existing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.world import identitylimits
+from sandbox.world import throttling
 from sandbox.world.state import Resource
 from sandbox.world.world import World
 
@@ -79,7 +79,7 @@ def put(call: Call) -> Reply:
         known.tags = tags
         call.world.put(known)
         return Reply(200, _show(call, known))
-    identitylimits.take(call, body["location"], "create")
+    throttling.identity(call, body["location"], "create")
     shown = _show(call, create(call.world, call.id, body["location"], tags))
     return Reply(201, shown, {"location": shown["id"]})
 

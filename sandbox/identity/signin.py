@@ -5,7 +5,7 @@ import secrets
 
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.identity import tokens
-from sandbox.world import identitylimits
+from sandbox.world import throttling
 from sandbox.world.state import Principal
 from sandbox.world.world import World
 
@@ -61,7 +61,7 @@ def app_service(call: Call) -> Reply:
     offered = call.headers.get("x-identity-header", "")
     if not secrets.compare_digest(offered, call.world.identity_secret):
         return Reply(401, {"statusCode": 401, "message": "Missing or invalid X-IDENTITY-HEADER."})
-    refused = call.world.weather.client_id_required and not _asked(call)
+    refused = call.world.faults.client_id_required and not _asked(call)
     found = [] if refused else _chosen(call, [call.world.app])
     resource = call.query.get("resource")
     if not resource or not found:
@@ -84,7 +84,7 @@ def imds(call: Call) -> Reply:
     """Return a token of an identity that this machine carries; the system's own comes first."""
     if call.headers.get("metadata", "").lower() != "true":
         return _invalid("Required metadata header not specified")
-    return identitylimits.refuse_token(call.world, call.args["machine"]) or _machine_token(call)
+    return throttling.token(call.world, call.args["machine"]) or _machine_token(call)
 
 
 def _machine_token(call: Call) -> Reply:

@@ -184,6 +184,17 @@ class Operation:
         return {"Retry-After": str(max(1, math.ceil((self.ends - now).total_seconds())))}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One line of the request log: an ARM call as it was answered."""
+
+    method: str
+    path: str
+    status: int
+    app_id: str
+    at: dt.datetime
+
+
 @dataclasses.dataclass(slots=True)
 class EventSubscription:
     """Who wants which events of a source, and where they are to be delivered."""
@@ -239,3 +250,43 @@ class Assignments:
             del index[key][name]
             if not index[key]:
                 del index[key]
+
+    def below(self, key: str) -> list[Assignment]:
+        """Return those at or below a lower-case scope."""
+        scopes = [scope for scope in self.by_scope if ids.contains(key, scope)]
+        return [assignment for scope in scopes for assignment in self.by_scope[scope].values()]
+
+
+class History[T]:
+    """The states of things by key, each with the time from which on it was so.
+
+    Lists and indexes that lag behind show things as they were (facts: Role assignments and
+    Throttling).
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, list[tuple[dt.datetime, T | None]]] = {}
+
+    def note(self, key: str, state: T | None, at: dt.datetime, keep: float) -> None:
+        """Note what became of a thing, None when it is gone; what nobody can ask for is dropped.
+
+        Args:
+            key: names the thing.
+            state: what it is now; it must not change any more.
+            at: the time now.
+            keep: for how many seconds others will look back.
+        """
+        states = self._states.setdefault(key, [(LONG_AGO, None)])
+        states.append((at, state))
+        # One state that is old enough for everybody stays, as the oldest that is known.
+        while len(states) > 1 and states[1][0] <= at - dt.timedelta(seconds=keep):
+            del states[0]
+        if len(states) == 1 and state is None:
+            del self._states[key]
+
+    def at(self, moment: dt.datetime) -> Iterator[T]:
+        """Yield all that was there at a moment, or as far back as is known."""
+        for states in self._states.values():
+            seen = next((state for when, state in reversed(states) if when <= moment), states[0][1])
+            if seen is not None:
+                yield seen

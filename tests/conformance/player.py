@@ -57,7 +57,7 @@ class Player:
             known = self._agreement.translated(exchange)
             self._preconditions.before(known)
             switches = {"operation_delay": self._until_done(index), **pages.switches(exchange)}
-            self.arm.world.weather = self.arm.world.weather.changed(switches)
+            self.arm.world.faults = self.arm.world.faults.changed(switches)
             self._agreement.answer(exchange, self.send(exchange))
             self._preconditions.after(known)
             self.arm.clock.forward(1)

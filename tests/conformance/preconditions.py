@@ -112,7 +112,7 @@ class Preconditions:
         listed = exchange.path.lower().endswith(_ROLES) and exchange.status == 200
         if not listed or exchange.follows or exchange.body["value"]:
             return
-        world.weather = world.weather.changed({"role_filter_delay": 86400})
+        world.faults = world.faults.changed({"role_filter_delay": 86400})
         for role in [each for each in world.roles.values() if each.custom]:
             world.roles[role.guid] = dataclasses.replace(role, updated=world.now())
 

@@ -58,7 +58,7 @@ def cloud(tmp_path: Path) -> Generator[Cloud]:
     """The demo's landing zone with its shared identity and one new, bare machine."""
     world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
     events: list[dict[str, Any]] = []
-    world.subscribe(events.append)
+    world.feed.subscribe(events.append)
     with (
         Server(world, tmp_path) as server,
         Operator(server.url, tmp_path / "ca.pem", world) as operator,

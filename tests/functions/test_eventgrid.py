@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.deliveries import Deliveries
 from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
 from sandbox.demo.stage import FUNCTION
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
 from sandbox.host.messages import decode
-from sandbox.outlets import RealStorage
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
-OLD_FORMS = Weather(events_textual=1, events_pascal_case=1)
+OLD_FORMS = Faults(events_textual=1, events_pascal_case=1)
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
 
 
@@ -60,14 +60,14 @@ def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None
     until(lambda: healed(cloud))
 
 
-@pytest.mark.parametrize("weather", [Weather(), OLD_FORMS], ids=["fair", "old forms"])
+@pytest.mark.parametrize("faults", [Faults(), OLD_FORMS], ids=["new forms", "old forms"])
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
 @pytest.mark.usefixtures("delivering")
 def test_a_webhook_consents_and_is_told(
-    cloud: Cloud, deployment: Deployment, schema: str, weather: Weather
+    cloud: Cloud, deployment: Deployment, schema: str, faults: Faults
 ) -> None:
     """The app's own webhook answers for the function, whatever form events have."""
-    cloud.server.world.weather = weather
+    cloud.server.world.faults = faults
     url = f"{deployment.address}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
     subscribe(cloud, "WebHook", schema, endpointUrl=url)
     cloud.operator.put(MACHINE, {})
@@ -90,7 +90,7 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 ) -> None:
     """The storage client puts it there as one object in base64."""
     deployment.queues.create("events")
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="events")
         until(lambda: deployment.queues.waiting("events"))
@@ -105,7 +105,7 @@ def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
     cloud: Cloud, deployment: Deployment, schema: str
 ) -> None:
     """Event Grid leaves the event in its own queue, in either schema, and the machine is healed."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", schema, resourceId=STORE, queueName=EVENT_QUEUE)
         cloud.operator.put(MACHINE, {})
@@ -117,7 +117,7 @@ def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
 
 def test_a_queue_that_is_not_there_is_no_success(deployment: Deployment) -> None:
     """The store's own status tells."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
 
     assert storage.enqueue(STORE, "nowhere", "text") == 404
 
@@ -135,7 +135,7 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
     key = base64.b64encode(b"opens nothing").decode()
     with http.serving(blobs) as port:
         at = f"http://127.0.0.1:{port}/devstoreaccount1"
-        storage = RealStorage(
+        storage = StorageOutlets(
             f"AccountName=devstoreaccount1;AccountKey={key};QueueEndpoint={at};BlobEndpoint={at}"
         )
         status = storage.store(STORE, "dead", "HOOK/2026/3/1/9/a.json", b"[]")
@@ -154,4 +154,4 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
 def test_a_malformed_connection_string_is_refused() -> None:
     """Before anything is delivered."""
     with pytest.raises(ValueError, match="onnection"):
-        RealStorage("storage")
+        StorageOutlets("storage")

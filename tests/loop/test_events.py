@@ -98,7 +98,7 @@ def test_a_copy_without_leave_to_remove_does_not_answer_one_with_it(steady: Clou
 @pytest.mark.parametrize("at_end", [False, True])
 def test_our_own_echoes_make_no_call(cloud: Cloud, *, at_end: bool) -> None:
     """Our PATCH and PUTs raise events; what they wrote was looked at, whenever they are told."""
-    cloud.world.weather = cloud.world.weather.changed({"events_at_end": at_end})
+    cloud.world.faults = cloud.world.faults.changed({"events_at_end": at_end})
     cloud.events.clear()
     cloud.drive(*cloud.app.sweep().requests)
     cloud.wire.calls.clear()
@@ -113,8 +113,8 @@ def test_our_own_echoes_make_no_call(cloud: Cloud, *, at_end: bool) -> None:
 
 def test_our_own_failures_ask_for_a_look(cloud: Cloud) -> None:
     """A PATCH that was accepted and failed later left something undone."""
-    cloud.world.weather = cloud.world.weather.changed(
-        {"faults": [{"method": "PATCH", "late": True, "times": 1}]}
+    cloud.world.faults = cloud.world.faults.changed(
+        {"requests": [{"method": "PATCH", "late": True, "times": 1}]}
     )
     cloud.events.clear()
     cloud.drive(VM)

@@ -16,7 +16,7 @@ def asks(cloud: Cloud, times: int) -> None:
 
 def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
     """Of fifteen a window it takes no more than ten, and waits for its turn with the others."""
-    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.world.faults = steady.world.faults.changed({"throttling": True})
     steady.wire.tick = 0
     asks(steady, 9)
     before = steady.clock()
@@ -35,7 +35,7 @@ def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
 @pytest.mark.parametrize("place", [APPS, DATA])
 def test_a_sweep_of_a_scope_leaves_queries_to_looks(steady: Cloud, place: str) -> None:
     """Whoever makes many events of groups must not starve the looks."""
-    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.world.faults = steady.world.faults.changed({"throttling": True})
     steady.wire.tick = 0
     asks(steady, 9)
     result = steady.look(place)

@@ -210,7 +210,7 @@ def test_the_sandbox_reads_what_curl_sends(arm: Arm) -> None:
     """Its own routes take JSON for what it is, though curl calls it a form."""
     form = "application/x-www-form-urlencoded"
     headers = {"Content-Type": form, "Authorization": f"Bearer {_token(arm)}"}
-    url = "https://management.azure.com/sandbox/weather"
+    url = "https://management.azure.com/sandbox/faults"
     answer = arm.session.patch(url, data='{"graphDelay": 60}', headers=headers)
 
     assert answer.json()["graphDelay"] == 60

@@ -287,7 +287,7 @@ def test_a_spot_machine_that_is_evicted_goes_without_an_event(arm: Arm) -> None:
     made = arm.call("PUT", SPOT, body | spot).json()
     arm.settle()
     events: list[str] = []
-    arm.world.subscribe(lambda event: events.append(event["eventType"]))
+    arm.world.feed.subscribe(lambda event: events.append(event["eventType"]))
 
     assert arm.call("POST", f"{SPOT}/simulateEviction").status_code == 204
     arm.settle()

@@ -203,7 +203,7 @@ def test_an_action_on_an_instance_has_an_event_with_its_id(arm: Arm) -> None:
     """One on all of them, or on a list of numbers, is the set's."""
     create(arm)
     subjects: list[str] = []
-    arm.world.subscribe(lambda event: subjects.append(event["subject"].partition("/vmss")[2]))
+    arm.world.feed.subscribe(lambda event: subjects.append(event["subject"].partition("/vmss")[2]))
 
     for action in ("deallocate", "virtualMachines/0/restart", "virtualMachines/1/powerOff"):
         assert arm.call("POST", f"{SET}/{action}").status_code == 202
@@ -230,7 +230,7 @@ def test_no_request_writes_one_instance(arm: Arm, method: str) -> None:
 def test_instances_are_no_resources_of_their_own(arm: Arm) -> None:
     """Neither a list of resources nor events tell of them."""
     events: list[dict[str, Any]] = []
-    arm.world.subscribe(events.append)
+    arm.world.feed.subscribe(events.append)
     create(arm)
     listed = arm.get(f"{GROUP}/resources?$filter=name eq 'vmss'")["value"]
 

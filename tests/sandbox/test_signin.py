@@ -4,7 +4,7 @@ from typing import Any
 
 import requests
 
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.sandbox.arm import MACHINE, Arm, identity
 
 STORAGE = "https://storage.azure.com"
@@ -46,7 +46,7 @@ def test_a_user_assigned_identity_has_to_be_named(arm: Arm) -> None:
     path = f"/msi/token?api-version=2019-08-01&resource={STORAGE}"
 
     assert ask(arm, path, **headers).json()["client_id"] == app.app_id
-    arm.world.weather = Weather(client_id_required=True)
+    arm.world.faults = Faults(client_id_required=True)
     for nameless in ("", "&client_id="):
         answer = ask(arm, path + nameless, **headers)
         assert (answer.status_code, answer.json()["statusCode"]) == (400, 400)

@@ -6,8 +6,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
 
 from sandbox.server import Server
+from sandbox.world.faults import Faults
 from sandbox.world.state import Attached
-from sandbox.world.switches import Weather
 from tests.conformance.clients.azure import Azure
 from tests.sandbox.arm import MACHINE, identity
 
@@ -46,7 +46,7 @@ def test_an_app_that_names_no_identity_gets_none_where_a_client_id_is_required(
     server: Server,
 ) -> None:
     """App Service wants a user-assigned identity named (facts: Functions, issues)."""
-    server.world.weather = Weather(client_id_required=True)
+    server.world.faults = Faults(client_id_required=True)
     with (
         ManagedIdentityCredential() as credential,
         pytest.raises(CredentialUnavailableError, match="400"),

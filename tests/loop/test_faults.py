@@ -1,13 +1,13 @@
-"""In any weather the app brings about what it does in fair weather, and harms nobody on the way."""
+"""Whatever goes wrong, the app brings about what it does without faults, and harms nobody."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sandbox.world import buckets
+from sandbox.world import throttling
+from sandbox.world.faults import Faults, RequestFault
 from sandbox.world.state import Assignment
-from sandbox.world.switches import Fault, Weather
 from tests.loop.cloud import Cloud
 from tests.loop.lab import APPS, DATA, identity, machine, policy, rule
 from tests.sandbox.arm import SUBSCRIPTION
@@ -23,42 +23,45 @@ ALL_METHODS = ("GET", "PUT", "DELETE")
 
 type State = dict[str, object]
 
-WEATHERS = {
-    "replication": Weather(replication_delay=590, typed_replication_delay=590),
-    "lagging lists": Weather(assignment_lag=45),
-    "a stale index": Weather(graph_delay=600),
-    "an index with gaps": Weather(graph_missing=0.3, graph_truncated=0.3),
-    "short and empty pages": Weather(page_size=1, empty_pages=2),
-    "throttling": Weather(throttling=True),
-    "throttling that names no time": Weather(throttling=True, retry_after=False),
-    "throttled rights": Weather(throttling=True, authorization_limit=30),
-    "slow operations": Weather(operation_delay=60, operation_jitter=600),
-    "reads that fail": Weather(faults=[Fault(method="GET", status=503, probability=0.1)]),
-    "conflicts": Weather(
-        faults=[
-            Fault(method="PUT", status=409, probability=0.3),
-            Fault(method="PATCH", status=412, probability=0.3),
-            Fault(method="DELETE", status=409, probability=0.3),
+FAULTS = {
+    "replication": Faults(replication_delay=590, typed_replication_delay=590),
+    "lagging lists": Faults(assignment_lag=45),
+    "a stale index": Faults(graph_delay=600),
+    "an index with gaps": Faults(graph_missing=0.3, graph_truncated=0.3),
+    "short and empty pages": Faults(page_size=1, empty_pages=2),
+    "throttling": Faults(throttling=True),
+    "throttling that names no time": Faults(throttling=True, retry_after=False),
+    "throttled rights": Faults(throttling=True, authorization_limit=30),
+    "slow operations": Faults(operation_delay=60, operation_jitter=600),
+    "reads that fail": Faults(requests=[RequestFault(method="GET", status=503, probability=0.1)]),
+    "conflicts": Faults(
+        requests=[
+            RequestFault(method="PUT", status=409, probability=0.3),
+            RequestFault(method="PATCH", status=412, probability=0.3),
+            RequestFault(method="DELETE", status=409, probability=0.3),
         ]
     ),
-    "refusals at random": Weather(
-        faults=[
-            Fault(status=429, retry_after=7, probability=0.05),
-            Fault(status=500, probability=0.05),
-            Fault(status=504, done=True, probability=0.05),
+    "refusals at random": Faults(
+        requests=[
+            RequestFault(status=429, retry_after=7, probability=0.05),
+            RequestFault(status=500, probability=0.05),
+            RequestFault(status=504, done=True, probability=0.05),
         ]
     ),
-    "dropped connections": Weather(
-        faults=[Fault(drop=True, probability=0.1), Fault(drop=True, done=True, probability=0.1)]
+    "dropped connections": Faults(
+        requests=[
+            RequestFault(drop=True, probability=0.1),
+            RequestFault(drop=True, done=True, probability=0.1),
+        ]
     ),
-    "operations that fail late": Weather(
-        operation_delay=5, faults=[Fault(method="PATCH", late=True, probability=0.5)]
+    "operations that fail late": Faults(
+        operation_delay=5, requests=[RequestFault(method="PATCH", late=True, probability=0.5)]
     ),
-    "events that go astray": Weather(
+    "events that go astray": Faults(
         events_lost=0.3, events_duplicate=0.3, events_late=0.3, events_reordered=0.5
     ),
 }
-ALL_TOGETHER = Weather(
+ALL_TOGETHER = Faults(
     replication_delay=300,
     typed_replication_delay=300,
     assignment_lag=20,
@@ -74,12 +77,12 @@ ALL_TOGETHER = Weather(
     events_reordered=0.3,
     events_textual=0.3,
     events_pascal_case=0.3,
-    faults=[
-        Fault(method="PATCH", late=True, probability=0.2),
-        Fault(method="PUT", status=409, probability=0.05),
-        Fault(status=503, probability=0.03),
-        Fault(status=504, done=True, probability=0.03),
-        Fault(drop=True, done=True, probability=0.03),
+    requests=[
+        RequestFault(method="PATCH", late=True, probability=0.2),
+        RequestFault(method="PUT", status=409, probability=0.05),
+        RequestFault(status=503, probability=0.03),
+        RequestFault(status=504, done=True, probability=0.03),
+        RequestFault(drop=True, done=True, probability=0.03),
     ],
 )
 
@@ -90,10 +93,10 @@ class Story:
     What happens to them happens while the index and the lists lag, and nobody refuses anything.
     """
 
-    def __init__(self, folder: Path, weather: Weather, seed: int = 0) -> None:
+    def __init__(self, folder: Path, faults: Faults, seed: int = 0) -> None:
         folder.mkdir(exist_ok=True)
         self.cloud = Cloud(folder, virtualMachines=[{"id": each} for each in MACHINES])
-        self.cloud.world.chance.seed(seed)
+        self.cloud.world.injector.chance.seed(seed)
         self.cloud.deploy(policy(rule(system={"grants": GRANTS})))
         self._theirs: set[Assignment] = set()
         self._strangers()
@@ -105,10 +108,10 @@ class Story:
         self.cloud.world.requests.clear()
         self.seen: dict[str, Assignment] = {}
         self._note(None)
-        self.cloud.world.subscribe(self._note)
-        self.cloud.world.weather = weather.changed({"faults": [], "throttling": False})
+        self.cloud.world.feed.subscribe(self._note)
+        self.cloud.world.faults = faults.changed({"requests": [], "throttling": False})
         self._happen()
-        self.cloud.world.weather = weather
+        self.cloud.world.faults = faults
 
     def _strangers(self) -> None:
         """Give others their rights, some of which look like ours, and an identity of their own."""
@@ -150,10 +153,11 @@ class Story:
     def _use_up_buckets(self) -> None:
         """Let other instances of the app have asked as much as it may, just now."""
         world = self.cloud.world
-        if world.weather.throttling:
+        if world.faults.throttling:
             for method in ALL_METHODS:
+                wanted = throttling.arm_buckets(SUBSCRIPTION, world.app.oid, method)
                 for _ in range(250):
-                    world.buckets.take(buckets.arm(SUBSCRIPTION, world.app.oid, method).values())
+                    world.buckets.take(wanted.values())
 
     def state(self) -> State:
         """Return who carries and holds what, by names that are the same in every run."""
@@ -191,21 +195,21 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def fair(tmp_path_factory: pytest.TempPathFactory) -> tuple[State, list[int]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[State, list[int]]:
     """What the app brings about in fair weather, and what it was answered."""
-    story = Story(tmp_path_factory.mktemp("fair"), Weather())
+    story = Story(tmp_path_factory.mktemp("undisturbed"), Faults())
     return story.play(), story.answers()
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Callable[[Weather, int], Story]:
-    """What begins a story in some weather."""
-    return lambda weather, seed: Story(tmp_path / "policies", weather, seed)
+def story(tmp_path: Path) -> Callable[[Faults, int], Story]:
+    """What begins a story with some faults."""
+    return lambda faults, seed: Story(tmp_path / "policies", faults, seed)
 
 
-def test_in_fair_weather_everything_is_as_policy_asks(fair: tuple[State, list[int]]) -> None:
+def test_without_faults_everything_is_as_policy_asks(undisturbed: tuple[State, list[int]]) -> None:
     """Each live machine carries its identities and holds its rights; no right is an orphan."""
-    state, _ = fair
+    state, _ = undisturbed
     kept = [each for each in MACHINES if each != MACHINES[1]]
     assert isinstance(state["attached"], dict)
     assert set(state["attached"]) == set(kept)
@@ -219,13 +223,13 @@ def test_in_fair_weather_everything_is_as_policy_asks(fair: tuple[State, list[in
     assert state["orphans"] == []
 
 
-@pytest.mark.parametrize("name", WEATHERS)
-def test_in_bad_weather_the_same_is_brought_about(
-    fair: tuple[State, list[int]], story: Callable[[Weather, int], Story], name: str
+@pytest.mark.parametrize("name", FAULTS)
+def test_with_each_fault_the_same_is_brought_about(
+    undisturbed: tuple[State, list[int]], story: Callable[[Faults, int], Story], name: str
 ) -> None:
     """One weakness at a time, and each is felt."""
-    played = story(WEATHERS[name], 0)
-    state, answers = fair
+    played = story(FAULTS[name], 0)
+    state, answers = undisturbed
 
     assert played.play() == state
     assert played.answers() != answers
@@ -233,20 +237,20 @@ def test_in_bad_weather_the_same_is_brought_about(
 
 
 def test_events_of_old_forms_lead_to_the_same(
-    fair: tuple[State, list[int]], story: Callable[[Weather, int], Story]
+    undisturbed: tuple[State, list[int]], story: Callable[[Faults, int], Story]
 ) -> None:
     """They are understood as others are, so that not even a call differs."""
-    played = story(Weather(events_textual=0.7, events_pascal_case=0.7), 0)
+    played = story(Faults(events_textual=0.7, events_pascal_case=0.7), 0)
 
-    assert (played.play(), played.answers()) == fair
+    assert (played.play(), played.answers()) == undisturbed
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_in_the_worst_weather_the_same_is_brought_about(
-    fair: tuple[State, list[int]], story: Callable[[Weather, int], Story], seed: int
+def test_with_all_faults_the_same_is_brought_about(
+    undisturbed: tuple[State, list[int]], story: Callable[[Faults, int], Story], seed: int
 ) -> None:
     """All of it together, by several seeds."""
     played = story(ALL_TOGETHER, seed)
 
-    assert played.play() == fair[0]
+    assert played.play() == undisturbed[0]
     played.assert_nobody_was_harmed()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, error, identity
 
 LEFT = "x-ms-ratelimit-remaining-"
@@ -16,7 +16,7 @@ OTHER = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/other"
 @pytest.fixture
 def busy(arm: Arm) -> Arm:
     """A client of an Azure that counts."""
-    arm.world.weather = Weather(throttling=True, operation_delay=0)
+    arm.world.faults = Faults(throttling=True, operation_delay=0)
     return arm
 
 
@@ -139,7 +139,7 @@ def test_resource_graph_answers_fifteen_queries_in_five_seconds(busy: Arm) -> No
 
 def test_retry_after_may_be_missing(busy: Arm) -> None:
     """As on some real 429, which name the seconds in the text only (facts: Errors)."""
-    busy.world.weather = Weather(throttling=True, retry_after=False)
+    busy.world.faults = Faults(throttling=True, retry_after=False)
     _, refused = until_refused(busy, "GET", STORE, 251)
     machine = [busy.attach("id1") for _ in range(13)][-1]
     graph = [busy.query("resources") for _ in range(16)][-1]
@@ -150,7 +150,7 @@ def test_retry_after_may_be_missing(busy: Arm) -> None:
     assert "after '1' seconds" in refused.text
 
 
-def test_in_fair_weather_nobody_is_refused(arm: Arm) -> None:
+def test_nobody_is_refused_without_throttling(arm: Arm) -> None:
     """Every bucket looks full, however much was asked."""
     answers = [arm.call("GET", MACHINE) for _ in range(300)]
 
@@ -166,7 +166,7 @@ def test_actions_on_rights_are_counted_if_told_so(busy: Arm) -> None:
     assert until_refused(busy, "GET", RIGHTS, 251)[1].json()["error"]["code"] != (
         "ResourceRequestsThrottled"
     )
-    busy.world.weather = Weather(throttling=True, authorization_limit=120)
+    busy.world.faults = Faults(throttling=True, authorization_limit=120)
     count, refused = until_refused(busy, "GET", RIGHTS, 121)
 
     assert count == 120

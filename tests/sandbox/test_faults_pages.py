@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.sandbox.arm import GROUP, Arm
 
 RESOURCES = f"{GROUP}/resources"
@@ -20,10 +20,10 @@ def pages(arm: Arm, path: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("path", [RESOURCES, f"{RESOURCES}?$filter=location eq 'westeurope'"])
-def test_a_page_has_as_many_rows_as_the_weather_allows(arm: Arm, path: str) -> None:
+def test_a_page_has_as_many_rows_as_its_switch_allows(arm: Arm, path: str) -> None:
     """Together they are the whole list, once each."""
     ((*whole,),) = pages(arm, path)
-    arm.world.weather = Weather(page_size=2)
+    arm.world.faults = Faults(page_size=2)
 
     found = pages(arm, path)
 
@@ -33,7 +33,7 @@ def test_a_page_has_as_many_rows_as_the_weather_allows(arm: Arm, path: str) -> N
 
 def test_empty_pages_come_before_those_with_rows(arm: Arm) -> None:
     """azure-cli test_sql_db_security_mgmt: a filtered list begins with pages that are empty."""
-    arm.world.weather = Weather(page_size=2, empty_pages=2)
+    arm.world.faults = Faults(page_size=2, empty_pages=2)
 
     found = pages(arm, RESOURCES)
 
@@ -42,14 +42,14 @@ def test_empty_pages_come_before_those_with_rows(arm: Arm) -> None:
 
 def test_an_empty_list_may_have_empty_pages_too(arm: Arm) -> None:
     """Only the last page has no link."""
-    arm.world.weather = Weather(empty_pages=1)
+    arm.world.faults = Faults(empty_pages=1)
 
     assert pages(arm, f"{RESOURCES}?$filter=name eq 'none'") == [[], []]
 
 
 def test_top_is_no_more_than_a_page(arm: Arm) -> None:
     """A client may ask for fewer rows than a page has, not for more."""
-    arm.world.weather = Weather(page_size=3)
+    arm.world.faults = Faults(page_size=3)
 
     assert [len(each) for each in pages(arm, f"{RESOURCES}?$top=1")] == [1, 1, 1, 1]
     assert [len(each) for each in pages(arm, f"{RESOURCES}?$top=9")] == [3, 1]

@@ -12,7 +12,7 @@ from azure.mgmt.core import ARMPipelineClient
 from sandbox.identity import tokens
 from sandbox.transport import Transport
 from sandbox.world.clock import START, Clock, wall_clock
-from sandbox.world.switches import Fault, Weather
+from sandbox.world.faults import Faults, RequestFault
 from tests.sandbox.arm import MACHINE, SEED, SUBSCRIPTION, Arm
 
 compute = pytest.importorskip("azure.mgmt.compute", reason="the conformance group")
@@ -52,7 +52,7 @@ def test_the_clock_of_the_wall_begins_now() -> None:
 
 def test_ten_minutes_of_polling_cost_no_time(arm: Arm) -> None:
     """The published poller sleeps through its transport, which turns the clock."""
-    arm.world.weather = Weather(operation_delay=TEN_MINUTES.total_seconds())
+    arm.world.faults = Faults(operation_delay=TEN_MINUTES.total_seconds())
     client = compute.ComputeManagementClient(
         tokens.credential(arm.world), SUBSCRIPTION, transport=Transport(arm.app, arm.clock)
     )
@@ -68,7 +68,7 @@ def test_ten_minutes_of_polling_cost_no_time(arm: Arm) -> None:
 
 def test_a_client_waits_for_as_long_as_it_is_told(arm: Arm) -> None:
     """The published retry policy sleeps through the transport, too."""
-    arm.world.weather = Weather(faults=[Fault(status=429, retry_after=300, times=2)])
+    arm.world.faults = Faults(requests=[RequestFault(status=429, retry_after=300, times=2)])
     client: ARMPipelineClient[HttpRequest, Any] = ARMPipelineClient(
         "https://management.azure.com",
         policies=[RetryPolicy()],
@@ -88,7 +88,7 @@ def test_a_client_waits_for_as_long_as_it_is_told(arm: Arm) -> None:
 def test_who_waits_on_a_fast_clock_is_told_the_time_of_the_wall() -> None:
     """A minute at sixty times the speed is a second for the client."""
     arm = Arm(SEED, Clock(speed=60, wall=lambda: 0.0))
-    arm.world.weather = Weather(operation_delay=600)
+    arm.world.faults = Faults(operation_delay=600)
     answer = arm.patch(MACHINE, {"type": "SystemAssigned"})
 
     assert answer.headers["Retry-After"] == "10"

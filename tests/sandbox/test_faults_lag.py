@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, Arm, error, identity
 
 VERSION = "2022-04-01"
@@ -21,19 +21,19 @@ def principal(arm: Arm) -> str:
 
 
 @pytest.mark.parametrize(
-    ("weather", "kind", "code"),
+    ("faults", "kind", "code"),
     [
-        (Weather(replication_delay=30), None, 400),
-        (Weather(replication_delay=30), "ServicePrincipal", 201),
-        (Weather(typed_replication_delay=30), "ServicePrincipal", 400),
-        (Weather(typed_replication_delay=30), None, 201),
+        (Faults(replication_delay=30), None, 400),
+        (Faults(replication_delay=30), "ServicePrincipal", 201),
+        (Faults(typed_replication_delay=30), "ServicePrincipal", 400),
+        (Faults(typed_replication_delay=30), None, 201),
     ],
 )
 def test_a_new_principal_is_known_later(
-    arm: Arm, weather: Weather, kind: str | None, code: int
+    arm: Arm, faults: Faults, kind: str | None, code: int
 ) -> None:
     """Naming its type spares one of the two delays (facts: Role assignments and Rights)."""
-    arm.world.weather = weather
+    arm.world.faults = faults
     oid = principal(arm)
     first = arm.assign(GROUP, oid, principalType=kind)
     arm.clock.forward(30)
@@ -47,7 +47,7 @@ def test_a_new_principal_is_known_later(
 
 def test_lists_show_a_new_right_later_than_its_id_does(arm: Arm) -> None:
     """A GET by id shows it at once, the list only after the lag."""
-    arm.world.weather = Weather(assignment_lag=20)
+    arm.world.faults = Faults(assignment_lag=20)
     oid = principal(arm)
     made = arm.assign(GROUP, oid).json()
     by_principal = f"principalId eq '{oid}'"
@@ -67,7 +67,7 @@ def test_lists_show_a_deleted_right_for_a_while(arm: Arm) -> None:
     made = arm.assign(GROUP, oid, description="old").json()
     arm.clock.forward(60)
     before = arm.listed(GROUP)
-    arm.world.weather = Weather(assignment_lag=20)
+    arm.world.faults = Faults(assignment_lag=20)
     path = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments"
     arm.assign(GROUP, oid, name=made["name"], description="new")
     arm.clock.forward(5)
@@ -90,7 +90,7 @@ def ids(arm: Arm, text: str) -> set[str]:
 
 def test_resource_graph_shows_things_as_they_were(arm: Arm) -> None:
     """New, changed and deleted resources and rights, each after the delay."""
-    arm.world.weather = Weather(graph_delay=60)
+    arm.world.faults = Faults(graph_delay=60)
     arm.clock.forward(100)
     new = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/new"
     before, rights = ids(arm, RESOURCES), ids(arm, RIGHTS)
@@ -114,7 +114,7 @@ def test_resource_graph_misses_rows_by_chance(arm: Arm) -> None:
     """It does not say so; the same seed misses the same rows."""
 
     def shown(arm: Arm) -> list[int]:
-        arm.world.weather = Weather(graph_missing=0.5)
+        arm.world.faults = Faults(graph_missing=0.5)
         return [len(ids(arm, RESOURCES)) for _ in range(20)]
 
     counts = shown(arm)
@@ -125,7 +125,7 @@ def test_resource_graph_misses_rows_by_chance(arm: Arm) -> None:
 def test_resource_graph_may_be_cut_off_and_says_so(arm: Arm) -> None:
     """Half of the rows, and no token to go on with."""
     whole = len(ids(arm, RESOURCES))
-    arm.world.weather = Weather(graph_truncated=1)
+    arm.world.faults = Faults(graph_truncated=1)
     for options in ({}, {"$top": 2}):
         answer = arm.query(RESOURCES, **options).json()
 
@@ -138,7 +138,7 @@ def test_operations_take_longer_by_chance(arm: Arm) -> None:
     """Between the delay and the jitter on top of it, the same for the same seed."""
 
     def waits(arm: Arm) -> list[int]:
-        arm.world.weather = Weather(operation_delay=10, operation_jitter=90)
+        arm.world.faults = Faults(operation_delay=10, operation_jitter=90)
         found = []
         for _ in range(10):
             found.append(int(arm.attach("id1").headers["Retry-After"]))
@@ -151,7 +151,7 @@ def test_operations_take_longer_by_chance(arm: Arm) -> None:
     assert counts == waits(Arm())
 
 
-def test_fair_weather_hides_nothing(arm: Arm) -> None:
+def test_nothing_is_late_without_faults(arm: Arm) -> None:
     """As it was: every list and the index show each write at once."""
     made = arm.assign(GROUP, principal(arm), READER).json()
     assert made["name"] in arm.listed(GROUP)
@@ -190,7 +190,7 @@ def names(arm: Arm, path: str) -> set[str]:
 @pytest.mark.parametrize("resource", YOUNG)
 def test_a_young_resource_is_not_in_the_index(arm: Arm, resource: str) -> None:
     """Its GET is the gateway's 404 and ARM's lists lack it; its provider lists it (issues)."""
-    arm.world.weather = Weather(index_delay=60)
+    arm.world.faults = Faults(index_delay=60)
     assert make(arm, resource).status_code in {201, 202}
     arm.settle(59)
     name = resource.rpartition("/")[2].lower()
@@ -211,7 +211,7 @@ def test_a_young_resource_is_not_in_the_index(arm: Arm, resource: str) -> None:
 @pytest.mark.parametrize("resource", [MACHINE, STORE, identity("id1")])
 def test_what_is_made_anew_is_young_again(arm: Arm, resource: str) -> None:
     """The index has lost the old one, and does not know the new one yet; a seed's is known."""
-    arm.world.weather = Weather(index_delay=60)
+    arm.world.faults = Faults(index_delay=60)
     assert make(arm, resource, "PATCH").status_code == 200
     assert arm.call("GET", resource).status_code == 200
     arm.call("DELETE", resource)
@@ -230,7 +230,7 @@ def test_what_moved_is_young_where_it_came(arm: Arm) -> None:
     other = f"{SUB}/resourceGroups/other"
     arm.call("PUT", other, {"location": "westus"})
     arm.settle(60)
-    arm.world.weather = Weather(index_delay=60)
+    arm.world.faults = Faults(index_delay=60)
     body = {"resources": [MACHINE], "targetResourceGroup": other}
     assert arm.call("POST", f"{GROUP}/moveResources", body).status_code == 202
     arm.settle()
@@ -249,7 +249,7 @@ def test_each_resource_has_its_own_delay_of_a_span() -> None:
     def seen(seed: int) -> list[int]:
         arm = Arm(seed=seed)
         arm.clock.forward(100)
-        arm.world.weather = Weather(index_delay=(5, 60))
+        arm.world.faults = Faults(index_delay=(5, 60))
         for number in range(10):
             make(arm, f"{STORE}{number}")
         shown = []
@@ -266,7 +266,7 @@ def test_each_resource_has_its_own_delay_of_a_span() -> None:
 
 def test_a_deleted_identitys_ids_stay_on_its_machine_for_a_while(arm: Arm) -> None:
     """Also where it is made anew meanwhile: the entry is still the old one's."""
-    arm.world.weather = Weather(dead_entry_delay=604800)
+    arm.world.faults = Faults(dead_entry_delay=604800)
     arm.attach("id1")
     arm.settle()
     old = arm.get(MACHINE)["identity"]["userAssignedIdentities"][identity("id1")]
