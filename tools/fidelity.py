@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.arm.app import SERVICES
 from sandbox.arm.routing import Evidence, Route
-from sandbox.resources.kinds import KINDS
+from sandbox.resources.types import TYPES
 from tests.conformance.deviations import DEVIATIONS, OUTSIDE
 
 PAGE = Path(__file__).parent.parent / "docs" / "fidelity.md"
@@ -33,7 +33,7 @@ from, `test_...` and `misc_...` recordings of other clients' tests, `REST` and t
 documentation.
 """
 
-TYPES = """
+TYPE_HEAD = """
 ## Resource types
 
 How types differ in their identity block and in the answers to writes. One that is not here behaves
@@ -81,8 +81,8 @@ def page() -> str:
             head,
             "\n| method | path | known | from |\n|---|---|---|---|\n",
             *map(_row, routes),
-            TYPES,
-            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in KINDS),
+            TYPE_HEAD,
+            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in TYPES),
             TIMES,
             BEHAVIOUR_IN_TIME.read_text("utf-8"),
             DIFFERENCES,

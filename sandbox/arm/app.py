@@ -17,10 +17,9 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 from sandbox.arm import (
     errors,
+    groups,
     ids,
-    leaving,
     locks,
-    moves,
     operations,
     routing,
     tags,
@@ -47,8 +46,8 @@ from sandbox.world.world import World
 SERVICES = (
     tenancy.routes,
     managementgroups.routes,
+    groups.routes,
     generic.routes,
-    moves.routes,
     machines.routes,
     scalesets.routes,
     identities.routes,
@@ -219,7 +218,7 @@ class Azure:
         target = ids.parse(scope)
         tenancy.refuse_unregistered(self.world, call.method, target)
         locks.refuse(self.world, call.method, target)
-        leaving.refuse(self.world, call.method, target)
+        operations.refuse_conflict(self.world, call.method, target)
         self.world.authorize(found, self.world.roles[found.role].name)
 
 

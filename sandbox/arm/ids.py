@@ -90,6 +90,11 @@ def moved(resource: ArmId, group: ArmId) -> ArmId:
     return parse("/".join([group.text, *resource.text.split("/")[5:]]))
 
 
+def region(name: str) -> str:
+    """Return a region's name as ids and indexes spell it: ``westus2`` for ``West US 2``."""
+    return "".join(name.split()).lower()
+
+
 def respell(text: str, literal: str) -> str:
     """Return an id with its group segment spelled as asked (``resourceGroups`` or lower case)."""
     segments = text.split("/")

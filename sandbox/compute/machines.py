@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 
-from sandbox.arm import errors, ids, listing, operations
+from sandbox.arm import attachment, errors, ids, listing, operations
 from sandbox.arm.listing import existing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.compute import models
-from sandbox.identity import attachment
-from sandbox.resources.kinds import kind
+from sandbox.resources.types import traits_of
 from sandbox.world import throttling
 from sandbox.world.state import DEALLOCATED, Resource
 from sandbox.world.world import World
@@ -15,7 +14,7 @@ from sandbox.world.world import World
 routes = Routes()
 
 TYPE = "Microsoft.Compute/virtualMachines"
-_TRAITS = kind(TYPE)
+_TRAITS = traits_of(TYPE)
 _SUFFIX = "/providers/microsoft.compute/virtualmachines"
 _LIST = f"/subscriptions/<subscription>{_SUFFIX}"
 _MACHINES = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
@@ -113,7 +112,7 @@ def put(call: Call) -> Reply:
     budget = throttling.compute(call, throttling.UPDATE)
     body = call.object_body()
     known, machine = models.put_target(call, TYPE)
-    attachment.write(call, machine, call.member("identity"), merge=False)
+    attachment.write(call, machine, call.member("identity"), _TRAITS, merge=False)
     machine.tags = dict(call.member("tags") or {})
     machine.extra = {name: body[name] for name in _EXTRA if name in body}
     machine.properties = models.written(
@@ -135,7 +134,7 @@ def patch(call: Call) -> Reply:
     machine = existing(call)
     body = call.object_body()
     models.check_etag(call, machine)
-    attachment.write(call, machine, call.member("identity"), merge=True)
+    attachment.write(call, machine, call.member("identity"), _TRAITS, merge=True)
     if "tags" in body:
         machine.tags = dict(call.member("tags") or {})
     sent = call.member("properties")

@@ -7,12 +7,11 @@ request writes one of them. A flexible set's machines are such resources, and ar
 
 from typing import Any
 
-from sandbox.arm import errors, ids, listing, operations
+from sandbox.arm import attachment, errors, ids, listing, operations
 from sandbox.arm.listing import existing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes, merge
 from sandbox.compute import models
-from sandbox.identity import attachment
-from sandbox.resources.kinds import kind
+from sandbox.resources.types import traits_of
 from sandbox.world import throttling
 from sandbox.world.state import Resource
 from sandbox.world.world import World
@@ -21,7 +20,7 @@ routes = Routes()
 
 TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 INSTANCE = f"{TYPE}/virtualMachines"
-_TRAITS = kind(TYPE)
+_TRAITS = traits_of(TYPE)
 _SUFFIX = "/providers/microsoft.compute/virtualmachinescalesets"
 _LIST = f"/subscriptions/<subscription>{_SUFFIX}"
 _SETS = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
@@ -128,7 +127,7 @@ def _write(
     if _flexible(properties):
         _check_identity(call.member("identity") or {})
     before = _model(scale_set)
-    attachment.write(call, scale_set, call.member("identity"), merge=merges)
+    attachment.write(call, scale_set, call.member("identity"), _TRAITS, merge=merges)
     scale_set.tags, scale_set.properties, scale_set.extra = tags, properties, extra
     created = scale_set.id.key not in world.resources
     headers = operations.begin(call, scale_set, "Creating" if created else "Updating", final=False)

@@ -13,12 +13,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.arm import errors, ids, regions
+from sandbox.arm import attachment, errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.graph import kql
 from sandbox.graph.kql import QueryError, Row
-from sandbox.identity import attachment
-from sandbox.resources.kinds import kind
+from sandbox.resources.types import traits_of
 from sandbox.world import throttling
 from sandbox.world.events import stamp
 from sandbox.world.hierarchy import ManagementGroup
@@ -245,12 +244,12 @@ def _resource(world: World, seen: dt.datetime, resource: Resource) -> Row:
         "name": resource.id.name,
         "type": resource.type.lower(),
         "tenantId": world.tenant,
-        "location": regions.plain(resource.location),
+        "location": ids.region(resource.location),
         "resourceGroup": resource.id.group.lower(),
         "subscriptionId": resource.id.subscription,
         "properties": {**resource.properties, **own},
         "tags": resource.tags,
-        "identity": attachment.show(world, resource, kind(resource.type)).get("identity"),
+        "identity": attachment.show(world, resource, traits_of(resource.type)).get("identity"),
     }
 
 
@@ -314,7 +313,7 @@ def _group(world: World, group: Resource) -> Row:
         "name": group.id.name,
         "type": "microsoft.resources/subscriptions/resourcegroups",
         "tenantId": world.tenant,
-        "location": regions.plain(group.location),
+        "location": ids.region(group.location),
         "resourceGroup": group.id.group.lower(),
         "subscriptionId": group.id.subscription,
         "managedBy": group.extra.get("managedBy", ""),

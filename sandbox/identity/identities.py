@@ -37,7 +37,7 @@ def _show(call: Call, identity: Resource) -> Json:
 def create(world: World, identity: ids.ArmId, location: str, tags: dict[str, str]) -> Resource:
     """Create an identity with a new principal; routes and seed call it."""
     now = world.now()
-    resource = Resource(identity, TYPE, location, now, now, tags=tags, tagged=True)
+    resource = Resource(identity, TYPE, location, now, now, tags=tags)
     resource.principal = world.new_principal(identity.name, resource_id=identity.text)
     world.put(resource)
     return resource

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.arm import errors, ids, leaving
+from sandbox.arm import errors, ids
 from sandbox.authorization.roles import BUILT_IN, Role
 from sandbox.world import hierarchy
 from sandbox.world.clock import Clock, wall_clock
@@ -25,12 +25,15 @@ from sandbox.world.faults import FaultInjector, Faults
 from sandbox.world.feed import Feed
 from sandbox.world.state import (
     DEALLOCATED,
+    DELETING,
+    MOVING,
     Assignment,
     Assignments,
     EventSubscription,
     History,
     Lock,
     Operation,
+    Pending,
     Principal,
     Request,
     Resource,
@@ -67,7 +70,7 @@ class World:
         self.buckets = Buckets(self.clock)
         self.feed = Feed(self.clock, self.injector, self.tenant)
         self.hierarchy = hierarchy.Hierarchy(self.tenant)
-        self.leaving = leaving.Leaving()
+        self.pending = Pending()
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
@@ -141,7 +144,7 @@ class World:
             self.feed.deliver()
 
     def _release(self) -> None:
-        self.leaving.depart(self.now())
+        self.pending.finish(self.now())
         self.feed.release()
 
     def announce(self) -> dt.datetime | None:
@@ -279,7 +282,7 @@ class World:
         if tagged is None:
             self.subscription_tags[scope.subscription.lower()] = tags
         else:
-            tagged.tags, tagged.tagged = tags, bool(tags)
+            tagged.tags = tags
             tagged.version += 1
         if scope.key in self.resources:
             self._note_resource(scope.key, tagged)
@@ -351,9 +354,9 @@ class World:
         there are orphans from then on (facts: Rights, documented).
         """
         for group in groups:
-            group.busy, group.ready_at = leaving.MOVING, operation.ends
+            group.busy, group.ready_at = MOVING, operation.ends
         for resource in resources:
-            self.leaving.add(operation, functools.partial(self._move, resource, groups[-1].id))
+            self.pending.add(operation, functools.partial(self._move, resource, groups[-1].id))
 
     def _move(self, resource: Resource, group: ids.ArmId) -> None:
         children = list(self.children.pop(resource.id.key, {}).values())
@@ -370,8 +373,8 @@ class World:
         if operation is None:
             forget(resource)
         else:
-            resource.busy, resource.ready_at = leaving.STATE, operation.ends
-            self.leaving.add(operation, functools.partial(forget, resource))
+            resource.busy, resource.ready_at = DELETING, operation.ends
+            self.pending.add(operation, functools.partial(forget, resource))
 
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key

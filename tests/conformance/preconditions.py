@@ -13,7 +13,7 @@ from http.client import OK
 from typing import Any
 
 from sandbox.arm import ids
-from sandbox.resources.kinds import kind
+from sandbox.resources.types import traits_of
 from tests.conformance.pages import Pages
 from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
@@ -161,7 +161,7 @@ def _acted_upon(exchange: Exchange) -> str:
     if exchange.method == "POST" or (exchange.method == "GET" and not found.name and nested):
         return found.parent
     # Some providers answer so when they create, too; their resource is a new one.
-    replaced = exchange.status == HTTPStatus.OK != kind(found.type).created
+    replaced = exchange.status == HTTPStatus.OK != traits_of(found.type).created
     written = exchange.method == "PUT" and replaced
     return found.text if written or exchange.method in ("DELETE", "PATCH") else ""
 

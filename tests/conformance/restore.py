@@ -40,7 +40,7 @@ class Restorer:
         body = self._known.get(key) or {"id": text}
         group, now = ids.parse(body["id"]), self._world.now()
         made = Resource(group, group.type, body.get("location", _ELSEWHERE), now, now)
-        made.tags, made.tagged = body.get("tags") or {}, body.get("tags") is not None
+        made.tags = body.get("tags") or {}
         made.extra = {name: body[name] for name in body if name not in _OWN}
         self._world.put_group(made)
 
@@ -143,7 +143,6 @@ class Restorer:
             created,
             world.now(),
             tags=body.get("tags") or {},
-            tagged=body.get("tags") is not None,
             properties=properties,
             extra={name: value for name, value in body.items() if name not in _OWN},
         )
