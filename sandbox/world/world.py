@@ -293,27 +293,21 @@ class World:
         self._emit("Action", resource.id, resource.type, action=f"{action}/action")
 
     def tell(self, verb: str, resource: Resource) -> None:
-        """Note what a request did that is not the world's to do.
-
-        It changed an instance of a scale set, or began a deletion that fails in the end.
-        """
+        """Note a deployment's own write, or a deletion that begins and fails in the end."""
         self._emit(verb, resource.id, resource.type)
 
     def evict(self, machine: Resource, *, deletes: bool) -> None:
-        """Take a Spot machine's place away: its provider does not know it any more, or it stops."""
-        self.tell_eviction(machine)
+        """Take a Spot machine's place away: its provider does not know it any more, or it stops.
+
+        Its name in the log is known from issues; that there is no event is assumed.
+        """
+        action = "evictSpotVM/action"
+        self._emit("Action", machine.id, machine.type, action=action, silent=True)
         if deletes:
             self._forget(machine)
             self.vanished.add(machine.id.key)
         else:
             machine.power = DEALLOCATED
-
-    def tell_eviction(self, scope: Resource) -> None:
-        """Log that the platform evicted a machine, at the machine or at its set.
-
-        The names are known from issues; that there is no event is assumed.
-        """
-        self._emit("Action", scope.id, scope.type, action="evictSpotVM/action", silent=True)
 
     def remove(self, resource: Resource) -> None:
         """Delete a resource, its children, its identity and the assignments at its scope.
