@@ -28,8 +28,8 @@ Made by `make docs` from the routes of `sandbox`. What a route answers is
 
 Anything else is refused with 400 `UnsupportedBySandbox`, which names what is not supported.
 `{{scope}}` is any ARM id: nothing (the tenant), a management group, a subscription, a resource
-group or a resource. In the last column, `facts` are the notes on Azure that the sandbox was written
-from, `test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
+group or a resource. In the last column, `facts` are sections of [azure-facts.md](azure-facts.md),
+`test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
 documentation.
 """
 

@@ -78,8 +78,8 @@ def show(world: World, resource: Resource, traits: IdentityTraits) -> Json:
 def _entry(world: World, attached: Attached, traits: IdentityTraits, *, settled: bool) -> Json:
     """Return one identity: empty while it is being attached, null once that incarnation is gone.
 
-    The empty entry is recorded (facts: Machines), the dead one is known from issues (facts: Dead
-    entries), and that it may show its ids for a while (facts: Visibility).
+    The empty entry is recorded (facts: Machines). The dead one is known from issues, and so is that
+    it may show its ids for a while (facts: Dead entries).
     """
     principal = attached.principal
     if not principal.alive:
@@ -108,7 +108,7 @@ def write(
         merge: whether unlisted identities stay.
 
     Raises:
-        AzureError: as facts: Errors list them.
+        AzureError: a refusal of facts: Errors.
     """
     if block is None:
         return

@@ -42,7 +42,7 @@ class AzureError(Exception):
 
 
 class FlatError(AzureError):
-    """A refusal by a service whose error object has no envelope (facts: Errors and Visibility)."""
+    """A refusal whose error object has no envelope (facts: Errors and Activity log)."""
 
     def body(self) -> dict[str, Any]:
         """Return code and message alone."""

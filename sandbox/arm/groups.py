@@ -97,7 +97,7 @@ def move(call: Call) -> Reply:
     """Move resources with their children: 202; both groups take no writes until it has ended.
 
     A resource keeps its identities, principals and properties; role assignments at its old id stay
-    there (facts: Rights, documented), and so, it is assumed, do locks.
+    there (facts: Moves, documented), and so, it is assumed, do locks.
     """
     return _begin(call, moves=True)
 

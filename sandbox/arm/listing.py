@@ -102,7 +102,7 @@ def page[T](
     *,
     size: int = PAGE,
 ) -> Reply:
-    """Return one page of a list, with ``nextLink`` when there is more (facts: Role assignments).
+    """Return one page of a list, with ``nextLink`` when there is more (facts: Lists).
 
     The token holds how many rows and how many empty pages came before.
     """

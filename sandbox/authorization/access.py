@@ -96,7 +96,7 @@ def right(  # noqa: PLR0913 - who, what and where
 def attributes(call: Call) -> Attributes:
     """Return what conditions may ask about a call: the role assignment that it writes or deletes.
 
-    ``@Request`` is what a PUT sends, ``@Resource`` what is there (facts: Machines, documented).
+    ``@Request`` is what a PUT sends, ``@Resource`` what is there (facts: Rights, documented).
     """
     if call.id.type.lower() != _ASSIGNMENT:
         return _NOTHING

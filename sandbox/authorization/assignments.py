@@ -230,7 +230,7 @@ def put(call: Call) -> Reply:
 
 
 def _wanted(call: Call) -> Assignment:
-    """Return the assignment that a PUT asks for; raises ``AzureError`` as facts: Errors list."""
+    """Return the assignment that a PUT asks for; raises ``AzureError`` (facts: Errors)."""
     name = _name(call)
     scope = _scope(call)
     properties = call.member("properties") or {}

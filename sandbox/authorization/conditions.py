@@ -1,6 +1,6 @@
 """Conditions of role assignments, in the part of the language that delegation needs.
 
-See facts: Machines.
+See facts: Rights.
 
 ``access`` evaluates them; role assignments are checked for grammar when they are written. What
 the grammar knows but the sandbox cannot decide is refused by name, never guessed.

@@ -96,7 +96,7 @@ def list_group(call: Call) -> Reply:
     return listing.page(call, found, lambda machine: _show(call, machine), budget)
 
 
-@routes.route("GET", _LIST, Evidence.RECORDED, "facts: Machines: group in upper case (c7n)")
+@routes.route("GET", _LIST, Evidence.RECORDED, "facts: Lists: group in upper case (c7n)")
 def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
     budget = throttling.compute(call, throttling.LIST)

@@ -74,7 +74,7 @@ def written(old: Json, sent: Json | None, own: Collection[str], *, merges: bool)
 def group_in_upper_case(body: Json) -> Json:
     """Return a resource as lists of a subscription show it.
 
-    Recorded: facts: Machines (machines), azure-cli test_vmss_create_and_modify (scale sets).
+    Recorded of machines (facts: Lists) and scale sets (azure-cli test_vmss_create_and_modify).
     """
     segments = body["id"].split("/")
     segments[4] = segments[4].upper()

@@ -170,7 +170,7 @@ def list_values(call: Call) -> Reply:
     """List the log, newest first; a filter must name its beginning (documented).
 
     That a beginning of more than 90 days ago is refused without an envelope is recorded (facts:
-    Visibility), its code and text are assumed.
+    Activity log), its code and text are assumed.
     """
     world, now = call.world, call.world.now()
     terms = _terms(call.query.get("$filter", ""))

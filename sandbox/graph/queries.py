@@ -1,6 +1,6 @@
 """Azure Resource Graph: resources, their containers and role assignments as tables.
 
-See facts: Errors and Throttling and Resource Graph.
+See facts: Throttling and Resource Graph.
 
 A page's token says how many rows come before it, and each page runs the query anew: while the world
 changes, rows come twice or not at all (recorded, facts: Resource Graph).
@@ -58,14 +58,14 @@ _BLANK = kql.blank(dict(_COLUMNS))
     "POST",
     "/providers/microsoft.resourcegraph/resources",
     Evidence.RECORDED,
-    "facts: Errors, misc_vm_vmss_arg_paging #9",
+    "facts: Resource Graph, misc_vm_vmss_arg_paging #9",
     action="",
 )
 def query(call: Call) -> Reply:
     """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
     world, quota = call.world, throttling.graph(call)
     body, options = call.object_body(), call.member("options") or {}
-    # The oldest version answers with a table unless told otherwise (facts: Errors, recorded).
+    # The oldest version answers with a table unless asked otherwise (facts: Resource Graph).
     form = options.get("resultFormat") or (
         "table" if call.query["api-version"] < "2020" else "objectArray"
     )
@@ -284,7 +284,7 @@ def _assignment(world: World, assignment: Assignment) -> Row:
 def _subscription(world: World, subscription: str) -> Row:
     """Return a subscription, with the management groups above it, nearest first.
 
-    See facts: Visibility.
+    See facts: Resource Graph.
     """
     over = world.hierarchy.over(subscription)
     chain: list[ManagementGroup] = [over, *reversed(world.hierarchy.path(over))]

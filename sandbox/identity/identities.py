@@ -100,7 +100,7 @@ def patch(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """Delete an identity: 200 without a body, or 204 (documented) when there was none.
 
-    Machines keep their reference and role assignments stay (facts: Rights, documented).
+    Machines keep their reference and role assignments stay (facts: Identities, documented).
     """
     identity = call.world.resources.get(call.id.key)
     if identity is None:

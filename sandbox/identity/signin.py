@@ -75,7 +75,7 @@ def app_service(call: Call) -> Reply:
     "GET",
     "/imds/<path:machine>/metadata/identity/oauth2/token",
     Evidence.DOCUMENTED,
-    "facts: Machines; Entra: acquire tokens on a VM",
+    "facts: Metadata service; Entra: acquire tokens on a VM",
 )
 def imds(call: Call) -> Reply:
     """Return a token of an identity that this machine carries; the system's own comes first."""

@@ -99,7 +99,7 @@ routes.route(
     "GET",
     f"{_SUBSCRIPTION}/resources",
     Evidence.RECORDED,
-    "facts: Role assignments, misc_vm #0",
+    "facts: Lists, misc_vm #0",
     action=_LIST,
 )(_list_all)
 routes.route(

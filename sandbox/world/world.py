@@ -257,7 +257,7 @@ class World:
         if update:
             resource.version += 1
         if resource.system is not None:
-            # A moved resource's principal names the old id until the next write (facts: Machines).
+            # A moved resource's principal names the old id until the next write (facts: Moves).
             resource.system.resource_id = resource.id.text
         self._enter(resource)
         self._emit("Write", resource.id, resource.type, update=update)
@@ -266,7 +266,7 @@ class World:
         """Return whether ARM's own index shows a resource by now.
 
         Its GET and ARM's lists of resources go by the index, a provider's lists and all writes do
-        not (facts: Visibility speak of the former only).
+        not, as far as is known (facts: Visibility).
         """
         span, since = self.faults.index_delay, resource.entered
         if not span:

@@ -29,7 +29,7 @@ def policy_for(*types: str, scope: ResourceId = VAULT, guarded: ResourceId = DAT
     )
 
 
-WATCH = EventRouter(policy_for(), (SUB,), OURS)
+ROUTER = EventRouter(policy_for(), (SUB,), OURS)
 
 
 def event(place: ResourceId | str, what: str = "WriteSuccess", **data: object) -> Event:
@@ -39,7 +39,7 @@ def event(place: ResourceId | str, what: str = "WriteSuccess", **data: object) -
     )
 
 
-def asked(told: Event | None, watch: EventRouter = WATCH) -> list[ResourceId]:
+def asked(told: Event | None, router: EventRouter = ROUTER) -> list[ResourceId]:
     """Return what would be looked at."""
     assert told is not None
-    return [request.id for request in watch.requests(told, NOON)]
+    return [request.id for request in router.requests(told, NOON)]

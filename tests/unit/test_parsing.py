@@ -27,7 +27,7 @@ from tests.unit.builders import APP, NEW, OF_APP, OTHER_VM, SECOND, VM
 def test_identity_types_are_read_in_every_provider_s_spelling(
     text: str | None, expected: IdentityBlock
 ) -> None:
-    """Facts A2.3, recorded; a type that nobody knows is kept, so that nothing is written."""
+    """A type that nobody knows is kept, so that nothing is written (facts: Identity by type)."""
     empty = {"principalId": None, "tenantId": None, "userAssignedIdentities": None}
 
     assert parsing.identity_block({"type": text}) == expected

@@ -1,8 +1,9 @@
 """Why no token is to be had, in one line."""
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from reconciler.azure import signin
+from reconciler.azure import failures
 
 PREFACE = "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n"
 NOT_SET_UP = (
@@ -15,8 +16,14 @@ NOT_SET_UP = (
 APP_SERVICE = "App Service managed identity configuration not found in environment."
 
 
+def reason(text: str) -> str:
+    """Return why a credential that says so failed."""
+    error = failures.from_exception("asking", ClientAuthenticationError(text))
+    return error.reason.removeprefix("asking: cannot sign in: ")
+
+
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("line", "why"),
     [
         (
             f"ManagedIdentityCredential: {APP_SERVICE} Token request error: 400, No such identity.",
@@ -28,26 +35,29 @@ APP_SERVICE = "App Service managed identity configuration not found in environme
         ),
     ],
 )
-def test_the_credential_that_is_set_up_has_the_word(line: str, reason: str) -> None:
+def test_the_credential_that_is_set_up_has_the_word(line: str, why: str) -> None:
     """All others only say that they are not."""
-    assert signin.reason(f"{PREFACE}{NOT_SET_UP}\t{line}\nTo mitigate, see a page") == reason
+    assert reason(f"{PREFACE}{NOT_SET_UP}\t{line}\nTo mitigate, see a page") == why
 
 
 def test_without_any_credential_the_ways_to_sign_in_are_named() -> None:
     """A person at a desk, a pipeline and a function app each have one."""
-    told = signin.reason(PREFACE + NOT_SET_UP)
+    why = reason(PREFACE + NOT_SET_UP)
 
-    assert told
-    assert told.startswith("nobody is signed in; ")
-    assert "`az login`" in told
+    assert why.startswith("nobody is signed in; ")
+    assert "`az login`" in why
 
 
-def test_another_text_tells_nothing() -> None:
+def test_another_text_is_quoted_to_its_first_line() -> None:
     """A credential that worked before speaks for itself."""
-    assert signin.reason("AADSTS700016: no application") is None
+    assert reason("AADSTS700016: no application\nTrace") == "AADSTS700016: no application"
 
 
 def test_an_untrusted_connection_names_the_setting_that_helps() -> None:
     """It is the same for tokens and for ARM itself."""
-    assert "REQUESTS_CA_BUNDLE" in signin.advice("[SSL: CERTIFICATE_VERIFY_FAILED] no issuer")
-    assert signin.advice("connection refused") == ""
+    untrusted = ServiceRequestError("[SSL: CERTIFICATE_VERIFY_FAILED] no issuer")
+    refused = ServiceRequestError("connection refused")
+
+    assert "REQUESTS_CA_BUNDLE" in reason("[SSL: CERTIFICATE_VERIFY_FAILED] no issuer")
+    assert "REQUESTS_CA_BUNDLE" in str(failures.from_exception("asking", untrusted))
+    assert "REQUESTS_CA_BUNDLE" not in str(failures.from_exception("asking", refused))

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
-from reconciler.reconcile.recent import Recent
+from reconciler.reconcile.recent import RecentRuns
 from reconciler.remembered import Remembered
 from tests.unit.builders import APP, NOON, OTHER_VM, SECOND, VM
 
@@ -28,10 +29,10 @@ def seen(what: Sight, at: datetime, **changes: object) -> Request:
 
 def answered(request: Request, looked: Request = LOOKED) -> bool:
     """Return whether a look at noon that found it and left nothing to do answers a request."""
-    recent = Recent(SOON)
-    recent.alive(VM, NOON)
-    recent.done(looked, NOON)
-    return recent.answers(request, NOON + SECONDS)
+    recent = RecentRuns(SOON)
+    recent.found(VM, NOON)
+    recent.finished(looked, NOON)
+    return recent.cover(request, NOON + SECONDS)
 
 
 def test_a_look_that_began_after_a_request_s_time_answers_it() -> None:
@@ -83,34 +84,34 @@ def test_a_look_answers_removals_that_it_covered(
 
 def test_a_look_that_left_something_to_do_answers_nothing() -> None:
     """Also what an earlier look saw is then no longer so."""
-    recent = Recent(SOON)
-    recent.done(LOOKED, NOON)
-    recent.not_done(LOOKED)
-    recent.not_done(Request(OTHER_VM))
+    recent = RecentRuns(SOON)
+    recent.finished(LOOKED, NOON)
+    recent.unfinished(LOOKED)
+    recent.unfinished(Request(OTHER_VM))
 
-    assert not recent.answers(Request(VM, since=NOON - SECONDS), NOON)
-    assert recent.began(VM) is None
+    assert not recent.cover(Request(VM, since=NOON - SECONDS), NOON)
+    assert recent.last_began(VM) is None
 
 
 def test_it_is_known_when_the_last_look_began_that_left_nothing_to_do() -> None:
     """Scopes are swept at most once a minute, counted from there."""
-    recent = Recent(SOON)
-    assert recent.began(VM) is None
-    recent.done(LOOKED, NOON)
-    assert recent.began(VM) == NOON
+    recent = RecentRuns(SOON)
+    assert recent.last_began(VM) is None
+    recent.finished(LOOKED, NOON)
+    assert recent.last_began(VM) == NOON
 
 
 def test_a_message_that_comes_again_is_looked_at_where_it_led_on() -> None:
     """What its first look asked for may never have reached the queue."""
-    recent = Recent(SOON)
+    recent = RecentRuns(SOON)
     request = Request(VM, since=NOON - SECONDS)
-    recent.done(request, NOON, leads_on=True)
+    recent.finished(request, NOON, leads_on=True)
 
-    assert not recent.answers(request, NOON)
-    assert recent.answers(Request(VM, since=NOON - 2 * SECONDS), NOON)
+    assert not recent.cover(request, NOON)
+    assert recent.cover(Request(VM, since=NOON - 2 * SECONDS), NOON)
 
-    recent.done(request, NOON)
-    assert recent.answers(request, NOON)
+    recent.finished(request, NOON)
+    assert recent.cover(request, NOON)
 
 
 @pytest.mark.parametrize(
@@ -127,11 +128,11 @@ def test_a_look_that_did_not_find_it_answers_no_write_event(
     answers: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """The index may be behind that write; what was asked again is answered by a deletion since."""
-    recent = Recent(SOON)
-    recent.alive(VM, NOON - SECONDS)
-    recent.done(LOOKED, NOON)
+    recent = RecentRuns(SOON)
+    recent.found(VM, NOON - SECONDS)
+    recent.finished(LOOKED, NOON)
 
-    assert recent.answers(request_, NOON + SECONDS) is answers
+    assert recent.cover(request_, NOON + SECONDS) is answers
 
 
 COPY = Request(VM, since=NOON + SOON, first=NOON)
@@ -140,9 +141,9 @@ COPY = Request(VM, since=NOON + SOON, first=NOON)
 
 def comes(request: Request, copy: Request = COPY, now: datetime = NOON) -> bool:
     """Return whether a copy that is due later answers a request."""
-    recent = Recent(SOON)
-    recent.not_done(LOOKED, copy)
-    return recent.answers(request, now)
+    recent = RecentRuns(SOON)
+    recent.unfinished(LOOKED, copy)
+    return recent.cover(request, now)
 
 
 @pytest.mark.parametrize("expected", [True, False])
@@ -196,14 +197,14 @@ def test_a_copy_answers_the_removals_that_it_carries() -> None:
 
 def test_a_copy_counts_beside_the_look_before_it() -> None:
     """A scope that was swept a moment ago is swept once more for all that comes meanwhile."""
-    recent = Recent(SOON)
-    recent.done(LOOKED, NOON)
+    recent = RecentRuns(SOON)
+    recent.finished(LOOKED, NOON)
     recent.copy_due(COPY, LOOKED)
 
-    assert recent.began(VM) == NOON
-    assert recent.answers(Request(VM, since=NOON - SECONDS), NOON)
-    assert recent.answers(Request(VM, since=NOON + SECONDS), NOON + SECONDS)
-    assert not recent.answers(COPY, NOON)
+    assert recent.last_began(VM) == NOON
+    assert recent.cover(Request(VM, since=NOON - SECONDS), NOON)
+    assert recent.cover(Request(VM, since=NOON + SECONDS), NOON + SECONDS)
+    assert not recent.cover(COPY, NOON)
 
 
 GONE = seen(Sight.GONE, NOON - 10 * MINUTES)
@@ -232,30 +233,30 @@ def test_whether_it_is_gone_is_answered_by_any_look_that_found_it(
     answers: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """A machine that was rebuilt meanwhile needs no look for what is no longer gone."""
-    recent = Recent(SOON)
-    recent.alive(VM, alive)
+    recent = RecentRuns(SOON)
+    recent.found(VM, alive)
 
-    assert recent.answers(request_, NOON) is answers
+    assert recent.cover(request_, NOON) is answers
 
 
 def test_a_look_that_failed_does_not_forget_that_it_was_alive() -> None:
     """It says nothing either way."""
-    recent = Recent(SOON)
-    recent.alive(VM, NOON)
-    recent.not_done(LOOKED)
+    recent = RecentRuns(SOON)
+    recent.found(VM, NOON)
+    recent.unfinished(LOOKED)
 
-    assert recent.answers(GONE, NOON)
+    assert recent.cover(GONE, NOON)
 
 
 def test_only_the_latest_ten_thousand_looks_are_remembered() -> None:
     """A process may live for weeks."""
-    recent = Recent(SOON)
+    recent = RecentRuns(SOON)
     for number in range(10_001):
-        recent.done(Request(ResourceId.parse(f"/subscriptions/{number}")), NOON)
+        recent.finished(Request(ResourceId.parse(f"/subscriptions/{number}")), NOON)
 
     since = NOON - SECONDS
-    assert not recent.answers(Request(ResourceId.parse("/subscriptions/0"), since=since), NOON)
-    assert recent.answers(Request(ResourceId.parse("/subscriptions/1"), since=since), NOON)
+    assert not recent.cover(Request(ResourceId.parse("/subscriptions/0"), since=since), NOON)
+    assert recent.cover(Request(ResourceId.parse("/subscriptions/1"), since=since), NOON)
 
 
 def test_what_was_learned_is_known_for_as_long_as_it_may_be() -> None:

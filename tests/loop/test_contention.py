@@ -7,7 +7,7 @@ import pytest
 from reconciler.changes import CreateAssignment, Outcome, Result
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
-from reconciler.reconcile.contention import blocked as blocked_by
+from reconciler.reconcile.contention import blocked_outcomes
 from tests.loop.cloud import Cloud, blocked
 from tests.loop.lab import READER, SHARED, VM
 
@@ -163,7 +163,7 @@ def test_a_right_outside_of_subscriptions_has_no_log_to_ask(cloud: Cloud) -> Non
     """The activity log is kept for each subscription."""
     group = ResourceId.parse("/providers/Microsoft.Management/managementGroups/corp")
     change = CreateAssignment(Grant(READER, group), cloud.world.app.oid, "")
-    (found,) = blocked_by([change], cloud.app.arm, frozenset(), cloud.clock())
+    (found,) = blocked_outcomes([change], cloud.app.arm, frozenset(), cloud.clock())
 
     assert found.code == "Contended"
     assert cloud.wire.calls == []

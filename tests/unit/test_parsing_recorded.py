@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.azure import parsing
 from reconciler.ids import ResourceId, fold, is_guid
-from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
+from reconciler.model import ROLE_ASSIGNMENT, USER_ASSIGNED_IDENTITY
 
+VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
 SCALE_SET = "Microsoft.Compute/virtualMachineScaleSets"
 
 

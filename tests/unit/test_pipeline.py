@@ -14,8 +14,8 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import BaseAdapter
 
-from reconciler.azure import caller
 from reconciler.azure.client import Arm
+from reconciler.azure.pipeline import Caller, read_caller
 from reconciler.errors import Again, Unreadable
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, Resource
@@ -173,9 +173,9 @@ def test_a_challenged_call_is_sent_again_to_the_same_place() -> None:
 
 def test_our_identity_is_read_from_our_token() -> None:
     """`oid` is what Azure writes into `createdBy`; compared in lower case."""
-    found = caller.read(token(oid=PRINCIPAL.upper(), appid="ABC", xms_mirid=UAI))
+    found = read_caller(token(oid=PRINCIPAL.upper(), appid="ABC", xms_mirid=UAI))
 
-    assert found == caller.Caller(PRINCIPAL, "abc", ResourceId.parse(UAI))
+    assert found == Caller(PRINCIPAL, "abc", ResourceId.parse(UAI))
 
 
 @pytest.mark.parametrize("mirid", [None, "", "nonsense"])
@@ -183,7 +183,7 @@ def test_a_person_has_no_identity_resource(mirid: str | None) -> None:
     """Only a managed identity's token names one."""
     claims = {"oid": PRINCIPAL} | ({} if mirid is None else {"xms_mirid": mirid})
 
-    assert caller.read(token(**claims)).identity is None
+    assert read_caller(token(**claims)).identity is None
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_a_person_has_no_identity_resource(mirid: str | None) -> None:
 def test_a_token_that_does_not_say_whose_it_is_is_refused(text: str) -> None:
     """Without an `oid` nothing could be told to be ours."""
     with pytest.raises(Unreadable, match="oid"):
-        caller.read(text)
+        read_caller(text)
