@@ -30,7 +30,7 @@ from reconciler.errors import Again, Blocked, SettingsError
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from reconciler.marker import Ownership
-from reconciler.model import ROLE_ASSIGNMENT, Mode, Request, is_reconciled
+from reconciler.model import ROLE_ASSIGNMENT, Mode, Request
 from reconciler.notify import Topic
 from reconciler.observe import MOVES_SERVE, SCOPES_SERVE, Moves, Observer
 from reconciler.plan import PlanContext
@@ -42,7 +42,7 @@ from reconciler.reconcile.contention import Contention
 from reconciler.reconcile.loop import Reconciler
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import EARLY, failed_result
-from reconciler.remembered import Remembered
+from reconciler.resource_types import is_reconciled
 from reconciler.settings import Settings, from_environment
 from reconciler.sweep import EVERYTHING, Sweep
 
@@ -123,7 +123,7 @@ class App:
         except (Again, Blocked) as error:
             result = self._failed(request, error)
         if self.topic:
-            self.topic.tell(request.id, result)
+            self.topic.publish(request.id, result)
         return result
 
     def sweep(self, *, scheduled: bool = True) -> Result:
@@ -138,7 +138,7 @@ class App:
         except (Again, Blocked) as error:
             result = self._failed(request, error)
         if self.topic:
-            self.topic.tell(request.id, result)
+            self.topic.publish(request.id, result)
         return result
 
     def refusal(self, subject: ResourceId) -> str | None:

@@ -21,7 +21,6 @@ from reconciler.model import (
     Request,
     Sight,
     Sighting,
-    is_reconciled,
 )
 from reconciler.policy.language import Policy
 from reconciler.policy.language.templates import with_entries

@@ -15,7 +15,6 @@ from itertools import batched
 from typing import Final
 
 from reconciler.azure.graph import Inventory
-from reconciler.azure.memory import Remembered
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -51,6 +50,7 @@ from reconciler.policy.language import Grant, Policy
 from reconciler.policy.language.templates import beginning, with_entries
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import EARLY, REPEAT_AFTER, schedule_repeat
+from reconciler.resource_types import CARRIERS, is_reconciled
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Sweep:
 
         Asked for are the types that policy names, and those that still hold a right of ours.
         """
-        marked = {named.type for named in index.ours if fold(named.type) in API_VERSIONS}
+        marked = {named.type for named in index.ours if fold(named.type) in CARRIERS}
         types = marked | {name for rule in self.policy.rules for name in rule.match.type}
         if any(entry.exclusive for entry in self.policy.identities.values()):
             # Any resource may carry what only some may.

@@ -25,13 +25,13 @@ from reconciler.model import (
     Sight,
     Sighting,
     UserIdentity,
-    is_reconciled,
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy.language import Matcher
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import failed_result, schedule_repeat
+from reconciler.resource_types import is_reconciled
 
 _MOST_REQUESTS: Final = 200
 _COMPARED_EVERY: Final = timedelta(minutes=1)

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
+from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight
-from reconciler.remembered import Remembered
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)

@@ -9,7 +9,6 @@ from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
 from reconciler.reconcile.recent import RecentRuns
-from reconciler.remembered import Remembered
 from tests.unit.builders import APP, NOON, OTHER_VM, SECOND, VM
 
 SECONDS = timedelta(seconds=1)
