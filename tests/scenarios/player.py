@@ -53,7 +53,7 @@ class Player:
         cloud.wire.azure = self._watched(cloud.wire.azure)
         cloud.wire.calls.clear()
         self.live = Live(cloud)
-        cloud.weather(**scenario.faults)
+        cloud.set_faults(**scenario.faults)
         for each in scenario.steps:
             steps.do(self, each)
         self._check_end()
