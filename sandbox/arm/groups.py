@@ -2,7 +2,7 @@
 
 That a move is accepted, polled and ends in 204 is recorded (azure-cli test_resource_move); what
 stands against one is documented (Move resources to a new resource group or subscription), the
-bodies of its refusals are known from issues. Azure tells of the action only, as of every POST.
+bodies of its refusals are known from issues. Only the action has an event, as every POST has.
 """
 
 from collections.abc import Iterator

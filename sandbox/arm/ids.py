@@ -81,7 +81,7 @@ def ancestors(key: str) -> tuple[str, ...]:
 
 
 def contains(scope: str, key: str) -> bool:
-    """Tell whether a lower-case id is a scope or lies below it, segment by segment."""
+    """Return whether a lower-case id is a scope or lies below it, segment by segment."""
     return scope in ("", "/", key) or key.startswith(scope + "/")
 
 

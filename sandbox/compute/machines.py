@@ -181,8 +181,7 @@ def act(call: Call) -> Reply:
 def evict(call: Call) -> Reply:
     """Take a Spot machine's place away: 204; it is deallocated or gone, as its policy says.
 
-    What goes so goes by no request: the activity log tells of it (issues), and no event does
-    (assumed).
+    What goes so goes by no request: it is in the activity log (issues), and has no event (assumed).
     """
     budget = throttling.compute(call, throttling.DELETE)
     machine = existing(call, call.id.parent)

@@ -112,7 +112,7 @@ def patch(call: Call) -> Reply:
 def _write(
     call: Call, scale_set: Resource, tags: dict[str, str], *, merges: bool
 ) -> dict[str, str]:
-    """Write what a body says, let the instances follow, and return the operation's headers."""
+    """Write a body, bring it to the instances, and return the operation's headers."""
     world, body, old = call.world, call.object_body(), scale_set.properties
     extra = {name: body[name] for name in _EXTRA if name in body}
     if merges:
@@ -185,7 +185,7 @@ def _check_identity(block: Json) -> None:
 
 
 def scale(world: World, scale_set: Resource) -> None:
-    """Create or remove instances until there are as many as the size says; the seed calls it too.
+    """Create or remove instances until there are as many as the size; the seed calls it too.
 
     Raises ``AzureError`` 400 when the size is none.
     """
