@@ -10,27 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 
-VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
 USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
-
-RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
-"""Types, in lower case, whose apps restart when their identities change (documented)."""
-
-
-RECONCILED = frozenset({fold(VIRTUAL_MACHINE), fold(USER_ASSIGNED_IDENTITY)})
-"""Types, in lower case, that can be brought to what policy asks."""
-
-
-def is_reconciled(place: ResourceId) -> bool:
-    """Return whether an id is a resource or identity that can be brought to what policy asks.
-
-    Both lie in a resource group; what a message names below another resource is neither.
-    """
-    return place.group is not None and len(place.blocks) == 1 and fold(place.type) in RECONCILED
 
 
 class Mode(StrEnum):
@@ -281,10 +265,10 @@ class Ending:
 
 
 LOG_KEPT = timedelta(days=90)
-"""How long the activity log keeps an entry (documented)."""
+"""How long the activity log keeps an entry (facts: Activity log)."""
 
 END_COUNTS = timedelta(days=30)
-"""How old a told end may be: a restored principal may be back after that (documented)."""
+"""How old a told end may be: a restored principal may be back after that (facts: Rights)."""
 
 
 @dataclass(frozen=True, slots=True)

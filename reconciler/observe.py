@@ -12,9 +12,10 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler import roles
+from reconciler import resource_types, roles
 from reconciler.azure.client import Arm
-from reconciler.azure.graph import SHOWN, Inventory
+from reconciler.azure.graph import Inventory
+from reconciler.azure.memory import Remembered
 from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
@@ -38,13 +39,12 @@ from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import is_busy, missing_identities
 from reconciler.policy import desired as wanted
 from reconciler.policy.language import Policy
-from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]
 """When resources were moved out of a group, and whether that is all of it."""
 
-# Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
+# Pages of 200 entries (facts: Activity log). Of an id with more of them no end is believed.
 _LOG_PAGES: Final = 50
 # The log refuses a question about more than 90 days by the minute.
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
@@ -317,7 +317,7 @@ class Observer:
         }
         absent |= self.inventory.absent(asked - groups)
         for scope in asked - set(absent):
-            if scope in groups or fold(scope.type) in SHOWN:
+            if scope in groups or resource_types.find(scope.type).indexed:
                 self.scopes.put(scope, None, at)
         return absent
 

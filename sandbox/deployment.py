@@ -54,7 +54,7 @@ class Deployment:
             self.answers.append((resource, self._put(resource, body)))
             written, now = self.world.resources.get(resource.lower()), self.world.now()
             if written is not None and written.ready_at > now:
-                self.world.leaving.add(Operation("", now, written.ready_at), self.go_on)
+                self.world.pending.add(Operation("", now, written.ready_at), self.go_on)
                 return
 
     def _put(self, resource: str, body: dict[str, Any]) -> int:

@@ -21,10 +21,9 @@ import dataclasses
 from collections.abc import Callable
 
 from sandbox.arm import errors, ids
-from sandbox.arm.registrations import Registration
 from sandbox.authorization import conditions
 from sandbox.authorization.roles import OWNER, Permissions, Role
-from sandbox.compute import fleet, scalesetview
+from sandbox.compute import scalesets
 from sandbox.identity import identities
 from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 from sandbox.world.clock import Clock
@@ -101,8 +100,7 @@ class _Loader:
         if (limit := record.get("assignmentLimit")) is not None:
             self.world.assignment_limits[subscription] = limit
         for namespace in record.get("unregistered") or ():
-            missing = Registration(namespace, "NotRegistered")
-            self.world.registrations.put(subscription, missing)
+            self.world.unregistered.add((subscription, namespace.lower()))
         self._own(self.world.operator, subscription)
 
     def _own(self, principal: Principal, subscription: str) -> None:
@@ -127,7 +125,7 @@ class _Loader:
         if above.lower() not in hierarchy.groups:
             raise SeedError(f"{where}: there is no management group '{above}' before it")
         shown = record.get("displayName") or name
-        group = ManagementGroup(name, shown, above.lower(), self.world.now())
+        group = ManagementGroup(name, shown, above.lower())
         hierarchy.put(group)
         for each in (guid(each, where) for each in record.get("subscriptions") or ()):
             if each not in self.world.subscriptions:
@@ -192,10 +190,10 @@ class _Loader:
         made = self._make(record, where)
         if section := _SECTIONS.get(made.type.lower()):
             raise SeedError(f"{where}: '{made.id.text}' belongs under {section}")
-        if made.type.lower() == scalesetview.TYPE.lower():
+        if made.type.lower() == scalesets.TYPE.lower():
             made.properties = {**made.properties, "uniqueId": self.world.guid()}
             try:
-                fleet.scale(self.world, made)
+                scalesets.scale(self.world, made)
             except errors.AzureError as error:
                 raise SeedError(f"{where}: {error.message}") from error
         self.world.put(made)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox.arm.app import SERVICES
 from sandbox.arm.routing import Evidence, Route
-from sandbox.resources.kinds import KINDS
+from sandbox.resources.types import TYPES
 from tests.conformance.deviations import DEVIATIONS, OUTSIDE
 
 PAGE = Path(__file__).parent.parent / "docs" / "fidelity.md"
@@ -28,12 +28,12 @@ Made by `make docs` from the routes of `sandbox`. What a route answers is
 
 Anything else is refused with 400 `UnsupportedBySandbox`, which names what is not supported.
 `{{scope}}` is any ARM id: nothing (the tenant), a management group, a subscription, a resource
-group or a resource. In the last column, `facts` are the notes on Azure that the sandbox was written
-from, `test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
+group or a resource. In the last column, `facts` are sections of [azure-facts.md](azure-facts.md),
+`test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
 documentation.
 """
 
-TYPES = """
+TYPE_HEAD = """
 ## Resource types
 
 How types differ in their identity block and in the answers to writes. One that is not here behaves
@@ -58,7 +58,7 @@ DIFFERENCES = """
 Where an answer differs from the recording; the replay fails for any other difference, and for one
 of these that no longer occurs.
 
-| recording | place | reason |
+| recordings | place | reason |
 |---|---|---|
 """
 
@@ -81,13 +81,13 @@ def page() -> str:
             head,
             "\n| method | path | known | from |\n|---|---|---|---|\n",
             *map(_row, routes),
-            TYPES,
-            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in KINDS),
+            TYPE_HEAD,
+            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in TYPES),
             TIMES,
             BEHAVIOUR_IN_TIME.read_text("utf-8"),
             DIFFERENCES,
             *(
-                f"| {each.recording} | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
+                f"| `{_cell(each.recordings)}` | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
                 for each in DEVIATIONS
             ),
             UNSERVED,

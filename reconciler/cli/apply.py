@@ -109,7 +109,7 @@ def _check(subjects: Look, findings: Sequence[Finding], expect: str) -> None:
 def _most(app: App) -> int:
     """Return how many unwanted rights and identities may go at once, as in a sweep."""
     limits, ownership = app.policy.guardrails.max_removals, app.context.ownership
-    made = app.inventory.made_by(ownership.makers)
+    made = app.reconciler.observer.inventory.made_by(ownership.makers)
     ours = sum(ownership.marker_of(one) is not None for one in made)
     return max(limits.count, ours * limits.percent // 100)
 

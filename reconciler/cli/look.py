@@ -15,9 +15,10 @@ from reconciler.changes import is_unwanted, unwanted_id
 from reconciler.cli import terminal
 from reconciler.errors import Again, Conflict, ReconcilerError
 from reconciler.ids import ResourceId
-from reconciler.model import Removals, Request, Resource, UserIdentity, is_reconciled
+from reconciler.model import Removals, Request, Resource, UserIdentity
 from reconciler.observe import desired_of
 from reconciler.render.text import Finding
+from reconciler.resource_types import is_reconciled
 from reconciler.settings import Settings
 
 Ids = Annotated[
@@ -72,7 +73,7 @@ class Look:
     def _finding(self, subject: ResourceId) -> Finding:
         # A person looks at the plan, so all that is unwanted may go.
         removals = Removals(self.app.policy.digest, ids=None)
-        observed, plan = self.app.controller.plan(Request(subject, removals=removals))
+        observed, plan = self.app.reconciler.plan(Request(subject, removals=removals))
         return Finding(observed, desired_of(self.app.policy, observed.subject), plan)
 
     def nowhere(self, findings: Sequence[Finding]) -> tuple[ResourceId, ...]:
@@ -117,7 +118,7 @@ class Look:
         if at_once or there:
             # The same findings, but for what was agreed and what will be there by then.
             observed = replace(observed, identities={**observed.identities, **there})
-            plan = self.app.controller.decide(observed, request)
+            plan = self.app.reconciler.decide(observed, request)
         return request, plan.fingerprint
 
 

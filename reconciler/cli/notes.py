@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler import roles
-from reconciler.azure.client import API_VERSIONS
 from reconciler.ids import fold
 from reconciler.model import Mode
 from reconciler.policy import desired
 from reconciler.policy.language import GUARDRAILS_FILE, Identity, Policy, Rule
 from reconciler.policy.language.matching import ALL
 from reconciler.policy.language.templates import beginning, entries
+from reconciler.resource_types import CARRIERS
 
 _GLOB = re.compile(r"[*?\[]")
 _MEANS_NOTHING = re.compile("[|{}\u201c-\u201f\u2018-\u201b\u00ab\u00bb]")
@@ -88,7 +88,7 @@ def _of_roles(policy: Policy) -> Iterator[str]:
 
 def _of_match(rule: Rule) -> Iterator[str]:
     for name in rule.match.type:
-        if fold(name) not in API_VERSIONS:
+        if fold(name) not in CARRIERS:
             yield f"this version does not reconcile {name}"
     match = rule.match
     for glob in (*match.resource_group, *match.name, *match.kind, *match.tags.values()):

@@ -60,7 +60,7 @@ def _gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why
             return Why(str(holder), hold=Hold.CARRIED)
     ending = observed.endings.get(gone)
     if isinstance(change, DetachIdentity) and ending and ending.ended:
-        # An entry has no date of its own; identities cannot move (documented).
+        # An entry has no date of its own; identities cannot move (facts: Moves).
         made = ending.ended - timedelta(microseconds=1)
     shown = traces is None or gone in traces.shown
     if not shown and ending and ending.proves(made, observed.at):
@@ -93,7 +93,7 @@ def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
     if not observed.confirmed or not agreed:
         return Why()
     if resource is None:
-        # Identities cannot move (documented).
+        # Identities cannot move (facts: Moves).
         return None
     log = observed.endings.get(observed.id)
     if log is None or not log.complete:

@@ -7,6 +7,7 @@ hold. A row sees the step, what was observed, and which steps before it passed o
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from reconciler import resource_types
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -20,17 +21,9 @@ from reconciler.changes import (
     Withheld,
     unwanted_id,
 )
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.marker import parse
-from reconciler.model import (
-    RESTARTING,
-    Grant,
-    Mode,
-    Resource,
-    Sight,
-    Unresolved,
-    UserIdentity,
-)
+from reconciler.model import Grant, Mode, Resource, Sight, Unresolved, UserIdentity
 from reconciler.plan import evidence
 from reconciler.plan.context import GIVE_UP
 from reconciler.plan.identities import is_busy
@@ -201,8 +194,8 @@ def _unknown_type(step: Step, case: Case) -> Why | None:
 
 
 def _restart(step: Step, case: Case) -> Why | None:
-    restarting = fold(case.observed.id.type) in RESTARTING
-    return _when(restarting and not (step.wanted and step.wanted.restart))
+    restarts = resource_types.find(case.observed.id.type).restarts
+    return _when(restarts and not (step.wanted and step.wanted.restart))
 
 
 def _foreign_condition(step: Step, case: Case) -> Why | None:
@@ -297,7 +290,7 @@ def _carried(resource: Resource, changes: Sequence[Change]) -> tuple[bool, froze
 
 
 def _default(system: bool, users: frozenset[ResourceId]) -> ResourceId | str | None:  # noqa: FBT001 (the two parts of what is carried)
-    """Return what the metadata service picks when asked for no identity by name (documented)."""
+    """Return what the metadata service picks when asked by no name (facts: Metadata service)."""
     if system:
         return "system-assigned"
     return next(iter(users)) if len(users) == 1 else None

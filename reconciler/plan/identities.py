@@ -34,13 +34,12 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.plan.steps import Step
-
-_BUSY = frozenset({"creating", "updating", "deleting"})
+from reconciler.resource_types import PASSING_STATES
 
 
 def is_busy(resource: Resource) -> bool:
     """Return whether another write to the resource is under way, so that a PATCH would collide."""
-    return resource.state.lower() in _BUSY
+    return resource.state.lower() in PASSING_STATES
 
 
 def steps(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Step]:

@@ -11,10 +11,8 @@ from http import HTTPStatus
 
 from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Reply, Routes
-from sandbox.authorization import access
 from sandbox.eventgrid.filters import invalid
 from sandbox.eventgrid.subscriptions import EVENT_GRID
-from sandbox.identity import tokens
 from sandbox.resources import generic
 
 routes = Routes()
@@ -96,9 +94,8 @@ def publish(call: Call) -> Reply:
     topic = call.world.resources.get(key)
     if topic is None or topic.type.lower() != "microsoft.eventgrid/topics":
         raise errors.resource_not_found(ids.parse(key))
-    authorization = call.headers.get("authorization", "")
-    caller = tokens.check(call.world, authorization, _AUDIENCE, call.origin)
-    if access.right(call.world, caller.oid, SEND, topic.id.text, data=True) is None:
+    caller = call.authenticated(_AUDIENCE)
+    if not call.may(SEND, topic.id.text, principal=caller, data=True):
         # Not 403, which is a closed network's (azure-sdk-for-net #22831).
         raise errors.AzureError(
             HTTPStatus.UNAUTHORIZED, "Unauthorized", f"The token has no right to {SEND}."

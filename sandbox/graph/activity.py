@@ -152,7 +152,6 @@ def _test(name: str, operator: str, value: str) -> _Matches:
         "resourceuri": lambda entry: entry.change.resource.key == value.rstrip("/"),
         "resourcegroupname": lambda entry: entry.change.resource.group.lower() == value,
         "resourceprovider": lambda entry: entry.change.operation.lower().startswith(value + "/"),
-        "correlationid": lambda entry: entry.change.context.correlation_id == value,
         "eventchannels": lambda _: "operation" in value,
     }
     if operator != "eq" or name not in tests:
@@ -171,7 +170,7 @@ def list_values(call: Call) -> Reply:
     """List the log, newest first; a filter must name its beginning (documented).
 
     That a beginning of more than 90 days ago is refused without an envelope is recorded (facts:
-    Visibility), its code and text are assumed.
+    Activity log), its code and text are assumed.
     """
     world, now = call.world, call.world.now()
     terms = _terms(call.query.get("$filter", ""))

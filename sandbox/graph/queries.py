@@ -1,6 +1,6 @@
 """Azure Resource Graph: resources, their containers and role assignments as tables.
 
-See facts: Errors and Throttling and Resource Graph.
+See facts: Throttling and Resource Graph.
 
 A page's token says how many rows come before it, and each page runs the query anew: while the world
 changes, rows come twice or not at all (recorded, facts: Resource Graph).
@@ -13,12 +13,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.arm import errors, ids, regions
+from sandbox.arm import attachment, errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.graph import kql
 from sandbox.graph.kql import QueryError, Row
-from sandbox.identity import attachment
-from sandbox.resources.kinds import kind
+from sandbox.resources.types import traits_of
 from sandbox.world import throttling
 from sandbox.world.events import stamp
 from sandbox.world.hierarchy import ManagementGroup
@@ -59,14 +58,14 @@ _BLANK = kql.blank(dict(_COLUMNS))
     "POST",
     "/providers/microsoft.resourcegraph/resources",
     Evidence.RECORDED,
-    "facts: Errors, misc_vm_vmss_arg_paging #9",
+    "facts: Resource Graph, misc_vm_vmss_arg_paging #9",
     action="",
 )
 def query(call: Call) -> Reply:
     """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
     world, quota = call.world, throttling.graph(call)
     body, options = call.object_body(), call.member("options") or {}
-    # The oldest version answers with a table unless told otherwise (facts: Errors, recorded).
+    # The oldest version answers with a table unless asked otherwise (facts: Resource Graph).
     form = options.get("resultFormat") or (
         "table" if call.query["api-version"] < "2020" else "objectArray"
     )
@@ -245,12 +244,12 @@ def _resource(world: World, seen: dt.datetime, resource: Resource) -> Row:
         "name": resource.id.name,
         "type": resource.type.lower(),
         "tenantId": world.tenant,
-        "location": regions.plain(resource.location),
+        "location": ids.region(resource.location),
         "resourceGroup": resource.id.group.lower(),
         "subscriptionId": resource.id.subscription,
         "properties": {**resource.properties, **own},
         "tags": resource.tags,
-        "identity": attachment.show(world, resource, kind(resource.type)).get("identity"),
+        "identity": attachment.show(world, resource, traits_of(resource.type)).get("identity"),
     }
 
 
@@ -285,7 +284,7 @@ def _assignment(world: World, assignment: Assignment) -> Row:
 def _subscription(world: World, subscription: str) -> Row:
     """Return a subscription, with the management groups above it, nearest first.
 
-    See facts: Visibility.
+    See facts: Resource Graph.
     """
     over = world.hierarchy.over(subscription)
     chain: list[ManagementGroup] = [over, *reversed(world.hierarchy.path(over))]
@@ -314,7 +313,7 @@ def _group(world: World, group: Resource) -> Row:
         "name": group.id.name,
         "type": "microsoft.resources/subscriptions/resourcegroups",
         "tenantId": world.tenant,
-        "location": regions.plain(group.location),
+        "location": ids.region(group.location),
         "resourceGroup": group.id.group.lower(),
         "subscriptionId": group.id.subscription,
         "managedBy": group.extra.get("managedBy", ""),

@@ -7,7 +7,6 @@ import datetime as dt
 
 from sandbox.arm import errors
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.identity import tokens
 from sandbox.world.clock import FASTEST
 from sandbox.world.faults import LONGEST, FaultsError, read
 
@@ -21,9 +20,7 @@ _SOURCE = "docs/faults.md"
 
 def _require_operator(call: Call) -> None:
     """Raise ``AzureError`` 401 or 403 for anybody else."""
-    authorization = call.headers.get("authorization", "")
-    caller = tokens.check(call.world, authorization, None, call.origin)
-    if caller is not call.world.operator:
+    if call.authenticated(None) is not call.world.operator:
         raise errors.AzureError(403, "Forbidden", "Only the sandbox's operator may do this.")
 
 

@@ -148,18 +148,18 @@ class Faults(_Switches):
     index_delay: Span = 0.0
     """Until ARM's own index shows a resource that was made or moved (facts: Visibility, issues)."""
     effect_delay: Span = 0.0
-    """Until a right counts that was granted (facts: Visibility, documented: up to ten minutes)."""
+    """Until a right counts that was granted (facts: Rights, documented: up to ten minutes)."""
     log_delay: Span = 0.0
-    """Until the activity log shows an entry (facts: Visibility: 3 to 5.5 minutes recorded)."""
+    """Until the activity log shows an entry (facts: Activity log: 3 to 5.5 minutes recorded)."""
     dead_entry_delay: Span = 0.0
-    """Until what carries a deleted identity hides its ids (facts: Visibility: up to a week)."""
+    """Until what carries a deleted identity hides its ids (facts: Dead entries: up to a week)."""
     role_filter_delay: Seconds = 0.0
     """How long a custom role just written is missing from filtered lists (facts: Role assignments,
     recorded)."""
-    credential_write_time: Seconds = 0.0
-    """How long a federated credential's write keeps others from its identity."""
+    client_id_required: bool = False
+    """Whether App Service refuses who names no identity (facts: Functions, issues)."""
     graph_delay: Seconds = 0.0
-    """How old Resource Graph's rows are; no bound is promised (facts: Throttling)."""
+    """How old Resource Graph's rows are; no bound is promised (facts: Resource Graph)."""
     graph_missing: Chance = 0.0
     """For each row of Resource Graph: that an answer lacks it and does not say so."""
     graph_truncated: Chance = 0.0

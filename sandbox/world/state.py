@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from sandbox.arm import ids
@@ -14,6 +14,10 @@ LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 DEALLOCATED = "deallocated"
 """The power of a machine that holds no place in Azure."""
+
+DELETING = "Deleting"
+MOVING = "MovingResources"
+"""The state of two groups between which resources move (issues: azure-cli 11942)."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -71,8 +75,6 @@ class Resource:
     entered: dt.datetime = LONG_AGO
     """Since when there is something under its id: its creation, or its last move."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
-    tagged: bool = False
-    """Whether the last write sent tags, be it none; some types then show an empty object."""
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Other top-level members of its body: sku, kind, zones, managedBy."""
@@ -88,8 +90,6 @@ class Resource:
     version: int = 1
     """Counts writes; the entity tag of compute resources."""
     power: str = "running"
-    guest: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What a machine's agent last reported; empty: its instance view follows from the model."""
     principal: Principal | None = None
     """The principal that a user-assigned identity is."""
     instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)
@@ -173,8 +173,6 @@ class Operation:
     """The resource's provisioning state meanwhile."""
     error: dict[str, Any] | None = None
     """Code and message, where it ends as failed."""
-    polled: bool = False
-    """Whether somebody has asked for its state."""
 
     def status(self, now: dt.datetime, running: str) -> str:
         """Return how it ended, or while it runs the state that it has then."""
@@ -195,6 +193,26 @@ class Request:
     status: int
     app_id: str
     at: dt.datetime
+
+
+class Pending:
+    """What is done once an operation has ended: removals, moves, a deployment's next step."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Operation, Callable[[], None]]] = []
+
+    def add(self, operation: Operation, effect: Callable[[], None]) -> None:
+        """Call ``effect`` when an operation has ended."""
+        self._waiting.append((operation, effect))
+
+    def finish(self, now: dt.datetime) -> None:
+        """Do what is due by now, in the order in which it was added."""
+        if not self._waiting:
+            return
+        due = [effect for operation, effect in self._waiting if operation.ends <= now]
+        self._waiting = [waiting for waiting in self._waiting if waiting[0].ends > now]
+        for effect in due:
+            effect()
 
 
 @dataclasses.dataclass(slots=True)

@@ -125,7 +125,7 @@ _FULL = {
 
 
 def full(method: str, path: str) -> dict[str, str]:
-    """Return what full buckets show after one call (facts: Errors, recorded but for reads)."""
+    """Return what full buckets show after one call (facts: Throttling, recorded but for reads)."""
     within = path[:15].lower() == "/subscriptions/"
     return _FULL["/subscriptions/" if within else "", method if method in _KINDS else "PUT"]
 

@@ -16,8 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.arm import errors, ids, leaving
-from sandbox.arm.registrations import Registrations
+from sandbox.arm import errors, ids
 from sandbox.authorization.roles import BUILT_IN, Role
 from sandbox.world import hierarchy
 from sandbox.world.clock import Clock, wall_clock
@@ -26,12 +25,15 @@ from sandbox.world.faults import FaultInjector, Faults
 from sandbox.world.feed import Feed
 from sandbox.world.state import (
     DEALLOCATED,
+    DELETING,
+    MOVING,
     Assignment,
     Assignments,
     EventSubscription,
     History,
     Lock,
     Operation,
+    Pending,
     Principal,
     Request,
     Resource,
@@ -67,12 +69,13 @@ class World:
         self.injector = FaultInjector(seed, faults or Faults())
         self.buckets = Buckets(self.clock)
         self.feed = Feed(self.clock, self.injector, self.tenant)
-        self.hierarchy = hierarchy.Hierarchy(self.tenant, self.now())
-        self.registrations = Registrations()
-        self.leaving = leaving.Leaving()
+        self.hierarchy = hierarchy.Hierarchy(self.tenant)
+        self.pending = Pending()
         self.identity_secret = self.guid()
         self.token_key = self.random.randbytes(64)
         self.subscriptions: dict[str, str] = {}
+        self.unregistered: set[tuple[str, str]] = set()
+        """Subscriptions with the namespaces that they are not registered for, in lower case."""
         self.subscription_tags: dict[str, dict[str, str]] = {}
         """Tags of subscriptions, by lower-case id."""
         self.groups: dict[str, Resource] = {}
@@ -141,7 +144,7 @@ class World:
             self.feed.deliver()
 
     def _release(self) -> None:
-        self.leaving.depart(self.now())
+        self.pending.finish(self.now())
         self.feed.release()
 
     def announce(self) -> dt.datetime | None:
@@ -254,7 +257,7 @@ class World:
         if update:
             resource.version += 1
         if resource.system is not None:
-            # A moved resource's principal names the old id until the next write (facts: Machines).
+            # A moved resource's principal names the old id until the next write (facts: Moves).
             resource.system.resource_id = resource.id.text
         self._enter(resource)
         self._emit("Write", resource.id, resource.type, update=update)
@@ -263,7 +266,7 @@ class World:
         """Return whether ARM's own index shows a resource by now.
 
         Its GET and ARM's lists of resources go by the index, a provider's lists and all writes do
-        not (facts: Visibility speak of the former only).
+        not, as far as is known (facts: Visibility).
         """
         span, since = self.faults.index_delay, resource.entered
         if not span:
@@ -279,7 +282,7 @@ class World:
         if tagged is None:
             self.subscription_tags[scope.subscription.lower()] = tags
         else:
-            tagged.tags, tagged.tagged = tags, bool(tags)
+            tagged.tags = tags
             tagged.version += 1
         if scope.key in self.resources:
             self._note_resource(scope.key, tagged)
@@ -290,27 +293,21 @@ class World:
         self._emit("Action", resource.id, resource.type, action=f"{action}/action")
 
     def tell(self, verb: str, resource: Resource) -> None:
-        """Note what a request did that is not the world's to do.
-
-        It changed an instance of a scale set, or began a deletion that fails in the end.
-        """
+        """Note a deployment's own write, or a deletion that begins and fails in the end."""
         self._emit(verb, resource.id, resource.type)
 
     def evict(self, machine: Resource, *, deletes: bool) -> None:
-        """Take a Spot machine's place away: its provider does not know it any more, or it stops."""
-        self.tell_eviction(machine)
+        """Take a Spot machine's place away: its provider does not know it any more, or it stops.
+
+        Its name in the log is known from issues; that there is no event is assumed.
+        """
+        action = "evictSpotVM/action"
+        self._emit("Action", machine.id, machine.type, action=action, silent=True)
         if deletes:
             self._forget(machine)
             self.vanished.add(machine.id.key)
         else:
             machine.power = DEALLOCATED
-
-    def tell_eviction(self, scope: Resource) -> None:
-        """Log that the platform evicted a machine, at the machine or at its set.
-
-        The names are known from issues; that there is no event is assumed.
-        """
-        self._emit("Action", scope.id, scope.type, action="evictSpotVM/action", silent=True)
 
     def remove(self, resource: Resource) -> None:
         """Delete a resource, its children, its identity and the assignments at its scope.
@@ -351,9 +348,9 @@ class World:
         there are orphans from then on (facts: Rights, documented).
         """
         for group in groups:
-            group.busy, group.ready_at = leaving.MOVING, operation.ends
+            group.busy, group.ready_at = MOVING, operation.ends
         for resource in resources:
-            self.leaving.add(operation, functools.partial(self._move, resource, groups[-1].id))
+            self.pending.add(operation, functools.partial(self._move, resource, groups[-1].id))
 
     def _move(self, resource: Resource, group: ids.ArmId) -> None:
         children = list(self.children.pop(resource.id.key, {}).values())
@@ -370,8 +367,8 @@ class World:
         if operation is None:
             forget(resource)
         else:
-            resource.busy, resource.ready_at = leaving.STATE, operation.ends
-            self.leaving.add(operation, functools.partial(forget, resource))
+            resource.busy, resource.ready_at = DELETING, operation.ends
+            self.pending.add(operation, functools.partial(forget, resource))
 
     def _forget(self, resource: Resource) -> None:
         key = resource.id.key

@@ -327,7 +327,7 @@ class Cloud:
 
     def replan(self, place: str | Request = VM) -> Plan:
         """Look once more without writing; an empty plan means that the loop converged."""
-        return self.app.controller.plan(as_request(place))[1]
+        return self.app.reconciler.plan(as_request(place))[1]
 
     def calls(self) -> int:
         """Return how many calls of the app Azure has answered so far."""

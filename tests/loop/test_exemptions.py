@@ -19,7 +19,7 @@ def exempt(cloud: Cloud, days: int, scope: str = VM) -> Content:
 
 def told(cloud: Cloud) -> str:
     """Return the plan of the machine as the command line shows it."""
-    observed, plan = cloud.app.controller.plan(as_request(VM))
+    observed, plan = cloud.app.reconciler.plan(as_request(VM))
     finding = Finding(observed, desired_of(cloud.app.policy, observed.subject), plan)
     return "\n".join(text.plan_lines([finding], cloud.app.policy))
 

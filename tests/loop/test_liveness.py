@@ -348,8 +348,10 @@ def test_what_a_message_may_remove_is_not_remembered_at_any_length(steady: Cloud
     steady.clock.forward(1)
     steady.look(request)
 
-    kept = [one.removals for one in steady.app.recent._known.values()]  # noqa: SLF001 (how much it is)
-    assert all(one is None or len(one.ids or ()) < 100 for one in kept)
+    known = steady.app.recent._known.values()  # noqa: SLF001 (how much it is)
+    runs = [run for one in known for run in (one.finished, one.coming) if run]
+    assert all(run.removals is None or len(run.removals.ids or ()) < 100 for run in runs)
+    assert runs
 
 
 def test_a_copy_that_did_not_reach_the_queue_stands_for_nobody(cloud: Cloud) -> None:
@@ -364,6 +366,6 @@ def test_a_copy_that_did_not_reach_the_queue_stands_for_nobody(cloud: Cloud) -> 
     assert cloud.look(event(cloud, VM, written=True)) == Result()
 
     with pytest.raises(SettingsError):
-        cloud.app.later(result.again, result.again_after)
+        cloud.app.defer(result.again, result.again_after)
 
     assert cloud.look(event(cloud, VM, written=True)).again

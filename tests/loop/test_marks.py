@@ -224,8 +224,8 @@ def test_two_deployments_on_one_triple_agree_whose_it_is(
     assert cloud.rights(who) == BLOBS
     assert sum(owners(cloud, who, same=same)) == 1
     assert sum(call.method == "PUT" and name in call.path for call in cloud.wire.calls) <= 2
-    assert first.controller.plan(as_request(SHARED))[1].compliant
-    assert other.controller.plan(as_request(SHARED))[1].compliant
+    assert first.reconciler.plan(as_request(SHARED))[1].compliant
+    assert other.reconciler.plan(as_request(SHARED))[1].compliant
 
 
 @pytest.mark.parametrize("same", [False, True], ids=["two identities", "one identity"])

@@ -104,7 +104,7 @@ def test_a_refresh_that_fails_keeps_what_was_known(
         assert watched(corp) == [SUBSCRIPTION, SECOND]
 
     (message,) = [
-        one.getMessage() for one in caplog.records if one.name == "reconciler.azure.watched"
+        one.getMessage() for one in caplog.records if one.name == "reconciler.azure.memory"
     ]
     assert message.startswith("RECONCILER_MANAGEMENT_GROUPS: the management group corp cannot be")
     assert "stays watched" in message

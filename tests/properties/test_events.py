@@ -11,7 +11,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
 from tests.unit.builders import APP, DATA, NOON, SUB, VM
-from tests.unit.watches import VAULT, WATCH
+from tests.unit.routing import ROUTER, VAULT
 
 WEEK = timedelta(days=7)
 
@@ -57,7 +57,7 @@ def test_no_body_raises(body: object) -> None:
     told = events.decode(body)
 
     if told:
-        for request in WATCH.requests(told, NOON):
+        for request in ROUTER.requests(told, NOON):
             assert request.since
             assert NOON - WEEK <= request.since <= NOON
 
@@ -67,7 +67,7 @@ def test_only_what_is_ours_is_asked_for_and_can_be_queued(
     kind: str, subject: str, time: datetime | None, content: dict[str, object]
 ) -> None:
     """Watched resources, policy's identities and places where policy may grant; nothing else."""
-    for request in WATCH.requests(Event(kind, subject, time, content), NOON):
+    for request in ROUTER.requests(Event(kind, subject, time, content), NOON):
         assert _is_ours(request.id)
         assert request.removals is None
         assert messages.decode(messages.encode(request)) == request

@@ -10,6 +10,7 @@ from sandbox.world.faults import Faults
 from tools import fidelity
 
 OTHER = {
+    "client_id_required",
     "page_size",
     "empty_pages",
     "graph_truncated",

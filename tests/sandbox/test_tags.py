@@ -59,7 +59,7 @@ def test_tags_are_those_of_the_resource(arm: Arm) -> None:
 
 
 def test_the_news_of_tags_is_of_the_resource(arm: Arm) -> None:
-    """Facts A1: the subject is the machine, the operation and its provider are those of tags."""
+    """The subject is the machine, the operation is that of tags (facts: Resource events)."""
     events: list[dict[str, Any]] = []
     arm.world.feed.subscribe(events.append)
     arm.call("PUT", f"{MACHINE}/{DEFAULT}", tags(a="1"))

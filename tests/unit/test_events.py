@@ -22,7 +22,7 @@ from tests.unit.builders import (
     VM,
     below,
 )
-from tests.unit.watches import OURS, VAULT, WATCH, asked, event, policy_for
+from tests.unit.routing import OURS, ROUTER, VAULT, asked, event, policy_for
 
 MINUTE = timedelta(minutes=1)
 ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"
@@ -104,9 +104,9 @@ def test_a_request_says_when_it_is_due_and_whether_its_id_must_be_there(
     place: ResourceId, what: str, request_: Request
 ) -> None:
     """A 404 after a write means "not yet"; a deletion waits for the look of the rebuild."""
-    watch = replace(WATCH, settle=SETTLE)
+    router = replace(ROUTER, settle=SETTLE)
 
-    assert watch.requests(event(place, what), NOON + MINUTE) == (request_,)
+    assert router.requests(event(place, what), NOON + MINUTE) == (request_,)
 
 
 @pytest.mark.parametrize(
@@ -145,24 +145,24 @@ def test_the_group_of_a_resource_that_is_a_scope_is_swept(
     place: ResourceId, types: tuple[str, ...]
 ) -> None:
     """A request for a machine reconciles it, which tells nothing of those who are granted there."""
-    watch = EventRouter(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
+    router = EventRouter(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
 
-    assert asked(event(place), watch)[0] == place.group_id
+    assert asked(event(place), router)[0] == place.group_id
 
 
 @pytest.mark.parametrize("place", [VAULT, DATA], ids=["resource", "group"])
 def test_what_holds_a_scope_is_swept_wherever_it_lies(place: ResourceId) -> None:
     """Rights are granted where guardrails allow it, be it in no watched subscription."""
-    watch = EventRouter(policy_for(guarded=VAULT), (), OURS)
+    router = EventRouter(policy_for(guarded=VAULT), (), OURS)
 
-    assert asked(event(place), watch) == [DATA]
-    assert asked(event(place), replace(watch, policy=policy_for(guarded=SECOND))) == []
+    assert asked(event(place), router) == [DATA]
+    assert asked(event(place), replace(router, policy=policy_for(guarded=SECOND))) == []
 
 
 @pytest.mark.parametrize("known", [(SUB,), None], ids=["known", "not known"])
 def test_no_event_has_everything_swept(known: tuple[ResourceId, ...] | None) -> None:
     """Azure tells of no change of the tenant itself."""
-    assert asked(event("/"), replace(WATCH, subscriptions=known)) == []
+    assert asked(event("/"), replace(ROUTER, subscriptions=known)) == []
 
 
 def test_actions_on_a_scope_leave_it_as_it_is_except_moves() -> None:
@@ -183,8 +183,8 @@ def test_a_request_tells_a_move_from_other_changes_of_a_group() -> None:
     told = event(DATA, "ActionSuccess", operationName=move)
 
     moved = (Sighting(NOON, Sight.MOVED),)
-    assert WATCH.requests(told, NOON) == (Request(DATA, since=NOON, sightings=moved),)
-    assert WATCH.requests(event(DATA), NOON) == (Request(DATA, since=NOON),)
+    assert ROUTER.requests(told, NOON) == (Request(DATA, since=NOON, sightings=moved),)
+    assert ROUTER.requests(event(DATA), NOON) == (Request(DATA, since=NOON),)
     assert asked(event(DATA, "ActionSuccess", operationName=ask)) == []
 
 
@@ -208,7 +208,7 @@ def test_a_lock_that_is_deleted_lets_go_on_what_it_held_back(
     lock = below(locked, "providers/Microsoft.Authorization/locks/l")
 
     assert asked(event(lock, "DeleteSuccess")) == ([swept] if swept else [])
-    unknown = asked(event(lock, "DeleteSuccess"), replace(WATCH, subscriptions=None))
+    unknown = asked(event(lock, "DeleteSuccess"), replace(ROUTER, subscriptions=None))
     assert ResourceId.parse("/") not in unknown
 
 
@@ -216,7 +216,7 @@ def test_a_lock_outside_what_is_watched_counts_where_policy_may_grant() -> None:
     """Rights there can be held back, too."""
     lock = below(VAULT, "providers/Microsoft.Authorization/locks/l")
 
-    assert asked(event(lock, "DeleteSuccess"), replace(WATCH, subscriptions=())) == [DATA]
+    assert asked(event(lock, "DeleteSuccess"), replace(ROUTER, subscriptions=())) == [DATA]
 
 
 @pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess", "ActionSuccess"])
@@ -252,7 +252,7 @@ def test_without_a_known_client_no_write_is_taken_for_ours() -> None:
     """An event without `appid` must not equal a setting that is not there."""
     made = below(VAULT, f"{ASSIGNMENT}/a")
 
-    assert asked(event(made, claims={}), replace(WATCH, own_client=None)) == [made]
+    assert asked(event(made, claims={}), replace(ROUTER, own_client=None)) == [made]
 
 
 WEEK = timedelta(days=7)
@@ -276,7 +276,7 @@ def test_a_request_s_time_lies_between_a_week_ago_and_now(
     """An event may say anything; what lies ahead would be put back for ever."""
     told = replace(event(VM), time=time)
 
-    assert [one.since for one in WATCH.requests(told, NOON + MINUTE)] == [since]
+    assert [one.since for one in ROUTER.requests(told, NOON + MINUTE)] == [since]
 
 
 @pytest.mark.parametrize(
@@ -293,15 +293,15 @@ def test_a_time_that_is_none_counts_as_now(text: object) -> None:
     )
 
     assert told is not None
-    assert [one.since for one in WATCH.requests(told, NOON)] == [NOON]
+    assert [one.since for one in ROUTER.requests(told, NOON)] == [NOON]
 
 
 def test_a_scope_that_only_an_identity_is_granted_at_is_one_too() -> None:
     """Rules and identities alike lose what was granted there."""
-    watch = replace(WATCH, policy=replace(WATCH.policy, rules=()))
+    router = replace(ROUTER, policy=replace(ROUTER.policy, rules=()))
 
-    assert asked(event(VAULT), watch) == [DATA]
-    assert asked(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), watch) == []
+    assert asked(event(VAULT), router) == [DATA]
+    assert asked(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), router) == []
 
 
 def test_a_scope_that_a_map_names_is_swept() -> None:

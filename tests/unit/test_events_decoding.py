@@ -10,7 +10,7 @@ from reconciler import events
 from reconciler.errors import MessageError
 from reconciler.events import Event
 from tests.unit.builders import NOON, VM
-from tests.unit.watches import asked, event
+from tests.unit.routing import asked, event
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.unit.watches import asked, event
 def test_a_message_that_is_no_event_is_refused(text: bytes) -> None:
     """It is kept in the poison queue, where it can be looked at."""
     with pytest.raises(MessageError, match="the message is no"):
-        events.read(text)
+        events.decode_message(text)
 
 
 def test_an_event_in_a_message_is_read_in_either_schema() -> None:
@@ -34,8 +34,10 @@ def test_an_event_in_a_message_is_read_in_either_schema() -> None:
 
     for body in (old, new):
         text = json.dumps(body)
-        assert events.read(text.encode()) == events.read(text.encode("utf-8-sig"))
-        assert events.read(text.encode()) == (Event("x", "s", NOON, {}),)
+        assert events.decode_message(text.encode()) == events.decode_message(
+            text.encode("utf-8-sig")
+        )
+        assert events.decode_message(text.encode()) == (Event("x", "s", NOON, {}),)
 
 
 def test_an_array_in_a_message_is_so_many_events(caplog: pytest.LogCaptureFixture) -> None:
@@ -43,7 +45,7 @@ def test_an_array_in_a_message_is_so_many_events(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.WARNING)
     bodies = [{"eventType": "x"}, None, {"type": "y"}, [{"type": "z"}], {}, 7]
 
-    assert events.read(json.dumps(bodies).encode()) == (Event("x", ""), Event("y", ""))
+    assert events.decode_message(json.dumps(bodies).encode()) == (Event("x", ""), Event("y", ""))
     assert [one.getMessage() for one in caplog.records] == [
         "4 of 6 events in a message cannot be read"
     ]

@@ -12,7 +12,7 @@ import pytest
 from reconciler import events
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
-from tests.unit.watches import OURS, WATCH, asked, policy_for
+from tests.unit.routing import OURS, ROUTER, asked, policy_for
 
 # What each file must lead to, were the type of its resource in a rule and its subscription watched.
 SUBSCRIPTION = "/subscriptions/{subscription-id}"
@@ -89,10 +89,10 @@ def test_a_sample_leads_to_the_request_that_it_should(
     bodies = content if isinstance(content, list) else [content]
     watched = ResourceId.parse(expected or SUBSCRIPTION).subscription_id
     assert watched is not None
-    watch = EventRouter(EVERYTHING, (watched,), OURS)
+    router = EventRouter(EVERYTHING, (watched,), OURS)
     decoded = [told for told in map(events.decode, bodies) if told]
 
-    found = [one for told in decoded for one in asked(told, watch)]
+    found = [one for told in decoded for one in asked(told, router)]
 
     assert found == ([ResourceId.parse(expected)] if expected else [])
 
@@ -107,7 +107,7 @@ def test_a_group_s_event_from_a_storage_queue_asks_for_its_sweep(shared: Path) -
     assert told is not None
     group = ResourceId.parse(told.subject)
     assert group.subscription_id is not None
-    assert asked(told, replace(WATCH, subscriptions=(group.subscription_id,))) == [group]
+    assert asked(told, replace(ROUTER, subscriptions=(group.subscription_id,))) == [group]
 
 
 def recorded_assignments(shared: Path) -> list[Mapping[str, Any]]:
@@ -149,8 +149,8 @@ def test_recorded_writes_and_deletes_of_role_assignments_are_looked_at(shared: P
     assert any("-" not in place.name for place in places)
 
     for record, place in zip(records, places, strict=True):
-        watch = EventRouter(policy_for(guarded=place.scope), (), OURS)
-        theirs = replace(watch, own_client=record["claims"]["appid"])
-        assert asked(as_event(record), watch) == [place]
+        router = EventRouter(policy_for(guarded=place.scope), (), OURS)
+        theirs = replace(router, own_client=record["claims"]["appid"])
+        assert asked(as_event(record), router) == [place]
         assert asked(as_event(record), theirs) == []
         assert asked(as_event(record)) == []

@@ -18,7 +18,6 @@ from reconciler.model import (
     Sighting,
     Traces,
     UserIdentity,
-    is_reconciled,
 )
 from tests import strategies
 
@@ -62,30 +61,6 @@ def test_what_was_observed_knows_its_principal_and_its_incarnation(
 
     assert observed.principal == principal
     assert observed.incarnation == incarnation
-
-
-@pytest.mark.parametrize(
-    ("place", "reconciled"),
-    [
-        (str(MACHINE), True),
-        (str(MACHINE).upper(), True),
-        (str(IDENTITY), True),
-        (f"{MACHINE}/extensions/agent", False),
-        (f"{MACHINE}/providers/Microsoft.Compute/virtualMachines/vm-2", False),
-        (f"{GROUP}/providers/Microsoft.Compute/disks/d", False),
-        ("/subscriptions/s/providers/Microsoft.Compute/virtualMachines/vm-1", False),
-        ("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app", False),
-        (GROUP, False),
-        ("/subscriptions/s", False),
-        ("/", False),
-    ],
-)
-def test_only_machines_and_identities_in_a_group_are_reconciled(
-    place: str,
-    reconciled: bool,  # noqa: FBT001 (a row of the table)
-) -> None:
-    """What a message names below another resource, or outside any group, is neither."""
-    assert is_reconciled(ResourceId.parse(place)) is reconciled
 
 
 @pytest.mark.parametrize(

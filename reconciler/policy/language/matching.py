@@ -2,7 +2,7 @@
 
 A sweep asks about every resource there is, and resources share all but their names: so the rules of
 a type are bits of a number, and which of them a text fits is found out once for each text.
-`reconciler.policy.desired` and the controller ask here.
+`reconciler.policy.desired` and the reconciler ask here.
 """
 
 import fnmatch

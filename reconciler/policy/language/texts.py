@@ -21,15 +21,15 @@ from pydantic_core import PydanticCustomError
 
 from reconciler import roles
 from reconciler.ids import ResourceId, fold, is_guid
-from reconciler.model import USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
+from reconciler.model import USER_ASSIGNED_IDENTITY
 from reconciler.policy.language import conditions, scopes, shapes, templates
 from reconciler.policy.language.templates import IdentityTemplate
+from reconciler.resource_types import CARRIERS
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
 """Kinds of mistake, as in `scopes`, for which `load` looks for what was probably meant."""
 
-_RECONCILED = (VIRTUAL_MACHINE,)
 _NEAR = 0.95
 """How much a type must look like one of those to be it misspelled: there are other real ones."""
 
@@ -140,9 +140,9 @@ def _type_name(text: str) -> str:
             f"'{text}' is not a resource type: write it whole and without globs, "
             "such as Microsoft.Compute/virtualMachines"
         )
-    near = difflib.get_close_matches(fold(text), map(fold, _RECONCILED), cutoff=_NEAR)
+    near = difflib.get_close_matches(fold(text), CARRIERS, cutoff=_NEAR)
     if near and fold(text) not in near:
-        meant = next(name for name in _RECONCILED if fold(name) == near[0])
+        meant = CARRIERS[near[0]].name
         raise ValueError(f"unknown resource type '{text}'; did you mean '{meant}'?")
     return text
 
