@@ -152,6 +152,7 @@ def _test(name: str, operator: str, value: str) -> _Matches:
         "resourceuri": lambda entry: entry.change.resource.key == value.rstrip("/"),
         "resourcegroupname": lambda entry: entry.change.resource.group.lower() == value,
         "resourceprovider": lambda entry: entry.change.operation.lower().startswith(value + "/"),
+        "correlationid": lambda entry: entry.change.context.correlation_id == value,
         "eventchannels": lambda _: "operation" in value,
     }
     if operator != "eq" or name not in tests:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from sandbox.transport import App as Wsgi
 from sandbox.world.state import Assignment
-from sandbox.wsgi import App as Wsgi
 from tests.faults.matrix import Broken
 from tests.loop.cloud import Cloud, holds
 from tests.loop.lab import SEED, Content, guardrails, policy
