@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from sandbox import wsgi
+from sandbox import transport
 from sandbox.arm import ids
 from sandbox.arm.app import Azure
-from sandbox.eventgrid.events import Context
 from sandbox.identity import tokens
+from sandbox.world.events import Context
 from sandbox.world.state import Operation, Principal, Resource
 from sandbox.world.world import World
 
@@ -54,7 +54,7 @@ class Deployment:
             self.answers.append((resource, self._put(resource, body)))
             written, now = self.world.resources.get(resource.lower()), self.world.now()
             if written is not None and written.ready_at > now:
-                self.world.leaving.add(Operation("", now, written.ready_at), self.go_on)
+                self.world.pending.add(Operation("", now, written.ready_at), self.go_on)
                 return
 
     def _put(self, resource: str, body: dict[str, Any]) -> int:
@@ -67,8 +67,8 @@ class Deployment:
             "x-ms-correlation-request-id": self.correlation_id,
         }
         sent = json.dumps(body).encode()
-        made = wsgi.environ("PUT", target, "management.azure.com", headers.items(), sent)
-        status, _, _ = wsgi.run(Azure(self.world), made)
+        made = transport.environ("PUT", target, "management.azure.com", headers.items(), sent)
+        status, _, _ = transport.run(Azure(self.world), made)
         return int(status.partition(" ")[0])
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.wsgi import App, StartResponse
+from sandbox.transport import App, StartResponse
 
 MOST_MOVES = 2_000
 """More moves than any run that ends makes."""

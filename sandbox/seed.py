@@ -10,7 +10,7 @@
     virtualMachines: [{id: ..., location: ..., tags: {}, system: true, identities: [<id>]}]
     resources: [{id: ..., location: ..., tags: {}, kind: ..., properties: {}, system: false}]
     assignments: [{scope: ..., role: Reader, principal: alice}]
-    weather: {replicationDelay: 30}     # docs/weather.md
+    faults: {replicationDelay: 30}     # docs/faults.md
 
 Groups that a record lies in are made with it. A principal is named by its name, its GUID, or the
 id of the resource whose identity it is. Every subscription gets the operator and the application's
@@ -21,17 +21,16 @@ import dataclasses
 from collections.abc import Callable
 
 from sandbox.arm import errors, ids
-from sandbox.arm.registrations import Registration
 from sandbox.authorization import conditions
 from sandbox.authorization.roles import OWNER, Permissions, Role
-from sandbox.compute import fleet, scalesetview
+from sandbox.compute import scalesets
 from sandbox.identity import identities
 from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 from sandbox.world.clock import Clock
-from sandbox.world.hierarchy import Hierarchy, ManagementGroup
+from sandbox.world.faults import Faults, FaultsError
+from sandbox.world.faults import read as read_faults
+from sandbox.world.hierarchy import ManagementGroup
 from sandbox.world.state import LONG_AGO, Assignment, Attached, Principal, Resource
-from sandbox.world.switches import Weather, WeatherError
-from sandbox.world.switches import read as read_weather
 from sandbox.world.world import World
 
 __all__ = ["SeedError", "load", "read"]
@@ -48,27 +47,29 @@ def load(
     *,
     clock: Clock | None = None,
     seed: int = 0,
-    **weather: float,
+    **faults: float,
 ) -> World:
     """Return a world that holds what a seed says; raises ``SeedError``.
 
     Args:
         source: the seed, as YAML text or already parsed.
         clock: the time that the world goes by; the wall's if none is given.
-        seed: for the world's random GUIDs and its weather's chances.
-        weather: switches that the seed's own go before, by the names of ``Weather``'s fields.
+        seed: for the world's random GUIDs and its faults' chances.
+        faults: switches that the seed's own go before, by the names of ``Faults``'s fields.
     """
     record = parse(source) if isinstance(source, str) else source
-    world = World(clock=clock, seed=seed)
+    check(record)
+    tenant = guid(record["tenant"], "tenant") if "tenant" in record else None
+    world = World(clock=clock, seed=seed, tenant=tenant)
     with world.transaction():
         _Loader(world, record).run()
         for resource in world.resources.values():
             resource.entered = LONG_AGO
     try:
-        switches = mapping({} if (found := record.get("weather")) is None else found, "weather")
-        world.weather = read_weather(Weather().changed(weather).to_json() | switches)
-    except WeatherError as error:
-        raise SeedError(f"weather: {error}") from error
+        switches = mapping({} if (found := record.get("faults")) is None else found, "faults")
+        world.faults = read_faults(Faults().changed(faults).to_json() | switches)
+    except FaultsError as error:
+        raise SeedError(f"faults: {error}") from error
     return world
 
 
@@ -78,10 +79,6 @@ class _Loader:
     record: Record
 
     def run(self) -> None:
-        check(self.record)
-        if "tenant" in self.record:
-            self.world.tenant = guid(self.record["tenant"], "tenant")
-            self.world.hierarchy = Hierarchy(self.world.tenant, self.world.now())
         self._each("subscriptions", self._subscription)
         self._application()
         self._each("managementGroups", self._management_group)
@@ -103,8 +100,7 @@ class _Loader:
         if (limit := record.get("assignmentLimit")) is not None:
             self.world.assignment_limits[subscription] = limit
         for namespace in record.get("unregistered") or ():
-            missing = Registration(namespace, "NotRegistered")
-            self.world.registrations.put(subscription, missing)
+            self.world.unregistered.add((subscription, namespace.lower()))
         self._own(self.world.operator, subscription)
 
     def _own(self, principal: Principal, subscription: str) -> None:
@@ -129,7 +125,7 @@ class _Loader:
         if above.lower() not in hierarchy.groups:
             raise SeedError(f"{where}: there is no management group '{above}' before it")
         shown = record.get("displayName") or name
-        group = ManagementGroup(name, shown, above.lower(), self.world.now())
+        group = ManagementGroup(name, shown, above.lower())
         hierarchy.put(group)
         for each in (guid(each, where) for each in record.get("subscriptions") or ()):
             if each not in self.world.subscriptions:
@@ -194,10 +190,10 @@ class _Loader:
         made = self._make(record, where)
         if section := _SECTIONS.get(made.type.lower()):
             raise SeedError(f"{where}: '{made.id.text}' belongs under {section}")
-        if made.type.lower() == scalesetview.TYPE.lower():
+        if made.type.lower() == scalesets.TYPE.lower():
             made.properties = {**made.properties, "uniqueId": self.world.guid()}
             try:
-                fleet.scale(self.world, made)
+                scalesets.scale(self.world, made)
             except errors.AzureError as error:
                 raise SeedError(f"{where}: {error.message}") from error
         self.world.put(made)

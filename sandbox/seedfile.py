@@ -104,7 +104,7 @@ def guid(value: object, where: str) -> str:
 
 def check(content: Record) -> None:
     """Raise ``SeedError`` for an unknown key, or when there is no subscription."""
-    unknown = set(map(str, content)) - set(_KEYS) - {"tenant", "weather"}
+    unknown = set(map(str, content)) - set(_KEYS) - {"tenant", "faults"}
     if unknown:
         raise SeedError(f"seed: unknown key '{min(unknown)}'")
     if not content.get("subscriptions"):
