@@ -64,8 +64,7 @@ type Choose = Callable[[tuple[Parked, ...]], Move]
 class Run[T]:
     """What happened."""
 
-    values: Mapping[str, T]
-    """What each worker returned; one that died for good is missing."""
+    values: Mapping[str, T]  # What each worker returned; one that died for good is missing.
     moves: tuple[Move, ...]
 
 

@@ -42,8 +42,7 @@ class _Parcel:
     outcome: str = ""
     given_up: dt.datetime | None = None
     """When it was: it is now a dead letter that waits for its container."""
-    reason: str = ""
-    """Why it was given up."""
+    reason: str = ""  # Why it was given up.
 
 
 @dataclasses.dataclass(slots=True)

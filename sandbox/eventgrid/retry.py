@@ -32,14 +32,10 @@ _LONGEST_HOLD = 3 * 3600
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Refusal:
-    name: str = ""
-    """Of the outcome; empty: the status' own (assumed)."""
-    least: int = 0
-    """Seconds that the next attempt waits at least."""
-    hold: int = 10
-    """Seconds for which an endpoint that keeps failing so is spared at first."""
-    final: tuple[str, ...] = ()
-    """The types of destinations whose events are given up at once."""
+    name: str = ""  # Of the outcome; empty: the status' own (assumed).
+    least: int = 0  # Seconds that the next attempt waits at least.
+    hold: int = 10  # Seconds for which an endpoint that keeps failing so is spared at first.
+    final: tuple[str, ...] = ()  # The types of destinations whose events are given up at once.
 
 
 _AZURE = ("AzureFunction", "StorageQueue")

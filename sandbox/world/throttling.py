@@ -30,13 +30,10 @@ _ONE = 1 - 1e-6
 class Bucket:
     """A token bucket."""
 
-    key: tuple[str, ...]
-    """Names it, and whom it counts."""
+    key: tuple[str, ...]  # Names it, and whom it counts.
     size: int
-    refill: float
-    """Tokens a second, or a window's if there is one."""
-    window: float = 0.0
-    """Seconds from the first token on, after which it is full again at once."""
+    refill: float  # Tokens a second, or a window's if there is one.
+    window: float = 0.0  # Seconds from the first token on, after which it is full again at once.
 
 
 class Buckets:
