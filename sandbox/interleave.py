@@ -16,8 +16,7 @@ from typing import Any
 
 from sandbox.transport import App, StartResponse
 
-MOST_MOVES = 2_000
-"""More moves than any run that ends makes."""
+MOST_MOVES = 2_000  # More moves than any run that ends makes.
 
 
 class Crash(BaseException):

@@ -8,20 +8,14 @@ import dataclasses
 import datetime as dt
 from http import HTTPStatus
 
-TIMEOUT = dt.timedelta(seconds=30)
-"""How long an endpoint may take for its answer."""
-LATEST = dt.timedelta(minutes=3)
-"""How late an answer may be and still count, if it is lucky."""
+TIMEOUT = dt.timedelta(seconds=30)  # How long an endpoint may take for its answer.
+LATEST = dt.timedelta(minutes=3)  # How late an answer may be and still count, if it is lucky.
 DEAD_LETTER_DELAY = dt.timedelta(minutes=5)
 """From the last attempt until the dead letter is written."""
-DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)
-"""How long a dead letter waits for its container."""
-TIMED_OUT = 408
-"""Stands in for a status where no answer came in time."""
-UNKNOWN_FUNCTION = 0
-"""Stands in for a status where no function has the id of the destination."""
-UNREACHABLE = -1
-"""Stands in for a status where there was no connection."""
+DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)  # How long a dead letter waits for its container.
+TIMED_OUT = 408  # Stands in for a status where no answer came in time.
+UNKNOWN_FUNCTION = 0  # Stands in for a status where no function has the id of the destination.
+UNREACHABLE = -1  # Stands in for a status where there was no connection.
 
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
 _SUCCESS = range(200, 205)

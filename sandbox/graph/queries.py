@@ -27,7 +27,7 @@ from sandbox.world.world import World
 routes = Routes()
 
 _PAGE = 1000
-_OPTIONS = {"$top", "$skip", "$skipToken", "resultFormat"}
+_OPTIONS = {"$top", "$skip", "$skipToken", "resultFormat", "allowPartialScopes"}
 _TABLES = ("authorizationresources", "resourcecontainers", "resources")
 _IDS = ("id", "name", "type", "tenantId", "resourceGroup", "subscriptionId")
 _TEXTS = (*_IDS, "kind", "location", "managedBy")

@@ -29,8 +29,7 @@ from pydantic.alias_generators import to_camel
 from sandbox.arm import errors
 from sandbox.arm.routing import Json, Reply
 
-LONGEST = 366 * 86400
-"""The most seconds that a switch takes; a calendar has an end."""
+LONGEST = 366 * 86400  # The most seconds that a switch takes; a calendar has an end.
 
 type Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 type Chance = Annotated[float, Field(ge=0, le=1)]

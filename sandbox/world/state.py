@@ -12,8 +12,7 @@ from sandbox.arm import ids
 LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 """Since when there is what a seed holds, as far as delays go."""
 
-DEALLOCATED = "deallocated"
-"""The power of a machine that holds no place in Azure."""
+DEALLOCATED = "deallocated"  # The power of a machine that holds no place in Azure.
 
 DELETING = "Deleting"
 MOVING = "MovingResources"
