@@ -26,7 +26,6 @@ from reconciler.changes import (
     Reason,
     Result,
     UpdateAssignment,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.errors import Again
@@ -254,7 +253,7 @@ class Sweep:
         unwanted: dict[ResourceId, dict[ResourceId, ResourceId]] = {}
         for made in plans:
             for change in made.todo:
-                if is_unwanted(change):
+                if change.reason.unwanted:
                     removed = unwanted_id(change)
                     named = marked.get(removed, made.id)
                     unwanted.setdefault(made.id, {})[removed] = named.group_id or named

@@ -22,7 +22,6 @@ from reconciler.changes import (
     Outcome,
     Result,
     Status,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.cli import interrupt, terminal
@@ -141,7 +140,7 @@ def confirmed_requests(
         plan, observed = comparison.plan, comparison.observed
         release = plan.id in released
         if plan.todo or release:
-            removable = {unwanted_id(change) for change in plan.todo if is_unwanted(change)}
+            removable = {unwanted_id(change) for change in plan.todo if change.reason.unwanted}
             if release:
                 removable |= {unwanted_id(held.change) for held in plan.kept}
             removals = Removals(app.policy.digest, frozenset(removable), at_once=release)
@@ -243,7 +242,9 @@ def _refuse_unsafe(subjects: Subjects, before: Sequence[Comparison], expect: str
             f"the plan's fingerprint is {fingerprint}, not {expect}; nothing was written, "
             "look at the new plan"
         )
-    unwanted = sum(is_unwanted(change) for comparison in before for change in comparison.plan.todo)
+    unwanted = sum(
+        change.reason.unwanted for comparison in before for change in comparison.plan.todo
+    )
     if len(subjects.ids) == 1 or expect or not unwanted:
         return
     # Several ids at once are held to the limit of a sweep.

@@ -2,7 +2,8 @@
 
 Delays are derived from when the request was first asked, so that nothing has to be counted or
 stored: a copy that is ten seconds old waits ten seconds, one that is forty waits forty. The loop
-fills `Progress`; whoever cannot even begin uses `failed_result`.
+fills a `Progress` and asks it for the result; `failed_result` is for a request whose first read
+failed.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,6 @@ from reconciler.changes import (
     Hold,
     Outcome,
     Plan,
-    Reason,
     Result,
     Status,
     Withheld,
@@ -48,17 +48,17 @@ _SHORTEST_DELAY: Final = timedelta(seconds=1)
 _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 # After these the next list must show it, whoever wrote it.
 _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
-_DEAD: Final = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
 
 
 @dataclass(slots=True)
 class Progress:
     """What one run of a request has come to so far; `began` is when the run began.
 
-    `soon`: a copy that is due within this time of the last look is the look after a write.
-    `looked`: when the last complete look began; `alive`: whether it found the id. Both are none
-    before there was one. `ask_at`: when it may be asked whether the id is gone. `young`: the
-    resource was just made, so that the index may not show it to the event of what it lacks.
+    `soon`: a copy that is due within this time of the last look serves as the look after a write.
+    `looked`: when the last complete look began; `alive`: whether the last look found the id. Both
+    are none before there was one. `ask_at`: when the activity log may show that the id is gone.
+    `young`: the resource was just made, so the index may not show it yet when an identity that it
+    lacks is created.
     `deleted`: assignments that were deleted so far. `made_room`: room was made once in a
     subscription that held no more assignments.
     """
@@ -267,7 +267,7 @@ class Progress:
 def failed_result(
     request: Request, error: Again | Blocked, began: datetime, now: datetime
 ) -> Result:
-    """Return the result of a request that nothing could be read for, with a copy where it helps."""
+    """Return the result of a request whose reads failed, with a copy where that may pass."""
     progress = Progress(request, began)
     progress.add_failure(error)
     return progress.result(now)
@@ -293,4 +293,4 @@ def _key(change: Change) -> object:
 
 def _is_dead(change: Change | None) -> bool:
     """Return whether a change takes away what belonged to a principal that is no more."""
-    return isinstance(change, DeleteAssignment) and change.reason in _DEAD
+    return isinstance(change, DeleteAssignment) and change.reason.dead

@@ -35,7 +35,7 @@ _VAULT = "providers/Microsoft.KeyVault/vaults/kv"
 
 
 def test_a_passing_hold_says_when_it_lifts() -> None:
-    """The controller looks again then, not before."""
+    """The next look is due then, not before."""
     young = plan(
         attached(), observed(machine(created=NOON), identities=HERE), LOOK, CONTEXT
     ).withheld[0]

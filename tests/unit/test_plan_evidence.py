@@ -210,7 +210,7 @@ def test_a_first_404_starts_the_waiting() -> None:
         (Traces({OTHER_VM: OLD}), str(OTHER_VM)),
     ],
 )
-def test_what_lacks_proof_says_which(traces: Traces, words: str) -> None:
+def test_a_withheld_removal_names_the_missing_proof(traces: Traces, words: str) -> None:
     """A person looks there."""
     assert decided(observed(None, assignment(OLD), traces=traces), first_missed(HOUR))[2] == words
 

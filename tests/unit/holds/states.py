@@ -223,6 +223,14 @@ HOLDS = {
         attached(),
         observed(machine(entry(principal=OLD)), identities=HERE),
     ),
+    "unconfirmed: the entry of an identity that is gone": Case(
+        both(attached(), attached(SECOND)),
+        observed(machine(entry()), identities=GONE_APP["identities"]),
+        withheld=(
+            (detach(Reason.IDENTITY_GONE), Hold.UNCONFIRMED),
+            (attach(SECOND), Hold.UNCONFIRMED),
+        ),
+    ),
     "gone, unproved": held(
         delete(assignment(OLD), Reason.RESOURCE_GONE),
         Hold.GONE_UNPROVED,
