@@ -1,4 +1,4 @@
-"""The sandbox's own routes, which no Azure has: its weather and its clock, for the operator.
+"""The sandbox's own routes, which no Azure has: its faults and its clock, for the operator.
 
 They are beside ARM: no api-version, no limits, no faults, and not in the request log.
 """
@@ -7,54 +7,51 @@ import datetime as dt
 
 from sandbox.arm import errors
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.identity import tokens
 from sandbox.world.clock import FASTEST
-from sandbox.world.switches import LONGEST, WeatherError, read
+from sandbox.world.faults import LONGEST, FaultsError, read
 
 routes = Routes(arm=False)
 
-_WEATHER = "/sandbox/weather"
+_FAULTS = "/sandbox/faults"
 _MOST = {"speed": FASTEST, "forward": LONGEST}
 _CLOCK = "/sandbox/clock"
-_SOURCE = "docs/weather.md"
+_SOURCE = "docs/faults.md"
 
 
 def _require_operator(call: Call) -> None:
     """Raise ``AzureError`` 401 or 403 for anybody else."""
-    authorization = call.headers.get("authorization", "")
-    caller = tokens.check(call.world, authorization, None, call.origin)
-    if caller is not call.world.operator:
+    if call.authenticated(None) is not call.world.operator:
         raise errors.AzureError(403, "Forbidden", "Only the sandbox's operator may do this.")
 
 
-@routes.route("GET", _WEATHER, Evidence.ASSUMED, _SOURCE)
-def get_weather(call: Call) -> Reply:
+@routes.route("GET", _FAULTS, Evidence.ASSUMED, _SOURCE)
+def get_faults(call: Call) -> Reply:
     """Return all switches."""
     _require_operator(call)
-    return Reply(200, call.world.weather.to_json())
+    return Reply(200, call.world.faults.to_json())
 
 
-@routes.route("PUT", _WEATHER, Evidence.ASSUMED, _SOURCE)
-def put_weather(call: Call) -> Reply:
-    """Set the switches named; all others become fair."""
-    return _change_weather(call)
+@routes.route("PUT", _FAULTS, Evidence.ASSUMED, _SOURCE)
+def put_faults(call: Call) -> Reply:
+    """Set the switches named; all others are off."""
+    return _change_faults(call)
 
 
-@routes.route("PATCH", _WEATHER, Evidence.ASSUMED, _SOURCE)
-def patch_weather(call: Call) -> Reply:
+@routes.route("PATCH", _FAULTS, Evidence.ASSUMED, _SOURCE)
+def patch_faults(call: Call) -> Reply:
     """Set the switches named; all others stay."""
-    return _change_weather(call)
+    return _change_faults(call)
 
 
-def _change_weather(call: Call) -> Reply:
+def _change_faults(call: Call) -> Reply:
     _require_operator(call)
     wanted = call.object_body()
     try:
-        kept = call.world.weather.to_json() if call.method == "PATCH" else {}
-        call.world.weather = read(kept | wanted)
-    except WeatherError as error:
-        raise errors.AzureError(400, "InvalidWeather", str(error)) from None
-    return Reply(200, call.world.weather.to_json())
+        kept = call.world.faults.to_json() if call.method == "PATCH" else {}
+        call.world.faults = read(kept | wanted)
+    except FaultsError as error:
+        raise errors.AzureError(400, "InvalidFaults", str(error)) from None
+    return Reply(200, call.world.faults.to_json())
 
 
 @routes.route("GET", _CLOCK, Evidence.ASSUMED, _SOURCE)

@@ -1,22 +1,20 @@
 """Management groups as a tree, and where subscriptions lie in it; the world has one.
 
-``managementgroups`` serves it, and rights are inherited along it. Names are compared in lower case.
+A seed makes it, ``managementgroups`` serves it, and rights are inherited along it. Names are
+compared in lower case.
 """
 
 import dataclasses
-import datetime as dt
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from sandbox.arm import ids
-from sandbox.world.state import Operation
 
 TYPE = "Microsoft.Management/managementGroups"
 _PREFIX = f"/providers/{TYPE}/"
 _FOLDED = _PREFIX.lower()
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ManagementGroup:
     """One management group."""
 
@@ -24,9 +22,6 @@ class ManagementGroup:
     display_name: str
     parent: str
     """The lower-case name of the one above; empty for the tenant's root."""
-    updated: dt.datetime
-    updated_by: str | None = None
-    version: int = 1
 
     @property
     def id(self) -> str:
@@ -37,25 +32,12 @@ class ManagementGroup:
 class Hierarchy:
     """The tree of one tenant."""
 
-    def __init__(self, tenant: str, now: dt.datetime) -> None:
+    def __init__(self, tenant: str) -> None:
         """Start with the root, which is named like the tenant and holds all subscriptions."""
         self._root = tenant
-        self.groups = {tenant: ManagementGroup(tenant, "Tenant Root Group", "", now)}
+        self.groups = {tenant: ManagementGroup(tenant, "Tenant Root Group", "")}
         self.placed: dict[str, str] = {}
         """The group of a subscription, where it is not the root."""
-        self.settings: dict[str, Any] | None = None
-        self._versions: dict[str, int] = {}
-        self.operations: dict[tuple[str, str], Operation] = {}
-        """The last creation and deletion, by verb and lower-case name."""
-
-    @property
-    def guarded(self) -> bool:
-        """Whether to put a new group below the root takes the right to write there."""
-        return bool((self.settings or {}).get("requireAuthorizationForGroupCreation"))
-
-    def next_version(self, name: str) -> int:
-        """Return the version of the next write; it goes on where a deleted group was (recorded)."""
-        return self._versions.get(name.lower(), 0) + 1
 
     @property
     def root(self) -> ManagementGroup:
@@ -102,12 +84,7 @@ class Hierarchy:
     def put(self, group: ManagementGroup) -> None:
         """Take a group in place of what had its name."""
         self.groups[group.name.lower()] = group
-        self._versions[group.name.lower()] = group.version
 
     def place(self, subscription: str, group: ManagementGroup) -> None:
         """Move a subscription into a group."""
         self.placed[subscription] = group.name.lower()
-
-    def remove(self, group: ManagementGroup) -> None:
-        """Take a group away that has nothing below."""
-        del self.groups[group.name.lower()]

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from sandbox.arm import ids
@@ -14,6 +14,10 @@ LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 DEALLOCATED = "deallocated"
 """The power of a machine that holds no place in Azure."""
+
+DELETING = "Deleting"
+MOVING = "MovingResources"
+"""The state of two groups between which resources move (issues: azure-cli 11942)."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -71,8 +75,6 @@ class Resource:
     entered: dt.datetime = LONG_AGO
     """Since when there is something under its id: its creation, or its last move."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
-    tagged: bool = False
-    """Whether the last write sent tags, be it none; some types then show an empty object."""
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Other top-level members of its body: sku, kind, zones, managedBy."""
@@ -88,8 +90,6 @@ class Resource:
     version: int = 1
     """Counts writes; the entity tag of compute resources."""
     power: str = "running"
-    guest: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What a machine's agent last reported; empty: its instance view follows from the model."""
     principal: Principal | None = None
     """The principal that a user-assigned identity is."""
     instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)
@@ -173,8 +173,6 @@ class Operation:
     """The resource's provisioning state meanwhile."""
     error: dict[str, Any] | None = None
     """Code and message, where it ends as failed."""
-    polled: bool = False
-    """Whether somebody has asked for its state."""
 
     def status(self, now: dt.datetime, running: str) -> str:
         """Return how it ended, or while it runs the state that it has then."""
@@ -184,6 +182,37 @@ class Operation:
     def retry(self, now: dt.datetime) -> dict[str, str]:
         """Return the header that says when to ask again: when it ends, at least in a second."""
         return {"Retry-After": str(max(1, math.ceil((self.ends - now).total_seconds())))}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One line of the request log: an ARM call as it was answered."""
+
+    method: str
+    path: str
+    status: int
+    app_id: str
+    at: dt.datetime
+
+
+class Pending:
+    """What is done once an operation has ended: removals, moves, a deployment's next step."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Operation, Callable[[], None]]] = []
+
+    def add(self, operation: Operation, effect: Callable[[], None]) -> None:
+        """Call ``effect`` when an operation has ended."""
+        self._waiting.append((operation, effect))
+
+    def finish(self, now: dt.datetime) -> None:
+        """Do what is due by now, in the order in which it was added."""
+        if not self._waiting:
+            return
+        due = [effect for operation, effect in self._waiting if operation.ends <= now]
+        self._waiting = [waiting for waiting in self._waiting if waiting[0].ends > now]
+        for effect in due:
+            effect()
 
 
 @dataclasses.dataclass(slots=True)
@@ -241,3 +270,43 @@ class Assignments:
             del index[key][name]
             if not index[key]:
                 del index[key]
+
+    def below(self, key: str) -> list[Assignment]:
+        """Return those at or below a lower-case scope."""
+        scopes = [scope for scope in self.by_scope if ids.contains(key, scope)]
+        return [assignment for scope in scopes for assignment in self.by_scope[scope].values()]
+
+
+class History[T]:
+    """The states of things by key, each with the time from which on it was so.
+
+    Lists and indexes that lag behind show things as they were (facts: Role assignments and
+    Throttling).
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, list[tuple[dt.datetime, T | None]]] = {}
+
+    def note(self, key: str, state: T | None, at: dt.datetime, keep: float) -> None:
+        """Note what became of a thing, None when it is gone; what nobody can ask for is dropped.
+
+        Args:
+            key: names the thing.
+            state: what it is now; it must not change any more.
+            at: the time now.
+            keep: for how many seconds others will look back.
+        """
+        states = self._states.setdefault(key, [(LONG_AGO, None)])
+        states.append((at, state))
+        # One state that is old enough for everybody stays, as the oldest that is known.
+        while len(states) > 1 and states[1][0] <= at - dt.timedelta(seconds=keep):
+            del states[0]
+        if len(states) == 1 and state is None:
+            del self._states[key]
+
+    def at(self, moment: dt.datetime) -> Iterator[T]:
+        """Yield all that was there at a moment, or as far back as is known."""
+        for states in self._states.values():
+            seen = next((state for when, state in reversed(states) if when <= moment), states[0][1])
+            if seen is not None:
+                yield seen

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.deliveries import Deliveries
-from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
-from sandbox.demo.stage import FUNCTION
+from sandbox.demo.fixtures import GROUP, STORE, SUBSCRIPTION
+from sandbox.demo.scenario import FUNCTION
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
-from sandbox.host.messages import decode
-from sandbox.outlets import RealStorage
-from sandbox.world.switches import Weather
+from sandbox.host.bindings import decode
+from sandbox.world.faults import Faults
 from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
-OLD_FORMS = Weather(events_textual=1, events_pascal_case=1)
+OLD_FORMS = Faults(events_textual=1, events_pascal_case=1)
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
 
 
@@ -62,14 +62,14 @@ def test_an_event_delivered_to_an_azure_function_heals_the_machine(
     until(lambda: healed(cloud))
 
 
-@pytest.mark.parametrize("weather", [Weather(), OLD_FORMS], ids=["fair", "old forms"])
+@pytest.mark.parametrize("faults", [Faults(), OLD_FORMS], ids=["new forms", "old forms"])
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
 @pytest.mark.usefixtures("delivering")
 def test_the_webhook_consents_and_an_event_delivered_to_it_heals_the_machine(
-    cloud: Cloud, deployment: Deployment, schema: str, weather: Weather
+    cloud: Cloud, deployment: Deployment, schema: str, faults: Faults
 ) -> None:
     """The app's own webhook answers for the function, whatever form events have."""
-    cloud.server.world.weather = weather
+    cloud.server.world.faults = faults
     url = f"{deployment.address}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
     subscribe(cloud, "WebHook", schema, endpointUrl=url)
     cloud.operator.put(MACHINE, {})
@@ -94,7 +94,7 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 ) -> None:
     """The storage client puts it there as one object in base64."""
     deployment.queues.create("events")
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="events")
         until(lambda: deployment.queues.waiting("events"))
@@ -109,7 +109,7 @@ def test_an_event_delivered_to_a_queue_heals_the_machine(
     cloud: Cloud, deployment: Deployment, schema: str
 ) -> None:
     """In either schema; nobody posts to the app."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", schema, resourceId=STORE, queueName=EVENT_QUEUE)
         cloud.operator.put(MACHINE, {})
@@ -121,7 +121,7 @@ def test_an_event_delivered_to_a_queue_heals_the_machine(
 
 def test_a_queue_that_is_not_there_fails_the_delivery(deployment: Deployment) -> None:
     """With the store's own status."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
 
     assert storage.enqueue(STORE, "nowhere", "text") == 404
 
@@ -139,7 +139,7 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
     key = base64.b64encode(b"opens nothing").decode()
     with http.serving(blobs) as port:
         at = f"http://127.0.0.1:{port}/devstoreaccount1"
-        storage = RealStorage(
+        storage = StorageOutlets(
             f"AccountName=devstoreaccount1;AccountKey={key};QueueEndpoint={at};BlobEndpoint={at}"
         )
         status = storage.store(STORE, "dead", "HOOK/2026/3/1/9/a.json", b"[]")
@@ -158,4 +158,4 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
 def test_a_malformed_connection_string_is_refused() -> None:
     """Before anything is delivered."""
     with pytest.raises(ValueError, match="onnection"):
-        RealStorage("storage")
+        StorageOutlets("storage")

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.deliveries import Deliveries
-from sandbox.demo.places import GROUP, STORE
+from sandbox.demo.fixtures import GROUP, STORE
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import Outlets
 from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now
-from sandbox.outlets import MemoryStorage
 from tests.children import PATIENCE, until
 from tests.conftest import ROOT
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed, post
@@ -39,9 +39,9 @@ def telling(cloud: Cloud, settings: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def storage(cloud: Cloud) -> Generator[MemoryStorage]:
+def storage(cloud: Cloud) -> Generator[Outlets]:
     """What the world's Event Grid delivers to, by the world's clock."""
-    kept = MemoryStorage()
+    kept = Outlets()
     with Deliveries(cloud.server.world, kept):
         yield kept
 
@@ -72,7 +72,7 @@ class Chat:
 
 
 def test_a_repair_is_published_to_a_queue(
-    cloud: Cloud, telling: pytest.MonkeyPatch, storage: MemoryStorage
+    cloud: Cloud, telling: pytest.MonkeyPatch, storage: Outlets
 ) -> None:
     """A bare machine's event leads to its repair, and that to an outcome event.
 

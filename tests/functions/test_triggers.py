@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.demo.places import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
-from sandbox.host.messages import encode
+from sandbox.demo.fixtures import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
+from sandbox.host.bindings import encode
 from sandbox.host.queues import MemoryQueues
 from tests.children import PATIENCE
 from tests.functions.conftest import (

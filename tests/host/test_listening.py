@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.host.options import QueueOptions
+from sandbox.host.listening import QueueOptions
 from sandbox.host.queues import MemoryQueues, Message, QueueError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker

@@ -3,8 +3,8 @@
 import threading
 from datetime import UTC, datetime
 
+from sandbox.host.bindings import decode
 from sandbox.host.blobs import MemoryBlobs
-from sandbox.host.messages import decode
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker

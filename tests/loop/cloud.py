@@ -61,7 +61,7 @@ class Cloud:
         self.wire = Wire(self.operator.app, self.clock)
         self.gate = Gate()
         self.events: list[Content] = []
-        self.world.subscribe(self.events.append)
+        self.world.feed.subscribe(self.events.append)
         self.app = self.deploy()
         self.pass_time()
 
@@ -183,9 +183,9 @@ class Cloud:
 
     # What the operator does.
 
-    def weather(self, **switches: object) -> None:
+    def set_faults(self, **switches: object) -> None:
         """Set switches of the sandbox, for as long as nothing else is said."""
-        self.world.weather = self.world.weather.changed(switches)
+        self.world.faults = self.world.faults.changed(switches)
 
     def blind(self, subscription: str) -> None:
         """Take what the app may do in a subscription away: it reads nothing there any more."""

@@ -149,7 +149,7 @@ def test_machines_that_share_an_identity(cloud: Cloud, index: int) -> None:
     cloud.pass_time()
     cloud.drive(*places, most=1000)
     cloud.pass_time(3600)
-    cloud.weather(index_delay=index)
+    cloud.set_faults(index_delay=index)
     live = Live(cloud)
     cloud.wire.calls.clear()
     rebuild(cloud, live, *places, system=False)

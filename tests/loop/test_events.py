@@ -98,7 +98,7 @@ def test_a_copy_without_removals_does_not_cover_a_request_with_them(steady: Clou
 @pytest.mark.parametrize("at_end", [False, True])
 def test_an_event_of_our_own_write_costs_no_call(cloud: Cloud, *, at_end: bool) -> None:
     """What we wrote was looked at after the write, whenever its event comes."""
-    cloud.world.weather = cloud.world.weather.changed({"events_at_end": at_end})
+    cloud.world.faults = cloud.world.faults.changed({"events_at_end": at_end})
     cloud.events.clear()
     cloud.drive(*cloud.app.sweep().requests)
     cloud.wire.calls.clear()
@@ -113,8 +113,8 @@ def test_an_event_of_our_own_write_costs_no_call(cloud: Cloud, *, at_end: bool) 
 
 def test_an_accepted_patch_that_failed_later_is_looked_at(cloud: Cloud) -> None:
     """It left something undone."""
-    cloud.world.weather = cloud.world.weather.changed(
-        {"faults": [{"method": "PATCH", "late": True, "times": 1}]}
+    cloud.world.faults = cloud.world.faults.changed(
+        {"requests": [{"method": "PATCH", "late": True, "times": 1}]}
     )
     cloud.events.clear()
     cloud.drive(VM)

@@ -134,7 +134,7 @@ def begin(cloud: Cloud, fight: Fight, when: str) -> None:
         cloud.wire.before("GET", "", lambda: fight.undo(cloud), times=ALWAYS)
     elif when == "at each event":
         fight.undo(cloud)
-        cloud.world.subscribe(_on_write(cloud, fight))
+        cloud.world.feed.subscribe(_on_write(cloud, fight))
     else:
         fight.undo(cloud)
 
@@ -276,7 +276,7 @@ def test_a_rebuilt_machine_is_not_contended(cloud: Cloud) -> None:
 def test_a_right_that_its_list_lacks_is_not_written_again(cloud: Cloud) -> None:
     """A GET of the right's own id shows that it is there."""
     cloud.deploy(policy(rule(attach=[])))
-    cloud.weather(assignment_lag=900)
+    cloud.set_faults(assignment_lag=900)
     results = cloud.drive(VM, most=100)
 
     assert sum(one.method == "PUT" for one in cloud.wire.calls) == 1

@@ -114,7 +114,7 @@ def test_a_gone_identity_loses_its_rights_as_a_machine_does(steady: Cloud, end: 
 def test_a_late_log_is_asked_again(steady: Cloud, place: str) -> None:
     """It is asked at ten minutes and at twice that; nothing goes before it tells."""
     old, before = steady.principal(place), steady.rights(steady.principal(place))
-    steady.weather(log_delay=900)
+    steady.set_faults(log_delay=900)
     steady.delete(place)
     began = steady.clock()
     second = steady.look(steady.copy(steady.look(place)))

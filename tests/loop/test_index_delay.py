@@ -54,7 +54,7 @@ def started(cloud: Cloud, delay: float) -> tuple[Live, Watchman]:
     """Let the index be late from now on; everything has been as policy asks for an hour."""
     cloud.pass_time(3600)
     cloud.wire.calls.clear()
-    cloud.weather(index_delay=delay)
+    cloud.set_faults(index_delay=delay)
     live, watchman = Live(cloud), Watchman(cloud)
     live.watch = watchman
     return live, watchman

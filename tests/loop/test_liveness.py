@@ -162,7 +162,7 @@ def test_a_copy_that_asks_for_an_end_covers_nobody_once_the_id_was_found(
 
 def test_our_deleted_right_is_granted_again_though_its_list_still_shows_it(steady: Cloud) -> None:
     """Lists lag behind deletions as well; a GET of the right's own id does not."""
-    steady.weather(assignment_lag=45)
+    steady.set_faults(assignment_lag=45)
     request = deleted(steady)
     steady.clock.forward(1)
 
@@ -173,7 +173,7 @@ def test_our_deleted_right_is_granted_again_though_its_list_still_shows_it(stead
 
 def test_another_look_at_a_lagging_list_does_not_cover_a_deletion(steady: Cloud) -> None:
     """It found nothing to do."""
-    steady.weather(assignment_lag=45)
+    steady.set_faults(assignment_lag=45)
     request = deleted(steady)
     steady.clock.forward(0.2)
     steady.look(event(steady, VM, written=True))
@@ -192,7 +192,7 @@ def test_a_deleted_foreign_right_is_replaced_though_its_list_still_shows_it(
     theirs = cloud.grant(cloud.principal())
     cloud.sweep()
     cloud.pass_time()
-    cloud.weather(assignment_lag=45)
+    cloud.set_faults(assignment_lag=45)
     found = f"{APPS}{ASSIGNMENTS}/{theirs.name}"
     assert cloud.operator.call("DELETE", found, version="2022-04-01").status_code == 200
     request = event(cloud, found)
@@ -205,7 +205,7 @@ def test_a_deleted_foreign_right_is_replaced_though_its_list_still_shows_it(
 
 def test_a_comparison_right_after_a_deletion_does_not_cover_it(steady: Cloud) -> None:
     """The list that it read may still have shown what was deleted; a minute later it does not."""
-    steady.weather(assignment_lag=5)
+    steady.set_faults(assignment_lag=5)
     places = fleet(steady, 2)
     steady.drive(*places)
     steady.pass_time()

@@ -31,7 +31,7 @@ def placed(cloud: Cloud) -> Cloud:
 
 def move(cloud: Cloud, seconds: float) -> Request:
     """Move the machine, which takes that long; returns what its event asks for."""
-    cloud.world.weather = cloud.world.weather.changed({"operation_delay": seconds})
+    cloud.world.faults = cloud.world.faults.changed({"operation_delay": seconds})
     body: dict[str, Any] = {"resources": [VM], "targetResourceGroup": TARGET}
     answer = cloud.operator.call("POST", f"{APPS}/moveResources", body, version="2021-04-01")
     assert answer.status_code == 202, answer.text

@@ -14,7 +14,7 @@ from reconciler.app import App
 from reconciler.changes import Outcome, Status
 from reconciler.render.json import outcome as as_json
 from sandbox.server import Server
-from sandbox.world.switches import Fault, Weather
+from sandbox.world.faults import Faults, RequestFault
 from tests.conftest import ROOT
 from tests.loop.cloud import Cloud
 from tests.loop.lab import DATA, VM, Content, policy, rule
@@ -40,7 +40,7 @@ class Told:
     @property
     def events(self) -> list[Content]:
         """What the topic took."""
-        return self.cloud.world.published.get(TOPIC.lower(), [])
+        return self.cloud.world.feed.published.get(TOPIC.lower(), [])
 
     @property
     def kinds(self) -> list[str]:
@@ -169,15 +169,17 @@ def refuse(status: int) -> Callable[[Told], None]:
     """Let the topic answer so, once: whoever tries again is heard."""
 
     def act(told: Told) -> None:
-        fault = Fault(path="/eventgrid/", status=status, times=1)
-        told.cloud.world.weather = Weather(faults=[fault])
+        fault = RequestFault(path="/eventgrid/", status=status, times=1)
+        told.cloud.world.faults = Faults(requests=[fault])
 
     return act
 
 
 def drop(told: Told) -> None:
     """Let the topic hang up, once."""
-    told.cloud.world.weather = Weather(faults=[Fault(path="/eventgrid/", drop=True, times=1)])
+    told.cloud.world.faults = Faults(
+        requests=[RequestFault(path="/eventgrid/", drop=True, times=1)]
+    )
 
 
 def disown(told: Told) -> None:

@@ -16,7 +16,7 @@ def asks(cloud: Cloud, times: int) -> None:
 
 def test_a_sweep_takes_at_most_ten_of_fifteen_queries_a_window(steady: Cloud) -> None:
     """It leaves the others to looks, and waits for its turn."""
-    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.world.faults = steady.world.faults.changed({"throttling": True})
     steady.wire.tick = 0
     asks(steady, 9)
     before = steady.clock()
@@ -35,7 +35,7 @@ def test_a_sweep_takes_at_most_ten_of_fifteen_queries_a_window(steady: Cloud) ->
 @pytest.mark.parametrize("place", [APPS, DATA])
 def test_a_sweep_of_a_scope_leaves_queries_to_looks(steady: Cloud, place: str) -> None:
     """Many events of groups must not starve the looks."""
-    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    steady.world.faults = steady.world.faults.changed({"throttling": True})
     steady.wire.tick = 0
     asks(steady, 9)
     result = steady.look(place)

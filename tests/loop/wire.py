@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.transport import App, StartResponse, run
 from sandbox.world.clock import Clock
-from sandbox.wsgi import App, StartResponse, run
 
 TICK = 0.05
 """Seconds of virtual time that one call takes, so that no two calls happen at once."""

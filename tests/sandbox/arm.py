@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import requests
 
-from sandbox import seed, wsgi
+from sandbox import seed, transport
 from sandbox.arm.app import Azure
 from sandbox.identity import tokens
 from sandbox.world.clock import Clock
@@ -46,7 +46,7 @@ class Arm:
         self.clock = clock or Clock()
         self.world = seed.load(content or SEED, clock=self.clock, **options)  # type: ignore[arg-type]  # delays and seed only
         self.app = Azure(self.world)
-        self.session = wsgi.session(self.app)
+        self.session = transport.session(self.app)
         self.caller = self.world.operator
 
     def principal(self, name: str) -> Principal:

@@ -95,7 +95,7 @@ def test_many_clients_write_at_once(tmp_path: Path) -> None:
     token = tokens.mint(world, world.operator, "https://management.azure.com")
     headers = {"Authorization": f"Bearer {token}"}
     events: list[str] = []
-    world.subscribe(lambda event: events.append(event["subject"]))
+    world.feed.subscribe(lambda event: events.append(event["subject"]))
 
     def write(client: int) -> set[int]:
         with requests.Session() as session:

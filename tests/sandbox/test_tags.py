@@ -61,7 +61,7 @@ def test_tags_are_those_of_the_resource(arm: Arm) -> None:
 def test_the_news_of_tags_is_of_the_resource(arm: Arm) -> None:
     """The subject is the machine, the operation is that of tags (facts: Resource events)."""
     events: list[dict[str, Any]] = []
-    arm.world.subscribe(events.append)
+    arm.world.feed.subscribe(events.append)
     arm.call("PUT", f"{MACHINE}/{DEFAULT}", tags(a="1"))
     arm.call("DELETE", f"{MACHINE}/{DEFAULT}")
 

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from sandbox import wsgi
+from sandbox import transport
 from tests.loop.wire import RESET, Wire
 from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm
 
@@ -12,7 +12,7 @@ from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm
 def wire(arm: Arm) -> Wire:
     """A wire in front of the world, through which its client calls."""
     made = Wire(arm.app, arm.clock)
-    arm.session = wsgi.session(made)
+    arm.session = transport.session(made)
     return made
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from sandbox.transport import App as Wsgi
 from sandbox.world.state import Assignment
-from sandbox.wsgi import App as Wsgi
 from tests.faults.matrix import Broken
 from tests.loop.cloud import Cloud, holds
 from tests.loop.lab import SEED, Content, guardrails, policy
@@ -53,7 +53,7 @@ class Player:
         cloud.wire.azure = self._watched(cloud.wire.azure)
         cloud.wire.calls.clear()
         self.live = Live(cloud)
-        cloud.weather(**scenario.faults)
+        cloud.set_faults(**scenario.faults)
         for each in scenario.steps:
             steps.do(self, each)
         self._check_end()

@@ -146,7 +146,7 @@ def attached(player: "Player", name: str, vm: str) -> None:
 @step(r"(?P<vm>[\w/]+) installs an extension for (?P<seconds>\d+) seconds")
 def extension(player: "Player", vm: str, seconds: str) -> None:
     """Provision an extension, which takes its time."""
-    player.cloud.weather(operation_delay=int(seconds))
+    player.cloud.set_faults(operation_delay=int(seconds))
     body = {
         "location": "westeurope",
         "properties": {
@@ -156,7 +156,7 @@ def extension(player: "Player", vm: str, seconds: str) -> None:
         },
     }
     player.ask("PUT", f"{place(vm)}/extensions/setup", body)
-    player.cloud.weather(operation_delay=5)
+    player.cloud.set_faults(operation_delay=5)
 
 
 # What people do to rights.
@@ -230,7 +230,7 @@ def restarted(player: "Player") -> None:
 @step(r"events (?P<how>are lost|come twice|come late|come in another order|come as they should)")
 def events(player: "Player", how: str) -> None:
     """Set how Event Grid behaves from now on."""
-    player.cloud.weather(
+    player.cloud.set_faults(
         events_lost=float(how == "are lost"),
         events_duplicate=float(how == "come twice"),
         events_late=float(how == "come late"),
@@ -268,7 +268,7 @@ def _guardrails(player: "Player", content: dict[str, Any]) -> None:
 
 
 def _faults(player: "Player", switches: dict[str, Any]) -> None:
-    player.cloud.weather(**switches)
+    player.cloud.set_faults(**switches)
 
 
 def _before(player: "Player", what: dict[str, Any]) -> None:

@@ -10,9 +10,8 @@ import pytest
 
 from reconciler.azure.client import Arm
 from reconciler.errors import Again
-from sandbox.transport import Transport
+from sandbox.transport import StartResponse, Transport
 from sandbox.world.clock import Clock
-from sandbox.wsgi import StartResponse
 from tests.properties.wire import ENDPOINT, Token
 
 WINDOW, QUOTA = 5, 15
