@@ -16,8 +16,8 @@ from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
 from sandbox.host.bindings import decode
 from sandbox.world.faults import Faults
-from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
+from tests.world.children import PATIENCE, until
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
 OLD_FORMS = Faults(events_textual=1, events_pascal_case=1)

@@ -17,10 +17,10 @@ from sandbox.eventgrid.sending import Outlets
 from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now
-from tests.children import PATIENCE, until
 from tests.conftest import ROOT
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed, post
 from tests.functions.test_triggers import calls
+from tests.world.children import PATIENCE, until
 
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/outcomes"
 SUBSCRIBED = f"{TOPIC}/providers/Microsoft.EventGrid/eventSubscriptions/chat"

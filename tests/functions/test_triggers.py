@@ -12,7 +12,6 @@ import pytest
 from sandbox.demo.fixtures import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
 from sandbox.host.bindings import encode
 from sandbox.host.queues import MemoryQueues
-from tests.children import PATIENCE
 from tests.functions.conftest import (
     EVENT_QUEUE,
     MACHINE,
@@ -24,6 +23,7 @@ from tests.functions.conftest import (
     post,
 )
 from tests.host.conftest import Clock
+from tests.world.children import PATIENCE
 
 LEASE = timedelta(minutes=1)
 

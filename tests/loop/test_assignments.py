@@ -7,8 +7,9 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.model import Removals
 from sandbox.world.state import Assignment
-from tests.loop.cloud import Cloud, as_request, holds, void
-from tests.loop.lab import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud, as_request, holds, void
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     BLOB_READER,
@@ -22,7 +23,6 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 OWN = {("Reader", "rg-app")}
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"

@@ -8,8 +8,8 @@ from reconciler.changes import CreateAssignment, Outcome, Result
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
 from reconciler.reconcile.contention import blocked_outcomes
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import READER, SHARED, VM
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import READER, SHARED, VM
 
 LOG = "/microsoft.insights/eventtypes/management/values"
 OWN = {("Reader", "rg-app")}

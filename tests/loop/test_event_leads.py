@@ -8,11 +8,11 @@ from reconciler.changes import Result, Status
 from reconciler.events import Event, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.loop.cloud import Cloud, as_request, blocked
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
-from tests.loop.live import Live
-from tests.loop.sweeps import GRAPH, OWN, fleet
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud, as_request, blocked
+from tests.world.live import Live
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
+from tests.world.sweeps import GRAPH, OWN, fleet
 
 LOCK = f"{APPS}/providers/Microsoft.Authorization/locks/keep"
 SECONDS = 30

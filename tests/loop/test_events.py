@@ -8,8 +8,8 @@ from reconciler.changes import Result
 from reconciler.events import Event
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request
-from tests.loop.cloud import Cloud, as_request
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
+from tests.world.cloud import Cloud, as_request
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
 
 OWN = {("Reader", "rg-app")}
 

@@ -6,8 +6,8 @@ from reconciler.changes import Hold
 from reconciler.observe import desired_of
 from reconciler.render import text
 from reconciler.render.comparison import Comparison
-from tests.loop.cloud import Cloud, as_request, holds
-from tests.loop.lab import APPS, VM, Content, policy
+from tests.world.cloud import Cloud, as_request, holds
+from tests.world.policies import APPS, VM, Content, policy
 
 
 def exempt(cloud: Cloud, days: int, scope: str = VM) -> Content:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import (
     ASSIGNMENTS,
     BLOB_READER,
     DATA,
@@ -20,7 +20,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.wire import Call
+from tests.world.wire import Call
 
 ALWAYS = 10**6
 HOUR = timedelta(hours=1)

@@ -13,8 +13,8 @@ from reconciler.changes import Hold, Result, Status
 from reconciler.errors import SettingsError
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, Sight, Sighting
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     DATA,
@@ -27,7 +27,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import GRAPH, fleet
+from tests.world.sweeps import GRAPH, fleet
 
 REDELIVERED = 30
 """Seconds after which the host hands out a message again (host.json)."""

@@ -7,9 +7,9 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, VM, guardrails, machine, named, policy, rule
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, VM, guardrails, machine, named, policy, rule
 
 TARGET = f"{SUB}/resourceGroups/rg-target"
 MOVED = machine(group=TARGET)

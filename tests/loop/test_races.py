@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import Result
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SEED, SHARED, VM, Content, policy, rule
-from tests.loop.wire import Call
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, SEED, SHARED, VM, Content, policy, rule
+from tests.world.wire import Call
 
 MOST_CALLS = 16
 """More calls than any run below makes."""

@@ -5,9 +5,9 @@ from datetime import timedelta
 from reconciler.changes import Result
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SHARED, machine, policy, rule
-from tests.loop.sweeps import GRAPH, OWN, fleet, ids
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, SHARED, machine, policy, rule
+from tests.world.sweeps import GRAPH, OWN, fleet, ids
 
 
 def test_a_sweep_nominates_exactly_what_differs(cloud: Cloud) -> None:

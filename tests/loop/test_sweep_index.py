@@ -3,9 +3,9 @@
 import pytest
 
 from reconciler.changes import Status
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machine
-from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machine
+from tests.world.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 
 def asks(cloud: Cloud, times: int) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, SHARED, VM, Content, guardrails, named, policy, rule
-from tests.loop.sweeps import OWN, fleet, machines_lost_their_rule
+from tests.world.cloud import Cloud
+from tests.world.policies import DATA, SHARED, VM, Content, guardrails, named, policy, rule
+from tests.world.sweeps import OWN, fleet, machines_lost_their_rule
 
 RAILS: Content = {"count": 2, "percent": 0}
 

@@ -14,7 +14,7 @@ from reconciler.policy.language import Exemption
 from tests.properties.looks import observed
 from tests.properties.places import RAILS
 from tests.properties.wishes import wants
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,

@@ -10,8 +10,8 @@ from reconciler.events import Event
 from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
-from tests.unit.builders import APP, DATA, NOON, SUB, VM
 from tests.unit.routing import ROUTER, VAULT
+from tests.world.builders import APP, DATA, NOON, SUB, VM
 
 WEEK = timedelta(days=7)
 

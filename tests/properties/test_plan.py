@@ -23,8 +23,8 @@ from reconciler.marker import parse
 from reconciler.model import Desired, Mode, Resource, RoleAssignment, Traces, Wanted
 from tests.properties import planning
 from tests.properties.planning import Case
-from tests.unit.builders import DATA, HOME, IDS, LAB, MAKER, OLD
 from tests.unit.worlds import apply_to, asked_again
+from tests.world.builders import DATA, HOME, IDS, LAB, MAKER, OLD
 
 
 def touched(made: Plan) -> list[RoleAssignment]:

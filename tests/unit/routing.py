@@ -3,7 +3,7 @@
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from reconciler.policy.language import Guardrails, Identity, Policy, Rule
-from tests.unit.builders import APP, CONTEXT, DATA, NOON, SUB, below
+from tests.world.builders import APP, CONTEXT, DATA, NOON, SUB, below
 
 OURS = "00000000-0000-4000-8000-0000000000aa"
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")

@@ -10,19 +10,8 @@ from reconciler.events import EventRouter, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
 from reconciler.policy.language import System
-from tests.unit.builders import (
-    APP,
-    DATA,
-    FAR_VM,
-    NOON,
-    SECOND,
-    SETTLE,
-    STRANGER,
-    SUB,
-    VM,
-    below,
-)
 from tests.unit.routing import OURS, ROUTER, VAULT, event, policy_for, requested_ids
+from tests.world.builders import APP, DATA, FAR_VM, NOON, SECOND, SETTLE, STRANGER, SUB, VM, below
 
 MINUTE = timedelta(minutes=1)
 ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"

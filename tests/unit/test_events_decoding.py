@@ -9,8 +9,8 @@ import pytest
 from reconciler import events
 from reconciler.errors import MessageError
 from reconciler.events import Event
-from tests.unit.builders import NOON, VM
 from tests.unit.routing import event, requested_ids
+from tests.world.builders import NOON, VM
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from reconciler.errors import MessageError
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Removals, Request, Sight, Sighting
 from tests import strategies
-from tests.unit.builders import APP, NOON, SECOND, VM
+from tests.world.builders import APP, NOON, SECOND, VM
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)

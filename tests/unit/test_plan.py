@@ -3,7 +3,8 @@
 from reconciler.changes import Reason
 from reconciler.model import Ending, Sight, Sighting, Traces
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import DEAD, HERE, attach, create, delete, detach, update
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,
@@ -29,7 +30,6 @@ from tests.unit.builders import (
     observed,
     user_identity,
 )
-from tests.unit.plan_cases import DEAD, HERE, attach, create, delete, detach, update
 
 _VAULT = "providers/Microsoft.KeyVault/vaults/kv"
 

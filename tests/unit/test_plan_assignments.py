@@ -5,7 +5,21 @@ import pytest
 from reconciler.changes import CreateAssignment, Hold, Reason
 from reconciler.marker import Marker
 from reconciler.model import Ending, Request, RoleAssignment, Traces
-from tests.unit.builders import (
+from tests.unit.plan_cases import (
+    AUDIT,
+    CONDITION,
+    ENDED,
+    GONE_SEEN,
+    HERE,
+    REPLACED,
+    Case,
+    attach,
+    check,
+    create,
+    delete,
+    update,
+)
+from tests.world.builders import (
     APP,
     LONG_AGO,
     NEW,
@@ -32,20 +46,6 @@ from tests.unit.builders import (
     switched_on,
     unresolved,
     user_identity,
-)
-from tests.unit.plan_cases import (
-    AUDIT,
-    CONDITION,
-    ENDED,
-    GONE_SEEN,
-    HERE,
-    REPLACED,
-    Case,
-    attach,
-    check,
-    create,
-    delete,
-    update,
 )
 
 ASSIGNMENTS = {

@@ -22,7 +22,9 @@ from reconciler.model import (
     UserIdentity,
 )
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import GONE_SEEN
+from tests.unit.plan_cases import REPLACED as PROVED
+from tests.world.builders import (
     APP,
     CONTEXT,
     LONG_AGO,
@@ -42,8 +44,6 @@ from tests.unit.builders import (
     observed,
     user_identity,
 )
-from tests.unit.plan_cases import GONE_SEEN
-from tests.unit.plan_cases import REPLACED as PROVED
 
 DAYS = timedelta(days=1)
 MINUTES = timedelta(minutes=1)

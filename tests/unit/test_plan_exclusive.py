@@ -15,7 +15,8 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, Removals, Request, Resource, Wanted
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT
+from tests.world.builders import (
     APP,
     CONTEXT,
     CROWN,
@@ -37,7 +38,6 @@ from tests.unit.builders import (
     switched_on,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT
 
 DETACH = DetachIdentity(VM, APP, Reason.NOT_ALLOWED)
 SITE = below(SUB, "resourceGroups/rg/providers/Microsoft.Web/sites/app")

@@ -18,7 +18,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, NewIdentity, Observed, Request, Wanted
 from reconciler.plan import plan
 from reconciler.policy.language import Exemption
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT, ENDED, GONE_SEEN, HERE, RECREATED_SEEN, REPLACED
+from tests.world.builders import (
     APP,
     CONTEXT,
     DATA,
@@ -43,7 +44,6 @@ from tests.unit.builders import (
     unresolved,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT, ENDED, GONE_SEEN, HERE, RECREATED_SEEN, REPLACED
 
 WHY = "forensics (until 2026-03-01)"
 

@@ -9,7 +9,8 @@ from reconciler.changes import Hold, Reason
 from reconciler.ids import ResourceId
 from reconciler.model import Ending, Request, Sight, Sighting, Traces
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import DEAD, HERE, Case, attach, check, detach
+from tests.world.builders import (
     APP,
     CONTEXT,
     IDS,
@@ -34,7 +35,6 @@ from tests.unit.builders import (
     switched_on,
     user_identity,
 )
-from tests.unit.plan_cases import DEAD, HERE, Case, attach, check, detach
 
 SECONDS = timedelta(seconds=1)
 IS_SECOND = {SECOND: user_identity(SECOND)}

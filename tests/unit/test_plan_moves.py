@@ -7,7 +7,7 @@ import pytest
 from reconciler.changes import DeleteAssignment, Hold, Reason
 from reconciler.model import Ending, Request, Traces
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     CONTEXT,
     LONG_AGO,

@@ -13,7 +13,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import Desired, Removals, Request, RoleAssignment
 from reconciler.plan import plan
 from reconciler.policy.language import Exemption
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT, CONDITION, Case, check, create, delete, update
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,
@@ -43,7 +44,6 @@ from tests.unit.builders import (
     unresolved,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT, CONDITION, Case, check, create, delete, update
 
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")
 NEAR = below(DATA, "providers/Microsoft.KeyVault/vaults/kv-2")

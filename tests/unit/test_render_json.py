@@ -16,7 +16,7 @@ from reconciler.changes import (
 from reconciler.model import Grant, Unresolved
 from reconciler.render import json
 from reconciler.render.text import outcome_line
-from tests.unit.builders import BLOB_READER, NOON, STRANGER, VM, assignment
+from tests.world.builders import BLOB_READER, NOON, STRANGER, VM, assignment
 
 TEMPLATE = "{maps.m[tags.env]}"
 

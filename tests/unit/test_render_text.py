@@ -28,7 +28,7 @@ from reconciler.model import (
 from reconciler.policy.language import Guardrails, Policy
 from reconciler.render import text
 from reconciler.render.comparison import Comparison
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     BLOB_READER,
     DATA,

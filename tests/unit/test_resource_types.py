@@ -23,7 +23,7 @@ from reconciler.model import (
 )
 from reconciler.resource_types import CARRIERS, TABLE, IdentityPatch, ResourceType
 from tests.properties.wire import Answer, Azure, seam
-from tests.unit.builders import APP, OF_APP, SECOND
+from tests.world.builders import APP, OF_APP, SECOND
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"

@@ -29,7 +29,7 @@ from reconciler.errors import Again, Blocked, Conflict
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Grant, Removals, Request, Sight, Sighting
 from reconciler.reconcile.retry import Progress, schedule_repeat
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     DATA,
     NEW,

@@ -5,7 +5,23 @@ from dataclasses import replace
 from reconciler.changes import CreateIdentity, Hold, Reason
 from reconciler.ids import ResourceId
 from reconciler.model import IdentityBlock, Mode, NewIdentity, Wanted
-from tests.unit.builders import (
+from tests.unit.plan_cases import (
+    AUDIT,
+    CONDITION,
+    ENDED,
+    GONE_SEEN,
+    HERE,
+    RECREATED_SEEN,
+    REPLACED,
+    Case,
+    attach,
+    create,
+    delete,
+    detach,
+    held,
+    update,
+)
+from tests.world.builders import (
     APP,
     CONTRIBUTOR,
     CROWN,
@@ -32,22 +48,6 @@ from tests.unit.builders import (
     observed,
     switched_on,
     user_identity,
-)
-from tests.unit.plan_cases import (
-    AUDIT,
-    CONDITION,
-    ENDED,
-    GONE_SEEN,
-    HERE,
-    RECREATED_SEEN,
-    REPLACED,
-    Case,
-    attach,
-    create,
-    delete,
-    detach,
-    held,
-    update,
 )
 
 CUSTOM = "11111111-2222-3333-4444-555555555555"

@@ -14,7 +14,21 @@ from reconciler.model import (
     Sighting,
     Traces,
 )
-from tests.unit.builders import (
+from tests.unit.plan_cases import (
+    CONDITION,
+    GONE_SEEN,
+    HERE,
+    LONG,
+    RECREATED_SEEN,
+    REPLACED,
+    Case,
+    attach,
+    create,
+    delete,
+    detach,
+    held,
+)
+from tests.world.builders import (
     APP,
     BLOB_READER,
     DATA,
@@ -40,20 +54,6 @@ from tests.unit.builders import (
     switched_on,
     unresolved,
     user_identity,
-)
-from tests.unit.plan_cases import (
-    CONDITION,
-    GONE_SEEN,
-    HERE,
-    LONG,
-    RECREATED_SEEN,
-    REPLACED,
-    Case,
-    attach,
-    create,
-    delete,
-    detach,
-    held,
 )
 
 GONE_APP: dict[str, Any] = {

@@ -29,7 +29,8 @@ from sandbox.identity import tokens
 from sandbox.interleave import Gate
 from sandbox.transport import Transport
 from sandbox.world.state import Assignment, Resource
-from tests.loop.lab import (
+from tests.world.arm import SUBSCRIPTION, Arm
+from tests.world.policies import (
     APPS,
     HOME,
     READER,
@@ -42,8 +43,7 @@ from tests.loop.lab import (
     machine,
     policy,
 )
-from tests.loop.wire import Wire
-from tests.sandbox.arm import SUBSCRIPTION, Arm
+from tests.world.wire import Wire
 
 SETTLED = 100
 """Seconds after which a machine counts as built: more than its operation and settling take."""
