@@ -245,14 +245,20 @@ def revoke(player: "Player", who: str, right: str) -> None:
 
 @step(
     r"(somebody|a person) rewrites (?P<who>[\w/-]+)'s (?P<right>.+?)"
-    r"(?P<how>, without its marker| as (?P<changed>.+)|, marked as the app's for (?P<other>\w+))"
+    r"( as (?P<changed>.+?))?(?P<bare>, without its marker)?(, marked as the app's for (?P<other>\w+))?"
 )
 def rewrite(  # noqa: PLR0913 - the parts of a grant
-    player: "Player", *, who: str, right: str, how: str, changed: str | None, other: str | None
+    player: "Player",
+    *,
+    who: str,
+    right: str,
+    changed: str | None,
+    bare: str | None,
+    other: str | None,
 ) -> None:
     """Write an assignment anew with another description or condition."""
     found = player.assignment(who, right)
-    marker = _marker(other or who) if "without" not in how else ""
+    marker = "" if bare else _marker(other or who)
     condition = player.parsed(changed)[2] if changed else found.condition
     more = {"condition": condition, "conditionVersion": "2.0"} if condition else {}
     answer = player.cloud.operator.assign(
@@ -371,6 +377,7 @@ _FAULTS: Final[dict[str, dict[str, Any]]] = {
     "Resource Graph shows everything again": {"graph_missing": 0.0},
     "Resource Graph is 10 minutes behind": {"graph_delay": 600},
     "new principals can be granted nothing for 60 seconds": {"typed_replication_delay": 60},
+    "lists of role assignments are 20 seconds behind": {"assignment_lag": 20},
     "Azure throttles every caller as it documents": {"throttling": True},
     "events overtake each other": {"events_reordered": 1.0, "events_reordered_by": 300.0},
     "a new right counts only after 5 minutes": {"effect_delay": 300},
