@@ -115,7 +115,7 @@ def build(player: "Player", listed: str, how: str | None) -> None:
         player.ask("PUT", machine, body)
 
 
-@step(r"a template (rebuilds|builds) (?P<name>[\w/]+) and (?P<count>\d+) extensions")
+@step(r"a template rebuilds (?P<name>[\w/-]+) with (?P<count>\d+) extensions")
 def deploy(player: "Player", name: str, count: str) -> None:
     """Write a machine, its extensions one after another, and the machine once more."""
     player.delete(place(name))
@@ -130,7 +130,7 @@ def deploy(player: "Player", name: str, count: str) -> None:
     player.cloud.set_faults(operation_delay=_OPERATION)
 
 
-@step(r"(a template|Terraform) writes (?P<name>[\w/]+) as it knows it")
+@step(r"(a template|Terraform) writes (?P<name>[\w/-]+) as it knows it")
 def redeploy(player: "Player", name: str) -> None:
     """Write a machine as a template does that knows of no user-assigned identity."""
     body = {"location": "westeurope", "properties": {}, "identity": {"type": "SystemAssigned"}}
@@ -157,7 +157,7 @@ def create_identity(player: "Player", name: str) -> None:
     player.ask("PUT", place(name), {"location": "westeurope"}, version="2024-11-30")
 
 
-@step(r"(?P<name>[\w/]+) is evicted")
+@step(r"(?P<name>[\w/-]+) is evicted")
 def evict(player: "Player", name: str) -> None:
     """Let Azure take a Spot machine away, of which no event tells."""
     spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
@@ -166,7 +166,7 @@ def evict(player: "Player", name: str) -> None:
     player.ask("POST", f"{place(name)}/simulateEviction")
 
 
-@step(r"(?P<name>[\w/]+) moves to (?P<group>[\w-]+)")
+@step(r"(?P<name>[\w/-]+) moves to (?P<group>[\w-]+)")
 def move(player: "Player", name: str, group: str) -> None:
     """Move a machine to another group, and wait until it is there."""
     machine = place(name)
@@ -176,7 +176,7 @@ def move(player: "Player", name: str, group: str) -> None:
     player.wait(2 * _OPERATION)
 
 
-@step(r"(somebody|a person|Terraform|Azure Policy) detaches (?P<name>[\w-]+) from (?P<vm>[\w/]+)")
+@step(r"(somebody|a person|Terraform|Azure Policy) detaches (?P<name>[\w-]+) from (?P<vm>[\w/-]+)")
 def detach(player: "Player", name: str, vm: str) -> None:
     """Take an identity's entry off a machine; the last one goes by the type alone."""
     resource = player.cloud.resource(place(vm))
@@ -189,7 +189,7 @@ def detach(player: "Player", name: str, vm: str) -> None:
 
 
 @step(
-    r"(somebody|a person|Azure Policy) attaches (?P<name>[\w-]+) to (?P<vm>[\w/]+)"
+    r"(somebody|a person|Azure Policy) attaches (?P<name>[\w-]+) to (?P<vm>[\w/-]+)"
     r"(?P<capitals>, in capitals)?"
 )
 def attach(player: "Player", name: str, vm: str, capitals: str | None) -> None:
@@ -200,7 +200,7 @@ def attach(player: "Player", name: str, vm: str, capitals: str | None) -> None:
     player.ask("PATCH", place(vm), {"identity": block})
 
 
-@step(r"(somebody|a person) tags (?P<vm>[\w/]+)( every second, (?P<times>\d+) times)?")
+@step(r"(somebody|a person) tags (?P<vm>[\w/-]+)( every second, (?P<times>\d+) times)?")
 def tag(player: "Player", vm: str, times: str | None) -> None:
     """Write tags, once or often."""
     for number in range(int(times or 1)):
@@ -209,7 +209,7 @@ def tag(player: "Player", vm: str, times: str | None) -> None:
         player.ask("PATCH", place(vm), {"tags": {"build": str(number)}})
 
 
-@step(r"(?P<vm>[\w/]+) installs an extension for (?P<seconds>\d+) seconds")
+@step(r"(?P<vm>[\w/-]+) installs an extension for (?P<seconds>\d+) seconds")
 def install(player: "Player", vm: str, seconds: str) -> None:
     """Provision an extension, during which its machine is Updating."""
     player.cloud.set_faults(operation_delay=int(seconds))
@@ -226,7 +226,13 @@ def install(player: "Player", vm: str, seconds: str) -> None:
     r"(, under the name of (?P<other>[\w/-]+)'s (?P<name>.+))?"
 )
 def grant(  # noqa: PLR0913 - the parts of a grant
-    player: "Player", *, right: str, who: str, marked: str | None, other: str | None, name: str | None
+    player: "Player",
+    *,
+    right: str,
+    who: str,
+    marked: str | None,
+    other: str | None,
+    name: str | None,
 ) -> None:
     """Let the operator grant a role, maybe with the app's own marker or under a name of its own."""
     role, scope, condition = player.parsed(right)
@@ -245,7 +251,8 @@ def revoke(player: "Player", who: str, right: str) -> None:
 
 @step(
     r"(somebody|a person) rewrites (?P<who>[\w/-]+)'s (?P<right>.+?)"
-    r"( as (?P<changed>.+?))?(?P<bare>, without its marker)?(, marked as the app's for (?P<other>\w+))?"
+    r"( as (?P<changed>.+?))?(?P<bare>, without its marker)?"
+    r"(, marked as the app's for (?P<other>\w+))?"
 )
 def rewrite(  # noqa: PLR0913 - the parts of a grant
     player: "Player",
@@ -314,7 +321,7 @@ def change_guardrails(player: "Player", content: dict[str, Any]) -> None:
     player.sweep(scheduled=False)
 
 
-@step(r"another worker looks at (?P<name>[\w/]+)")
+@step(r"another worker looks at (?P<name>[\w/-]+)")
 def look(player: "Player", name: str) -> None:
     """Let another process of the app answer a request, all the way to its end."""
     player.cloud.drive(place(name), by=player.another())
@@ -356,7 +363,7 @@ def deliver(player: "Player", how: str, minutes: str | None) -> None:
     )
 
 
-@step(r"an event names (?P<name>[\w/]+)(?P<how>, in capitals|, beside one that nobody can read)?")
+@step(r"an event names (?P<name>[\w/-]+)(?P<how>, in capitals|, beside one that nobody can read)?")
 def tell(player: "Player", name: str, how: str | None) -> None:
     """Let a queue message arrive that tells of a write."""
     id_ = place(name).upper() if how == ", in capitals" else place(name)
@@ -403,13 +410,13 @@ def refuse(  # noqa: PLR0913 - the parts of a call and its answer
     player.cloud.wire.answer(method, path, int(status), code, times=int(times or 1))
 
 
-@step(r"(?P<vm>[\w/]+) is answered 404 ResourceNotFound from now on")
+@step(r"(?P<vm>[\w/-]+) is answered 404 ResourceNotFound from now on")
 def hide(player: "Player", vm: str) -> None:
     """Let every GET of a machine say that it is not there."""
     player.cloud.wire.answer("GET", _path(vm), 404, "ResourceNotFound", times=_ALWAYS)
 
 
-@step(r"(?P<vm>[\w/]+) shows an identity of the type (?P<type>.+)")
+@step(r"(?P<vm>[\w/-]+) shows an identity of the type (?P<type>.+)")
 def show_type(player: "Player", vm: str, type: str) -> None:  # noqa: A002 - the sentence's word
     """Let every GET of a machine show a type that nobody knows."""
     body = player.cloud.operator.get(place(vm))
@@ -417,14 +424,14 @@ def show_type(player: "Player", vm: str, type: str) -> None:  # noqa: A002 - the
     player.cloud.wire.answer("GET", _path(vm), 200, body=body, times=_ALWAYS)
 
 
-@step(r"(?P<vm>[\w/]+) is shown as it is again")
+@step(r"(?P<vm>[\w/-]+) is shown as it is again")
 def show(player: "Player", vm: str) -> None:
     """Take back what a step before says of a machine's GETs."""
     shown = player.cloud.wire
     shown.steps = [one for one in shown.steps if one.part != _path(vm) or one.times < _ALWAYS // 2]
 
 
-@step(r"the app's next PATCH of (?P<vm>[\w/]+) is accepted and changes nothing")
+@step(r"the app's next PATCH of (?P<vm>[\w/-]+) is accepted and changes nothing")
 def swallow(player: "Player", vm: str) -> None:
     """Let Azure answer a PATCH with the machine as it was."""
     body = player.cloud.operator.get(place(vm))
