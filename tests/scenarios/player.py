@@ -201,6 +201,8 @@ class Player:
     def sweep(self, *, scheduled: bool) -> None:
         """Let the app sweep, and answer at once what that nominates."""
         result = self.cloud.app.sweep(scheduled=scheduled)
+        # It asks for whatever is not as it should be, so what was blocked before counts no more.
+        self.live.results.clear()
         self.live.ask(*result.requests)
         self.wait(1)
 
