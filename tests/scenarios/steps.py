@@ -286,10 +286,10 @@ def sweep(player: "Player") -> None:
     player.sweep(scheduled=True)
 
 
-@step(r"policy changes to")
-def change_policy(player: "Player", content: dict[str, Any]) -> None:
+@step(r"policy changes to( the usual one)?")
+def change_policy(player: "Player", content: dict[str, Any] | None = None) -> None:
     """Deploy the app under another policy, which it sweeps; only the schedule's sweep removes."""
-    player.policy = content
+    player.policy = content or {}
     player.deploy()
     player.sweep(scheduled=False)
 
@@ -434,6 +434,8 @@ def _path(what: str) -> str:
     """Return what the path of calls holds that are about something."""
     if what == "a role assignment":
         return "roleassignments/"
+    if scope := re.fullmatch(r"the role assignments at (.+)", what):
+        return f"{place(scope[1])}/providers/Microsoft.Authorization/roleAssignments".lower()
     return place(what).rpartition("/providers/")[2].lower()
 
 
