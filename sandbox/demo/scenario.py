@@ -138,8 +138,7 @@ class Scenario:
     def until(self, expected: str, look: Callable[[], str | None]) -> None:
         """Wait until `look` returns none; until then it says what is there instead.
 
-        Raises:
-            DemoError: that takes too long.
+        Raises `DemoError` where that takes too long.
         """
         deadline = time.monotonic() + _TIMEOUT
         while lacking := look():

@@ -122,11 +122,7 @@ class Worker:
         self.stop()
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """Return a section of `extensions` in the app's `host.json`; what is missing is empty.
-
-        Raises:
-            ValueError: the file is not JSON, or of another form.
-        """
+        """Return a section of `extensions` in `host.json`, or nothing; raises `ValueError`."""
         file = self.app_dir / "host.json"
         content = json.loads(file.read_text("utf-8")) if file.exists() else {}
         for key in ("extensions", name):
@@ -136,11 +132,7 @@ class Worker:
         return content
 
     def start(self) -> None:
-        """Import and index the app; nothing happens when it runs already.
-
-        Raises:
-            AppError: the app cannot be imported or its bindings are wrong.
-        """
+        """Import and index the app unless it runs already; raises `AppError`."""
         if self._thread:
             return
         if not (self.app_dir / f"{APP_MODULE}.py").exists():

@@ -161,7 +161,6 @@ class Faults(_Switches):
     # Retries of deliveries (facts: Delivery).
     delivery_jitter: Chance = 0.0  # By what part of its wait one is late at most.
     delivery_skips: Chance = 0.0  # That one is left out.
-    delivery_late_counts: Chance = 0.0  # That an answer after half a minute counts, within three.
     # Single requests: of several that apply, the first one decides.
     requests: list[RequestFault] = Field(default_factory=list)
 

@@ -12,7 +12,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.arm import errors, ids, routing
 from sandbox.arm.routing import Call, Reply
@@ -73,9 +73,18 @@ class Buckets:
         return min(float(bucket.size), tokens + passed * bucket.refill), now
 
 
-def _retry(world: "World", wait: int) -> dict[str, str]:
-    """Return the header of a 429 that says when to come again, unless a switch hides it."""
-    return {"Retry-After": str(wait)} if world.faults.retry_after else {}
+def _refusal(
+    world: "World",
+    wait: int,
+    code: str,
+    message: str,
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,  # noqa: ANN401 - those of errors
+) -> errors.AzureError:
+    """Return a 429; unless a switch hides it, a header says when to come again."""
+    retry = {"Retry-After": str(wait)} if world.faults.retry_after else {}
+    return errors.AzureError(429, code, message, headers=retry | (headers or {}), **more)
 
 
 # Resource Manager. Sizes are documented and, but for deletes, recorded (facts: Errors and
@@ -146,25 +155,26 @@ def arm(world: "World", caller: Principal, method: str, path: str) -> dict[str, 
         return shown
     if lacking in rights:
         # Recorded, 429_ResourceRequestsThrottled; the limit is known from issues.
-        raise errors.AzureError(
-            429,
+        raise _refusal(
+            world,
+            wait,
             "ResourceRequestsThrottled",
             f"Number of requests for action '{lacking.key[1]}' exceeded the limit of "
             f"'{lacking.size}' for time interval '00:01:00'. Please try again after '{wait}' "
             "seconds.",
-            headers=_retry(world, wait),
             gateway=True,
         )
     # The code of the tenant is assumed, all else is known from issues (facts: Errors).
     place = "subscription" if subscription else "tenant"
-    raise errors.AzureError(
-        429,
+    raise _refusal(
+        world,
+        wait,
         f"{place.capitalize()}RequestsThrottled",
         f"Number of '{_KINDS.get(method, 'write')}' requests for {place} actor "
         f"'{subscription or world.tenant}:{caller.oid}' exceeded. Please try again after '{wait}' "
         "seconds after additional tokens are available. "
         "Refer to https://aka.ms/arm-throttling for additional information.",
-        headers=_retry(world, wait) | shown,
+        headers=shown,
         gateway=True,
     )
 
@@ -247,14 +257,8 @@ def compute(call: Call, budget: Budget) -> dict[str, str]:
         "target": lacking.key[0],
         "message": json.dumps(counts, separators=(",", ":")),
     }
-    raise errors.AzureError(
-        429,
-        "OperationNotAllowed",
-        "The server rejected the request because too many requests have been received for this "
-        "subscription.",
-        details=[detail],
-        headers=_retry(world, wait),
-    )
+    text = "The server rejected the request because too many requests have been received for this "
+    raise _refusal(world, wait, "OperationNotAllowed", f"{text}subscription.", details=[detail])
 
 
 # Managed identities: creations, assignments to resources, tokens. The limits are documented, by
@@ -291,13 +295,9 @@ def identity(call: Call, location: str, *operations: str) -> None:
     )
     if lacking:
         # Issues (onefuzz 249), where the code is the status.
-        raise errors.AzureError(
-            429,
-            "429",
-            f"Request is temporarily throttled because resource {call.id.text} has issued too many "
-            f"requests. Retry after {wait} seconds.",
-            headers=_retry(call.world, wait),
-        )
+        text = f"Request is temporarily throttled because resource {call.id.text} has issued too "
+        text += f"many requests. Retry after {wait} seconds."
+        raise _refusal(call.world, wait, "429", text)
 
 
 def token(world: "World", machine: str) -> Reply | None:
@@ -337,10 +337,6 @@ def graph(call: Call) -> dict[str, str]:
     if lacking is None:
         return headers
     message = "Client application has been throttled and should not attempt to repeat the request."
-    raise errors.AzureError(
-        429,
-        "RateLimiting",
-        "Too many queries.",
-        details=[{"code": "RateLimiting", "message": message}],
-        headers=headers | _retry(call.world, wait),
-    )
+    details = [{"code": "RateLimiting", "message": message}]
+    text = "Too many queries."
+    raise _refusal(call.world, wait, "RateLimiting", text, headers=headers, details=details)
