@@ -71,11 +71,8 @@ def deploy(
 ) -> Deployment:
     """Begin a deployment to the group of its first resource and return it.
 
-    Args:
-        world: where it happens.
-        steps: what is written in which order; a resource may be written several times.
-        name: the deployment's.
-        caller: whose requests these are; the operator's if nobody is named.
+    A resource may be written several times. The requests are the caller's, by default the
+    operator's.
     """
     caller = caller or world.operator
     correlation = str(uuid.uuid5(uuid.UUID(world.tenant), f"{name} {world.now()}"))
@@ -101,15 +98,8 @@ def rebuild(
 ) -> Deployment:
     """Begin to build a machine as templates do, in place of one that was deleted or that is there.
 
-    The machine, each of its extensions, and the machine once more, with tags that only the end of
-    the template knows.
-
-    Args:
-        world: where it happens.
-        machine: its id.
-        identity: the identity block of its body, if it has one.
-        extensions: names of its extensions, in their order.
-        caller: whose requests these are; the operator's if nobody is named.
+    The machine with its identity block, each of its extensions, and the machine once more, with
+    tags that only the end of the template knows.
     """
     body: dict[str, Any] = {"location": "westeurope", "properties": {}}
     body |= {"identity": identity} if identity else {}

@@ -118,19 +118,12 @@ def _guid(value: object, where: str) -> str:
 
 
 def load(
-    source: str | Record,
-    *,
-    clock: Clock | None = None,
-    seed: int = 0,
-    **faults: float,
+    source: str | Record, *, clock: Clock | None = None, seed: int = 0, **faults: float
 ) -> World:
     """Return a world that holds what a seed says; raises ``SeedError``.
 
-    Args:
-        source: the seed, as YAML text or already parsed.
-        clock: the time that the world goes by; the wall's if none is given.
-        seed: for the world's random GUIDs and its faults' chances.
-        faults: switches that the seed's own go before, by the names of ``Faults``'s fields.
+    The source is YAML text, or its content. The clock is the wall's by default, the number is for
+    random GUIDs and chances, and the seed's own switches go before those given.
     """
     content = _parsed(source) if isinstance(source, str) else source
     if unknown := set(map(str, content)) - set(_KEYS) - {"tenant", "faults"}:

@@ -141,15 +141,7 @@ def to_cloud(event: Event) -> Event:
 def send(
     world: World, outlets: Outlets, subscription: EventSubscription, event: Event, attempts: int
 ) -> Answer:
-    """Try to deliver an event.
-
-    Args:
-        world: where an Azure function's app is found.
-        outlets: the ways out.
-        subscription: whose destination the event goes to.
-        event: in the schema of the subscription.
-        attempts: how many there were before.
-    """
+    """Try to deliver an event, in the schema of its subscription, after so many attempts."""
     destination = subscription.properties["destination"]
     properties = destination["properties"]
     try:

@@ -23,7 +23,6 @@ CONSENT = dt.timedelta(seconds=30)
 """How long a webhook may take for its consent (facts: Resource events, documented)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Where a local Functions host speaks plain HTTP; Azure takes HTTPS only."""
-_MOST = 500
 _SCOPED = "/~/providers/microsoft.eventgrid/eventsubscriptions"
 _NESTED = (
     "/subscriptions/<subscription>/resourcegroups/<group>/providers/microsoft.eventgrid"
@@ -192,9 +191,6 @@ def _store(call: Call, properties: Json) -> Reply:
     resource = world.resources.get(topic.key)
     source = str((resource and resource.properties.get("source")) or topic.text).lower()
     known = world.event_subscriptions.get(call.id.key)
-    siblings = sum(other.source == source for other in world.event_subscriptions.values())
-    if known is None and siblings >= _MOST:
-        raise invalid(f"a topic has at most {_MOST} event subscriptions.")
     operation = world.start_operation()
     operation.resource, operation.location = call.id.text, "global"
     operation.state = "Updating" if known else "Creating"

@@ -5,7 +5,6 @@ endpoint of a custom one (documented), which takes events in Event Grid's schema
 endpoint is under this host, not one of its own, so its address is assumed.
 """
 
-import dataclasses
 import json
 from http import HTTPStatus
 
@@ -48,8 +47,7 @@ def put_system_topic(call: Call) -> Reply:
         is_topic = other.type == "Microsoft.EventGrid/systemTopics"
         if is_topic and known == source.key and other.id.key != call.id.key:
             raise invalid(f"the source has the system topic '{other.id.text}' already.")
-    settings = {**properties, "metricResourceId": call.world.guid()}
-    return generic.put(dataclasses.replace(call, body={**body, "properties": settings}))
+    return generic.put(call)
 
 
 def _with_endpoint(call: Call, reply: Reply) -> Reply:

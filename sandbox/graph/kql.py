@@ -100,13 +100,7 @@ class Query:
 def compile_query(
     text: str, tables: tuple[str, ...], columns: tuple[tuple[str, bool], ...]
 ) -> Query:
-    """Compile a query; raises ``QueryError``.
-
-    Args:
-        text: the query.
-        tables: names of tables in lower case.
-        columns: those that every table has, and whether each holds text.
-    """
+    """Compile a query over tables that all have the same columns; raises ``QueryError``."""
     return _Parser(text, tables, dict(columns)).query()
 
 

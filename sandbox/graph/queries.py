@@ -188,10 +188,7 @@ class _Index:
         )
 
     def _holds(self, scope: ids.ArmId) -> bool:
-        """Return whether a scope is asked for; those above subscriptions only where none is named.
-
-        See facts: Resource Graph.
-        """
+        """Return whether a scope is asked for; above subscriptions only where none is named."""
         if scope.subscription:
             return scope.subscription.lower() in self._subscriptions
         return self._everywhere or scope.name.lower() in self._groups
@@ -265,10 +262,7 @@ def _assignment(world: World, assignment: Assignment) -> Row:
 
 
 def _subscription(world: World, subscription: str) -> Row:
-    """Return a subscription, with the management groups above it, nearest first.
-
-    See facts: Resource Graph.
-    """
+    """Return a subscription, with the management groups above it, nearest first."""
     over = world.hierarchy.over(subscription)
     chain: list[ManagementGroup] = [over, *reversed(world.hierarchy.path(over))]
     return {

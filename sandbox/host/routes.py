@@ -42,9 +42,7 @@ class Route:
 def read(functions: Iterable[Function], prefix: object) -> tuple[Route, ...]:
     """Return the routes of the functions with an HTTP trigger, in the order of their precedence.
 
-    Raises:
-        AppError: a template is not one that this host understands.
-        ValueError: the prefix, which `host.json` may set, is no text.
+    Raises `AppError` for a template, and `ValueError` for a prefix from `host.json`.
     """
     if not isinstance(prefix, str):
         raise ValueError(f"host.json: routePrefix is a text, not {prefix!r}")  # noqa: TRY004 - of the file

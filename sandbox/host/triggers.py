@@ -107,10 +107,8 @@ class Host:
     def deliver(self, event: Mapping[str, Any], function: str | None = None) -> None:
         """Hand one event, of either schema, to the Event Grid functions or the named one.
 
-        Raises:
-            InvocationError: a function raised, or the host does not run.
-            LookupError: there is no such function.
-            StorageError: what the function produced could not be stored.
+        Raises `InvocationError` where a function does or the host does not run, `LookupError` where
+        there is no such function, and `StorageError` where its outputs could not be stored.
         """
         self._fire("eventGridTrigger", function, event)
 
@@ -157,10 +155,7 @@ class Host:
             raise InvocationError("the host does not run")
 
     def _run(
-        self,
-        function: Function,
-        data: TypedData,
-        metadata: Mapping[str, TypedData] | None = None,
+        self, function: Function, data: TypedData, metadata: Mapping[str, TypedData] | None = None
     ) -> Mapping[str, object]:
         with self._activity:
             inputs = self._bindings.inputs(function) | {function.trigger["name"]: data}

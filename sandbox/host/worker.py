@@ -34,12 +34,7 @@ class AppError(Exception):
 
 
 class InvocationError(Exception):
-    """A function raised.
-
-    Attributes:
-        message: the exception's type and text.
-        stack: its formatted traceback.
-    """
+    """A function raised; the message is the exception's type and text, the stack its traceback."""
 
     def __init__(self, message: str, stack: str = "") -> None:
         super().__init__(message)
@@ -180,14 +175,10 @@ class Worker:
         inputs: Mapping[str, TypedData],
         metadata: Mapping[str, TypedData] | None = None,
     ) -> Mapping[str, object]:
-        """Run a function to its end; several threads may do so at once.
+        """Run a function to its end and return what it produced, by binding name.
 
-        Returns:
-            What it produced, by binding name: JSON is parsed, `$return` is the return value.
-
-        Raises:
-            InvocationError: the function raised, or an input does not fit its parameter.
-            LookupError: the app has no such function.
+        JSON is parsed, `$return` is the return value. Several threads may do so at once. Raises
+        `InvocationError` where the function does, and `LookupError` where there is none.
         """
         function = next((known for known in self.functions if known.name == name), None)
         if function is None:

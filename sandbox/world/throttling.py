@@ -119,19 +119,11 @@ def _arm_headers(left: dict[str, int]) -> dict[str, str]:
     return {f"x-ms-ratelimit-remaining-{name}": str(tokens) for name, tokens in left.items()}
 
 
-_FULL = {
-    (place, method): _arm_headers(
-        {name: bucket.size - 1 for name, bucket in arm_buckets(place, "", method).items()}
-    )
-    for place in ("", "/subscriptions/")
-    for method in ("GET", "HEAD", "DELETE", "PUT")
-}
-
-
 def full(method: str, path: str) -> dict[str, str]:
     """Return what full buckets show after one call (facts: Throttling, recorded but for reads)."""
-    within = path[:15].lower() == "/subscriptions/"
-    return _FULL["/subscriptions/" if within else "", method if method in _KINDS else "PUT"]
+    subscription = "any" if path[:15].lower() == "/subscriptions/" else ""
+    buckets = arm_buckets(subscription, "", method)
+    return _arm_headers({name: bucket.size - 1 for name, bucket in buckets.items()})
 
 
 def arm(world: "World", caller: Principal, method: str, path: str) -> dict[str, str]:
@@ -274,12 +266,9 @@ _TOKENS = 20  # A second and machine.
 
 
 def identity(call: Call, location: str, *operations: str) -> None:
-    """Charge a request for what it does to identities; raises ``AzureError`` 429.
+    """Charge a request for what it does to identities in a region; raises ``AzureError`` 429.
 
-    Args:
-        call: names the resource that is to carry the identity, or the identity itself.
-        location: where that is.
-        operations: ``create``, ``assign`` or both; each counts once however many it concerns.
+    Of ``create`` and ``assign`` each counts once however many identities it concerns.
     """
     if not (operations and call.world.faults.throttling):
         return
