@@ -19,8 +19,8 @@ from pathlib import Path
 from reconciler import events
 from reconciler.model import Request
 from sandbox.world.faults import Faults
-from tests.loop.cloud import Cloud
-from tests.loop.lab import SHARED, Content, machine, policy, rule
+from tests.world.cloud import Cloud
+from tests.world.policies import SHARED, Content, machine, policy, rule
 
 MACHINES = 100
 WAVE = 30

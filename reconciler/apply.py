@@ -25,7 +25,6 @@ from reconciler.changes import (
     DetachIdentity,
     Hold,
     Outcome,
-    Reason,
     Status,
     UpdateAssignment,
 )
@@ -139,7 +138,7 @@ class Applier:
         dead: list[IdentityChange] = [
             change
             for change in changes
-            if isinstance(change, DetachIdentity) and change.reason is not Reason.NOT_ALLOWED
+            if isinstance(change, DetachIdentity) and change.reason.dead
         ]
         now = dead or list(changes)
         later = [change for change in changes if change not in now]

@@ -93,7 +93,7 @@ class Topic:
             "mode": self.mode.value,
             "digest": self.digest,
             "outcomes": [json.outcome(outcome) for outcome in result.outcomes],
-            "plan": json.look(result.plans[-1]) if result.plans else None,
+            "plan": json.subject_plan(result.plans[-1]) if result.plans else None,
         }
         event = EventGridEvent(str(subject), kind, data, DATA_VERSION, event_time=self.now())
         credential = _Audience(self.credential, audience(self.endpoint))

@@ -15,8 +15,7 @@ from typing import Final
 from reconciler.ids import ResourceId, fold
 from reconciler.model import USER_ASSIGNED_IDENTITY
 
-PASSING_STATES: Final = frozenset({"creating", "updating", "deleting"})
-"""Provisioning states, in lower case, of a write that is under way and ends by itself."""
+_PASSING_STATES: Final = frozenset({"creating", "updating", "deleting"})
 
 
 class IdentityPatch(Enum):
@@ -162,3 +161,11 @@ def is_reconciled(place: ResourceId) -> bool:
     Both lie in a resource group; what a message names below another resource is neither.
     """
     return place.group is not None and len(place.blocks) == 1 and bool(find(place.type).api_version)
+
+
+def is_passing(state: str) -> bool:
+    """Return whether a provisioning state is that of a write under way, and ends by itself.
+
+    All other states, *Failed* among them, stay until the next write.
+    """
+    return fold(state) in _PASSING_STATES

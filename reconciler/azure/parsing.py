@@ -24,7 +24,7 @@ from reconciler.model import (
     Written,
 )
 from reconciler.printable import printable
-from reconciler.resource_types import PASSING_STATES
+from reconciler.resource_types import is_passing
 
 type Json = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ def resource(body: Json, etag: str | None = None) -> Resource:
             tags={name: _text(value) or "" for name, value in (body.get("tags") or {}).items()},
             identities=identity_block(body.get("identity") or {}),
             state=_text(_member(body, row.state)) or "Succeeded",
-            deploying=any(fold(state) in PASSING_STATES for state in states),
+            deploying=any(map(is_passing, states)),
             incarnation=_text(_member(body, row.incarnation)),
             created=_moment(_member(body, row.created)),
             etag=etag or _text(body.get("etag")),

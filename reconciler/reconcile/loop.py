@@ -1,8 +1,9 @@
 """The loop around one resource or identity: read everything, decide, write, look again.
 
-`Reconciler.reconcile` answers one request; `reconciler.app` calls it. It never waits: what cannot
-be done yet ends the run, and the result says when a copy of the request is due. Converged means
-that the last plan is empty.
+`Reconciler.reconcile` answers one request; `reconciler.app` calls it. A run is one such answer, in
+at most three passes; a pass is one look (a complete read), the plan for it, and the writes. A run
+never waits: what cannot be done yet ends it, and the result says when a copy of the request is due.
+Converged means that the last plan is empty.
 """
 
 import logging
@@ -79,7 +80,7 @@ class Reconciler:
             return Result()
         progress = Progress(request, self.now(), self.recent.soon)
         try:
-            # An id that was not visible to the run before is asked for alone: one call, not many.
+            # The run before did not find the id: one GET shows whether a look is worth its calls.
             hidden = (
                 request.sighted(Sight.NOT_YET) is not None
                 and self.observer.subject(request.id) is None
@@ -119,7 +120,9 @@ class Reconciler:
 
     def _pass(self, progress: Progress, expect: str) -> bool:
         """Read, decide and write once; return whether to look again right away."""
-        # 1. Read everything, or raise: half a look never leads to a write. 2. Decide, purely.
+        # 1. Read everything, or raise: nothing is decided from half a look. The observer lists
+        #    rights before it reads the resource that explains them, and never the other way round.
+        # 2. Decide, purely: the same look gives the same plan to the loop, a person and a sweep.
         observed, todo = self.plan(progress.request)
         progress.alive = observed.subject is not None
         if progress.alive:
@@ -132,14 +135,16 @@ class Reconciler:
             progress.ask_at = first_missed + self.context.gone_after
         progress.add_look(observed, todo)
         if expect and todo.fingerprint != expect:
-            detail = f"the plan is another one by now (fingerprint {todo.fingerprint}); "
-            detail += "nothing was done"
+            detail = (
+                f"the plan is another one by now (fingerprint {todo.fingerprint}); nothing was done"
+            )
             step = "look at the new plan, and apply that"
             outcome = Outcome(None, Status.BLOCKED, detail, PLAN_CHANGED, next_step=step)
             progress.outcomes.append(outcome)
             return False
 
-        # 3. Write, each change once in a run: the next list may not show what was written.
+        # 3. Write, each change once in a run: that the next list lacks it proves nothing, since
+        #    lists lag behind writes. One refusal stops no other change.
         changes = progress.untried(todo.changes)
         if self.mode is Mode.AUDIT or not changes:
             return False
@@ -163,7 +168,8 @@ class Reconciler:
             self._write(grants, patched, progress)
             progress.plans.append(replace(after, changes=progress.untried(after.changes)))
 
-        # 4. Look again: what was written must be seen, and an empty plan is the proof.
+        # 4. Look again where that can show something new. The answer to a write does not show the
+        #    rights at a scope: the run has converged when the plan for a fresh look is empty.
         return progress.may_look_again() or self._make_room(progress)
 
     def _write(

@@ -53,10 +53,10 @@ class _Known:
 class RecentRuns:
     """Which requests recent and coming runs cover; safe to share between threads.
 
-    `soon` is how far ahead a copy may be due to cover what comes meanwhile. `attached`, `unproved`
-    and `compared` remember identities whose rights were looked at because they were attached, ids
-    whose end nothing proves, and scopes that were compared with policy, each with the hash of the
-    request for which that was.
+    `soon`: a copy that is due within this time covers what is requested meanwhile. `attached`:
+    identities whose rights were looked at because they were attached. `unproved`: ids that are not
+    found and whose end nothing proves. `compared`: scopes whose rights were compared with policy,
+    each with the time and the hash of the request that asked for it.
     """
 
     soon: timedelta
@@ -85,8 +85,9 @@ class RecentRuns:
             covering: list[_Run] = []
             run = known.finished
             if run and run.at > since:
-                # Resource Manager's index may lag: a run that did not find the id proves nothing
-                # to a write event that named it, unless the request came back to that.
+                # Resource Manager's index lags (facts: Visibility): a run that did not find the id
+                # says nothing of one that a write event has just named. A request that was put off
+                # for that lag is covered all the same.
                 found = known.alive is not None and known.alive >= run.at
                 if found or not request.expected or request.sighted(Sight.NOT_YET):
                     covering.append(run)

@@ -2,7 +2,8 @@
 
 Delays are derived from when the request was first asked, so that nothing has to be counted or
 stored: a copy that is ten seconds old waits ten seconds, one that is forty waits forty. The loop
-fills `Progress`; whoever cannot even begin uses `failed_result`.
+fills a `Progress` and asks it for the result; `failed_result` is for a request whose first read
+failed.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,6 @@ from reconciler.changes import (
     Hold,
     Outcome,
     Plan,
-    Reason,
     Result,
     Status,
     Withheld,
@@ -48,17 +48,17 @@ _SHORTEST_DELAY: Final = timedelta(seconds=1)
 _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 # After these the next list must show it, whoever wrote it.
 _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
-_DEAD: Final = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
 
 
 @dataclass(slots=True)
 class Progress:
     """What one run of a request has come to so far; `began` is when the run began.
 
-    `soon`: a copy that is due within this time of the last look is the look after a write.
-    `looked`: when the last complete look began; `alive`: whether it found the id. Both are none
-    before there was one. `ask_at`: when it may be asked whether the id is gone. `young`: the
-    resource was just made, so that the index may not show it to the event of what it lacks.
+    `soon`: a copy that is due within this time of the last look serves as the look after a write.
+    `looked`: when the last complete look began; `alive`: whether the last look found the id. Both
+    are none before there was one. `ask_at`: when the activity log may show that the id is gone.
+    `young`: the resource was just made, so the index may not show it yet when an identity that it
+    lacks is created.
     `deleted`: assignments that were deleted so far. `made_room`: room was made once in a
     subscription that held no more assignments.
     """
@@ -210,23 +210,24 @@ class Progress:
         absent = Hold.SCOPE_ABSENT in holds or (self.young and Hold.IDENTITY_ABSENT in holds)
         if absent and now - (self.request.first or self.began) < INVISIBLE:
             delays.append(usual)
-        # A copy that is due anyway will also see what may have come until then.
-        repeated = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
-        if not repeated and waited < GIVE_UP and any(map(self._may_come, last.changes)):
-            delays.append(usual)
+        # What the last look still wanted may come. A change that is repeated, or a copy that is due
+        # anyway, leads to a look that sees it.
+        outcomes = {_key(one.change): one.status for one in self.outcomes if one.change}
+        statuses = {outcome.status for outcome in self.outcomes}
+        may_wait = statuses.isdisjoint(_TO_REPEAT) and waited < GIVE_UP
+        for change in last.changes if may_wait else ():
+            status = outcomes.get(_key(change))
+            if status is not None:
+                # Lists lag behind writes; of what was dead, the answer is proof enough.
+                unlisted = status in _WRITTEN and not _is_dead(change)
+                comes = unlisted and not self._lifting(soon=True)
+            else:
+                # A principal may be missing because its identity is only just being switched on.
+                waiting = isinstance(change, CreateAssignment) and change.principal is None
+                comes = not (waiting and Status.BLOCKED in statuses)
+            if comes:
+                delays.append(usual)
         return delays
-
-    def _may_come(self, change: Change) -> bool:
-        """Return whether time may settle a change that the last look still wanted."""
-        outcomes = [one for one in self.outcomes if one.change and _key(one.change) == _key(change)]
-        if outcomes:
-            # Lists lag behind writes.
-            written = outcomes[0].status in _WRITTEN and not _is_dead(change)
-            return written and not self._lifting(soon=True)
-        # A principal may be missing because its identity is only just being switched on.
-        blocked = any(outcome.status is Status.BLOCKED for outcome in self.outcomes)
-        waiting = isinstance(change, CreateAssignment) and change.principal is None
-        return not (waiting and blocked)
 
     def _lifting(self, *, soon: bool = False) -> list[Withheld]:
         """Return what time may lift or, with `soon`, what a copy in a moment may find lifted.
@@ -267,7 +268,7 @@ class Progress:
 def failed_result(
     request: Request, error: Again | Blocked, began: datetime, now: datetime
 ) -> Result:
-    """Return the result of a request that nothing could be read for, with a copy where it helps."""
+    """Return the result of a request whose reads failed, with a copy where that may pass."""
     progress = Progress(request, began)
     progress.add_failure(error)
     return progress.result(now)
@@ -293,4 +294,4 @@ def _key(change: Change) -> object:
 
 def _is_dead(change: Change | None) -> bool:
     """Return whether a change takes away what belonged to a principal that is no more."""
-    return isinstance(change, DeleteAssignment) and change.reason in _DEAD
+    return isinstance(change, DeleteAssignment) and change.reason.dead

@@ -13,7 +13,7 @@ from tests.conformance.agreement import Agreement
 from tests.conformance.deviations import left_out
 from tests.conformance.preconditions import Preconditions
 from tests.conformance.recordings import Exchange, Recording
-from tests.sandbox.arm import Arm
+from tests.world.arm import Arm
 
 _SUBSCRIPTION = re.compile(r"/subscriptions/([0-9a-f-]{36})", re.IGNORECASE)
 _ASSIGNMENT = "/providers/microsoft.authorization/roleassignments/"

@@ -17,7 +17,7 @@ from sandbox.resources.types import traits_of
 from tests.conformance.pages import Pages
 from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
-from tests.sandbox.arm import Arm
+from tests.world.arm import Arm
 
 _GROUP = re.compile(r"/subscriptions/[^/?]+/resourcegroups/[^/?]+", re.IGNORECASE)
 _ROLES = "microsoft.authorization/roledefinitions"

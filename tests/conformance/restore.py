@@ -11,7 +11,7 @@ from sandbox.world.hierarchy import ManagementGroup
 from sandbox.world.state import Attached, Principal, Resource
 from tests.conformance.recordings import Json, moment
 from tests.conformance.rights import Rights
-from tests.sandbox.arm import Arm
+from tests.world.arm import Arm
 
 _ASSIGNMENT = "microsoft.authorization/roleassignments"
 _LOCK = "microsoft.authorization/locks"

@@ -22,8 +22,8 @@ from sandbox.world.faults import DroppedError, RequestFault
 from sandbox.world.state import Assignment
 from tests.faults.answers import FAULTS, Fault
 from tests.faults.scenarios import SCENARIOS, SEEDED, Scenario
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, READER, Content
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, READER, Content
 
 COPIES: Final = timedelta(minutes=65)
 """Within an hour all copies of a request have come, and a look takes its time."""

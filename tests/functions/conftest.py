@@ -22,8 +22,8 @@ from sandbox.host.timers import now
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
 from sandbox.server import Server
-from tests.children import PATIENCE
 from tests.conftest import ROOT
+from tests.world.children import PATIENCE
 
 MACHINE = machine("app-1")
 QUEUE = "reconcile-requests"

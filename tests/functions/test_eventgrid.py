@@ -16,8 +16,8 @@ from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
 from sandbox.host.bindings import decode
 from sandbox.world.faults import Faults
-from tests.children import PATIENCE, until
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
+from tests.world.children import PATIENCE, until
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
 OLD_FORMS = Faults(events_textual=1, events_pascal_case=1)
@@ -50,7 +50,9 @@ def delivering(cloud: Cloud) -> Generator[None]:
 
 
 @pytest.mark.usefixtures("delivering")
-def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None:
+def test_an_event_delivered_to_an_azure_function_heals_the_machine(
+    cloud: Cloud, deployment: Deployment
+) -> None:
     """A write leads to the function, and the function heals the machine."""
     host = deployment.address.removeprefix("http://")
     cloud.operator.put(SITE, {"properties": {"defaultHostName": host}})
@@ -63,7 +65,7 @@ def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None
 @pytest.mark.parametrize("faults", [Faults(), OLD_FORMS], ids=["new forms", "old forms"])
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
 @pytest.mark.usefixtures("delivering")
-def test_a_webhook_consents_and_is_told(
+def test_the_webhook_consents_and_an_event_delivered_to_it_heals_the_machine(
     cloud: Cloud, deployment: Deployment, schema: str, faults: Faults
 ) -> None:
     """The app's own webhook answers for the function, whatever form events have."""
@@ -76,7 +78,9 @@ def test_a_webhook_consents_and_is_told(
 
 
 @pytest.mark.usefixtures("delivering")
-def test_a_webhook_that_is_not_there_fails(cloud: Cloud, deployment: Deployment) -> None:
+def test_a_webhook_that_is_not_there_fails_the_event_subscription(
+    cloud: Cloud, deployment: Deployment
+) -> None:
     """So does the event subscription."""
     destination = {"endpointUrl": f"{deployment.address}/nowhere"}
     content = {"destination": {"endpointType": "WebHook", "properties": destination}}
@@ -101,10 +105,10 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 
 
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
-def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
+def test_an_event_delivered_to_a_queue_heals_the_machine(
     cloud: Cloud, deployment: Deployment, schema: str
 ) -> None:
-    """Event Grid leaves the event in its own queue, in either schema, and the machine is healed."""
+    """In either schema; nobody posts to the app."""
     storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", schema, resourceId=STORE, queueName=EVENT_QUEUE)
@@ -115,8 +119,8 @@ def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
     assert deployment.queues.create(f"{EVENT_QUEUE}-poison"), "a message was poisoned"
 
 
-def test_a_queue_that_is_not_there_is_no_success(deployment: Deployment) -> None:
-    """The store's own status tells."""
+def test_a_queue_that_is_not_there_fails_the_delivery(deployment: Deployment) -> None:
+    """With the store's own status."""
     storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
 
     assert storage.enqueue(STORE, "nowhere", "text") == 404

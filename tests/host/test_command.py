@@ -14,9 +14,9 @@ from azure.storage.queue import QueueClient
 
 from sandbox.__main__ import main
 from sandbox.host.http import connection_string
-from tests.children import PATIENCE, child
 from tests.conftest import ROOT
 from tests.host.conftest import APPS, event
+from tests.world.children import PATIENCE, child
 
 HOURLY = {"SWEEP": "0 0 * * * *"}
 

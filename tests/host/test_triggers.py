@@ -12,8 +12,8 @@ from sandbox.host.listening import QueueOptions
 from sandbox.host.queues import MemoryQueues, Message, QueueError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import AppError, InvocationError, Worker
-from tests.children import PATIENCE
 from tests.host.conftest import APPS, Clock, event, objects, texts
+from tests.world.children import PATIENCE
 
 
 def put(queues: MemoryQueues, text: str) -> None:

@@ -7,9 +7,9 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from sandbox import deployment
-from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, SHARED, VM, Content, machine, named, policy, rule
-from tests.loop.live import Live
+from tests.world.cloud import Cloud
+from tests.world.live import Live
+from tests.world.policies import DATA, SHARED, VM, Content, machine, named, policy, rule
 
 READER = "Reader"
 GRANTS = [{"role": READER, "scope": "{resourceGroup}"}, {"role": READER, "scope": DATA}]

@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.model import Request
 from sandbox.world.state import Assignment
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SEED, machine, policy, rule
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, SEED, machine, policy, rule
 
 OUT = f"{SUB}/resourceGroups/rg-out"
 """A group of which no rule speaks."""

@@ -8,8 +8,8 @@ from reconciler.changes import CreateAssignment, Outcome, Result
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
 from reconciler.reconcile.contention import blocked_outcomes
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import READER, SHARED, VM
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import READER, SHARED, VM
 
 LOG = "/microsoft.insights/eventtypes/management/values"
 OWN = {("Reader", "rg-app")}
@@ -31,7 +31,7 @@ def detach(cloud: Cloud) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def quarrel(cloud: Cloud, *undo: Callable[[Cloud], None]) -> list[Result]:
+def fight_until_blocked(cloud: Cloud, *undo: Callable[[Cloud], None]) -> list[Result]:
     """Undo what the app does until it is blocked; returns the results of its last try."""
     for _ in range(4):
         for one in undo:
@@ -55,9 +55,9 @@ def contended(results: list[Result]) -> Outcome:
     return found
 
 
-def test_who_deletes_a_right_is_named(steady: Cloud) -> None:
-    """With what the activity log knows the deletion by; what we did ourselves is no other's."""
-    found = contended(quarrel(steady, delete_right))
+def test_the_writer_who_keeps_deleting_a_right_is_named(steady: Cloud) -> None:
+    """With the log's own word for the deletion; our own writes are not another's."""
+    found = contended(fight_until_blocked(steady, delete_right))
 
     assert steady.world.operator.oid in found.detail
     assert ASSIGNMENT_DELETE in found.detail
@@ -65,17 +65,17 @@ def test_who_deletes_a_right_is_named(steady: Cloud) -> None:
     assert log_calls(steady) == 1
 
 
-def test_who_detaches_an_identity_is_named(steady: Cloud) -> None:
+def test_the_writer_who_keeps_detaching_an_identity_is_named(steady: Cloud) -> None:
     """By the last write of the machine that is not ours."""
-    found = contended(quarrel(steady, detach))
+    found = contended(fight_until_blocked(steady, detach))
 
     assert steady.world.operator.oid in found.detail
     assert "Microsoft.Compute/virtualMachines/write" in found.detail
 
 
-def test_two_contended_changes_cost_one_call(steady: Cloud) -> None:
-    """The first is named; the second is said to be undone by somebody."""
-    found = blocked(quarrel(steady, delete_right, detach))
+def test_two_contended_changes_cost_one_question_to_the_log(steady: Cloud) -> None:
+    """The first names the writer; the second does not."""
+    found = blocked(fight_until_blocked(steady, delete_right, detach))
 
     assert [one.code for one in found] == ["Contended", "Contended"]
     assert sum(steady.world.operator.oid in one.detail for one in found) == 1
@@ -86,7 +86,7 @@ def test_two_contended_changes_cost_one_call(steady: Cloud) -> None:
 def test_a_log_that_cannot_be_read_leaves_the_writer_unnamed(steady: Cloud, status: int) -> None:
     """It is blocked all the same, and everything else goes on."""
     steady.wire.answer("GET", LOG, status, "Refused", headers={"Retry-After": "600"})
-    found = contended(quarrel(steady, delete_right))
+    found = contended(fight_until_blocked(steady, delete_right))
 
     assert found.detail.endswith("by another writer")
     assert steady.replan().changes
@@ -108,7 +108,7 @@ def test_a_log_of_another_shape_leaves_the_writer_unnamed(steady: Cloud, body: o
     """What cannot be read is not guessed at."""
     steady.wire.answer("GET", LOG, 200, body=body)
 
-    assert contended(quarrel(steady, delete_right)).detail.endswith("by another writer")
+    assert contended(fight_until_blocked(steady, delete_right)).detail.endswith("by another writer")
 
 
 def entry(caller: str, minute: int, **more: object) -> dict[str, object]:
@@ -123,8 +123,8 @@ def entry(caller: str, minute: int, **more: object) -> dict[str, object]:
     }
 
 
-def test_only_what_others_wrote_counts(steady: Cloud) -> None:
-    """Neither what is ours under any name, nor what failed, nor other operations; the latest."""
+def test_the_latest_successful_write_of_another_is_named(steady: Cloud) -> None:
+    """Neither ours under any name, nor what failed, nor other operations."""
     ours = steady.world.app.oid
     claims = {"http://schemas.microsoft.com/identity/claims/objectidentifier": ours.upper()}
     rows = [
@@ -137,20 +137,20 @@ def test_only_what_others_wrote_counts(steady: Cloud) -> None:
         entry("us@example.org", 4, claims=claims),
     ]
     steady.wire.answer("GET", LOG, 200, body={"value": rows})
-    found = contended(quarrel(steady, delete_right))
+    found = contended(fight_until_blocked(steady, delete_right))
 
     assert found.detail.endswith(f"last by late@example.org ({ASSIGNMENT_DELETE}, 12:02:00 UTC)")
 
 
-def test_what_only_we_wrote_names_nobody(steady: Cloud) -> None:
-    """The log is late by minutes, so it may not know the other writer yet."""
+def test_a_log_with_only_our_writes_names_nobody(steady: Cloud) -> None:
+    """It is late by minutes, so it may not know the other writer yet."""
     rows = [entry(steady.world.app.oid, 4)]
     steady.wire.answer("GET", LOG, 200, body={"value": rows})
 
-    assert contended(quarrel(steady, delete_right)).detail.endswith("by another writer")
+    assert contended(fight_until_blocked(steady, delete_right)).detail.endswith("by another writer")
 
 
-def test_without_a_quarrel_the_log_is_not_read(steady: Cloud) -> None:
+def test_without_contention_the_log_is_not_read(steady: Cloud) -> None:
     """A right that was deleted once simply comes back."""
     delete_right(steady)
     steady.drive(VM)
@@ -159,7 +159,7 @@ def test_without_a_quarrel_the_log_is_not_read(steady: Cloud) -> None:
     assert log_calls(steady) == 0
 
 
-def test_a_right_outside_of_subscriptions_has_no_log_to_ask(cloud: Cloud) -> None:
+def test_a_right_outside_of_subscriptions_costs_no_question_to_the_log(cloud: Cloud) -> None:
     """The activity log is kept for each subscription."""
     group = ResourceId.parse("/providers/Microsoft.Management/managementGroups/corp")
     change = CreateAssignment(Grant(READER, group), cloud.world.app.oid, "")

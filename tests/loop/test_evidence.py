@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.changes import Hold
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, holds, last
-from tests.loop.lab import DATA, SHARED, VM, Content, policy, rule
-from tests.loop.sweeps import GRAPH, OWN
+from tests.world.cloud import Cloud, holds, last
+from tests.world.policies import DATA, SHARED, VM, Content, policy, rule
+from tests.world.sweeps import GRAPH, OWN
 
 AT_VM = "/virtualmachines/vm1"
 AT_SHARED = "/userassignedidentities/shared"

@@ -12,8 +12,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, blocked, holds, last
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked, holds, last
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     DATA,
@@ -24,7 +24,7 @@ from tests.loop.lab import (
     VM,
     machine,
 )
-from tests.loop.sweeps import GRAPH
+from tests.world.sweeps import GRAPH
 
 OWN = {("Reader", "rg-app")}
 MISSING = "/virtualmachines/vm1"

@@ -7,8 +7,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.loop.cloud import Cloud, blocked, holds, last
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked, holds, last
+from tests.world.policies import (
     APPS,
     HOME,
     IDENTITIES,

@@ -18,8 +18,8 @@ from reconciler.changes import Result
 from sandbox import transport
 from sandbox.interleave import Choose, Fate, Move, Parked
 from tests.conftest import ROOT
-from tests.loop.cloud import Cloud
-from tests.loop.lab import BLOB_READER, DATA, SHARED, VM, identity, policy, rule
+from tests.world.cloud import Cloud
+from tests.world.policies import BLOB_READER, DATA, SHARED, VM, identity, policy, rule
 
 OPERATOR = "operator"
 MOST_DEATHS = 3

@@ -11,8 +11,8 @@ from reconciler.ids import ResourceId
 from reconciler.marker import Ownership, assignment_name
 from reconciler.model import Removals, RoleAssignment
 from sandbox.identity import tokens
-from tests.loop.cloud import Cloud, as_request, holds, last
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, as_request, holds, last
+from tests.world.policies import (
     APPS,
     BLOB_READER,
     DATA,
@@ -26,7 +26,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import OWN
+from tests.world.sweeps import OWN
 
 BLOBS = {("Storage Blob Data Reader", "rg-data")}
 OTHER = machine("vm2")

@@ -11,8 +11,8 @@ from reconciler.azure.throttle import DEFERRED
 from reconciler.changes import Result, Status
 from reconciler.model import Request
 from sandbox.world.faults import Faults
-from tests.loop.cloud import Cloud
-from tests.loop.lab import VM, machine
+from tests.world.cloud import Cloud
+from tests.world.policies import VM, machine
 
 NEIGHBOUR = machine("vm2")
 BUSY = Faults(throttling=True, operation_delay=5)

@@ -9,7 +9,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import Mode, Resource
 from reconciler.policy import desired
 from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
-from tests.unit.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
+from tests.world.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
 
 TYPES = ("Microsoft.Compute/virtualMachines", "Microsoft.Web/sites")
 GLOBS = st.lists(st.sampled_from(("*", "a*", "*b", "?", "[ab]", "b")), max_size=2)

@@ -27,7 +27,7 @@ from tests.properties.places import (
     roles,
     scopes,
 )
-from tests.unit.builders import APP, CONTEXT, CROWN, DATA, LAB, SECOND, SUB
+from tests.world.builders import APP, CONTEXT, CROWN, DATA, LAB, SECOND, SUB
 
 _choices = st.sampled_from((frozenset[ResourceId](), frozenset({DATA, LAB})))
 

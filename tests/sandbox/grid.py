@@ -10,7 +10,7 @@ import requests
 
 from sandbox.eventgrid.delivery import Delivery
 from sandbox.eventgrid.sending import Answer, Outlets
-from tests.sandbox.arm import STORE, SUB, Arm, identity
+from tests.world.arm import STORE, SUB, Arm, identity
 
 HOOK = "https://hook.example/events?code=secret"
 SUBSCRIPTIONS = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions"

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.identity import tokens
 from sandbox.world.state import Assignment
-from tests.sandbox.arm import (
+from tests.world.arm import (
     BLOB_READ,
     BLOB_READER,
     GROUP,

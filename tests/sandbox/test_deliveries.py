@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response
 from sandbox.eventgrid.delivery import Deliveries
 from sandbox.eventgrid.sending import Outlets
 from sandbox.host import http
-from tests.sandbox.arm import STORE, Arm, identity
 from tests.sandbox.grid import QUEUE, SUBSCRIPTIONS
+from tests.world.arm import STORE, Arm, identity
 
 
 @dataclasses.dataclass

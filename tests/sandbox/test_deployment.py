@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox import deployment
 from sandbox.world.faults import Faults
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, identity
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, identity
 
 LOG = "/providers/Microsoft.Insights/eventtypes/management/values"
 SYSTEM = {"type": "SystemAssigned"}

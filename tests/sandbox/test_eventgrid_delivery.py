@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP
 from tests.sandbox.grid import DAY, HOOK, QUEUE, SUBSCRIPTIONS, Grid, to
+from tests.world.arm import GROUP
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
 

@@ -6,8 +6,8 @@ import pytest
 
 from sandbox.arm.errors import AzureError
 from sandbox.eventgrid import filters
-from tests.sandbox.arm import GROUP
 from tests.sandbox.grid import Grid
+from tests.world.arm import GROUP
 
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/VM-1"
 CLAIM = "http://schemas.microsoft.com/identity/claims/objectidentifier"

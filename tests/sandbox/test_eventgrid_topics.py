@@ -17,8 +17,8 @@ from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 from sandbox.identity import tokens
 from sandbox.server import Server
 from sandbox.world.state import Principal
-from tests.sandbox.arm import GROUP, error
 from tests.sandbox.grid import Grid
+from tests.world.arm import GROUP, error
 
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/outcomes"
 SUBSCRIBERS = f"{TOPIC}/providers/Microsoft.EventGrid/eventSubscriptions"

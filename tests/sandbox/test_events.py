@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.eventgrid import sending
 from sandbox.world.faults import Faults
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
 
 LOWER = GROUP.replace("resourceGroups", "resourcegroups")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.world.faults import Faults
-from tests.sandbox.arm import GROUP, Arm
+from tests.world.arm import GROUP, Arm
 
 RESOURCES = f"{GROUP}/resources"
 

@@ -11,7 +11,7 @@ from sandbox import seed
 from sandbox.identity import tokens
 from sandbox.server import Server
 from sandbox.world.faults import Answer, Faults, RequestFault
-from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, Arm, error
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, Arm, error
 
 NEW = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/new"
 

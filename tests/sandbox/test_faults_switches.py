@@ -13,7 +13,7 @@ from sandbox import seed
 from sandbox.identity import tokens
 from sandbox.world.faults import Faults, FaultsError, RequestFault, read
 from sandbox.world.state import Principal
-from tests.sandbox.arm import SEED, STORE, Arm
+from tests.world.arm import SEED, STORE, Arm
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "faults.md"
 FAULTS = "/sandbox/faults"

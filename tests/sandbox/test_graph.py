@@ -4,17 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import (
-    GROUP,
-    MACHINE,
-    SEED,
-    STORE,
-    SUB,
-    SUBSCRIPTION,
-    Arm,
-    error,
-    identity,
-)
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, SUB, SUBSCRIPTION, Arm, error, identity
 
 CORP = "/providers/Microsoft.Management/managementGroups/corp"
 HOLDERS = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
 
 NAME = "88888888-0000-0000-0000-000000000000"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import Arm, error, identity
+from tests.world.arm import Arm, error, identity
 
 
 def test_tags_are_patched_and_the_principal_stays(arm: Arm) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 
 def lock(arm: Arm, scope: str, level: str = "CanNotDelete", name: str = "keep") -> int:

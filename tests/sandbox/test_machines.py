@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
 
 BOTH = "SystemAssigned, UserAssigned"
 SPOT = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/spot"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox import seed
-from tests.sandbox.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error
+from tests.world.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error
 
 GROUPS = "/providers/Microsoft.Management/managementGroups"
 CORP, LAB = f"{GROUPS}/corp", f"{GROUPS}/lab"

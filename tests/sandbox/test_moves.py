@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
 
 OTHER_SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 TARGET = f"{SUB}/resourceGroups/rg2"

@@ -1,6 +1,6 @@
 """How many role assignments there may be, and the last that must stay."""
 
-from tests.sandbox.arm import GROUP, SEED, STORE, SUB, SUBSCRIPTION, Arm, error
+from tests.world.arm import GROUP, SEED, STORE, SUB, SUBSCRIPTION, Arm, error
 
 
 def test_a_subscription_is_full_at_its_limit() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, SUB, Arm, error, identity
+from tests.world.arm import GROUP, SUB, Arm, error, identity
 
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/vmss"
 SYSTEM = {"type": "SystemAssigned"}

@@ -8,7 +8,7 @@ import yaml
 
 from sandbox import seed
 from sandbox.authorization import access
-from tests.sandbox.arm import (
+from tests.world.arm import (
     BLOB_READ,
     GROUP,
     MACHINE,

@@ -5,7 +5,7 @@ from typing import Any
 import requests
 
 from sandbox.world.faults import Faults
-from tests.sandbox.arm import MACHINE, Arm, identity
+from tests.world.arm import MACHINE, Arm, identity
 
 STORAGE = "https://storage.azure.com"
 

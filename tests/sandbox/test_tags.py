@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 DEFAULT = "providers/Microsoft.Resources/tags/default"
 

@@ -1,6 +1,6 @@
 """The tenant, its subscriptions and the endpoints of the cloud."""
 
-from tests.sandbox.arm import SEED, SUB, SUBSCRIPTION, Arm, error, identity
+from tests.world.arm import SEED, SUB, SUBSCRIPTION, Arm, error, identity
 
 
 def test_the_tenant_and_its_subscriptions_are_listed(arm: Arm) -> None:

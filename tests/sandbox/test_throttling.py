@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from sandbox.world.faults import Faults
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error, identity
 
 LEFT = "x-ms-ratelimit-remaining-"
 BUDGET = f"{LEFT}resource"

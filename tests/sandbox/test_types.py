@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.resources.types import TYPES, TypeTraits
-from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
 
 BOTH = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}
 ONE = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}

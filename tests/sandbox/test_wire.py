@@ -4,8 +4,8 @@ import pytest
 import requests
 
 from sandbox import transport
-from tests.loop.wire import RESET, Wire
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm
+from tests.world.arm import GROUP, MACHINE, STORE, Arm
+from tests.world.wire import RESET, Wire
 
 
 @pytest.fixture

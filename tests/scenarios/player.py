@@ -13,11 +13,11 @@ from typing import Any, Final
 from sandbox.transport import App as Wsgi
 from sandbox.world.state import Assignment
 from tests.faults.matrix import Broken
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import SEED, Content, guardrails, policy
-from tests.loop.live import Live
 from tests.scenarios import steps
 from tests.scenarios.scenario import OTHER, SCOPES, STORE, Scenario, place
+from tests.world.cloud import Cloud, holds
+from tests.world.live import Live
+from tests.world.policies import SEED, Content, guardrails, policy
 
 _SETTLED: Final = 600
 _METADATA: Final = "metadata/identity/oauth2/token?api-version=2018-02-01"

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.loop.lab import APPS, DATA, IDENTITIES, Content, identity, machine
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.policies import APPS, DATA, IDENTITIES, Content, identity, machine
 
 FOLDER: Final = Path(__file__).parent
 OTHER: Final = f"{SUB}/resourceGroups/rg-other"

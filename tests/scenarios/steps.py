@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker
-from tests.loop.lab import BLOB_READER, READER, identity
-from tests.sandbox.arm import BLOB_READ
 from tests.scenarios.scenario import SCOPES, Step, place
+from tests.world.arm import BLOB_READ
+from tests.world.policies import BLOB_READER, READER, identity
 
 if TYPE_CHECKING:
     from tests.scenarios.player import Player

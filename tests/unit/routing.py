@@ -1,9 +1,9 @@
-"""A watch over machines, one identity and one scope, and events about places."""
+"""A router over machines, one identity and one scope, and events about ids."""
 
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
 from reconciler.policy.language import Guardrails, Identity, Policy, Rule
-from tests.unit.builders import APP, CONTEXT, DATA, NOON, SUB, below
+from tests.world.builders import APP, CONTEXT, DATA, NOON, SUB, below
 
 OURS = "00000000-0000-4000-8000-0000000000aa"
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")
@@ -33,13 +33,13 @@ ROUTER = EventRouter(policy_for(), (SUB,), OURS)
 
 
 def event(place: ResourceId | str, what: str = "WriteSuccess", **data: object) -> Event:
-    """Return an event about a place."""
+    """Return an event about an id."""
     return Event(
         f"Microsoft.Resources.Resource{what}", str(place), NOON, {"resourceUri": str(place), **data}
     )
 
 
-def asked(told: Event | None, router: EventRouter = ROUTER) -> list[ResourceId]:
-    """Return what would be looked at."""
-    assert told is not None
-    return [request.id for request in router.requests(told, NOON)]
+def requested_ids(delivered: Event | None, router: EventRouter = ROUTER) -> list[ResourceId]:
+    """Return the ids that an event requests."""
+    assert delivered is not None
+    return [request.id for request in router.requests(delivered, NOON)]

@@ -16,7 +16,7 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
 from reconciler.reconcile.contention import Contention, Repetition
-from tests.unit.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
+from tests.world.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -62,15 +62,15 @@ NARROWS = {
 
 
 @pytest.mark.parametrize("change", WIDENS.values(), ids=list(WIDENS))
-def test_what_was_made_three_times_within_an_hour_is_contended(change: Change) -> None:
+def test_a_change_made_three_times_within_an_hour_is_contended(change: Change) -> None:
     """Whether or not a look saw it fulfilled in between: somebody undoes it each time."""
     assert not made(2, change).repetition(VM, change).contended
     assert made(3, change).repetition(VM, change).contended
 
 
 @pytest.mark.parametrize("change", NARROWS.values(), ids=list(NARROWS))
-def test_what_narrows_is_never_given_up(change: Change) -> None:
-    """However often somebody widens it, and it still waits before each time."""
+def test_a_change_that_narrows_is_never_contended(change: Change) -> None:
+    """However often somebody widens it; before each time it still waits."""
     contention = made(100, change)
 
     assert not contention.repetition(VM, change).contended
@@ -90,14 +90,14 @@ def test_what_narrows_is_never_given_up(change: Change) -> None:
         (9, 5 * MINUTES),
     ],
 )
-def test_a_change_waits_ten_seconds_and_twice_as_long_each_time(
+def test_a_repeated_change_waits_ten_seconds_doubling_up_to_five_minutes(
     times: int, wait: timedelta | None
 ) -> None:
     """Whichever event asks for it."""
     assert made(times, NARROW).repetition(VM, NARROW).wait == wait
 
 
-def test_waiting_counts_from_the_last_time() -> None:
+def test_the_wait_counts_from_the_last_write() -> None:
     """And ends when it is over."""
     clock = Clock()
     contention = Contention(clock)
@@ -134,7 +134,7 @@ def test_another_change_is_no_repetition(
     assert contention.repetition(place, change, incarnation) == Repetition()
 
 
-def test_the_same_change_is_known_whatever_the_case_and_the_marker() -> None:
+def test_a_change_is_the_same_whatever_its_case_and_marker() -> None:
     """Answers differ in spelling from one look to the next."""
     contention = made(3)
     spelled = ResourceId.parse(DATA.text.upper())
@@ -143,8 +143,8 @@ def test_the_same_change_is_known_whatever_the_case_and_the_marker() -> None:
     assert contention.repetition(ResourceId.parse(VM.text.upper()), again).contended
 
 
-def test_a_change_is_tried_again_after_an_hour() -> None:
-    """The fight may have ended; it is contended again by one more time within the hour."""
+def test_a_contended_change_may_be_made_once_a_write_is_an_hour_old() -> None:
+    """One more write within the hour makes it contended again."""
     clock = Clock()
     contention = Contention(clock)
     for minutes in (0, 20, 40):
@@ -169,6 +169,6 @@ def test_only_the_latest_ten_thousand_changes_are_remembered() -> None:
     assert contention.repetition(VM, CREATE).times == 0
 
 
-def test_of_one_change_only_the_latest_times_are_remembered() -> None:
+def test_only_the_latest_writes_of_a_change_are_remembered() -> None:
     """Nobody can fill the memory by undoing it."""
     assert made(1000).repetition(VM, CREATE).times <= 10

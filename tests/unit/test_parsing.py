@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.azure import parsing
 from reconciler.model import ROLE_ASSIGNMENT, AttachedIdentity, IdentityBlock, Permission
-from tests.unit.builders import APP, NEW, OF_APP, OTHER_VM, SECOND, VM
+from tests.world.builders import APP, NEW, OF_APP, OTHER_VM, SECOND, VM
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from reconciler.azure import parsing
 from reconciler.errors import Unreadable
 from reconciler.model import ROLE_ASSIGNMENT
-from tests.unit.builders import APP, DATA, NEW, OLD, READER, VM
+from tests.world.builders import APP, DATA, NEW, OLD, READER, VM
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
 from reconciler.reconcile.recent import RecentRuns
-from tests.unit.builders import APP, NOON, OTHER_VM, SECOND, VM
+from tests.world.builders import APP, NOON, OTHER_VM, SECOND, VM
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -34,8 +34,8 @@ def answered(request: Request, looked: Request = LOOKED) -> bool:
     return recent.cover(request, NOON + SECONDS)
 
 
-def test_a_look_that_began_after_a_request_s_time_answers_it() -> None:
-    """Our own echoes end here: the event is older than the look that saw what it tells."""
+def test_a_run_that_began_after_a_request_s_time_covers_it() -> None:
+    """Most echoes of our own writes end here: the event is older than the look after the write."""
     assert answered(Request(VM, since=NOON - SECONDS))
     assert answered(Request(ResourceId.parse(VM.text.upper()), since=NOON - SECONDS))
     assert answered(Request(VM, since=NOON - SECONDS, expected=True, first=NOON - SECONDS))
@@ -51,7 +51,7 @@ def test_a_look_that_began_after_a_request_s_time_answers_it() -> None:
         pytest.param(Request(VM, since=NOON - SECONDS, removals=ONE), id="removals"),
     ],
 )
-def test_anything_else_is_looked_at(request_: Request) -> None:
+def test_a_run_covers_no_other_request(request_: Request) -> None:
     """In doubt another look costs little."""
     assert not answered(request_)
 
@@ -70,19 +70,19 @@ def test_anything_else_is_looked_at(request_: Request) -> None:
         (replace(ONE, at_once=True), ONE, True),
     ],
 )
-def test_a_look_answers_removals_that_it_covered(
+def test_a_run_covers_the_removals_that_it_had(
     looked: Removals | None,
     asked: Removals | None,
     answers: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
-    """It did at least as much; another policy's removals are another matter."""
+    """Another policy's removals are not covered."""
     request = Request(VM, since=NOON - SECONDS, removals=asked)
 
     assert answered(request, replace(LOOKED, removals=looked)) is answers
 
 
-def test_a_look_that_left_something_to_do_answers_nothing() -> None:
-    """Also what an earlier look saw is then no longer so."""
+def test_an_unfinished_run_covers_nothing() -> None:
+    """It also ends what an earlier run covered."""
     recent = RecentRuns(SOON)
     recent.finished(LOOKED, NOON)
     recent.unfinished(LOOKED)
@@ -92,16 +92,16 @@ def test_a_look_that_left_something_to_do_answers_nothing() -> None:
     assert recent.last_began(VM) is None
 
 
-def test_it_is_known_when_the_last_look_began_that_left_nothing_to_do() -> None:
-    """Scopes are swept at most once a minute, counted from there."""
+def test_the_start_of_the_last_finished_run_is_known() -> None:
+    """From there, scopes are swept at most once a minute."""
     recent = RecentRuns(SOON)
     assert recent.last_began(VM) is None
     recent.finished(LOOKED, NOON)
     assert recent.last_began(VM) == NOON
 
 
-def test_a_message_that_comes_again_is_looked_at_where_it_led_on() -> None:
-    """What its first look asked for may never have reached the queue."""
+def test_a_run_that_led_on_does_not_cover_its_own_message() -> None:
+    """What its first run asked for may never have reached the queue."""
     recent = RecentRuns(SOON)
     request = Request(VM, since=NOON - SECONDS)
     recent.finished(request, NOON, leads_on=True)
@@ -122,11 +122,11 @@ def test_a_message_that_comes_again_is_looked_at_where_it_led_on() -> None:
     ],
     ids=["a delete event", "a write event", "one that was asked again"],
 )
-def test_a_look_that_did_not_find_it_answers_no_write_event(
+def test_a_run_that_did_not_find_the_id_covers_no_write_event(
     request_: Request,
     answers: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
-    """The index may be behind that write; what was asked again is answered by a deletion since."""
+    """The index may be behind that write. A request that was put off for that lag is covered."""
     recent = RecentRuns(SOON)
     recent.found(VM, NOON - SECONDS)
     recent.finished(LOOKED, NOON)
@@ -146,7 +146,7 @@ def comes(request: Request, copy: Request = COPY, now: datetime = NOON) -> bool:
 
 
 @pytest.mark.parametrize("expected", [True, False])
-def test_a_copy_that_is_due_soon_answers_what_comes_before(
+def test_a_copy_that_is_due_soon_covers_what_comes_before(
     expected: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """A machine that settles is looked at once, however many events its building makes."""
@@ -184,17 +184,17 @@ def test_a_copy_that_is_due_soon_answers_what_comes_before(
         ),
     ],
 )
-def test_a_copy_answers_nothing_else(request_: Request, copy: Request, now: datetime) -> None:
+def test_a_copy_covers_no_other_request(request_: Request, copy: Request, now: datetime) -> None:
     """Neither itself, nor what it would come too late or see too little for."""
     assert not comes(request_, copy, now)
 
 
-def test_a_copy_answers_the_removals_that_it_carries() -> None:
+def test_a_copy_covers_the_removals_that_it_carries() -> None:
     """It allows as much."""
     assert comes(Request(VM, since=NOON, removals=ONE), replace(COPY, removals=TWO))
 
 
-def test_a_copy_counts_beside_the_look_before_it() -> None:
+def test_a_copy_covers_beside_the_run_before_it() -> None:
     """A scope that was swept a moment ago is swept once more for all that comes meanwhile."""
     recent = RecentRuns(SOON)
     recent.finished(LOOKED, NOON)
@@ -226,19 +226,19 @@ GONE = seen(Sight.GONE, NOON - 10 * MINUTES)
         ),
     ],
 )
-def test_whether_it_is_gone_is_answered_by_any_look_that_found_it(
+def test_a_run_that_found_the_id_covers_the_question_whether_it_is_gone(
     request_: Request,
     alive: datetime,
     answers: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
-    """A machine that was rebuilt meanwhile needs no look for what is no longer gone."""
+    """A machine that was rebuilt meanwhile needs no look for its end."""
     recent = RecentRuns(SOON)
     recent.found(VM, alive)
 
     assert recent.cover(request_, NOON) is answers
 
 
-def test_a_look_that_failed_does_not_forget_that_it_was_alive() -> None:
+def test_a_failed_run_does_not_forget_that_the_id_was_found() -> None:
     """It says nothing either way."""
     recent = RecentRuns(SOON)
     recent.found(VM, NOON)
@@ -247,7 +247,7 @@ def test_a_look_that_failed_does_not_forget_that_it_was_alive() -> None:
     assert recent.cover(GONE, NOON)
 
 
-def test_only_the_latest_ten_thousand_looks_are_remembered() -> None:
+def test_only_the_latest_ten_thousand_ids_are_remembered() -> None:
     """A process may live for weeks."""
     recent = RecentRuns(SOON)
     for number in range(10_001):

@@ -23,7 +23,7 @@ from reconciler.model import (
 )
 from reconciler.resource_types import CARRIERS, TABLE, IdentityPatch, ResourceType
 from tests.properties.wire import Answer, Azure, seam
-from tests.unit.builders import APP, OF_APP, SECOND
+from tests.world.builders import APP, OF_APP, SECOND
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"
@@ -229,3 +229,23 @@ def test_only_machines_and_identities_in_a_group_are_reconciled(
 ) -> None:
     """What a message names below another resource, or outside any group, is neither."""
     assert resource_types.is_reconciled(ResourceId.parse(text)) is reconciled
+
+
+@pytest.mark.parametrize(
+    ("state", "passing"),
+    [
+        ("Creating", True),
+        ("updating", True),
+        ("DELETING", True),
+        ("Succeeded", False),
+        ("Failed", False),
+        ("Canceled", False),
+        ("", False),
+    ],
+)
+def test_only_a_write_under_way_is_a_passing_state(
+    state: str,
+    passing: bool,  # noqa: FBT001 (a row of the table)
+) -> None:
+    """A failed resource stays as it is until somebody writes to it, so nothing waits for it."""
+    assert resource_types.is_passing(state) is passing

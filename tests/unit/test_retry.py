@@ -29,7 +29,7 @@ from reconciler.errors import Again, Blocked, Conflict
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Grant, Removals, Request, Sight, Sighting
 from reconciler.reconcile.retry import Progress, schedule_repeat
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     DATA,
     NEW,
@@ -82,7 +82,7 @@ def done(change: Change = GRANT) -> Outcome:
     return Outcome(change, Status.DONE)
 
 
-def test_nothing_left_to_do_needs_no_copy() -> None:
+def test_a_run_that_left_nothing_to_do_has_no_copy() -> None:
     """The message is completed and that is the end of it."""
     result = progress(done()).result(NOON, writes=True)
 
@@ -108,8 +108,8 @@ def test_delays_double_from_ten_seconds_to_five_minutes(
     assert delay(progress(again(), age=age)) == expected
 
 
-def test_what_azure_asks_us_to_wait_is_waited() -> None:
-    """Retry-After comes before our own reckoning; of several the soonest counts."""
+def test_retry_after_comes_before_our_own_delay() -> None:
+    """Of several the soonest counts."""
     assert delay(progress(again(after=7 * SECONDS), age=4 * MINUTES)) == 7 * SECONDS
     assert delay(progress(again(after=20 * MINUTES))) == 20 * MINUTES
     assert (
@@ -118,8 +118,8 @@ def test_what_azure_asks_us_to_wait_is_waited() -> None:
     )
 
 
-def test_a_delay_is_never_nothing() -> None:
-    """A hold that lifted while we looked is looked at in a second, not in a circle."""
+def test_a_delay_is_at_least_a_second() -> None:
+    """A hold that lifted during the look must not lead to a busy loop."""
     lifted = Withheld(ATTACH, Hold.SETTLING, until=NOON - SECONDS)
 
     assert delay(progress(withheld=(lifted,))) == SECONDS
@@ -136,8 +136,10 @@ def test_a_delay_is_never_nothing() -> None:
         (ROLE_NOT_FOUND, 10 * MINUTES, Status.BLOCKED),
     ],
 )
-def test_what_time_does_not_mend_is_blocked(code: str, age: timedelta, status: Status) -> None:
-    """After an hour, or ten minutes for a principal that never comes, a person must look."""
+def test_what_is_repeated_for_too_long_is_blocked(
+    code: str, age: timedelta, status: Status
+) -> None:
+    """After an hour, or ten minutes for a principal or role that is not replicated by then."""
     result = progress(again(code=code), age=age).result(NOON, writes=True)
 
     assert [outcome.status for outcome in result.outcomes] == [status]
@@ -145,8 +147,8 @@ def test_what_time_does_not_mend_is_blocked(code: str, age: timedelta, status: S
     assert ("given up" in result.outcomes[0].detail) == (status is Status.BLOCKED)
 
 
-def test_progress_starts_the_waiting_anew() -> None:
-    """An hour counts from the last thing that was done."""
+def test_a_change_that_was_made_starts_the_waiting_anew() -> None:
+    """The hour of giving up counts from the last thing that was done."""
     result = progress(done(ATTACH), again(), age=2 * HOUR).result(NOON, writes=True)
 
     assert result.outcomes[1].status is Status.AGAIN
@@ -156,8 +158,8 @@ def test_progress_starts_the_waiting_anew() -> None:
 
 
 @pytest.mark.parametrize("code", [AUTHORIZATION_FAILED, LINKED_AUTHORIZATION_FAILED])
-def test_a_missing_right_is_looked_at_once_more_after_ten_minutes(code: str) -> None:
-    """A right that was granted a moment ago needs that long to be effective (facts: Rights)."""
+def test_a_missing_right_is_tried_once_more_after_ten_minutes(code: str) -> None:
+    """A right that was just granted needs up to that long to be effective (facts: Rights)."""
     refused = Outcome(GRANT, Status.BLOCKED, "no", code)
 
     assert delay(progress(refused, changes=(GRANT,))) == 10 * MINUTES
@@ -168,7 +170,7 @@ def test_a_missing_right_is_looked_at_once_more_after_ten_minutes(code: str) -> 
     )
 
 
-def test_where_nobody_can_sign_in_it_is_tried_for_an_hour() -> None:
+def test_a_failed_sign_in_is_tried_again_for_an_hour() -> None:
     """A person may have to act, but the identity endpoint may also just be down."""
     refused = Outcome(None, Status.BLOCKED, "no", SIGN_IN)
 
@@ -176,8 +178,8 @@ def test_where_nobody_can_sign_in_it_is_tried_for_an_hour() -> None:
     assert delay(progress(refused, age=HOUR)) is None
 
 
-def test_what_nobody_knows_to_pass_is_tried_once_more() -> None:
-    """An unknown conflict is blocked when it comes a second time, however soon."""
+def test_an_unknown_conflict_is_blocked_when_it_comes_again() -> None:
+    """Nobody knows whether it passes, so it is tried once more, however soon."""
     unknown = Outcome(ATTACH, Status.AGAIN, "no", "PropertyChangeNotAllowed", last_try=True)
     first = progress(unknown).result(NOON, writes=True)
     assert [one.status for one in first.outcomes] == [Status.AGAIN]
@@ -197,8 +199,8 @@ def test_what_nobody_knows_to_pass_is_tried_once_more() -> None:
     assert passing.result(later, writes=True).again is not None
 
 
-def test_a_passing_hold_is_looked_at_when_it_lifts() -> None:
-    """Where that is known; else as often as anything else."""
+def test_a_passing_hold_is_looked_at_when_it_may_lift() -> None:
+    """Where no time is known, after the usual delay."""
     settling = Withheld(ATTACH, Hold.SETTLING, until=NOON + SETTLE)
     busy = Withheld(ATTACH, Hold.BUSY)
 
@@ -218,8 +220,8 @@ def young(held: Withheld, age: timedelta = 0 * SECONDS) -> Progress:
 
 
 @pytest.mark.parametrize("hold", [hold for hold in Hold if not hold.passing])
-def test_a_lasting_hold_is_left_to_a_person(hold: Hold) -> None:
-    """Looking again would show the same, but for what an index that is late may hide."""
+def test_a_lasting_hold_has_no_copy(hold: Hold) -> None:
+    """Looking again would show the same, except where a late index may hide what was just made."""
     held = Withheld(ATTACH, hold)
 
     assert delay(progress(withheld=(held,), age=15 * MINUTES)) is None
@@ -237,7 +239,7 @@ def test_a_lasting_hold_is_left_to_a_person(hold: Hold) -> None:
         (15 * MINUTES, None),
     ],
 )
-def test_what_is_not_there_may_be_invisible_for_fifteen_minutes(
+def test_an_absent_identity_or_scope_is_asked_for_again_for_fifteen_minutes(
     hold: Hold, age: timedelta, expected: timedelta | None
 ) -> None:
     """An identity or scope that was just made is 404 for a while (facts: Visibility).
@@ -249,8 +251,8 @@ def test_what_is_not_there_may_be_invisible_for_fifteen_minutes(
     assert delay(young(held, age), writes=False) is None
 
 
-def test_what_waits_for_its_replacement_hangs_on_that_alone() -> None:
-    """It is never looked at again for its own sake."""
+def test_a_right_that_waits_for_its_replacement_has_no_copy_of_its_own() -> None:
+    """The copy that the replacement needs serves it as well."""
     kept = Withheld(DeleteAssignment(assignment(), Reason.UNWANTED), Hold.REPLACING)
 
     assert delay(progress(withheld=(kept,))) is None
@@ -260,8 +262,8 @@ def test_what_waits_for_its_replacement_hangs_on_that_alone() -> None:
     assert progress(done(), withheld=(kept,)).may_look_again()
 
 
-def test_whether_it_is_gone_is_asked_when_the_log_may_tell() -> None:
-    """Also where that is longer ahead than any other delay, and only where we may write."""
+def test_a_missing_id_is_looked_at_when_the_log_may_show_its_end() -> None:
+    """Also where that is later than any other delay, and only where we may write."""
     made = progress()
     made.alive, made.ask_at = False, NOON + 10 * MINUTES
 
@@ -271,8 +273,8 @@ def test_whether_it_is_gone_is_asked_when_the_log_may_tell() -> None:
     assert delay(made) == SECONDS
 
 
-def test_a_proof_that_may_still_come_is_asked_for_when_it_may() -> None:
-    """The times are the planner's; after an hour without any, a person is told."""
+def test_an_unconfirmed_removal_is_looked_at_when_the_plan_says() -> None:
+    """Without a time, it is looked at for an hour and then blocked."""
     unproved = Withheld(DELETE, Hold.UNCONFIRMED, until=NOON + 20 * MINUTES)
     undated = Withheld(DELETE, Hold.UNCONFIRMED)
 
@@ -292,7 +294,7 @@ def test_a_resource_that_stays_busy_is_blocked_after_an_hour() -> None:
     assert [(one.change, one.status) for one in result.outcomes] == [(ATTACH, Status.BLOCKED)]
 
 
-def test_where_nothing_is_written_no_hold_is_waited_for() -> None:
+def test_audit_mode_repeats_only_a_look_that_failed() -> None:
     """Audit mode tells once; only a look that failed is repeated."""
     busy = Withheld(ATTACH, Hold.BUSY)
 
@@ -300,7 +302,7 @@ def test_where_nothing_is_written_no_hold_is_waited_for() -> None:
     assert delay(progress(again(), withheld=(busy,)), writes=False) == 10 * SECONDS
 
 
-def test_a_write_that_the_next_list_does_not_show_is_looked_at_again() -> None:
+def test_a_written_change_that_the_list_lacks_is_looked_at_again() -> None:
     """Lists lag behind writes; the write itself is not repeated."""
     made = progress(done(), changes=(GRANT,))
 
@@ -309,8 +311,8 @@ def test_a_write_that_the_next_list_does_not_show_is_looked_at_again() -> None:
     assert made.result(NOON, writes=True).outcomes == (done(),)
 
 
-def test_a_change_is_the_same_when_a_later_look_shows_it_anew() -> None:
-    """A grant is one by what it gives to whom, whatever marker goes with it."""
+def test_a_grant_is_the_same_change_whatever_its_marker() -> None:
+    """A later look may show it with another one."""
     made = progress(done())
     renamed = CreateAssignment(GRANT.grant, NEW, "another marker")
     other = CreateAssignment(GRANT.grant, OLD, "marker")
@@ -318,8 +320,8 @@ def test_a_change_is_the_same_when_a_later_look_shows_it_anew() -> None:
     assert made.untried((renamed, other, ATTACH)) == (other, ATTACH)
 
 
-def test_a_grant_waits_for_its_identity_unless_that_is_blocked() -> None:
-    """Nobody to grant to may only mean not yet, but not where a person must act first."""
+def test_a_grant_without_principal_waits_unless_its_identity_is_blocked() -> None:
+    """The identity may only just be being switched on."""
     waiting = CreateAssignment(GRANT.grant, None, "marker")
 
     assert delay(progress(done(ATTACH), changes=(waiting,))) == 10 * SECONDS
@@ -341,15 +343,15 @@ def test_a_grant_waits_for_its_identity_unless_that_is_blocked() -> None:
         ((done(DeleteAssignment(assignment(), Reason.UNWANTED)),), True),
     ],
 )
-def test_another_pass_follows_only_where_it_can_show_something_new(
+def test_another_pass_follows_only_where_a_look_can_show_something_new(
     outcomes: tuple[Outcome, ...], expected: object
 ) -> None:
-    """What Azure puts off, time mends; and that a dead right is gone, the answer told."""
+    """Only time helps what Azure put off; the deletion of a dead right needs no look."""
     assert progress(*outcomes).may_look_again() is expected
 
 
-def test_where_a_copy_is_due_in_a_moment_that_is_the_look_again() -> None:
-    """It will see what was written, too."""
+def test_no_pass_follows_where_a_copy_is_due_in_a_moment() -> None:
+    """The copy sees what was written."""
     settling = Withheld(ATTACH, Hold.SETTLING, until=NOON + 5 * SECONDS)
 
     assert not progress(done(), withheld=(settling,)).may_look_again()
@@ -364,19 +366,19 @@ def test_where_a_copy_is_due_in_a_moment_that_is_the_look_again() -> None:
         ((Outcome(ATTACH, Status.BLOCKED),), False),
     ],
 )
-def test_where_only_identities_were_written_their_answer_is_the_look(
+def test_only_identities_and_dead_rights_need_no_look_but_the_answer(
     outcomes: tuple[Outcome, ...], expected: object
 ) -> None:
-    """It shows the resource; of rights it shows nothing."""
+    """A PATCH's answer shows the resource; of rights it shows nothing."""
     assert progress(*outcomes).only_patched() is expected
 
 
-def test_a_deletion_of_the_dead_that_a_list_still_shows_is_not_looked_at_again() -> None:
+def test_a_deleted_dead_right_that_a_list_still_shows_has_no_copy() -> None:
     """Its answer told that it is gone."""
     assert delay(progress(done(DELETE), changes=(DELETE,))) is None
 
 
-def test_a_conflict_is_forgotten_by_the_next_pass() -> None:
+def test_a_conflict_is_decided_anew_by_the_next_look() -> None:
     """It is decided anew, from what the other writer left."""
     made = progress(Outcome(GRANT, Status.CONFLICT), done(ATTACH))
     made.add_look(observed(machine()), Plan(VM, NOON))
@@ -385,8 +387,8 @@ def test_a_conflict_is_forgotten_by_the_next_pass() -> None:
     assert made.untried((GRANT,)) == (GRANT,)
 
 
-def test_a_look_that_failed_is_an_outcome_without_a_change() -> None:
-    """Passing failures are looked at again, others are for a person."""
+def test_a_failed_look_is_an_outcome_without_a_change() -> None:
+    """A passing failure is looked at again, any other is for a person."""
     error = Again("slow down", status=429, code="TooManyRequests")
     error.retry_after = 3 * SECONDS
     passing, lasting = Progress(Request(VM), NOON), Progress(Request(VM), NOON)
@@ -401,7 +403,7 @@ def test_a_look_that_failed_is_an_outcome_without_a_change() -> None:
     assert delay(lasting) is None
 
 
-def test_a_conflict_that_is_not_known_to_pass_is_a_last_try() -> None:
+def test_an_unknown_conflict_of_a_look_is_a_last_try() -> None:
     """Also where it was the look itself that met it."""
     error = Conflict("no", status=409, code="A")
     error.known = False
@@ -411,8 +413,8 @@ def test_a_conflict_that_is_not_known_to_pass_is_a_last_try() -> None:
     assert made.outcomes == [Outcome(None, Status.AGAIN, "no", "A", last_try=True)]
 
 
-def test_a_copy_keeps_what_the_request_asked_for() -> None:
-    """Its time is when it becomes due, so that no look before that answers it."""
+def test_a_copy_keeps_what_its_request_asked_for() -> None:
+    """Its `since` is when it becomes due, so that no earlier run covers it."""
     copy = progress(again(), age=40 * SECONDS, seen=(EARLIER,)).result(NOON, writes=True).again
 
     assert copy == Request(
@@ -424,16 +426,16 @@ def test_a_copy_keeps_what_the_request_asked_for() -> None:
     )
 
 
-def test_a_first_copy_remembers_when_the_look_began() -> None:
-    """Not when it ended: waiting is reckoned from the first question."""
+def test_a_first_copy_keeps_when_the_run_began() -> None:
+    """Waiting counts from the first question, not from when the run ended."""
     copy = progress(again()).result(NOON + 5 * SECONDS, writes=True).again
 
     assert copy is not None
     assert copy.first == NOON
 
 
-def test_a_new_sight_starts_its_waiting_anew() -> None:
-    """An entry seen dead for the first time has not been dead since the request was asked."""
+def test_a_new_sighting_starts_the_waiting_anew() -> None:
+    """An entry that was just seen dead has not been dead since the request was first asked."""
     fresh = Sighting(NOON, Sight.DEAD_ENTRY, "b")
     made = progress(again(), age=MINUTES, seen=(EARLIER,))
     made.plans = [Plan(VM, NOON, sightings=(fresh,))]
@@ -444,8 +446,8 @@ def test_a_new_sight_starts_its_waiting_anew() -> None:
     assert copy.first == NOON
 
 
-def test_a_known_sight_keeps_its_time() -> None:
-    """Else it would never have been seen for long enough."""
+def test_a_known_sighting_keeps_its_first_time() -> None:
+    """Otherwise it would never have been seen for long enough."""
     made = progress(again(), age=MINUTES, seen=(EARLIER,))
     made.plans = [Plan(VM, NOON, sightings=(Sighting(NOON, EARLIER.what, EARLIER.about),))]
     copy = made.result(NOON, writes=True).again
@@ -461,7 +463,7 @@ def test_a_known_sight_keeps_its_time() -> None:
     [(False, True), (True, False), (None, True)],
     ids=["not found", "there again", "look failed"],
 )
-def test_what_was_not_found_is_remembered_until_it_is_seen_again(
+def test_a_not_found_sighting_is_kept_until_the_id_is_found(
     what: Sight, alive: object, kept: object
 ) -> None:
     """A machine that came back and went once more is waited for from the start."""
@@ -476,8 +478,8 @@ def test_what_was_not_found_is_remembered_until_it_is_seen_again(
 
 
 @pytest.mark.parametrize("alive", [False, True, None])
-def test_what_a_write_event_named_is_expected_until_it_is_found(alive: object) -> None:
-    """A 404 is "not yet" until then."""
+def test_a_copy_expects_an_id_until_it_is_found(alive: object) -> None:
+    """Until then a 404 means "not yet"."""
     made = Progress(Request(VM, expected=True), NOON, outcomes=[again()])
     made.alive = None if alive is None else bool(alive)
     copy = made.result(NOON, writes=True).again
@@ -486,8 +488,8 @@ def test_what_a_write_event_named_is_expected_until_it_is_found(alive: object) -
     assert copy.expected is not alive
 
 
-def test_a_copy_keeps_at_most_twenty_sightings() -> None:
-    """Whoever makes new ones all the time fills no queue; the latest stay."""
+def test_a_copy_keeps_the_latest_twenty_sightings() -> None:
+    """Nobody fills a queue by making new ones all the time."""
     seen = tuple(Sighting(NOON - MINUTES, Sight.DEAD_ENTRY, f"{n:02}") for n in range(20))
     made = progress(again(), seen=seen)
     made.sightings = [Sighting(NOON, Sight.DEAD_ENTRY, f"new {n}") for n in range(5)]
@@ -498,7 +500,7 @@ def test_a_copy_keeps_at_most_twenty_sightings() -> None:
     assert copy.sightings == (*seen[5:], *made.sightings)
 
 
-def test_once_more_means_five_minutes_later_with_what_was_seen() -> None:
+def test_a_scheduled_repeat_is_due_in_five_minutes_with_what_was_seen() -> None:
     """The index may not know a young machine yet, or a move may still go on."""
     request = Request(DATA, since=NOON - HOUR, sightings=(EARLIER,))
     result = schedule_repeat(Result(requests=(Request(VM),)), request, NOON, Sight.MISSED)

@@ -9,7 +9,7 @@ from sandbox.server import Server
 from sandbox.world.faults import Faults
 from sandbox.world.state import Attached
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import MACHINE, identity
+from tests.world.arm import MACHINE, identity
 
 SCOPE = "https://management.azure.com/.default"
 

@@ -13,7 +13,7 @@ from azure.mgmt.resource.resources.models import (
 )
 
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import GROUP, MACHINE, STORE, identity
+from tests.world.arm import GROUP, MACHINE, STORE, identity
 
 VERSION = "2023-01-01"
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from reconciler import events
 from reconciler.changes import Result
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, as_request
+from tests.world.cloud import Cloud, as_request
 
 
 class Live:

@@ -4,6 +4,7 @@ import copy
 import heapq
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from reconciler.changes import (
     Plan,
     Result,
     Status,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.ids import ResourceId
@@ -29,7 +29,8 @@ from sandbox.identity import tokens
 from sandbox.interleave import Gate
 from sandbox.transport import Transport
 from sandbox.world.state import Assignment, Resource
-from tests.loop.lab import (
+from tests.world.arm import SUBSCRIPTION, Arm
+from tests.world.policies import (
     APPS,
     HOME,
     READER,
@@ -42,8 +43,7 @@ from tests.loop.lab import (
     machine,
     policy,
 )
-from tests.loop.wire import Wire
-from tests.sandbox.arm import SUBSCRIPTION, Arm
+from tests.world.wire import Wire
 
 SETTLED = 100
 """Seconds after which a machine counts as built: more than its operation and settling take."""
@@ -144,7 +144,7 @@ class Cloud:
 
     def removing(self, place: str = VM) -> Request:
         """Return a request that names what policy makes unwanted at an id, as a sweep's does."""
-        names = {unwanted_id(one) for one in self.shown(place).todo if is_unwanted(one)}
+        names = {unwanted_id(one) for one in self.shown(place).todo if one.reason.unwanted}
         removals = Removals(self.app.policy.digest, frozenset(names))
         return Request(ResourceId.parse(place), removals=removals)
 
@@ -156,8 +156,12 @@ class Cloud:
 
     def confirmed(self, place: str = VM, *, at_once: bool = False) -> tuple[Request, str]:
         """Return the request of a person who confirmed the plan of an id, and its fingerprint."""
-        plan = self.shown(place).at_once if at_once else self.shown(place)
-        names = {unwanted_id(one) for one in plan.todo if is_unwanted(one)}
+        plan = self.shown(place)
+        if at_once:
+            left = tuple(held for held in plan.withheld if held not in plan.kept)
+            gone = tuple(held.change for held in plan.kept)
+            plan = replace(plan, changes=(*plan.changes, *gone), withheld=left)
+        names = {unwanted_id(one) for one in plan.todo if one.reason.unwanted}
         removals = Removals(self.app.policy.digest, frozenset(names), at_once=at_once)
         return Request(plan.id, removals=removals), plan.fingerprint
 

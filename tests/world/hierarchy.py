@@ -1,9 +1,9 @@
 """A management group over two subscriptions, and what a test does and sees there."""
 
 from reconciler.changes import Status
-from tests.loop.cloud import Cloud
-from tests.loop.lab import guardrails, machine, policy, rule
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import guardrails, machine, policy, rule
 
 SECOND = "22222222-2222-2222-2222-222222222222"
 CORP = "/providers/Microsoft.Management/managementGroups/corp"

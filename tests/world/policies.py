@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.sandbox.arm import SUB, SUBSCRIPTION
+from tests.world.arm import SUB, SUBSCRIPTION
 
 APPS = f"{SUB}/resourceGroups/rg-app"
 DATA = f"{SUB}/resourceGroups/rg-data"

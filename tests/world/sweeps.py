@@ -1,8 +1,8 @@
 """What the tests of the sweep share: machines that need nothing, and what was nominated."""
 
 from reconciler.changes import Result
-from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, Content, machine, policy, rule
+from tests.world.cloud import Cloud
+from tests.world.policies import DATA, Content, machine, policy, rule
 
 GRAPH = "/microsoft.resourcegraph/"
 OWN = {("Reader", "rg-app")}
