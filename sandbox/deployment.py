@@ -1,7 +1,7 @@
 """A template deployment as the world sees it: resources written one after another, as one work.
 
-Tests and the demo begin one; there is no deployments API. Azure tells of the deployment first, then
-of each resource, all under one correlation id (facts: Resource events, azure-docs #12166).
+Tests begin one; there is no deployments API. Azure's events are of the deployment first, then of
+each resource, all under one correlation id (facts: Resource events, azure-docs #12166).
 """
 
 import dataclasses
@@ -82,7 +82,7 @@ def deploy(
     url = f"https://management.azure.com{own.text}?api-version={_VERSION}"
     now = world.now()
     with world.transaction(Context(caller, "PUT", url, correlation)):
-        world.tell("Write", Resource(own, TYPE, group.location, now, now))
+        world.emit("Write", Resource(own, TYPE, group.location, now, now))
     with world.transaction():
         made.go_on()
     return made
@@ -103,12 +103,12 @@ def rebuild(
     """
     body: dict[str, Any] = {"location": "westeurope", "properties": {}}
     body |= {"identity": identity} if identity else {}
-    known = world.resources.get(machine.lower())
-    tags = dict(known.tags) if known else {}
+    earlier = world.resources.get(machine.lower())
+    tags = dict(earlier.tags) if earlier else {}
     extension = {"location": "westeurope", "properties": {"publisher": "Sandbox", "type": "Agent"}}
     steps: list[Step] = [
         (machine, body | {"tags": tags}),
-        *((f"{machine}/extensions/{each}", extension) for each in extensions),
+        *((f"{machine}/extensions/{name}", extension) for name in extensions),
         (machine, body | {"tags": tags | {"deployed": "true"}}),
     ]
     return deploy(world, steps, name=f"build-{ids.parse(machine).name}", caller=caller)

@@ -176,19 +176,19 @@ class _Loader:
             return
         if not isinstance(values, list):
             raise SeedError(f"{section}: must be a list")
-        known = _KEYS[section]
+        keys = _KEYS[section]
         seen: set[str] = set()
         for index, value in enumerate(values):
             where = f"{section}[{index}]"
             record = _mapping(value, where)
             for key in record:
-                if key not in known:
+                if key not in keys:
                     raise SeedError(f"{where}: unknown key '{key}'")
                 _check_shape(record[key], key, f"{where}.{key}")
-            for key in _NEEDED.get(section, known[:1]):
+            for key in _NEEDED.get(section, keys[:1]):
                 if not record.get(key):
                     raise SeedError(f"{where}: '{key}' is missing")
-            name = str(record[known[0]])
+            name = str(record[keys[0]])
             # A scope has many role assignments.
             if name.lower() in seen and section != "assignments":
                 raise SeedError(f"{where}: '{name}' is there already")
@@ -324,10 +324,10 @@ class _Loader:
 
     def _assignment(self, record: Record, where: str) -> None:
         world, wanted, scope = self.world, record["role"].lower(), record["scope"]
-        known = [role for role in world.roles.values() if wanted in (role.name.lower(), role.guid)]
-        if not known:
+        named = [role for role in world.roles.values() if wanted in (role.name.lower(), role.guid)]
+        if not named:
             raise SeedError(f"{where}: unknown role '{record['role']}'")
-        role, place = known[0].guid, ids.parse(scope)
+        role, place = named[0].guid, ids.parse(scope)
         there = place.subscription.lower() in world.subscriptions
         if not place.subscription:
             there = not place.text or any(world.hierarchy.above(place.key))

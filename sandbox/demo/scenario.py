@@ -38,7 +38,7 @@ _FOREIGN: Final = ("AZURE", "IDENTITY_", "MSI_", "RECONCILER_")
 
 
 class DemoError(Exception):
-    """Something is not as the steps say; the message says what."""
+    """Something is not as a step expects; the message names it."""
 
 
 class FunctionApp:

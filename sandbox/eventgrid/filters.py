@@ -145,9 +145,9 @@ def _lookup(event: Json, key: str) -> Any:  # noqa: ANN401 - JSON
     A dot always leads into an object, so a member whose name has one (a claim) is out of reach.
     """
     first, *rest = key.split(".")
-    found: Any = event
+    value: Any = event
     for name in (_ENVELOPE.get(first.casefold(), first.lower()), *rest):
-        if not isinstance(found, dict):
+        if not isinstance(value, dict):
             return None
-        found = found.get(name)
-    return found
+        value = value.get(name)
+    return value

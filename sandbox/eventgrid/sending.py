@@ -109,12 +109,12 @@ class StorageOutlets(Outlets):
         QueueServiceClient.from_connection_string(connection).close()
         self._connection = connection
 
-    def enqueue(self, account: str, queue: str, text: str) -> int:  # noqa: ARG002 - one for all
+    def enqueue(self, account: str, queue: str, text: str) -> int:  # noqa: ARG002 - one account for all
         """Put a text into a queue; return the status."""
         with QueueClient.from_connection_string(self._connection, queue, retry_total=0) as client:
             return _status(lambda: client.send_message(text))
 
-    def store(self, account: str, container: str, name: str, body: bytes) -> int:  # noqa: ARG002 - one for all
+    def store(self, account: str, container: str, name: str, body: bytes) -> int:  # noqa: ARG002 - one account for all
         """Write a blob; return the status."""
         client = BlobClient.from_connection_string(self._connection, container, name, retry_total=0)
         with client:
@@ -134,7 +134,7 @@ def _status(request: Callable[[], object]) -> int:
 
 def to_cloud(event: Event) -> Event:
     """Return an event as a CloudEvent 1.0."""
-    members = {theirs: event[ours] for ours, theirs in _TO_CLOUD.items() if ours in event}
+    members = {cloud: event[name] for name, cloud in _TO_CLOUD.items() if name in event}
     return {**members, "specversion": "1.0"}
 
 

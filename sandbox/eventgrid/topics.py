@@ -43,9 +43,9 @@ def put_system_topic(call: Call) -> Reply:
     if str(body.get("location")).lower() != "global":
         raise invalid("a system topic of this type has the location 'global'.")
     for other in call.world.resources.values():
-        known = str(other.properties.get("source")).lower()
+        taken = str(other.properties.get("source")).lower() == source.key
         is_topic = other.type == "Microsoft.EventGrid/systemTopics"
-        if is_topic and known == source.key and other.id.key != call.id.key:
+        if is_topic and taken and other.id.key != call.id.key:
             raise invalid(f"the source has the system topic '{other.id.text}' already.")
     return generic.put(call)
 

@@ -35,8 +35,8 @@ class Route:
         keys = [settings.get("SANDBOX_MASTER_KEY") or MASTER_KEY]
         if self.level == "FUNCTION":
             keys.append(settings.get("SANDBOX_FUNCTION_KEY") or FUNCTION_KEY)
-        known = any(hmac.compare_digest(key.encode(), each.encode()) for each in keys)
-        return self.level == "ANONYMOUS" or known
+        fits = any(hmac.compare_digest(key.encode(), opening.encode()) for opening in keys)
+        return fits or self.level == "ANONYMOUS"
 
 
 def read(functions: Iterable[Function], prefix: object) -> tuple[Route, ...]:

@@ -1,7 +1,7 @@
 """Rings an app's timers when the clock says so, and remembers over a restart when each is due.
 
 `triggers` starts it and calls `ring` in a thread of its own. As documented for the timer trigger, a
-timer that was missed while no host ran rings at the start, and is told that it is past due; one
+timer that was missed while no host ran rings at the start, as past due; one
 whose times are less than a minute apart is not watched that closely. A schedule is a six-field
 NCRONTAB expression in UTC, of which only what function apps here use is understood: `*`, `*/n`,
 numbers, ranges and lists. Anything else is an error rather than a guess.

@@ -180,7 +180,7 @@ class Worker:
         JSON is parsed, `$return` is the return value. Several threads may do so at once. Raises
         `InvocationError` where the function does, and `LookupError` where there is none.
         """
-        function = next((known for known in self.functions if known.name == name), None)
+        function = next((indexed for indexed in self.functions if indexed.name == name), None)
         if function is None:
             raise LookupError(f"the app has no function {name!r}")
         invocation = SimpleNamespace(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-"""When a clock begins that is not told otherwise, so that runs repeat."""
+"""When a clock begins by default, so that runs repeat."""
 
 FASTEST = 86400  # The most seconds that may pass in one, a day: the calendar has an end.
 
