@@ -16,15 +16,13 @@ import requests
 
 from tests.conftest import ROOT
 from tests.world.children import PATIENCE, until
+from tests.world.ids import SUB
 
-SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
 APP_GROUP = f"{SUB}/resourceGroups/rg-app"
 DATA_GROUP = f"{SUB}/resourceGroups/rg-data"
 SHARED = (
     f"{SUB}/resourceGroups/rg-id/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shared"
 )
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 STRANGER = "99999999-9999-9999-9999-999999999999"
 COMMAND = [sys.executable, "-m", "reconciler"]
 _ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, SUB, Desk, read_screen
+from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, Desk, read_screen
 from tests.world.children import child
+from tests.world.ids import SUB
 
 MISSING_GROUP = f"{SUB}/resourceGroups/rg-nowhere"
 OURS = "heritage=identity-reconciler,owner=sandbox,"

@@ -12,9 +12,9 @@ from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.plan import Subjects
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, SHARED, VM, guardrails, machine, policy, rule
+from tests.world.ids import APPS, SHARED, SUB, VM, machine
+from tests.world.policies import guardrails, policy, rule
 
 SECOND = machine("vm2")
 MOVED = rule(system={"grants": [{"role": "Reader", "scope": f"{SUB}/resourceGroups/rg-nowhere"}]})

@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.cli import main
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, SUB, Desk
+from tests.cli.desk import APP_GROUP, Desk
 from tests.world.children import child
+from tests.world.ids import SUB
 
 ELSEWHERE = "/subscriptions/22222222-2222-2222-2222-222222222222"
 

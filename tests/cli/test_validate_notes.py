@@ -7,7 +7,8 @@ import pytest
 
 from reconciler import roles
 from reconciler.cli import main
-from tests.cli.desk import APP_GROUP, GUARDRAILS, SHARED, SUB
+from tests.cli.desk import APP_GROUP, GUARDRAILS, SHARED
+from tests.world.ids import SUB
 
 MACHINES = "Microsoft.Compute/virtualMachines"
 REGIONAL = f"{SHARED}-{{location}}"
