@@ -76,11 +76,22 @@ def decode(text: str) -> Request:
     expected = content.get("expected", False)
     if not isinstance(expected, bool):
         raise MessageError("`expected` in the message is neither true nor false")
+    removals = content.get("removals")
+    if removals is None or isinstance(removals, str):
+        # The version before wrote a text.
+        removals = None
+    elif isinstance(removals, dict):
+        digest, ids = removals.get("digest"), removals.get("ids", [])
+        if not isinstance(digest, str) or not isinstance(ids, list):
+            raise MessageError("`removals` in the message lacks a text `digest` or a list `ids`")
+        removals = Removals(digest, frozenset(_id(text, "`removals.ids`") for text in ids))
+    else:
+        raise MessageError("`removals` in the message is not an object with `digest` and `ids`")
     return Request(
         id=_id(content.get("id"), "`id`"),
         since=_time(content.get("since"), "`since`"),
         expected=expected,
-        removals=_removals(content.get("removals")),
+        removals=removals,
         first=_time(content.get("first"), "`first`"),
         sightings=_sightings(content.get("sightings", [])),
     )
@@ -128,18 +139,6 @@ def _time(text: object, key: str) -> datetime | None:
     if time.tzinfo is None:
         raise MessageError(f"{key} in the message is {text!r}, which has no time zone")
     return time
-
-
-def _removals(content: object) -> Removals | None:
-    # The version before wrote a text.
-    if content is None or isinstance(content, str):
-        return None
-    if not isinstance(content, dict):
-        raise MessageError("`removals` in the message is not an object with `digest` and `ids`")
-    digest, ids = content.get("digest"), content.get("ids", [])
-    if not isinstance(digest, str) or not isinstance(ids, list):
-        raise MessageError("`removals` in the message lacks a text `digest` or a list `ids`")
-    return Removals(digest, frozenset(_id(text, "`removals.ids`") for text in ids))
 
 
 def _sightings(content: object) -> tuple[Sighting, ...]:

@@ -45,7 +45,7 @@ from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
 from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Grant, Policy
+from reconciler.policy.language import Policy
 from reconciler.policy.language.templates import beginning, with_entries
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import EARLY, REPEAT_AFTER, schedule_repeat
@@ -200,23 +200,16 @@ class Sweep:
             types = set(CARRIERS)
         if scope is None:
             return inventory.resources(types)
-        granting = {
-            within
-            for rule in self.policy.rules
-            if rule.system and any(self._may_grant_in(grant, scope) for grant in rule.system.grants)
-            for within in rule.within
-        }
-        return inventory.resources(types, dict.fromkeys([scope, *granting]))
-
-    def _may_grant_in(self, grant: Grant, scope: ResourceId) -> bool:
-        """Return whether a grant may lie in a scope; what has no name yet may lie anywhere."""
-        for text in with_entries(grant.scope, self.policy.maps):
-            known = beginning(text)
-            if known is None or (not known[1] and known[0].contains(scope)):
-                return True
-            if scope.contains(known[0]):
-                return True
-        return False
+        asked = {scope: None}
+        for rule in self.policy.rules:
+            for grant in rule.system.grants if rule.system else ():
+                for template in with_entries(grant.scope, self.policy.maps):
+                    known = beginning(template)
+                    # What has no name yet may lie anywhere below what is known of it.
+                    above = known and not known[1] and known[0].contains(scope)
+                    if known is None or above or scope.contains(known[0]):
+                        asked |= dict.fromkeys(rule.within)
+        return inventory.resources(types, asked)
 
     def _plan(self, subject: Subject, index: "_Index", at: datetime) -> Plan:
         """Return the plan for a row, as a look would make it with leave to remove everything."""

@@ -9,10 +9,8 @@ from typing import NoReturn
 
 from sandbox.world.clock import FASTEST
 
-USAGE = 2
-"""The exit code of wrong arguments."""
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
+USAGE = 2  # The exit code of wrong arguments.
+INTERRUPTED = 130  # The exit code after Ctrl-C.
 _COMMANDS = {"serve": "sandbox.server", "host": "sandbox.host.command", "demo": "sandbox.demo"}
 
 

@@ -16,8 +16,7 @@ from typing import Any
 
 from sandbox.transport import App, StartResponse
 
-MOST_MOVES = 2_000
-"""More moves than any run that ends makes."""
+MOST_MOVES = 2_000  # More moves than any run that ends makes.
 
 
 class Crash(BaseException):
@@ -64,8 +63,7 @@ type Choose = Callable[[tuple[Parked, ...]], Move]
 class Run[T]:
     """What happened."""
 
-    values: Mapping[str, T]
-    """What each worker returned; one that died for good is missing."""
+    values: Mapping[str, T]  # What each worker returned; one that died for good is missing.
     moves: tuple[Move, ...]
 
 

@@ -6,7 +6,7 @@ pollers of the SDKs sleep through their transport, so that ten minutes of pollin
 """
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -71,15 +71,7 @@ class _Adapter(BaseAdapter):
         super().__init__()
         self._app = app
 
-    def send(  # noqa: PLR0913, PLR0917 - the signature of requests
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,  # noqa: ARG002, FBT001, FBT002
-        timeout: object = None,  # noqa: ARG002
-        verify: bool | str = True,  # noqa: ARG002, FBT001, FBT002
-        cert: object = None,  # noqa: ARG002
-        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
-    ) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_args: Any, **_kw: Any) -> requests.Response:  # noqa: ANN401 - those of requests
         """Answer a prepared request without any network."""
         url = urlsplit(cast("str", request.url))
         target = f"{url.path}?{url.query}" if url.query else url.path

@@ -61,21 +61,16 @@ class AssignmentSearch:
                 return self._after_deletion(request)
             if assignment.principal_type != SERVICE_PRINCIPAL:
                 return Result()
-            owner = self._owner(assignment)
+            marker, watches = parse(assignment.description), self.observer.context.watches
+            if marker and is_reconciled(marker.resource) and watches(marker.resource):
+                # A forged marker costs no more than a look at what it names.
+                return Result(requests=(Request(marker.resource, since=request.since),))
+            for subject, _ in self._wanting(assignment.scope, assignment.role):
+                if subject.principal == assignment.principal:
+                    return Result(requests=(Request(subject.id, since=request.since),))
         except (Again, Blocked) as error:
             return failed_result(request, error, began, self.now())
-        return Result(requests=(Request(owner, since=request.since),) if owner else ())
-
-    def _owner(self, assignment: RoleAssignment) -> ResourceId | None:
-        """Return whom the marker names, else whom policy grants the same; it is only looked at."""
-        marker, context = parse(assignment.description), self.observer.context
-        # A forged marker costs one look at what it names.
-        if marker and is_reconciled(marker.resource) and context.watches(marker.resource):
-            return marker.resource
-        for subject, _ in self._wanting(assignment.scope, assignment.role):
-            if subject.principal == assignment.principal:
-                return subject.id
-        return None
+        return Result()
 
     def _after_deletion(self, request: Request) -> Result:
         """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""

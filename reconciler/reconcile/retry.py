@@ -210,23 +210,24 @@ class Progress:
         absent = Hold.SCOPE_ABSENT in holds or (self.young and Hold.IDENTITY_ABSENT in holds)
         if absent and now - (self.request.first or self.began) < INVISIBLE:
             delays.append(usual)
-        # A copy that is due anyway will also see what may have come until then.
-        repeated = any(outcome.status in _TO_REPEAT for outcome in self.outcomes)
-        if not repeated and waited < GIVE_UP and any(map(self._may_come, last.changes)):
-            delays.append(usual)
+        # What the last look still wanted may come. A change that is repeated, or a copy that is due
+        # anyway, leads to a look that sees it.
+        outcomes = {_key(one.change): one.status for one in self.outcomes if one.change}
+        statuses = {outcome.status for outcome in self.outcomes}
+        may_wait = statuses.isdisjoint(_TO_REPEAT) and waited < GIVE_UP
+        for change in last.changes if may_wait else ():
+            status = outcomes.get(_key(change))
+            if status is not None:
+                # Lists lag behind writes; of what was dead, the answer is proof enough.
+                unlisted = status in _WRITTEN and not _is_dead(change)
+                comes = unlisted and not self._lifting(soon=True)
+            else:
+                # A principal may be missing because its identity is only just being switched on.
+                waiting = isinstance(change, CreateAssignment) and change.principal is None
+                comes = not (waiting and Status.BLOCKED in statuses)
+            if comes:
+                delays.append(usual)
         return delays
-
-    def _may_come(self, change: Change) -> bool:
-        """Return whether time may settle a change that the last look still wanted."""
-        outcomes = [one for one in self.outcomes if one.change and _key(one.change) == _key(change)]
-        if outcomes:
-            # Lists lag behind writes.
-            written = outcomes[0].status in _WRITTEN and not _is_dead(change)
-            return written and not self._lifting(soon=True)
-        # A principal may be missing because its identity is only just being switched on.
-        blocked = any(outcome.status is Status.BLOCKED for outcome in self.outcomes)
-        waiting = isinstance(change, CreateAssignment) and change.principal is None
-        return not (waiting and blocked)
 
     def _lifting(self, *, soon: bool = False) -> list[Withheld]:
         """Return what time may lift or, with `soon`, what a copy in a moment may find lifted.

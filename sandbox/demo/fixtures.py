@@ -33,18 +33,11 @@ BLOB_CONTRIBUTOR: Final = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 QUEUE_READER: Final = "19e7f393-937e-4f77-808e-94535e297925"
 """A role that no policy of the demo names."""
 
-_VERSIONS: Final = {
-    "microsoft.compute": "2024-07-01",
-    "microsoft.managedidentity": "2024-11-30",
-    "microsoft.authorization": "2022-04-01",
-    "microsoft.eventgrid": "2022-06-15",
-    "microsoft.web": "2024-04-01",
-}
+_VERSION: Final = "2024-07-01"  # Every provider of the local Azure takes any.
 _ASSIGNMENTS: Final = "/providers/Microsoft.Authorization/roleAssignments"
 _BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _PAUSE: Final = 0.05
-_TIMEOUT: Final = 60.0
-"""Seconds that a busy machine may take for an answer."""
+_TIMEOUT: Final = 60.0  # Seconds that a busy machine may take for an answer.
 
 
 def machine(name: str) -> str:
@@ -142,9 +135,7 @@ class Operator(_Client):
         return self.put(f"{scope}{_ASSIGNMENTS}/{uuid.uuid4()}", {"properties": properties})
 
     def _call(self, method: str, path: str, body: Json | None = None) -> requests.Response:
-        provider = path.lower().rpartition("/providers/")[2].partition("/")[0]
-        version = {"api-version": _VERSIONS[provider]}
-        return self._send(method, path, params=version, json=body)
+        return self._send(method, path, params={"api-version": _VERSION}, json=body)
 
 
 class Workload(_Client):

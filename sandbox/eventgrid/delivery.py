@@ -22,10 +22,8 @@ from sandbox.world.events import Event, stamp
 from sandbox.world.state import EventSubscription
 from sandbox.world.world import World
 
-_THREADS = 4
-"""So that an endpoint that does not answer holds up no other."""
-_POLL = 0.02
-"""Seconds between two looks at what is due."""
+_THREADS = 4  # So that an endpoint that does not answer holds up no other.
+_POLL = 0.02  # Seconds between two looks at what is due.
 _GRACE = 2.0
 """Seconds that attempts under way have when all is to stop; who does not answer is left alone."""
 
@@ -42,16 +40,7 @@ class _Parcel:
     outcome: str = ""
     given_up: dt.datetime | None = None
     """When it was: it is now a dead letter that waits for its container."""
-    reason: str = ""
-    """Why it was given up."""
-
-
-@dataclasses.dataclass(slots=True)
-class _Endpoint:
-    """How an event subscription's endpoint behaves."""
-
-    failures: int = 0
-    held_until: dt.datetime | None = None
+    reason: str = ""  # Why it was given up.
 
 
 class Delivery:
@@ -66,9 +55,9 @@ class Delivery:
         self._lock = threading.Lock()
         self._number = itertools.count()
         self._heap: list[tuple[dt.datetime, int, _Parcel]] = []
-        self._endpoints: collections.defaultdict[str, _Endpoint] = collections.defaultdict(
-            _Endpoint
-        )
+        # Of each event subscription's endpoint: failures in a row, and until when it is spared.
+        self._failures = collections.Counter[str]()
+        self._spared: dict[str, dt.datetime] = {}
         self._asked: set[str] = set()
         world.asks_webhooks = True
         world.feed.subscribe(lambda event: self._accept(_sources(event)))
@@ -138,13 +127,12 @@ class Delivery:
         if parcel.given_up:
             self._bury(subscription, parcel, at)
             return
-        endpoint = self._endpoints[subscription.id.key]
-        if endpoint.held_until and at < endpoint.held_until:
-            self._push(endpoint.held_until, parcel)
+        endpoint = subscription.id.key
+        if at < self._spared.get(endpoint, at):
+            self._push(self._spared[endpoint], parcel)
             return
         policy = subscription.properties["retryPolicy"]
-        life = dt.timedelta(minutes=policy["eventTimeToLiveInMinutes"])
-        expires = parcel.published + life
+        expires = parcel.published + dt.timedelta(minutes=policy["eventTimeToLiveInMinutes"])
         if at >= expires:
             self._give_up(subscription, parcel, at, "TimeToLiveExceeded")
             return
@@ -152,11 +140,11 @@ class Delivery:
             self._world, self._outlets, subscription, parcel.event, parcel.attempts
         )
         if retry.delivered(answer.status):
-            endpoint.failures = 0
+            self._failures[endpoint] = 0
             return
         ended = at + answer.took
-        endpoint.failures += 1
-        endpoint.held_until = ended + retry.hold(endpoint.failures, answer.status)
+        self._failures[endpoint] += 1
+        self._spared[endpoint] = ended + retry.hold(self._failures[endpoint], answer.status)
         parcel.attempts += 1
         parcel.attempted = at
         parcel.outcome = retry.outcome(answer.status)

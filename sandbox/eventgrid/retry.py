@@ -8,20 +8,14 @@ import dataclasses
 import datetime as dt
 from http import HTTPStatus
 
-TIMEOUT = dt.timedelta(seconds=30)
-"""How long an endpoint may take for its answer."""
-LATEST = dt.timedelta(minutes=3)
-"""How late an answer may be and still count, if it is lucky."""
+TIMEOUT = dt.timedelta(seconds=30)  # How long an endpoint may take for its answer.
+LATEST = dt.timedelta(minutes=3)  # How late an answer may be and still count, if it is lucky.
 DEAD_LETTER_DELAY = dt.timedelta(minutes=5)
 """From the last attempt until the dead letter is written."""
-DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)
-"""How long a dead letter waits for its container."""
-TIMED_OUT = 408
-"""Stands in for a status where no answer came in time."""
-UNKNOWN_FUNCTION = 0
-"""Stands in for a status where no function has the id of the destination."""
-UNREACHABLE = -1
-"""Stands in for a status where there was no connection."""
+DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)  # How long a dead letter waits for its container.
+TIMED_OUT = 408  # Stands in for a status where no answer came in time.
+UNKNOWN_FUNCTION = 0  # Stands in for a status where no function has the id of the destination.
+UNREACHABLE = -1  # Stands in for a status where there was no connection.
 
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
 _SUCCESS = range(200, 205)
@@ -32,14 +26,10 @@ _LONGEST_HOLD = 3 * 3600
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Refusal:
-    name: str = ""
-    """Of the outcome; empty: the status' own (assumed)."""
-    least: int = 0
-    """Seconds that the next attempt waits at least."""
-    hold: int = 10
-    """Seconds for which an endpoint that keeps failing so is spared at first."""
-    final: tuple[str, ...] = ()
-    """The types of destinations whose events are given up at once."""
+    name: str = ""  # Of the outcome; empty: the status' own (assumed).
+    least: int = 0  # Seconds that the next attempt waits at least.
+    hold: int = 10  # Seconds for which an endpoint that keeps failing so is spared at first.
+    final: tuple[str, ...] = ()  # The types of destinations whose events are given up at once.
 
 
 _AZURE = ("AzureFunction", "StorageQueue")

@@ -46,10 +46,8 @@ class Answer:
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Names are in lower case."""
-    took: dt.timedelta = dt.timedelta()
-    """How long one waited for it."""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)  # Names are in lower case.
+    took: dt.timedelta = dt.timedelta()  # How long one waited for it.
 
 
 @dataclasses.dataclass

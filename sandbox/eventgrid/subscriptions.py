@@ -102,7 +102,16 @@ def _destination(world: World, sent: Json) -> Json:
         raise errors.unsupported("maxEventsPerBatch other than 1")
     _require_number(properties, "preferredBatchSizeInKilobytes", 1024, "destination.properties")
     if kind == "WebHook":
-        _require_https(properties["endpointUrl"])
+        try:
+            url = urlsplit(properties["endpointUrl"])
+        except ValueError:
+            url = urlsplit("")
+        local = url.scheme == "http" and url.hostname in LOOPBACK
+        if not url.hostname or (url.scheme != "https" and not local):
+            raise invalid(
+                "Supplied URL is invalid. It cannot be null or empty and should be a proper HTTPS "
+                "URL like https://www.example.com."
+            )
     else:
         function = kind == "AzureFunction"
         wanted = "web/sites/functions" if function else "storage/storageaccounts"
@@ -120,19 +129,6 @@ def _require_number(sent: Json, name: str, most: int, where: str) -> None:
     value = sent.get(name, 1)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise invalid(f"{where}.{name} must be a number from 1 to {most}, not {value}.")
-
-
-def _require_https(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    local = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if not parts.hostname or (parts.scheme != "https" and not local):
-        raise invalid(
-            "Supplied URL is invalid. It cannot be null or empty and should be a proper HTTPS URL "
-            "like https://www.example.com."
-        )
 
 
 def _require_resource(world: World, wanted: str, resource_id: str) -> None:

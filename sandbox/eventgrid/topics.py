@@ -19,8 +19,7 @@ routes = Routes()
 publishing = Routes(arm=False)
 
 SEND = "Microsoft.EventGrid/events/send/action"
-LARGEST = 1024 * 1024
-"""Bytes that may be published at once (facts: Delivery, documented)."""
+LARGEST = 1024 * 1024  # Bytes that may be published at once (facts: Delivery, documented).
 _HOME = "/subscriptions/<subscription>/resourcegroups/<group>/providers/microsoft.eventgrid"
 _SYSTEM_TOPIC = f"{_HOME}/systemtopics/<name>"
 _TOPIC = f"{_HOME}/topics/<name>"

@@ -27,27 +27,10 @@ from sandbox.world.world import World
 routes = Routes()
 
 _PAGE = 1000
-# Partial scopes matter beyond a number of subscriptions that no sandbox has.
-_OPTIONS = {
-    "$top",
-    "$skip",
-    "$skipToken",
-    "resultFormat",
-    "authorizationScopeFilter",
-    "allowPartialScopes",
-}
+_OPTIONS = {"$top", "$skip", "$skipToken", "resultFormat", "allowPartialScopes"}
 _TABLES = ("authorizationresources", "resourcecontainers", "resources")
-_TEXTS = (
-    "id",
-    "name",
-    "type",
-    "tenantId",
-    "kind",
-    "location",
-    "resourceGroup",
-    "subscriptionId",
-    "managedBy",
-)
+_IDS = ("id", "name", "type", "tenantId", "resourceGroup", "subscriptionId")
+_TEXTS = (*_IDS, "kind", "location", "managedBy")
 _DYNAMIC = ("sku", "plan", "properties", "tags", "identity", "zones", "extendedLocation")
 _COLUMNS = tuple((name, name in _TEXTS) for name in (*_TEXTS, *_DYNAMIC))
 """The columns of every table, and whether each holds text."""

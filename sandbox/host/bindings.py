@@ -16,18 +16,10 @@ from sandbox.host.queues import Message, Queues
 from sandbox.host.worker import AppError, Binding, Function, TypedData
 
 # What this host can do; an app with another binding is refused rather than run without it.
-SUPPORTED = frozenset(
-    {
-        ("eventGridTrigger", "IN"),
-        ("httpTrigger", "IN"),
-        ("queueTrigger", "IN"),
-        ("timerTrigger", "IN"),
-        ("blob", "IN"),
-        ("blob", "OUT"),
-        ("queue", "OUT"),
-        ("http", "OUT"),
-    }
-)
+SUPPORTED = {
+    "IN": ("eventGridTrigger", "httpTrigger", "queueTrigger", "timerTrigger", "blob"),
+    "OUT": ("blob", "queue", "http"),
+}
 
 
 def encode(text: str) -> str:
@@ -89,7 +81,8 @@ class Bindings:
         for function in functions:
             for binding in function.bindings:
                 kind, connection = binding["type"], binding.get("connection", CONNECTION)
-                if (kind, binding["direction"]) not in SUPPORTED or connection != CONNECTION:
+                known = kind in SUPPORTED.get(binding["direction"], ())
+                if not known or connection != CONNECTION:
                     raise AppError(
                         f"this host has no {kind} binding on {connection}, which"
                         f" {function.name} asks for as {binding['name']!r}"

@@ -132,8 +132,7 @@ class Listener:
 
     queue: str
     queues: Queues
-    options: Callable[[], QueueOptions]
-    """Asked each time, so that it may change meanwhile."""
+    options: Callable[[], QueueOptions]  # Asked each time, so that it may change meanwhile.
     clock: Callable[[], datetime]
     activity: Activity
     run: Callable[[Message, str], None]

@@ -23,10 +23,8 @@ class Route:
 
     function: Function
     pattern: re.Pattern[str]
-    rank: tuple[int, ...]
-    """Sorts literals before parameters, segment by segment."""
-    methods: frozenset[str]
-    """Empty: all."""
+    rank: tuple[int, ...]  # Sorts literals before parameters, segment by segment.
+    methods: frozenset[str]  # Empty: all.
     level: str
 
     def opens(self, key: str, settings: Mapping[str, str]) -> bool:

@@ -45,14 +45,9 @@ def information(*, late: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The allowed values of each field; a moment fits when all of them fit."""
+    """The allowed values of the six fields; a moment fits when all of them fit."""
 
-    seconds: frozenset[int]
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
+    fields: tuple[frozenset[int], ...]
 
     def after(self, moment: datetime) -> datetime:
         """Return the first moment of the schedule that is later than `moment`.
@@ -61,14 +56,14 @@ class Schedule:
             ValueError: there is none, such as on 31 February.
         """
         moment = moment.astimezone(UTC)
-        clock = (sorted(self.hours), sorted(self.minutes), sorted(self.seconds))
+        seconds, minutes, hours, days, months, weekdays = map(sorted, self.fields)
         for offset in range(_HORIZON):
             day = moment.date() + timedelta(days=offset)
             # A week starts with Sunday as 0 here, with Monday as 1 in ISO.
-            fits = day.day in self.days and day.isoweekday() % 7 in self.weekdays
-            if not fits or day.month not in self.months:
+            fits = day.day in days and day.isoweekday() % 7 in weekdays
+            if not fits or day.month not in months:
                 continue
-            for hour, minute, second in itertools.product(*clock):
+            for hour, minute, second in itertools.product(hours, minutes, seconds):
                 candidate = datetime.combine(day, time(hour, minute, second), UTC)
                 if candidate > moment:
                     return candidate
@@ -84,7 +79,8 @@ def parse(expression: str) -> Schedule:
     parts = expression.split()
     if len(parts) != len(_FIELDS):
         raise ValueError(f"schedule {expression!r} has {len(parts)} fields instead of six")
-    return Schedule(*(_field(part, *field) for part, field in zip(parts, _FIELDS, strict=True)))
+    fields = (_field(part, *field) for part, field in zip(parts, _FIELDS, strict=True))
+    return Schedule(tuple(fields))
 
 
 def _field(text: str, name: str, low: int, high: int) -> frozenset[int]:

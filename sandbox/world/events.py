@@ -27,13 +27,11 @@ class Context:
     method: str = ""
     url: str = ""
     correlation_id: str = ""
-    right: Assignment | None = None
-    """The role assignment that allowed it."""
+    right: Assignment | None = None  # The role assignment that allowed it.
     role_name: str = "Owner"
     operation: Operation | None = None
     """The operation that the request started: what it wrote is told when that has ended."""
-    body: Any = None
-    """What the request sent, JSON; the activity log keeps it."""
+    body: Any = None  # What the request sent, JSON; the activity log keeps it.
 
 
 def stamp(moment: dt.datetime) -> str:
@@ -42,19 +40,14 @@ def stamp(moment: dt.datetime) -> str:
 
 
 def claims(caller: Principal, tenant: str, now: dt.datetime) -> dict[str, str]:
-    """Return the token claims that events carry.
-
-    See facts: Resource events, documented; a person's recorded.
-    """
+    """Return the token claims that events carry (facts: Resource events; a person's recorded)."""
     issued = int(now.timestamp())
-    found = {
+    common = {
         "aud": "https://management.azure.com/",
         "iss": f"https://sts.windows.net/{tenant}/",
         "iat": str(issued),
         "nbf": str(issued),
         "exp": str(issued + 86400),
-        "appid": caller.app_id,
-        "appidacr": "2" if caller.resource_id else "1",
         f"{_CLAIM}objectidentifier": caller.oid,
         f"{_NAME}nameidentifier": caller.oid,
         f"{_CLAIM}tenantid": tenant,
@@ -62,27 +55,20 @@ def claims(caller: Principal, tenant: str, now: dt.datetime) -> dict[str, str]:
     }
     if caller.kind == "User":
         upn = f"{caller.name}@example.com"
-        names = {"name": caller.name, f"{_NAME}name": upn, f"{_NAME}upn": upn}
-        person = {"appid": _CLI, "appidacr": "0", "ipaddr": "127.0.0.1"}
-        return found | person | names | {f"{_CLAIM}scope": "user_impersonation"}
-    found[f"{_CLAIM}identityprovider"] = f"https://sts.windows.net/{tenant}/"
-    if caller.resource_id:
-        found["xms_mirid"] = caller.resource_id
-    return found
-
-
-def _evidence(context: Context) -> dict[str, str]:
-    right = context.right
-    if right is None:
-        return {"role": context.role_name}
-    return {
-        "role": context.role_name,
-        "roleAssignmentScope": right.scope,
-        # Evidence writes GUIDs without dashes (facts: Resource events, recorded).
-        "roleAssignmentId": right.name.replace("-", ""),
-        "roleDefinitionId": right.role.replace("-", ""),
-        "principalId": right.principal.replace("-", ""),
-        "principalType": right.principal_type,
+        return common | {
+            "appid": _CLI,
+            "appidacr": "0",
+            "ipaddr": "127.0.0.1",
+            "name": caller.name,
+            f"{_NAME}name": upn,
+            f"{_NAME}upn": upn,
+            f"{_CLAIM}scope": "user_impersonation",
+        }
+    return common | {
+        "appid": caller.app_id,
+        "appidacr": "2" if caller.resource_id else "1",
+        f"{_CLAIM}identityprovider": f"https://sts.windows.net/{tenant}/",
+        **({"xms_mirid": caller.resource_id} if caller.resource_id else {}),
     }
 
 
@@ -91,20 +77,15 @@ class Change:
     """One write: what events and the activity log tell about it."""
 
     id: str
-    verb: str
-    """``Write``, ``Delete`` or ``Action``."""
+    verb: str  # ``Write``, ``Delete`` or ``Action``.
     resource: ids.ArmId
     operation: str
-    action: str
-    """The authorized action; it differs where a group's deletion cascades."""
+    action: str  # The authorized action; it differs where a group's deletion cascades.
     context: Context
     at: dt.datetime
-    update: bool
-    """Whether an existing resource was written; events then include the request."""
-    gone: Assignment | None = None
-    """The role assignment that went with its scope."""
-    failed: bool = False
-    """Whether its operation ended as failed."""
+    update: bool  # Whether an existing resource was written; events then include the request.
+    gone: Assignment | None = None  # The role assignment that went with its scope.
+    failed: bool = False  # Whether its operation ended as failed.
     silent: bool = False
     """Whether the platform did it by itself: the log tells of it, and no event (assumed)."""
 
@@ -131,11 +112,21 @@ def resource_event(change: Change, tenant: str) -> Event:
     events, third-party samples).
     """
     verb, resource, context = change.verb, change.resource, change.context
+    evidence = {"role": context.role_name}
+    if context.right is not None:
+        # Evidence writes GUIDs without dashes (facts: Resource events, recorded).
+        evidence |= {
+            "roleAssignmentScope": context.right.scope,
+            "roleAssignmentId": context.right.name.replace("-", ""),
+            "roleDefinitionId": context.right.role.replace("-", ""),
+            "principalId": context.right.principal.replace("-", ""),
+            "principalType": context.right.principal_type,
+        }
     outcome = "Failure" if change.failed else "Success"
     uri = ids.respell(resource.text, "resourcegroups" if verb == "Write" else "resourceGroups")
     subject = f"{uri}/{change.operation.split('/')[-2]}" if verb == "Action" else uri
     data: dict[str, Any] = {
-        "authorization": {"scope": uri, "action": change.action, "evidence": _evidence(context)},
+        "authorization": {"scope": uri, "action": change.action, "evidence": evidence},
         "claims": claims(context.caller, tenant, change.at),
         "correlationId": context.correlation_id,
         "resourceProvider": change.operation.partition("/")[0],

@@ -29,8 +29,7 @@ from pydantic.alias_generators import to_camel
 from sandbox.arm import errors
 from sandbox.arm.routing import Json, Reply
 
-LONGEST = 366 * 86400
-"""The most seconds that a switch takes; a calendar has an end."""
+LONGEST = 366 * 86400  # The most seconds that a switch takes; a calendar has an end.
 
 type Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
 type Chance = Annotated[float, Field(ge=0, le=1)]
@@ -91,33 +90,24 @@ class Answer(_Switches):
 class RequestFault(_Switches):
     """What happens to some requests: refused, answered wrongly, cut off, or failing late."""
 
+    # Which requests.
     method: Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "*"] = "*"
-    path: Annotated[str, AfterValidator(_pattern)] = ""
-    """A regular expression that is found somewhere in the path, without regard to case."""
-    status: Annotated[int, Field(ge=400, le=599)] | None = None
-    """The status to answer; also that of the error of an operation that fails late."""
-    code: str = ""
-    """The error's code; empty: the usual one of the status."""
-    retry_after: Annotated[int, Field(ge=0, le=LONGEST)] | None = None
-    """Seconds for the header ``Retry-After``; none: no such header."""
-    answer: Answer | None = None
-    """Answer this instead."""
-    alter: Literal["torn", "half", "empty", "renamed"] | None = None
-    """Do what is asked, and answer with half of the text, half of a list, none of it, or with
-    another type and id."""
-    without: list[str] = Field(default_factory=list)
-    """Do what is asked, and leave these members out of the answer."""
-    drop: bool = False
-    """Close the connection instead of answering."""
-    done: bool = False
-    """Do what the request asks for all the same; only its answer is another, or lost."""
-    late: bool = False
-    """Accept the request, and let the operation that it starts end as failed."""
-    times: Annotated[int, Field(ge=1)] | None = None
-    """How often it happens; none: as long as the switches stay."""
-    after: Annotated[int, Field(ge=0)] = 0
-    """How many of these requests pass first."""
+    path: Annotated[str, AfterValidator(_pattern)] = ""  # Is searched for, whatever the case.
+    times: Annotated[int, Field(ge=1)] | None = None  # None: as long as the switches stay.
+    after: Annotated[int, Field(ge=0)] = 0  # How many of these requests pass first.
     probability: Chance = 1.0
+    # What they are answered.
+    status: Annotated[int, Field(ge=400, le=599)] | None = None  # Also the one of a late failure.
+    code: str = ""  # Empty: the usual one of the status.
+    retry_after: Annotated[int, Field(ge=0, le=LONGEST)] | None = None  # Seconds.
+    answer: Answer | None = None
+    drop: bool = False  # Close the connection instead.
+    done: bool = False  # Do what is asked all the same.
+    late: bool = False  # Accept it, and let the operation that it starts end as failed.
+    # What is made of their true answer: half of its text, half of its list, none of it, another
+    # type and id; or members that are left out.
+    alter: Literal["torn", "half", "empty", "renamed"] | None = None
+    without: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -135,73 +125,45 @@ class RequestFault(_Switches):
 class Faults(_Switches):
     """All switches. Times are in seconds, chances from 0 to 1."""
 
-    operation_delay: Seconds = 0.2
-    """Until an asynchronous operation has ended."""
-    operation_jitter: Seconds = 0.0
-    """At most so much longer it takes, by chance."""
-    replication_delay: Seconds = 0.0
-    """Until role assignments know a new principal (facts: Role assignments: 6 to 61 s)."""
-    typed_replication_delay: Seconds = 0.0
-    """The same for those who name its type, which avoids most of it only (facts: Rights)."""
-    assignment_lag: Seconds = 0.0
-    """Until lists of role assignments show a write; a GET by id shows it at once."""
-    index_delay: Span = 0.0
-    """Until ARM's own index shows a resource that was made or moved (facts: Visibility, issues)."""
-    effect_delay: Span = 0.0
-    """Until a right counts that was granted (facts: Rights, documented: up to ten minutes)."""
-    log_delay: Span = 0.0
-    """Until the activity log shows an entry (facts: Activity log: 3 to 5.5 minutes recorded)."""
-    dead_entry_delay: Span = 0.0
-    """Until what carries a deleted identity hides its ids (facts: Dead entries: up to a week)."""
-    role_filter_delay: Seconds = 0.0
-    """How long a custom role just written is missing from filtered lists (facts: Role assignments,
-    recorded)."""
-    client_id_required: bool = False
-    """Whether App Service refuses who names no identity (facts: Functions, issues)."""
-    graph_delay: Seconds = 0.0
-    """How old Resource Graph's rows are; no bound is promised (facts: Resource Graph)."""
-    graph_missing: Chance = 0.0
-    """For each row of Resource Graph: that an answer lacks it and does not say so."""
-    graph_truncated: Chance = 0.0
-    """For each answer of Resource Graph: that it is cut off, and says so."""
-    page_size: Annotated[int, Field(ge=1, le=1000)] = 1000
-    """The most rows that a page of ARM's lists has."""
-    empty_pages: Annotated[int, Field(ge=0, le=100)] = 0
-    """How many pages without a row come before each one with rows, as filtered lists of resources
-    begin (azure-cli test_sql_db_security_mgmt, recorded)."""
-    throttling: bool = False
-    """Whether ARM, Compute and Resource Graph count requests and answer 429 (facts: Throttling)."""
-    retry_after: bool = True
-    """Whether these 429 carry ``Retry-After``; some real ones do not (facts: Errors)."""
-    authorization_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """How often a minute each action of Microsoft.Authorization may be asked for, if that counts.
-    Nothing is documented; 120 was seen (facts: Throttling, issues)."""
-    events_at_end: bool = True
-    """Whether an operation's events come at its end (assumed) or when it is accepted."""
+    # Operations.
+    operation_delay: Seconds = 0.2  # Until an asynchronous operation has ended.
+    operation_jitter: Seconds = 0.0  # At most so much longer it takes, by chance.
+    # What is visible or counts later (facts: Visibility, Role assignments, Rights, Dead entries).
+    replication_delay: Seconds = 0.0  # Until grants know a new principal, and
+    typed_replication_delay: Seconds = 0.0  # also where they name its type.
+    assignment_lag: Seconds = 0.0  # Until lists show a role assignment; its own GET does at once.
+    index_delay: Span = 0.0  # Until ARM's own index shows what was made or moved.
+    effect_delay: Span = 0.0  # Until a right counts that was granted.
+    log_delay: Span = 0.0  # Until the activity log shows an entry (facts: Activity log).
+    dead_entry_delay: Span = 0.0  # Until what carries a deleted identity hides its ids.
+    role_filter_delay: Seconds = 0.0  # Until filtered lists show a custom role that was written.
+    client_id_required: bool = False  # Who names no identity is refused (facts: Functions).
+    # Resource Graph and lists (facts: Resource Graph).
+    graph_delay: Seconds = 0.0  # How old its rows are; no bound is promised.
+    graph_missing: Chance = 0.0  # For each row: that an answer lacks it and does not say so.
+    graph_truncated: Chance = 0.0  # For each answer: that it is cut off, and says so.
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 1000  # The most rows of a page of ARM's.
+    empty_pages: Annotated[int, Field(ge=0, le=100)] = 0  # So many come before one with rows.
+    # Throttling (facts: Throttling).
+    throttling: bool = False  # Whether requests are counted and answered 429.
+    retry_after: bool = True  # Whether these carry the header (facts: Errors).
+    authorization_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None  # By minute.
+    # Events: the chance that each is lost, comes twice, late, overtaken, or in an old form.
+    events_at_end: bool = True  # Of an operation: when it has ended, or when it is accepted.
     events_lost: Chance = 0.0
-    """For each resource event: that nobody gets it."""
     events_duplicate: Chance = 0.0
-    """That it comes twice."""
     events_late: Chance = 0.0
-    """That it comes late."""
     events_late_by: Seconds = 300.0
-    """How late such an event is."""
     events_reordered: Chance = 0.0
-    """That it waits a moment, so that others overtake it."""
-    events_reordered_by: Seconds = 5.0
-    """How long such an event waits at most."""
-    events_textual: Chance = 0.0
-    """That some of its members are JSON in a text, as in the oldest (facts: Resource events)."""
-    events_pascal_case: Chance = 0.0
-    """That the names in these members begin with a capital (facts: Resource events)."""
-    delivery_jitter: Chance = 0.0
-    """By what part of its wait a retry is late at most (facts: Delivery, documented)."""
-    delivery_skips: Chance = 0.0
-    """For each retry: that it is left out (facts: Delivery, documented)."""
-    delivery_late_counts: Chance = 0.0
-    """That an answer after half a minute, in time for three, still counts (facts: Delivery)."""
+    events_reordered_by: Seconds = 5.0  # At most.
+    events_textual: Chance = 0.0  # Some members are JSON in a text (facts: Resource events).
+    events_pascal_case: Chance = 0.0  # The names in these members begin with a capital.
+    # Retries of deliveries (facts: Delivery).
+    delivery_jitter: Chance = 0.0  # By what part of its wait one is late at most.
+    delivery_skips: Chance = 0.0  # That one is left out.
+    delivery_late_counts: Chance = 0.0  # That an answer after half a minute counts, within three.
+    # Single requests: of several that apply, the first one decides.
     requests: list[RequestFault] = Field(default_factory=list)
-    """What happens to some requests; of several that apply, the first one decides."""
 
     def changed(self, switches: dict[str, Any]) -> "Faults":
         """Return them with some switches set, by the names of the fields or as in seeds.

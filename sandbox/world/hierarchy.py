@@ -20,8 +20,7 @@ class ManagementGroup:
 
     name: str
     display_name: str
-    parent: str
-    """The lower-case name of the one above; empty for the tenant's root."""
+    parent: str  # The lower-case name of the one above; empty for the tenant's root.
 
     @property
     def id(self) -> str:
@@ -50,11 +49,11 @@ class Hierarchy:
 
     def path(self, group: ManagementGroup) -> list[ManagementGroup]:
         """Return the groups above one, the root first."""
-        found: list[ManagementGroup] = []
+        path: list[ManagementGroup] = []
         while group.parent:
             group = self.groups[group.parent]
-            found.insert(0, group)
-        return found
+            path.insert(0, group)
+        return path
 
     def above(self, key: str) -> Iterator[str]:
         """Yield the lower-case ids of the groups that a lower-case id is or lies in."""
@@ -64,22 +63,21 @@ class Hierarchy:
         elif key.startswith(_FOLDED):
             group = self.groups.get(key.removeprefix(_FOLDED).partition("/")[0])
         if group is not None:
-            yield from (each.id.lower() for each in (group, *self.path(group)))
+            yield from (above.id.lower() for above in (group, *self.path(group)))
 
     def children(self, group: ManagementGroup) -> list[ManagementGroup]:
         """Return the groups directly below one."""
-        return [each for each in self.groups.values() if each.parent == group.name.lower()]
+        return [child for child in self.groups.values() if child.parent == group.name.lower()]
 
     def beneath(self, name: str, subscriptions: Iterable[str]) -> set[str]:
         """Return those of some subscriptions that lie in a group at any depth."""
         group = self.groups.get(name.lower())
-        return {
-            each for each in subscriptions if group in ((over := self.over(each)), *self.path(over))
-        }
+        over = {subscription: self.over(subscription) for subscription in subscriptions}
+        return {name for name, above in over.items() if group in (above, *self.path(above))}
 
     def members(self, group: ManagementGroup, subscriptions: Iterable[str]) -> list[str]:
         """Return those of some subscriptions that lie directly in a group."""
-        return sorted(each for each in subscriptions if self.over(each) == group)
+        return sorted(name for name in subscriptions if self.over(name) == group)
 
     def put(self, group: ManagementGroup) -> None:
         """Take a group in place of what had its name."""

@@ -12,8 +12,7 @@ from sandbox.arm import ids
 LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 """Since when there is what a seed holds, as far as delays go."""
 
-DEALLOCATED = "deallocated"
-"""The power of a machine that holds no place in Azure."""
+DEALLOCATED = "deallocated"  # The power of a machine that holds no place in Azure.
 
 DELETING = "Deleting"
 MOVING = "MovingResources"
@@ -27,16 +26,13 @@ class Principal:
     oid: str
     app_id: str
     name: str
-    kind: str
-    """``ServicePrincipal`` or ``User``, as role assignments spell it."""
+    kind: str  # ``ServicePrincipal`` or ``User``, as role assignments spell it.
     created: dt.datetime
     """Role assignments may know it only some time later (facts: Role assignments)."""
     secret: str | None = None
-    resource_id: str | None = None
-    """The resource whose identity it is."""
+    resource_id: str | None = None  # The resource whose identity it is.
     alive: bool = True
-    ended: dt.datetime = LONG_AGO
-    """Since when it is no longer alive."""
+    ended: dt.datetime = LONG_AGO  # Since when it is no longer alive.
 
     def end(self, now: dt.datetime) -> None:
         """Delete it."""
@@ -70,8 +66,7 @@ class Resource:
     type: str
     location: str
     created: dt.datetime
-    ready_at: dt.datetime
-    """When its running operation ends; in the past when none runs."""
+    ready_at: dt.datetime  # When its running operation ends; in the past when none runs.
     entered: dt.datetime = LONG_AGO
     """Since when there is something under its id: its creation, or its last move."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -83,15 +78,11 @@ class Resource:
     """User-assigned identities by lower-case id."""
     identity_written: bool = False
     """Whether a request ever carried an identity block; some types then show ``None``."""
-    busy: str = "Creating"
-    """The provisioning state until ``ready_at``."""
-    outcome: str = "Succeeded"
-    """The provisioning state from then on."""
-    version: int = 1
-    """Counts writes; the entity tag of compute resources."""
+    busy: str = "Creating"  # The provisioning state until ``ready_at``.
+    outcome: str = "Succeeded"  # The provisioning state from then on.
+    version: int = 1  # Counts writes; the entity tag of compute resources.
     power: str = "running"
-    principal: Principal | None = None
-    """The principal that a user-assigned identity is."""
+    principal: Principal | None = None  # The principal that a user-assigned identity is.
     instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)
     """A uniform scale set's machines by number; nobody's request writes them."""
 
@@ -116,8 +107,7 @@ class Assignment:
 
     name: str
     scope: str
-    role: str
-    """The role's GUID, lower case."""
+    role: str  # The role's GUID, lower case.
     principal: str
     principal_type: str
     created: dt.datetime
@@ -128,8 +118,7 @@ class Assignment:
     condition: str | None = None
     condition_version: str | None = None
     delegated: str | None = None
-    granted: dt.datetime = LONG_AGO
-    """When a request made it; what a seed holds counts at once."""
+    granted: dt.datetime = LONG_AGO  # When a request made it; what a seed holds counts at once.
 
     @property
     def id(self) -> str:
@@ -148,8 +137,7 @@ class Lock:
     """A management lock on a subscription, a group or a resource."""
 
     id: str
-    level: str
-    """``CanNotDelete`` or ``ReadOnly``."""
+    level: str  # ``CanNotDelete`` or ``ReadOnly``.
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Notes and owners, when it was given any."""
 
@@ -166,13 +154,10 @@ class Operation:
     name: str
     started: dt.datetime
     ends: dt.datetime
-    resource: str = ""
-    """The id of the resource that it works on."""
+    resource: str = ""  # The id of the resource that it works on.
     location: str = ""
-    state: str = ""
-    """The resource's provisioning state meanwhile."""
-    error: dict[str, Any] | None = None
-    """Code and message, where it ends as failed."""
+    state: str = ""  # The resource's provisioning state meanwhile.
+    error: dict[str, Any] | None = None  # Code and message, where it ends as failed.
 
     def status(self, now: dt.datetime, running: str) -> str:
         """Return how it ended, or while it runs the state that it has then."""
@@ -222,10 +207,8 @@ class EventSubscription:
     id: ids.ArmId
     source: str
     """The lower-case id of the subscription, the group or the topic whose events it gets."""
-    properties: dict[str, Any]
-    """As they were sent and checked, with their defaults."""
-    operation: Operation
-    """Its last write."""
+    properties: dict[str, Any]  # As they were sent and checked, with their defaults.
+    operation: Operation  # Its last write.
     consent: Literal["pending", "given", "refused"] = "given"
     """Whether its endpoint wants the events; only webhooks are asked."""
 

@@ -22,21 +22,17 @@ from sandbox.world.state import Principal
 if TYPE_CHECKING:
     from sandbox.world.world import World
 
-_ONE = 1 - 1e-6
-"""A whole token, as far as a sum of fractions can tell."""
+_ONE = 1 - 1e-6  # A whole token, as far as a sum of fractions can tell.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bucket:
     """A token bucket."""
 
-    key: tuple[str, ...]
-    """Names it, and whom it counts."""
+    key: tuple[str, ...]  # Names it, and whom it counts.
     size: int
-    refill: float
-    """Tokens a second, or a window's if there is one."""
-    window: float = 0.0
-    """Seconds from the first token on, after which it is full again at once."""
+    refill: float  # Tokens a second, or a window's if there is one.
+    window: float = 0.0  # Seconds from the first token on, after which it is full again at once.
 
 
 class Buckets:
@@ -87,8 +83,7 @@ def _retry(world: "World", wait: int) -> dict[str, str]:
 
 _ARM = {"read": (250, 25.0), "write": (200, 10.0), "delete": (200, 10.0)}
 _KINDS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}
-_SHARE = 15
-"""All principals together have so many times what one has."""
+_SHARE = 15  # All principals together have so many times what one has.
 _GRAPH_PATH = "/providers/microsoft.resourcegraph/"
 _RIGHTS = "microsoft.authorization/"
 _RIGHTS_WINDOW = 60.0
@@ -271,8 +266,7 @@ _IDENTITY_WINDOW = 20
 """Seconds in which the numbers of the table may be used up; that they refill evenly is assumed."""
 _TENANT = {"create": 400, "assign": 400}
 _SUBSCRIPTION = {"create": 80, "assign": 300}
-_TOKENS = 20
-"""A second and machine."""
+_TOKENS = 20  # A second and machine.
 
 
 def identity(call: Call, location: str, *operations: str) -> None:
