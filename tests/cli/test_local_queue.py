@@ -34,7 +34,8 @@ def subjects(lab: Cloud, *ids: str) -> Subjects:
 def confirmed(lab: Cloud, *ids: str) -> list[tuple[Request, str]]:
     """Return the requests for some ids and no others, each with its plan's fingerprint."""
     comparisons = subjects(lab, *ids).compare()
-    return confirmed_requests(lab.app, [each for each in comparisons if str(each.plan.id) in ids])
+    chosen = [comparison for comparison in comparisons if str(comparison.plan.id) in ids]
+    return confirmed_requests(lab.app, chosen)
 
 
 def local_queue(lab: Cloud) -> LocalQueue:
