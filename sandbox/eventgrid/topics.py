@@ -5,7 +5,6 @@ endpoint of a custom one (documented), which takes events in Event Grid's schema
 endpoint is under this host, not one of its own, so its address is assumed.
 """
 
-import dataclasses
 import json
 from http import HTTPStatus
 
@@ -44,12 +43,11 @@ def put_system_topic(call: Call) -> Reply:
     if str(body.get("location")).lower() != "global":
         raise invalid("a system topic of this type has the location 'global'.")
     for other in call.world.resources.values():
-        known = str(other.properties.get("source")).lower()
+        taken = str(other.properties.get("source")).lower() == source.key
         is_topic = other.type == "Microsoft.EventGrid/systemTopics"
-        if is_topic and known == source.key and other.id.key != call.id.key:
+        if is_topic and taken and other.id.key != call.id.key:
             raise invalid(f"the source has the system topic '{other.id.text}' already.")
-    settings = {**properties, "metricResourceId": call.world.guid()}
-    return generic.put(dataclasses.replace(call, body={**body, "properties": settings}))
+    return generic.put(call)
 
 
 def _with_endpoint(call: Call, reply: Reply) -> Reply:
