@@ -5,7 +5,6 @@ the sandbox's `env.sh`.
 """
 
 import contextlib
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ResourceIdError, SettingsError
 from reconciler.ids import ResourceId, is_guid
+from reconciler.suggestions import near_misses
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
@@ -160,7 +160,8 @@ def read(environment: Mapping[str, str]) -> Settings:
 def _refuse_slips(values: Mapping[str, str]) -> None:
     """Refuse a misspelt name: an optional setting that is not read would be missed in silence."""
     for name in sorted(values.keys() - set(_NAMES)):
-        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.88)
+        # Other programs' variables may be spelled as ours in another case.
+        near = near_misses(name, _NAMES, cutoff=0.88, any_case=False)
         if near:
             raise SettingsError(f"{name} is no setting; did you mean {near[0]}?")
 

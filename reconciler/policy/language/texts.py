@@ -4,7 +4,6 @@ The models of `reconciler.policy.language` are put together from these types. A 
 `ValueError`, which pydantic collects and `reconciler.policy.load` reports with its place.
 """
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
 from reconciler.policy.language import conditions, scopes, shapes, templates
 from reconciler.policy.language.templates import IdentityTemplate
+from reconciler.suggestions import did_you_mean, near_misses
 
 UNKNOWN_ROLE = "unknown_role"
 UNKNOWN_IDENTITY = "unknown_identity"
@@ -140,10 +140,9 @@ def _type_name(text: str) -> str:
             f"'{text}' is not a resource type: write it whole and without globs, "
             "such as Microsoft.Compute/virtualMachines"
         )
-    near = difflib.get_close_matches(fold(text), map(fold, _RECONCILED), cutoff=_NEAR)
-    if near and fold(text) not in near:
-        meant = next(name for name in _RECONCILED if fold(name) == near[0])
-        raise ValueError(f"unknown resource type '{text}'; did you mean '{meant}'?")
+    near = near_misses(text, _RECONCILED, cutoff=_NEAR)
+    if near and fold(text) != fold(near[0]):
+        raise ValueError(f"unknown resource type '{text}'{did_you_mean(near[0])}")
     return text
 
 

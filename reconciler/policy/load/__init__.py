@@ -7,7 +7,6 @@ was meant), `sense` (what can mean nothing) and `ceiling` (guardrails).
 """
 
 import contextlib
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from reconciler.policy.load.guesses import Guesses
 from reconciler.policy.load.parts import Part
 from reconciler.policy.load.positions import START
 from reconciler.policy.load.syntax import MAX_BYTES
+from reconciler.suggestions import near_misses
 
 _NEAR = 0.85
 """How much a file's name must look like that of the guardrails to be taken for it."""
@@ -154,7 +154,7 @@ def _missing_guardrails(
     who = f"{first} and {more} more" if more else first
     message = f"there is no {language.GUARDRAILS_FILE}: repair needs one, as asked for by {who}"
     names = [Path(document.file).name for document in documents]
-    near = difflib.get_close_matches(language.GUARDRAILS_FILE, names, n=1, cutoff=_NEAR)
+    near = near_misses(language.GUARDRAILS_FILE, names, cutoff=_NEAR)
     step = f"is it '{near[0]}'?" if near else "write it, or choose mode: audit"
     return [folders.about(folder, f"{message}; {step}")]
 

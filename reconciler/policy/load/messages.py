@@ -12,8 +12,9 @@ from pydantic_core import ErrorDetails
 from reconciler.policy import language
 from reconciler.policy.language import scopes, texts
 from reconciler.policy.load.document import Document, Path
-from reconciler.policy.load.guesses import Guesses, did_you_mean, nearest
+from reconciler.policy.load.guesses import Guesses, nearest
 from reconciler.policy.load.positions import Position
+from reconciler.suggestions import did_you_mean
 
 _MAX_PROBLEMS = 100
 """Per file: nobody reads on."""
@@ -116,16 +117,16 @@ def _message(model: type[BaseModel], detail: ErrorDetails, guesses: Guesses) -> 
         case "value_error":
             message = str(detail["ctx"]["error"])
         case texts.UNKNOWN_ROLE:
-            near = did_you_mean(guesses.role(value))
+            near = guesses.role(value)
             message = detail["msg"] + (
                 near or "; write a built-in role's name, or a role's GUID or full id"
             )
         case texts.UNKNOWN_IDENTITY:
-            near = did_you_mean(guesses.identity(value))
+            near = guesses.named("identity", value, guesses.names.identities)
             named = " and attach its name" if value.startswith("/") else ""
             message = detail["msg"] + (near or f"; define it under 'identities'{named}")
         case scopes.UNKNOWN_MAP:
-            near = did_you_mean(guesses.map(detail["ctx"]["name"]))
+            near = guesses.named("map", detail["ctx"]["name"], guesses.names.maps)
             message = detail["msg"] + (near or "; define it under 'maps'")
         case scopes.UNKNOWN_PLACEHOLDER:
             known = detail["ctx"]["known"]
