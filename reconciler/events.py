@@ -22,8 +22,9 @@ from reconciler.model import (
     Sighting,
     is_reconciled,
 )
-from reconciler.policy.language import Grant, Policy
-from reconciler.policy.language.templates import with_entries
+from reconciler.policy import Policy
+from reconciler.policy.model import Grant
+from reconciler.policy.templates import with_entries
 
 _log = logging.getLogger(__name__)
 

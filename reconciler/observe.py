@@ -36,8 +36,8 @@ from reconciler.model import (
 from reconciler.plan import PlanContext
 from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import is_busy, missing_identities
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
 from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity

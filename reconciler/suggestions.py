@@ -35,6 +35,11 @@ def near_misses(
     return [spelled[name] for name in near]
 
 
+def nearest(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the candidate that is spelled most nearly as a word, none where no one is near."""
+    return next(iter(near_misses(word, candidates, cutoff=cutoff)), None)
+
+
 def did_you_mean(suggestion: str | None) -> str:
     """Return the end of a message that names what was probably meant, empty for nothing."""
     return f"; did you mean '{suggestion}'?" if suggestion else ""

@@ -45,9 +45,10 @@ from reconciler.model import (
 )
 from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Grant, Policy
-from reconciler.policy.language.templates import beginning, with_entries
+from reconciler.policy.model import Grant
+from reconciler.policy.templates import beginning, with_entries
 from reconciler.remembered import Remembered
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from reconciler.azure.graph import Inventory
 from reconciler.ids import ResourceId
 from reconciler.plan import Home
 from reconciler.plan.context import STORAGE_ACCOUNT
-from reconciler.policy.language import Guardrails
+from reconciler.policy.model import Guardrails
 from reconciler.settings import Settings
 
 REFRESH: Final = timedelta(hours=1)

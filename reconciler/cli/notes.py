@@ -11,10 +11,9 @@ from reconciler import roles
 from reconciler.azure.client import API_VERSIONS
 from reconciler.ids import fold
 from reconciler.model import Mode
-from reconciler.policy import desired
-from reconciler.policy.language import GUARDRAILS_FILE, Identity, Policy, Rule
-from reconciler.policy.language.matching import ALL
-from reconciler.policy.language.templates import beginning, entries
+from reconciler.policy import Policy, desired
+from reconciler.policy.model import FULL_ROLLOUT, GUARDRAILS_FILE, Identity, Rule
+from reconciler.policy.templates import beginning, entries
 
 _GLOB = re.compile(r"[*?\[]")
 _MEANS_NOTHING = re.compile("[|{}\u201c-\u201f\u2018-\u201b\u00ab\u00bb]")
@@ -98,7 +97,7 @@ def _of_match(rule: Rule) -> Iterator[str]:
 
 def _of_rule(policy: Policy, rule: Rule) -> Iterator[str]:
     if rule.mode is Mode.AUDIT:
-        if rule.rollout < ALL:
+        if rule.rollout < FULL_ROLLOUT:
             yield "rollout has no effect without mode: repair"
         for name in rule.attach:
             if policy.identities[name].mode is Mode.REPAIR and not _repaired(policy, name):

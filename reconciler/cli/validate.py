@@ -11,7 +11,6 @@ from reconciler.cli import notes, terminal
 from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError
 from reconciler.policy import load
-from reconciler.policy.load import folders
 from reconciler.render.text import counted
 
 
@@ -28,7 +27,7 @@ def validate(
     Every mistake is told as file:line:column: message. Exit code: 0 sound, 1 mistakes.
     """
     # They may explain a mistake, so they are told in any case.
-    noted = list(folders.unread(folder))
+    noted = list(load.unread_files(folder))
     try:
         policy = load.load(folder)
     except PolicyError as error:

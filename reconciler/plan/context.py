@@ -9,7 +9,7 @@ from reconciler import roles
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import Ownership
-from reconciler.policy.language import Exemption, Guardrails
+from reconciler.policy.model import Exemption, Guardrails
 
 MANAGEMENT_GROUP: Final = "Microsoft.Management/managementGroups"
 STORAGE_ACCOUNT: Final = "Microsoft.Storage/storageAccounts"

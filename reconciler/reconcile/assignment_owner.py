@@ -29,7 +29,8 @@ from reconciler.model import (
 )
 from reconciler.observe import desired_of
 from reconciler.plan.context import FIRST_DELAY
-from reconciler.policy.language import Grant, Matcher
+from reconciler.policy.match import matching_rules
+from reconciler.policy.model import Grant
 from reconciler.reconcile.loop import Controller
 from reconciler.reconcile.retry import Run, once_more
 
@@ -171,10 +172,9 @@ class AssignmentSearch:
                     yield identity
         rules = [rule for rule in policy.rules if rule.system and gives(rule.system.grants)]
         if rules:
-            matcher = Matcher(rules)
             types = {name for rule in rules for name in rule.match.type}
             for resource in self.controller.inventory.resources(types):
-                if resource.principal and matcher.about(resource):
+                if resource.principal and matching_rules(rules, resource):
                     yield resource
 
 

@@ -45,8 +45,8 @@ from reconciler.model import (
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import PlanContext, plan
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
 from reconciler.reconcile import contention
 from reconciler.reconcile.recent import HOUR, Contention, Recent
 from reconciler.reconcile.retry import INVISIBLE, Run
@@ -276,7 +276,7 @@ class Controller:
         The index decides only whom to ask; each is then reconciled from fresh reads.
         """
         identity = run.request.id
-        rules = wanted.bearers(self.policy, identity)
+        rules = wanted.attaching_rules(self.policy, identity)
         attached = run.request.sighted(Sight.ATTACHED)
         if attached or not rules or not run.plans or not identity.is_type(USER_ASSIGNED_IDENTITY):
             return

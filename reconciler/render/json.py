@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler import changes
 from reconciler.changes import Change, Outcome, Plan, Withheld
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
 from reconciler.render import origins
 from reconciler.render.text import Finding, totals
 from reconciler.render.words import next_step, step_of

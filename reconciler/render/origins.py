@@ -5,8 +5,8 @@ Everything is named as in `Policy.origins`: "rule <name>", "identity <name>".
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.policy import language
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
+from reconciler.policy.model import Grant, Match, Rule
 
 
 def lines(name: str, policy: Policy) -> Iterator[str]:
@@ -42,15 +42,15 @@ def note(name: str, policy: Policy) -> str:
     return f"whoever can write {chosen} in {within} holds these rights"
 
 
-def _rule(name: str, policy: Policy) -> language.Rule | None:
+def _rule(name: str, policy: Policy) -> Rule | None:
     return next((rule for rule in policy.rules if name == f"rule {rule.name}"), None)
 
 
-def _grants(grants: Iterable[language.Grant]) -> list[str]:
+def _grants(grants: Iterable[Grant]) -> list[str]:
     return [f"{grant.role.name} at {grant.scope}" for grant in grants]
 
 
-def _matched(match: language.Match) -> str:
+def _matched(match: Match) -> str:
     tags = ", ".join(f"{key}={value}" for key, value in sorted(match.tags.items()))
     narrowed = (
         ("named", ", ".join(match.name)),

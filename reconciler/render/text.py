@@ -25,7 +25,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Desired, Observed, Unresolved
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
 from reconciler.printable import printable
 from reconciler.render import origins
 from reconciler.render.words import (

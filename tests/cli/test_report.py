@@ -29,7 +29,8 @@ from reconciler.model import (
     Unresolved,
     Wanted,
 )
-from reconciler.policy.language import Guardrails, Policy
+from reconciler.policy import Policy
+from reconciler.policy.model import Guardrails
 from reconciler.render import json
 from reconciler.render import text as render
 from reconciler.render.text import Finding

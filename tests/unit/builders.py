@@ -24,7 +24,7 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.plan import Home, PlanContext
-from reconciler.policy.language import Guardrails
+from reconciler.policy.model import Guardrails
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=1)

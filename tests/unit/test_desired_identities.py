@@ -7,7 +7,7 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity, Wanted
 from reconciler.policy import desired
-from reconciler.policy.language import Identity
+from reconciler.policy.model import Identity
 from tests.unit.builders import (
     APP,
     BLOB_READER,

@@ -9,7 +9,7 @@ import pytest
 from reconciler.events import EventRouter, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from reconciler.policy.language import System
+from reconciler.policy.model import System
 from tests.unit.builders import (
     APP,
     DATA,

@@ -12,7 +12,7 @@ from reconciler.changes import Change, CreateAssignment, Hold, Reason
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Removals, Request, RoleAssignment
 from reconciler.plan import plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.unit.builders import (
     APP,
     BLOB_READER,

@@ -2,7 +2,8 @@
 
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
-from reconciler.policy.language import Guardrails, Identity, Policy, Rule
+from reconciler.policy import Policy
+from reconciler.policy.model import Guardrails, Identity, Rule
 from tests.unit.builders import APP, CONTEXT, DATA, NOON, SUB, below
 
 OURS = "00000000-0000-4000-8000-0000000000aa"
