@@ -16,7 +16,7 @@ from azure.functions.eventgrid import EventGridEventInConverter
 from reconciler import messages
 from reconciler.app import EVENT_QUEUE, QUEUE, create
 from reconciler.changes import Result
-from reconciler.events import Event, decode, read
+from reconciler.events import decode, decode_message
 from reconciler.model import Request
 
 STORAGE = "AzureWebJobsStorage"
@@ -50,10 +50,22 @@ app = func.FunctionApp()
 @app.event_grid_trigger(arg_name="event")
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def event_grid_trigger(event: func.EventGridEvent, requests: func.Out[Texts]) -> None:
-    """Enqueue what an event says should be looked at; makes no call, so Event Grid never waits."""
-    found = _event(event)
-    if found:
-        _enqueue(deployment.requests(found), requests)
+    """Enqueue what an event requests; makes no call, so Event Grid never waits."""
+    # The binding hands over whichever schema was delivered.
+    if isinstance(event, func.CloudEvent):
+        event_type, time = event.type, event.time
+    else:
+        event_type, time = event.event_type, event.event_time
+    decoded = decode(
+        {
+            "eventType": event_type,
+            "subject": event.subject,
+            "eventTime": time.isoformat() if time else None,
+            "data": event.get_json(),
+        }
+    )
+    if decoded:
+        _enqueue(deployment.requests(decoded), requests)
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
@@ -74,34 +86,19 @@ def timer_trigger(timer: func.TimerRequest, requests: func.Out[Texts]) -> None: 
 @app.queue_trigger(arg_name="message", queue_name=EVENT_QUEUE, connection=STORAGE)
 @app.queue_output(arg_name="requests", queue_name=QUEUE, connection=STORAGE)
 def event_queue_trigger(message: func.QueueMessage, requests: func.Out[Texts]) -> None:
-    """Do as `event_grid_trigger`, for an event that Event Grid has put into a queue."""
-    found = [one for event in read(message.get_body()) for one in deployment.requests(event)]
-    _enqueue(tuple(dict.fromkeys(found)), requests)
-
-
-def _event(event: func.EventGridEvent | func.CloudEvent) -> Event | None:
-    """Read either schema; the binding hands over whichever was delivered."""
-    if isinstance(event, func.CloudEvent):
-        kind, time = event.type, event.time
-    else:
-        kind, time = event.event_type, event.event_time
-    return decode(
-        {
-            "eventType": kind,
-            "subject": event.subject,
-            "eventTime": time.isoformat() if time else None,
-            "data": event.get_json(),
-        }
-    )
+    """Do as `event_grid_trigger`, for events that Event Grid has put into a queue."""
+    events = decode_message(message.get_body())
+    requested = [request for event in events for request in deployment.requests(event)]
+    _enqueue(tuple(dict.fromkeys(requested)), requests)
 
 
 def _pass_on(result: Result, requests: func.Out[Texts]) -> None:
     """Put what an answer leads to into the queue: a copy for later, and what is due now."""
     if result.again and result.again_after:
-        deployment.later(result.again, result.again_after)
+        deployment.defer(result.again, result.again_after)
     _enqueue(result.requests, requests)
 
 
-def _enqueue(found: tuple[Request, ...], requests: func.Out[Texts]) -> None:
-    if found:
-        requests.set([messages.encode(request) for request in found])
+def _enqueue(requested: tuple[Request, ...], requests: func.Out[Texts]) -> None:
+    if requested:
+        requests.set([messages.encode(request) for request in requested])

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from reconciler import events
 from reconciler.model import Request
-from sandbox.world.switches import Weather
-from tests.loop.cloud import Cloud
-from tests.loop.lab import SHARED, Content, machine, policy, rule
+from sandbox.world.faults import Faults
+from tests.world.cloud import Cloud
+from tests.world.policies import SHARED, Content, machine, policy, rule
 
 MACHINES = 100
 WAVE = 30
@@ -188,7 +188,7 @@ def rollout() -> None:
     """New machines get the shared identity while the index does not know them yet."""
     places = [machine(f"vm{number}") for number in range(MACHINES)]
     with deployed(policy(), 0) as app:
-        app.cloud.world.weather = Weather(graph_delay=INDEX_DELAY, operation_delay=OPERATION)
+        app.cloud.world.faults = Faults(graph_delay=INDEX_DELAY, operation_delay=OPERATION)
         app.write("PUT", places)
         app.run()
         assert_right(app.cloud, places)

@@ -16,9 +16,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from sandbox import seed
-from sandbox.demo.clients import Operator
-from sandbox.demo.places import SHARED, machine
-from sandbox.demo.stage import HERE
+from sandbox.demo.fixtures import SHARED, Operator, machine
+from sandbox.demo.scenario import HERE
 from sandbox.server import Server
 
 TIME_BUDGET = 1.3
@@ -99,7 +98,7 @@ def measure() -> list[list[Cost]]:
     """Return rounds: the packages alone; the app's start and event, its first look, many more."""
     world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
     events: list[dict[str, Any]] = []
-    world.subscribe(events.append)
+    world.feed.subscribe(events.append)
     with (
         tempfile.TemporaryDirectory() as folder,
         Server(world, Path(folder)) as server,

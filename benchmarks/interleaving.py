@@ -7,7 +7,7 @@ SDKs' transport uses; the order is by chance.
 import time
 from collections.abc import Callable
 
-from sandbox import seed, wsgi
+from sandbox import seed, transport
 from sandbox.arm.app import Azure
 from sandbox.identity import tokens
 from sandbox.interleave import Gate, seeded
@@ -29,7 +29,7 @@ def play(number: int) -> None:
     azure = Azure(seed.load(CONTENT))
     token = tokens.mint(azure.world, azure.world.operator, "https://management.azure.com")
     gate = Gate()
-    with wsgi.session(gate.around(azure)) as session:
+    with transport.session(gate.around(azure)) as session:
         session.headers["Authorization"] = f"Bearer {token}"
         url = f"https://management.azure.com{MACHINE}?api-version=2024-07-01"
 

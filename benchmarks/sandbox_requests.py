@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import seed, wsgi
+from sandbox import seed, transport
 from sandbox.arm.app import Azure
 from sandbox.identity import tokens
 
@@ -73,7 +73,7 @@ def calls(azure: Azure) -> Callable[[int], Call]:
                 "principalType": "ServicePrincipal",
             }
             method, body = "PUT", json.dumps({"properties": properties}).encode()
-        return wsgi.environ(method, target, "management.azure.com", sent.items(), body)
+        return transport.environ(method, target, "management.azure.com", sent.items(), body)
 
     return request
 
@@ -86,7 +86,7 @@ def measure(azure: Azure) -> float:
     for _ in range(ROUNDS):
         started = time.process_time()
         for each in made:
-            status, _, _ = wsgi.run(azure, dict(each))
+            status, _, _ = transport.run(azure, dict(each))
             assert status[0] == "2", status
             each["wsgi.input"].seek(0, io.SEEK_SET)
         best = max(best, PER_ROUND / (time.process_time() - started))

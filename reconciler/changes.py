@@ -6,51 +6,84 @@ The plan is the only hand-over between deciding and writing: `reconciler.plan` m
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Self, assert_never
 
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Grant, NewIdentity, Request, RoleAssignment, Sighting, Unresolved
 
+# What a change takes away: what nobody has any more, or what is in use.
+_DEAD, _LIVE = "dead", "live"
+
 
 class Reason(StrEnum):
-    """Why a change is wanted."""
+    """Why a change is wanted; each row is its text, and whether it takes away what is dead or used.
+
+    `dead`: the right or entry belonged to a principal or identity that is no more, which is to be
+    proved before it goes. `unwanted`: it is in use, so it goes only by a request that names it.
+    """
+
+    dead: bool
+    unwanted: bool
+
+    def __new__(cls, why: str, takes: str = "") -> Self:
+        """Make the text the value, and keep the rest of the row beside it."""
+        reason = str.__new__(cls, why)
+        reason._value_ = why
+        reason.dead, reason.unwanted = takes == _DEAD, takes == _LIVE
+        return reason
 
     IDENTITY_MISSING = "identity missing"
-    IDENTITY_RECREATED = "identity was recreated, its entry is dead"
-    IDENTITY_GONE = "identity is gone, its entry is dead"
+    IDENTITY_RECREATED = "identity was recreated, its entry is dead", _DEAD
+    IDENTITY_GONE = "identity is gone, its entry is dead", _DEAD
     ASSIGNMENT_MISSING = "role assignment missing"
     CONDITION_DIFFERS = "condition differs"
     MARKER_DIFFERS = "marker differs"
-    PRINCIPAL_REPLACED = "its principal was replaced"
-    RESOURCE_GONE = "its resource is gone"
-    UNWANTED = "no policy asks for it"
+    PRINCIPAL_REPLACED = "its principal was replaced", _DEAD
+    RESOURCE_GONE = "its resource is gone", _DEAD
+    UNWANTED = "no policy asks for it", _LIVE
     FORBIDDEN = "policy asks for it, but the guardrails do not allow it any more"
-    NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here"
+    NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here", _LIVE
+
+
+# What a hold waits for: time alone, or what policy itself asks to wait for; else for a person.
+_PASSING, _AGREED = "passing", "agreed"
 
 
 class Hold(StrEnum):
-    """Why a change that we would make may not be made, and what a person does about it."""
+    """Why a change that policy leads to may not be made; when is in `reconciler.plan.holds`.
+
+    Each row is the reason, the next step of a person, and what the hold waits for. `passing`: time
+    alone lifts it, so that a fingerprint counts the change and not the hold. `agreed`: policy
+    itself asks to wait, so it is neither drift nor an error.
+    """
 
     next_step: str
+    passing: bool
+    agreed: bool
 
-    def __new__(cls, why: str, next_step: str) -> Self:
-        """Make the reason the value, and keep the next step beside it."""
+    def __new__(cls, why: str, next_step: str, ends: str = "") -> Self:
+        """Make the text the value, and keep the rest of the row beside it."""
         hold = str.__new__(cls, why)
         hold._value_ = why
         hold.next_step = next_step
+        hold.passing, hold.agreed = ends == _PASSING, ends == _AGREED
         return hold
 
     # What policy and settings ask to leave alone.
-    EXEMPT = "policy exempts it", "delete the exemption, or let it end, once hands may be put on it"
+    EXEMPT = (
+        "policy exempts it",
+        "delete the exemption, or let it end, once hands may be put on it",
+        _AGREED,
+    )
     AUDIT = "policy says audit", "set mode: repair in the rule or identity that asks for it"
     ROLLOUT = (
         "its rule is rolled out to a share of its matches, and it is not yet among them",
         "raise the rule's rollout",
+        _AGREED,
     )
     REMOVALS = (
         "what is unwanted is only removed by the scheduled sweep or by apply",
@@ -156,27 +189,19 @@ class Hold(StrEnum):
         "nothing proves that its principal is gone",
         "where the principal is really gone, delete the assignment by hand",
     )
-    # The passing ones: time alone may lift them, so a fingerprint counts the change, not the hold.
-    SETTLING = "the resource is still being built", "wait; it goes on by itself"
+    # What time alone lifts.
+    SETTLING = "the resource is still being built", "wait; it goes on by itself", _PASSING
     BUSY = (
         "the resource is being changed",
         "wait; where that never ends, look at the resource's provisioning state",
+        _PASSING,
     )
     UNCONFIRMED = (
         "what seems to be dead is not proved dead yet",
         "wait; it is looked at again by itself",
+        _PASSING,
     )
-    REPLACING = "what replaces it is made first", "wait; it goes once that is there"
-
-    @property
-    def passing(self) -> bool:
-        """Whether time alone lifts it."""
-        return self in {Hold.SETTLING, Hold.BUSY, Hold.UNCONFIRMED, Hold.REPLACING}
-
-    @property
-    def agreed(self) -> bool:
-        """Whether policy itself asks to wait, so that it is neither drift nor an error."""
-        return self in {Hold.EXEMPT, Hold.ROLLOUT}
+    REPLACING = "what replaces it is made first", "wait; it goes once that is there", _PASSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +291,12 @@ class Plan:
 
     @property
     def compliant(self) -> bool:
-        """Nothing to change and nothing withheld."""
+        """Whether there is nothing to change and nothing withheld."""
         return not self.changes and not self.withheld
 
     @property
     def settled(self) -> bool:
-        """Nothing is left but what policy itself holds back, by a rollout or an exemption."""
+        """Whether nothing is left but what policy itself holds back: a rollout or an exemption."""
         return not self.changes and all(held.hold.agreed for held in self.withheld)
 
     @property
@@ -280,20 +305,13 @@ class Plan:
         return tuple(held for held in self.withheld if held.hold is Hold.REPLACEMENT)
 
     @property
-    def at_once(self) -> "Plan":
-        """The same plan once a person agreed that these go before their replacement is there."""
-        left = tuple(held for held in self.withheld if held not in self.kept)
-        gone = tuple(held.change for held in self.kept)
-        return replace(self, changes=(*self.changes, *gone), withheld=left)
-
-    @property
     def todo(self) -> tuple[Change, ...]:
         """What will be changed, now or once time has lifted its hold."""
         return (*self.changes, *(held.change for held in self.waiting))
 
     @property
     def waiting(self) -> tuple[Withheld, ...]:
-        """What will be changed once time has lifted its hold."""
+        """What is withheld until time has lifted its hold."""
         return tuple(held for held in self.withheld if held.hold.passing)
 
     @property
@@ -305,17 +323,28 @@ class Plan:
     def fingerprint(self) -> str:
         """SHA-256 over changes, lasting holds and the incarnation; no times, no etags.
 
-        What only waits counts as a change: the plan is the same once its hold has run out.
+        A person approves a plan by it. What only waits counts as a change, so that the plan is the
+        same once its hold has run out.
         """
+        withheld = ({**_folded(held.change), "hold": held.hold.name} for held in self.lasting)
         content = {
             "id": self.id.key,
             "incarnation": self.incarnation,
-            "changes": _sorted(_folded(change) for change in self.todo),
-            "withheld": _sorted(
-                {**_folded(held.change), "hold": held.hold.name} for held in self.lasting
-            ),
+            "changes": sorted(map(_folded, self.todo), key=_as_json),
+            "withheld": sorted(withheld, key=_as_json),
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(_as_json(content).encode()).hexdigest()
+
+
+def _folded(change: Change) -> dict[str, str | None]:
+    """Describe a change in one casing: that of ids varies between answers and means nothing."""
+    return {
+        key: text if text is None or key in {"condition", "tags"} else fold(text)
+        for key, text in describe(change).items()
+    }
+
+
+_as_json = partial(json.dumps, sort_keys=True)
 
 
 def fingerprint(plans: tuple[Plan, ...]) -> str:
@@ -327,7 +356,7 @@ def fingerprint(plans: tuple[Plan, ...]) -> str:
 
 
 def describe(change: Change) -> dict[str, str | None]:
-    """Return a change as plain values, the same for every output format and the fingerprint."""
+    """Return a change as plain values, as every output format and the fingerprint show it."""
     match change:
         case AttachIdentity(resource, identity) | DetachIdentity(resource, identity):
             content: dict[str, str | None] = {
@@ -337,14 +366,10 @@ def describe(change: Change) -> dict[str, str | None]:
         case CreateIdentity(new):
             tags = ", ".join(f"{name}={value}" for name, value in new.tags)
             content = {"identity": str(new.id), "location": new.location, "tags": tags}
-        case CreateAssignment(grant, principal, _):
-            content = {"principal": principal, **_grant(grant)}
-        case UpdateAssignment(assignment, grant, _):
-            content = {
-                "assignment": str(assignment.id),
-                "principal": assignment.principal,
-                **_grant(grant),
-            }
+        case CreateAssignment(_, principal):
+            content = {"principal": principal}
+        case UpdateAssignment(assignment):
+            content = {"assignment": str(assignment.id), "principal": assignment.principal}
         case DeleteAssignment(assignment):
             content = {
                 "assignment": str(assignment.id),
@@ -354,26 +379,16 @@ def describe(change: Change) -> dict[str, str | None]:
             }
         case _:
             assert_never(change)
+    if isinstance(change, CreateAssignment | UpdateAssignment):
+        scope = change.grant.scope
+        content["role"] = change.grant.role
+        if isinstance(scope, Unresolved):
+            # Its template tells it from another one that has no name here.
+            content |= {"scope": None, "template": scope.template}
+        else:
+            content["scope"] = str(scope)
+        content["condition"] = change.grant.condition
     return {"kind": type(change).__name__, "reason": change.reason.name, **content}
-
-
-def _folded(change: Change) -> dict[str, str | None]:
-    """Describe a change so that the casing of ids, which varies between answers, tells nothing."""
-    content = describe(change)
-    return {
-        key: text if text is None or key in {"condition", "tags"} else fold(text)
-        for key, text in content.items()
-    }
-
-
-def _sorted(described: Iterable[dict[str, str | None]]) -> list[dict[str, str | None]]:
-    return sorted(described, key=lambda each: json.dumps(each, sort_keys=True))
-
-
-def is_unwanted(change: Change) -> bool:
-    """Return whether a change takes away what is alive: only a request that names it may."""
-    gone = isinstance(change, DeleteAssignment | DetachIdentity)
-    return gone and change.reason in {Reason.UNWANTED, Reason.NOT_ALLOWED}
 
 
 def unwanted_id(change: Change) -> ResourceId:
@@ -388,14 +403,6 @@ def unwanted_id(change: Change) -> ResourceId:
             return identity
         case _:
             raise TypeError(f"{type(change).__name__} takes nothing away")
-
-
-def _grant(grant: Grant) -> dict[str, str | None]:
-    if isinstance(grant.scope, Unresolved):
-        # What has no name is no scope; its template tells two of them apart.
-        nowhere = {"scope": None, "template": grant.scope.template}
-        return {"role": grant.role, **nowhere, "condition": grant.condition}
-    return {"role": grant.role, "scope": str(grant.scope), "condition": grant.condition}
 
 
 class Status(StrEnum):

@@ -5,16 +5,16 @@
     ├── PolicyError            the policy folder holds mistakes (all of them, with positions)
     ├── MessageError           a queue message is not one of ours
     ├── ResourceIdError        a text is not an ARM id that may be used
-    └── ArmError               Azure did not do, or did not tell, what was asked
+    └── ArmError               Azure did not do, or did not answer, what was asked
         ├── NotFound           404 of what was asked for: the only answer that means "absent"
         ├── Again              passing: throttled, 5xx, timeouts, principal not yet replicated
         │   ├── Conflict       409 or 412: somebody else wrote; look again
         │   └── Unreadable     an answer that is not what was asked for
         ├── AlreadyExists      409 RoleAssignmentExists: present, but not ours
         ├── Blocked            needs a person: no right, lock, limit, policy, any unknown refusal
-        └── Rejected           one of a few refusals that are a bug of ours, never retried
+        └── Rejected           one of a few refusals that are a bug of ours, never tried again
 
-`reconciler.azure` is the only place that makes an `ArmError` out of an answer.
+Only `reconciler.azure` makes an `ArmError` out of an answer; docs/failures.md shows by which table.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from datetime import timedelta
 
 
 class ReconcilerError(Exception):
-    """What this package raises on purpose; its text names the thing and the next step."""
+    """The base of all errors raised on purpose; the text names the thing and the next step."""
 
 
 class SettingsError(ReconcilerError):
@@ -66,8 +66,8 @@ class ArmError(ReconcilerError):
     """Azure refused, failed or could not be reached.
 
     `status` is the HTTP status, 0 where no answer came; `code` the ARM error code or "".
-    `next_step` is what a person does about it, one sentence or "". `gateway` is whether Resource
-    Manager itself refused, and not the resource's provider.
+    `next_step` is what a person can do about it, in one sentence or "". `gateway` is whether
+    Resource Manager itself refused, and not the resource's provider.
     """
 
     next_step: str = ""
@@ -93,7 +93,7 @@ class ArmError(ReconcilerError):
         return str(self.args[0])
 
     def about(self, what: str) -> None:
-        """Say in front of the text what the call was for; all else stays."""
+        """Put what the call was for in front of the text; all else stays."""
         self.args = (f"{what}: {self.reason}",)
 
 
@@ -125,20 +125,17 @@ class AlreadyExists(ArmError):
     """409 RoleAssignmentExists: the same triple stands under another name."""
 
 
-class _NeedsSomebody(ArmError):
+class _NeedsAction(ArmError):
     def __str__(self) -> str:
-        """Return the text, and what to do next."""
+        """Return the text with the next step at its end."""
         # Azure's own text ends in a full stop.
         text = self.reason
         return f"{text.removesuffix('.')}; {self.next_step}" if self.next_step else text
 
 
-class Blocked(_NeedsSomebody):
-    """A person must act: a missing right, a lock, a limit, a policy, a refusal that we do not know.
-
-    Its text ends in the next step.
-    """
+class Blocked(_NeedsAction):
+    """A person must act: a missing right, a lock, a limit, a policy, or an unknown refusal."""
 
 
-class Rejected(_NeedsSomebody):
-    """Azure says that the call itself is wrong, which makes it a bug of ours."""
+class Rejected(_NeedsAction):
+    """Azure refuses the call itself as wrong, which makes it a bug of ours."""

@@ -1,7 +1,8 @@
 """From event to requests: a pure function of event, policy and watched subscriptions.
 
-The event is a hint that something changed at an id; nothing in it is trusted, and no event, be it
-malformed or forged, may raise. Both Event Grid schema and CloudEvents come here as an `Event`.
+`function_app` decodes what Event Grid delivers, in its own schema or as a CloudEvent, and enqueues
+what `EventRouter` requests. The event is a hint that something changed at an id; nothing in it is
+trusted, and no event, be it malformed or forged, may raise.
 """
 
 import contextlib
@@ -20,11 +21,10 @@ from reconciler.model import (
     Request,
     Sight,
     Sighting,
-    is_reconciled,
 )
 from reconciler.policy import Policy
-from reconciler.policy.model import Grant
 from reconciler.policy.templates import with_entries
+from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _WRITE: Final = "microsoft.resources.resourcewritesuccess"
 _DELETE: Final = "microsoft.resources.resourcedeletesuccess"
 _ACTION: Final = "microsoft.resources.resourceactionsuccess"
 _SUCCESS: Final = frozenset({_WRITE, _DELETE, _ACTION})
-_FAILED: Final = frozenset(
+_FAILURE: Final = frozenset(
     f"microsoft.resources.resource{what}{how}"
     for what in ("write", "delete", "action")
     for how in ("failure", "cancel")
@@ -53,11 +53,23 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventRouter:
-    """Which places concern us, and the `appid` under which our own writes are announced.
+    """Turns an event into requests by this table, whose rows add up.
 
-    Where `subscriptions` is none, nobody knows yet what is watched, and everything passes: whoever
-    answers a request asks again. What a deletion names is looked at `settle` later, so that a
-    rebuild's own look answers it.
+        event                     about                                           requests
+        ------------------------  ----------------------------------------------  -----------------
+        success                   a resource of a type in some rule, or its child  that resource
+        success                   a user-assigned identity that policy may name    that identity
+        success                   an assignment at a scope where policy can grant  that assignment
+        write, delete, move       a group or a subscription that is watched        that scope
+        write, delete, move       what is or contains a grant's scope              its group
+        delete                    a lock                                           the locked scope
+        failure of our own write  a resource or user-assigned identity             that id
+        success of our own write  anything                                         nothing
+
+    `subscriptions` are watched; none while nobody knows which, and then every id passes: whoever
+    answers a request asks again. `own_client` is the `appid` under which our own writes are
+    announced. What a deletion names is looked at `settle` later, so that the look that a rebuild
+    asks for covers it.
     """
 
     policy: Policy
@@ -66,130 +78,117 @@ class EventRouter:
     settle: timedelta = timedelta()
 
     def requests(self, event: Event, now: datetime) -> tuple[Request, ...]:
-        """Return what should be looked at because of an event; nothing for what is not ours.
-
-        `now` bounds the event's time, which may be anything.
-        """
-        kind = fold(event.type)
-        own = self._own(event)
-        if (kind in _SUCCESS and own) or (kind not in _SUCCESS and not (own and kind in _FAILED)):
-            # What we wrote was looked at after the write; what of it failed was not.
+        """Return what should be looked at because of an event; `now` bounds the event's time."""
+        event_type = fold(event.type)
+        client = _object(event.data.get("claims")).get("appid")
+        own = isinstance(client, str) and self.own_client == fold(client)
+        # A success of ours is covered by the look that followed the write; what of an operation
+        # fails after its answer, only the event shows. A forged `appid` hides only its own event.
+        relevant = event_type in (_FAILURE if own else _SUCCESS)
+        changed = _changed_id(event) if relevant else None
+        if changed is None:
             return ()
-        place = _place(event)
-        if place is None:
-            return ()
+        operation = event.data.get("operationName")
+        moves = isinstance(operation, str) and "/moveresources/" in fold(operation)
         since = min(max(event.time or now, now - _OLDEST), now)
-        return tuple(
-            self._request(one, place, event, since)
-            for one in dict.fromkeys(self._named(place, event))
-        )
+        requests: list[Request] = []
+        for requested in dict.fromkeys(self._requested_ids(changed, event_type, moves=moves)):
+            if not is_reconciled(requested):
+                # A move is announced when it begins: its scope is swept once more.
+                moved = (Sighting(since, Sight.MOVED),) if moves else ()
+                requests.append(Request(requested, since=since, sightings=moved))
+            elif requested == changed and event_type == _DELETE:
+                requests.append(Request(requested, since=since + self.settle))
+            else:
+                # What was written is there, and what has a child that was written is there, too.
+                requests.append(Request(requested, since=since, expected=event_type == _WRITE))
+        return tuple(requests)
 
-    def _request(
-        self, named: ResourceId, place: ResourceId, event: Event, since: datetime
-    ) -> Request:
-        if not is_reconciled(named):
-            moved = (Sighting(since, Sight.MOVED),) if _moves(event) else ()
-            return Request(named, since=since, sightings=moved)
-        if named == place and fold(event.type) == _DELETE:
-            return Request(named, since=since + self.settle)
-        # What has a child that was written is there itself.
-        return Request(named, since=since, expected=fold(event.type) == _WRITE)
-
-    def _named(self, place: ResourceId, event: Event) -> Iterator[ResourceId]:
-        if fold(event.type) in _FAILED:
-            if is_reconciled(place) and self._watches(place):
-                yield place
-            return
-        if place.is_type(ROLE_ASSIGNMENT):
-            if self.policy.guardrails.covers(place.scope):
-                yield place
-            return
-        if place.is_type(_LOCK) and fold(event.type) == _DELETE:
-            # What the lock held back may go on.
-            yield from self._unlocked(place.scope)
-            return
-        if _may_change_scopes(event) and self._is_scope(place):
-            # Asked for itself, a machine or an identity would be reconciled.
-            yield place.group_id or place
-        if not self._watches(place):
-            return
-        if place.is_type(USER_ASSIGNED_IDENTITY):
-            if any(identity.id.may_be(place) for identity in self.policy.identities.values()):
-                yield place
+    def _requested_ids(
+        self, changed: ResourceId, event_type: str, *, moves: bool
+    ) -> Iterator[ResourceId]:
+        rails, watched = self.policy.guardrails, self._watches(changed)
+        if event_type in _FAILURE:
+            if watched and is_reconciled(changed):
+                yield changed
+        elif changed.is_type(ROLE_ASSIGNMENT):
+            if rails.covers(changed.scope):
+                yield changed
+        elif changed.is_type(_LOCK) and event_type == _DELETE:
+            # What the lock held back may go on. No event has the whole tenant swept.
+            locked = changed.scope
+            if locked.parent and (self._watches(locked) or rails.covers(locked)):
+                yield locked.group_id or locked.subscription_id or locked
         else:
-            yield from self._governed(place)
+            # Of the many actions, only moves change what lies in a scope. Asked for by its own id,
+            # a machine or an identity would be reconciled, so its group is swept.
+            if (moves or event_type != _ACTION) and self._is_scope(changed):
+                yield changed.group_id or changed
+            if watched:
+                yield from self._governed(changed)
 
-    def _unlocked(self, scope: ResourceId) -> Iterator[ResourceId]:
-        # Nothing that an event says has everything swept.
-        if scope.parent and (self._watches(scope) or self.policy.guardrails.covers(scope)):
-            yield scope.group_id or scope.subscription_id or scope
-
-    def _governed(self, place: ResourceId) -> Iterator[ResourceId]:
-        """Yield the resource of a type in some rule that the place is, or is a child of."""
+    def _governed(self, changed: ResourceId) -> Iterator[ResourceId]:
+        """Yield the identity that policy may name, or the resource that some rule may match."""
+        if changed.is_type(USER_ASSIGNED_IDENTITY):
+            if any(entry.id.may_be(changed) for entry in self.policy.identities.values()):
+                yield changed
+            return
         types = {fold(name) for rule in self.policy.rules for name in rule.match.type}
-        one: ResourceId | None = place
-        while one is not None and one.blocks:
-            if fold(one.type) in types:
-                yield one
-            one = one.parent
+        resource: ResourceId | None = changed
+        while resource is not None and resource.blocks:
+            if fold(resource.type) in types:
+                yield resource
+            resource = resource.parent
 
-    def _is_scope(self, place: ResourceId) -> bool:
-        """Tell whether a place is to be swept: what was granted in it may have gone with it.
-
-        What a placeholder stands for is near its subject, whose own events name it.
-        """
-        if place.parent is None:
-            # Nobody tells of the tenant; a sweep of everything has its own time.
+    def _is_scope(self, changed: ResourceId) -> bool:
+        """Return whether rights may lie at or in an id, so that a change may have taken them."""
+        if changed.parent is None:
+            # Tenant-level scopes have no events; the timer sweep covers them.
             return False
-        if not place.blocks and self._watches(place):
+        if not changed.blocks and self._watches(changed):
             return True
-        rails = self.policy.guardrails
-        return any(place.contains(scope) and rails.covers(scope) for scope in self._scopes())
-
-    def _scopes(self) -> Iterator[ResourceId]:
-        """Yield the scopes that policy names, be it in a map."""
-        for grant in self._grants():
-            for scope in with_entries(grant.scope, self.policy.maps):
-                if "{" not in scope:
+        policy = self.policy
+        of_rules = [grant for rule in policy.rules if rule.system for grant in rule.system.grants]
+        of_identities = [grant for entry in policy.identities.values() for grant in entry.grants]
+        for grant in (*of_rules, *of_identities):
+            for text in with_entries(grant.scope, policy.maps):
+                # What a placeholder stands for is near its subject, whose own events name it.
+                if "{" not in text:
                     with contextlib.suppress(ResourceIdError):
-                        yield ResourceId.parse(scope)
+                        scope = ResourceId.parse(text)
+                        if changed.contains(scope) and policy.guardrails.covers(scope):
+                            return True
+        return False
 
-    def _grants(self) -> Iterator[Grant]:
-        for rule in self.policy.rules:
-            if rule.system:
-                yield from rule.system.grants
-        for identity in self.policy.identities.values():
-            yield from identity.grants
-
-    def _watches(self, place: ResourceId) -> bool:
+    def _watches(self, subject: ResourceId) -> bool:
         watched = self.subscriptions
-        return watched is None or any(subscription.contains(place) for subscription in watched)
-
-    def _own(self, event: Event) -> bool:
-        """Tell whether we made the write; a forged `appid` hides nothing but itself."""
-        claims = _object(event.data.get("claims"))
-        client = claims.get("appid")
-        return isinstance(client, str) and self.own_client == fold(client)
+        return watched is None or any(subscription.contains(subject) for subscription in watched)
 
 
 def decode(body: object) -> Event | None:
-    """Read one event in Event Grid schema or CloudEvents 1.0; none where it is neither."""
+    """Return one event in Event Grid schema or CloudEvents 1.0; none where it is neither."""
     if not isinstance(body, Mapping):
         return None
-    kind = body.get("eventType") or body.get("type")
-    if not isinstance(kind, str):
+    event_type = body.get("eventType") or body.get("type")
+    if not isinstance(event_type, str):
         return None
-    subject = body.get("subject")
+    subject, text = body.get("subject"), body.get("eventTime") or body.get("time")
+    try:
+        parsed = datetime.fromisoformat(text) if isinstance(text, str) else None
+        # Without a zone it is UTC, as Azure's own are.
+        time = parsed and parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        time = None
     return Event(
-        type=kind,
+        type=event_type,
         subject=subject if isinstance(subject, str) else "",
-        time=_time(body.get("eventTime") or body.get("time")),
+        time=time,
         data=_object(body.get("data")),
     )
 
 
-def read(text: bytes) -> tuple[Event, ...]:
-    """Read the events of a queue message, one or an array of them.
+def decode_message(text: bytes) -> tuple[Event, ...]:
+    """Return the events of a queue message, one or an array of them.
 
     Raises `MessageError` where there is none: a person sees then, in the poison queue, that
     something else is delivered there.
@@ -209,7 +208,7 @@ def read(text: bytes) -> tuple[Event, ...]:
     return events
 
 
-def _place(event: Event) -> ResourceId | None:
+def _changed_id(event: Event) -> ResourceId | None:
     """Return the id that the event is about: `resourceUri`, else the subject.
 
     The subject of a POST ends in its action, as in `.../virtualMachines/vm/restart` (facts:
@@ -217,22 +216,9 @@ def _place(event: Event) -> ResourceId | None:
     """
     for text in (event.data.get("resourceUri"), event.subject, event.subject.rpartition("/")[0]):
         if isinstance(text, str):
-            try:
+            with contextlib.suppress(ResourceIdError):
                 return ResourceId.parse(text)
-            except ResourceIdError:
-                continue
     return None
-
-
-def _may_change_scopes(event: Event) -> bool:
-    """Tell a write, a delete and a move from the many actions that leave a scope as it is."""
-    return _moves(event) or fold(event.type) != _ACTION
-
-
-def _moves(event: Event) -> bool:
-    """Tell whether resources are moved out of the place, which goes on after it was announced."""
-    operation = event.data.get("operationName")
-    return isinstance(operation, str) and "/moveresources/" in fold(operation)
 
 
 def _object(value: object) -> Mapping[str, object]:
@@ -243,12 +229,3 @@ def _object(value: object) -> Mapping[str, object]:
         except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, Mapping) else {}
-
-
-def _time(text: object) -> datetime | None:
-    """Read a time, none where it is not one; without a zone it is UTC, as Azure's own are."""
-    try:
-        time = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC) if time else None
-    except (ValueError, OverflowError):
-        return None

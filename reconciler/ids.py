@@ -1,8 +1,8 @@
 """ARM ids: parsed once, compared as Azure compares, refused where they could mean something else.
 
-Everything that names a place in Azure is a `ResourceId`; URLs and Resource Graph queries are
-built from nothing else. An id with dot segments or escapes writes to another place than it
-names, because HTTP clients normalise paths, so such ids are refused and never repaired.
+Every module names places in Azure by `ResourceId`; URLs and Resource Graph queries are built from
+nothing else. An id with dot segments or escapes writes to another place than it names, because HTTP
+clients normalise paths, so such ids are refused and never repaired.
 """
 
 import re
@@ -12,25 +12,30 @@ from typing import Self
 
 from reconciler.errors import ResourceIdError
 
-_FORBIDDEN = re.compile(r"[%?#\\\"'`]")
+# Most ids are made of these signs alone, in which nothing can be wrong.
+_PLAIN = re.compile(r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9_().-]+)+")
+# What no segment may hold, and why it is refused; `{0!r}` is what was found.
+_FAULTS = (
+    (re.compile(r"\A\Z"), "it has an empty segment"),
+    (re.compile(r"\A\.+\Z"), "it has a {0!r} segment"),
+    (re.compile(r"\A\s|\s\Z"), "a segment has blanks at its edge"),
+    (re.compile(r"[%?#\\\"'`]"), "it may not contain {0!r}"),
+)
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 _LONGEST = 2048
-"""Characters; nobody's id comes near, and going through the levels of one costs their square."""
+"""Characters. No real id comes near, and walking up the levels of one costs their square."""
 
 _ONE_PAIR = 3
 """Length of the shortest block: namespace, type, name."""
-
-type Block = tuple[str, ...]
-"""`(namespace, type, name, type, name, ...)` of one `/providers/` part."""
 
 
 def fold(text: str) -> str:
     """Return the spelling under which Azure's names are compared.
 
-    Two names are one where .NET's ordinal comparison without case says so: letter by letter, by
-    the simple upper case. Python's `lower()` is no such comparison, it joins KELVIN SIGN and "k".
+    Azure compares as .NET's ordinal comparison without case does: letter by letter, by the simple
+    upper case. Python's `lower()` differs: it makes KELVIN SIGN and "k" the same, for example.
     """
     return text.lower() if text.isascii() else text.translate(_FOLDED)
 
@@ -56,10 +61,10 @@ _FOLDED = _Folded()
 
 
 def _simple_upper(letter: str) -> str:
-    """Return the upper case that is one letter; without any, the letter itself.
+    """Return the upper case of a letter, or the letter itself where that is several letters.
 
-    Python knows full case mappings only. Where the upper case is of several letters, the title case
-    is the simple one, if it is of one (as for the Greek letters with iota below).
+    Python knows full case mappings only. Where the upper case is several letters and the title case
+    is one, the title case is the simple one (as for the Greek letters with iota below).
     """
     # .NET keeps dotless i and long s apart from "I" and "S" in ordinal comparisons.
     if letter in "\N{LATIN SMALL LETTER DOTLESS I}\N{LATIN SMALL LETTER LONG S}":
@@ -68,15 +73,12 @@ def _simple_upper(letter: str) -> str:
 
 
 def is_guid(text: str) -> bool:
-    """Tell whether the text is a GUID with dashes, in either case."""
+    """Return whether the text is a GUID with dashes, in either case."""
     return _GUID.fullmatch(text.lower()) is not None
 
 
 def dashless(guid: str) -> str:
-    """Return a GUID as evidence and cascaded deletes spell it.
-
-    See facts: Resource events: no dashes.
-    """
+    """Return a GUID without dashes, as cascaded deletes spell it (facts: Resource events)."""
     return guid.replace("-", "").lower()
 
 
@@ -91,7 +93,8 @@ class ResourceId:
     text: str = field(compare=False, repr=False)
     subscription: str | None = field(compare=False, repr=False)
     group: str | None = field(compare=False, repr=False)
-    blocks: tuple[Block, ...] = field(compare=False, repr=False)
+    blocks: tuple[tuple[str, ...], ...] = field(compare=False, repr=False)
+    """Each `/providers/` part: namespace, type, name, and of children type and name again."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -102,12 +105,34 @@ class ResourceId:
         segment, a type without a name, more than 2048 characters. Every other sign and the letters
         of all scripts may stand in Azure's names.
         """
-        segments = _segments(text)
-        rest = list(segments)
-        subscription = _head(rest, "subscriptions", text)
-        group = _head(rest, "resourcegroups", text) if subscription else None
-        blocks = tuple(_blocks(rest, text))
-        return cls(fold(text), text, subscription, group, blocks)
+        rest = _segments(text)
+        places: dict[str, str] = {}
+        for keyword in ("subscriptions", "resourcegroups"):
+            # A group is one only in a subscription.
+            if not rest or fold(rest[0]) != keyword:
+                break
+            if len(rest) == 1:
+                raise ResourceIdError(f"{text!r} is not an ARM id: {rest[0]!r} lacks a name")
+            places[keyword] = rest[1]
+            del rest[:2]
+        blocks: list[tuple[str, ...]] = []
+        while rest:
+            if fold(keyword := rest.pop(0)) != "providers":
+                raise ResourceIdError(
+                    f"{text!r} is not an ARM id: '/providers/' must follow a scope (or "
+                    f"'/resourceGroups/' a subscription), not {keyword!r}"
+                )
+            # Only where a type would stand does the word begin another part; a name may be so.
+            nexts = (at for at in range(1, len(rest), 2) if fold(rest[at]) == "providers")
+            end = next(nexts, len(rest))
+            block = tuple(rest[:end])
+            if len(block) < _ONE_PAIR or len(block) % 2 == 0:
+                last = f" after {block[-1]!r}" if block else ""
+                raise ResourceIdError(f"{text!r} is not an ARM id: a type lacks its name{last}")
+            blocks.append(block)
+            del rest[:end]
+        subscription, group = places.get("subscriptions"), places.get("resourcegroups")
+        return cls(fold(text), text, subscription, group, tuple(blocks))
 
     def __str__(self) -> str:
         """Return the id as it was spelled."""
@@ -157,67 +182,32 @@ class ResourceId:
         return self.parse(f"/subscriptions/{self.subscription}/resourceGroups/{self.group}")
 
     def contains(self, other: "ResourceId") -> bool:
-        """Tell whether `other` is this id or lies below it, segment by segment."""
+        """Return whether `other` is this id or lies below it, segment by segment."""
         return self.key in {other.key, "/"} or other.key.startswith(self.key + "/")
 
     def is_type(self, type_name: str) -> bool:
-        """Tell whether this is a resource of that full type, whatever the case."""
+        """Return whether this is a resource of that full type, whatever the case."""
         return fold(self.type) == fold(type_name)
 
 
-def _segments(text: str) -> tuple[str, ...]:
+def _segments(text: str) -> list[str]:
+    """Return the segments of an id; raise `ResourceIdError` for one that must not be in an id."""
     if text == "/":
-        return ()
+        return []
     if len(text) > _LONGEST:
         raise ResourceIdError(f"{text[:80]!r}... is not an ARM id: it is longer than {_LONGEST}")
     if not text.startswith("/"):
         raise ResourceIdError(f"{text!r} is not an ARM id: it must start with '/'")
-    segments = tuple(text[1:].split("/"))
+    segments = text[1:].split("/")
+    if _PLAIN.fullmatch(text):
+        return segments
     for segment in segments:
-        _check(segment, text)
+        for fault, why in _FAULTS:
+            if match := fault.search(segment):
+                raise ResourceIdError(f"{text!r} is not an ARM id: {why.format(match[0])}")
+        for character in segment:
+            if unicodedata.category(character) in _INVISIBLE:
+                raise ResourceIdError(
+                    f"{text!a} is not an ARM id: it may not contain {character!a}"
+                )
     return segments
-
-
-def _check(segment: str, text: str) -> None:
-    if not segment:
-        raise ResourceIdError(f"{text!r} is not an ARM id: it has an empty segment")
-    if not segment.strip("."):
-        raise ResourceIdError(f"{text!r} is not an ARM id: it has a {segment!r} segment")
-    if segment != segment.strip():
-        raise ResourceIdError(f"{text!r} is not an ARM id: a segment has blanks at its edge")
-    if found := _FORBIDDEN.search(segment):
-        raise ResourceIdError(f"{text!r} is not an ARM id: it may not contain {found.group()!r}")
-    if segment.isascii() and segment.isprintable():
-        return
-    for character in segment:
-        if unicodedata.category(character) in _INVISIBLE:
-            raise ResourceIdError(f"{text!a} is not an ARM id: it may not contain {character!a}")
-
-
-def _head(rest: list[str], keyword: str, text: str) -> str | None:
-    """Take `keyword/value` off the front, where it stands there."""
-    if not rest or fold(rest[0]) != keyword:
-        return None
-    if len(rest) == 1:
-        raise ResourceIdError(f"{text!r} is not an ARM id: {rest[0]!r} lacks a name")
-    del rest[0]
-    return rest.pop(0)
-
-
-def _blocks(rest: list[str], text: str) -> list[Block]:
-    """Split what follows the group into its `/providers/` parts."""
-    blocks: list[Block] = []
-    while rest:
-        if fold(keyword := rest.pop(0)) != "providers":
-            raise ResourceIdError(
-                f"{text!r} is not an ARM id: '/providers/' must follow a scope (or "
-                f"'/resourceGroups/' a subscription), not {keyword!r}"
-            )
-        end = next((i for i in range(1, len(rest), 2) if fold(rest[i]) == "providers"), len(rest))
-        block = tuple(rest[:end])
-        if len(block) < _ONE_PAIR or len(block) % 2 == 0:
-            last = f" after {block[-1]!r}" if block else ""
-            raise ResourceIdError(f"{text!r} is not an ARM id: a type lacks its name{last}")
-        blocks.append(block)
-        del rest[:end]
-    return blocks

@@ -1,9 +1,12 @@
 """The marker in an assignment's description, and what makes an assignment ours.
 
-State lives in Azure itself: an assignment says which deployment made it and for which resource.
-Anybody who may write assignments can forge that text, so it is one of four marks: marker, principal
-type, who created the assignment and who updated it last. The two makers cannot be forged. The name
-is no mark: it can be computed, and taken, by anybody.
+State lives in Azure itself: an assignment's description names the deployment that made it and the
+resource that it is for. Anybody who may write assignments can forge that text, so it is one of four
+marks: marker, principal type, who created the assignment and who updated it last. The last two
+cannot be forged. The name is no mark: it can be computed, and taken, by anybody.
+
+Markers and names are made from the lower case (`str.lower`) of what they hold, whatever ids are
+compared by: texts and names that were made so stand in Azure.
 """
 
 import re
@@ -25,14 +28,6 @@ _MARKER = re.compile(
 )
 
 
-def _lower(text: str) -> str:
-    """Return the spelling that markers and names are made from, whatever ids are compared by.
-
-    It is a format: texts and names that were made from it stand in Azure.
-    """
-    return text.lower()
-
-
 @dataclass(frozen=True, slots=True)
 class Marker:
     """Which deployment of ours made an assignment, and for which resource or identity."""
@@ -41,8 +36,8 @@ class Marker:
     resource: ResourceId
 
     def __str__(self) -> str:
-        """Render the text that goes into the description; keys in a fixed order."""
-        resource = _lower(str(self.resource))
+        """Return the text that goes into the description; keys in a fixed order."""
+        resource = str(self.resource).lower()
         return f"heritage=identity-reconciler,owner={self.owner},resource={resource}"
 
     def names(self, resource: ResourceId) -> bool:
@@ -50,19 +45,17 @@ class Marker:
 
         It holds lower case, which is more than the comparison of ids forgives (KELVIN SIGN).
         """
-        return _lower(str(self.resource)) == _lower(str(resource))
+        return str(self.resource).lower() == str(resource).lower()
 
 
 def parse(description: str | None) -> Marker | None:
-    """Read a marker; anything but the exact form is no marker, so the assignment is not ours."""
+    """Return the marker in a description, none for anything but its exact form."""
     if not description or len(description) > MAX_LENGTH:
         return None
-    found = _MARKER.fullmatch(description)
-    if not found:
+    parts = _MARKER.fullmatch(description)
+    if not parts or parts[2] != parts[2].lower():
         return None
-    owner, resource = found.groups()
-    if resource != _lower(resource):
-        return None
+    owner, resource = parts.groups()
     try:
         return Marker(owner, ResourceId.parse(resource))
     except ResourceIdError:
@@ -71,7 +64,7 @@ def parse(description: str | None) -> Marker | None:
 
 def assignment_name(scope: ResourceId, role: str, principal: str) -> str:
     """Return the name that our assignment of this triple bears, for ever."""
-    return str(uuid.uuid5(NAMESPACE, _lower(f"{scope}|{role}|{principal}")))
+    return str(uuid.uuid5(NAMESPACE, f"{scope}|{role}|{principal}".lower()))
 
 
 def assignment_id(scope: ResourceId, role: str, principal: str) -> ResourceId:
@@ -92,40 +85,33 @@ class Ownership:
         """Return the marker text that we write for a resource or identity."""
         return str(Marker(self.owner, resource))
 
-    def marker_of(self, assignment: RoleAssignment) -> Marker | None:
-        """Return the marker of an assignment that is ours by all four marks, else none."""
-        ours = self.made(assignment) and self.updated(assignment)
-        return self.claimed(assignment) if ours else None
-
     def claimed(self, assignment: RoleAssignment) -> Marker | None:
         """Return the marker by which an assignment claims to be ours, whoever wrote it."""
-        found = parse(assignment.description)
-        owned = found and found.owner in {self.owner, *self.former_owners}
-        return found if owned and assignment.principal_type == SERVICE_PRINCIPAL else None
+        marker = parse(assignment.description)
+        owned = marker and marker.owner in {self.owner, *self.former_owners}
+        return marker if owned and assignment.principal_type == SERVICE_PRINCIPAL else None
+
+    def marker_of(self, assignment: RoleAssignment) -> Marker | None:
+        """Return the marker of an assignment that is ours by all four marks, else none.
+
+        `createdBy` is null in a PUT's answer (facts: Role assignments): not yet ours.
+        """
+        ours = {assignment.created_by, assignment.updated_by} <= self.makers
+        return self.claimed(assignment) if ours else None
 
     def lost(self, assignment: RoleAssignment) -> bool:
         """Return whether we made it, but its marker is lost or another updated it last.
 
-        Whoever wrote it last may have rewritten the marker. What our own maker last wrote for
+        Whoever wrote it last may have rewritten the marker. What our own principal last wrote for
         another owner belongs to that deployment of ours.
         """
-        if not self.made(assignment) or self.marker_of(assignment):
+        if assignment.principal_type != SERVICE_PRINCIPAL:
             return False
-        return parse(assignment.description) is None or not self.updated(assignment)
+        if assignment.created_by not in self.makers:
+            return False
+        rewritten = assignment.updated_by not in self.makers
+        return rewritten or parse(assignment.description) is None
 
     def may_write(self, assignment: RoleAssignment) -> bool:
         """Return whether it is ours, or was made by us and lost its marker."""
         return self.marker_of(assignment) is not None or self.lost(assignment)
-
-    def made(self, assignment: RoleAssignment) -> bool:
-        """Return whether one of our principals created it, for a service principal.
-
-        `createdBy` is null in a PUT's answer and for a moment after (recorded): not yet ours.
-        """
-        return (
-            assignment.principal_type == SERVICE_PRINCIPAL and assignment.created_by in self.makers
-        )
-
-    def updated(self, assignment: RoleAssignment) -> bool:
-        """Return whether one of our principals wrote it last."""
-        return assignment.updated_by in self.makers

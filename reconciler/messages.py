@@ -1,13 +1,13 @@
 """Requests as queue messages: plain JSON that a person can read, write and put back by hand.
 
-What the version before wrote is read, too: its `removals` was a text and named nothing, so it
-allows nothing now, and its `seen` is dropped. An unknown key is logged and ignored, so that a
-message of the next version does not end among the poison.
+`function_app` encodes and decodes; `reconciler.app` bounds what came in. Messages of the version
+before are read, too: its `removals` was a text that named nothing, so it allows nothing now, and
+its `seen` is dropped. An unknown key is logged and ignored, so that a message of the next version
+does not end among the poison.
 """
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,79 +19,93 @@ from reconciler.printable import printable
 _log = logging.getLogger(__name__)
 
 _KEYS: Final = frozenset({"id", "since", "expected", "removals", "first", "sightings"})
-_BEFORE: Final = frozenset({"seen"})
+_DROPPED_KEYS: Final = frozenset({"seen"})
+"""What the version before wrote and this one has no use for."""
+
 MOST_SIGHTINGS: Final = 20
-_MOST_NAMED: Final = 24_000
+"""Sightings that a request keeps, the latest ones."""
+
+_MOST_ID_BYTES: Final = 24_000
 """Bytes of the ids that one message may name: a queue message holds 64 KB, in base64."""
+
 _OLDEST: Final = timedelta(days=7)
-_AHEAD: Final = timedelta(hours=1)
+_FURTHEST_AHEAD: Final = timedelta(hours=1)
 
 
 def encode(request: Request) -> str:
     """Return a request as JSON; keys without a value are left out."""
+    # A message that Azure refuses for its size would keep a sweep's others back as well. What is
+    # not named is not removed; the next sweep names it again.
+    named: list[str] = []
+    room = _MOST_ID_BYTES
     removals = request.removals
+    for text in sorted(map(str, (removals.ids or ()) if removals else ())):
+        room -= len(json.dumps(text)) + 2
+        if room < 0:
+            break
+        named.append(text)
     content = {
         "id": str(request.id),
-        "since": _text(request.since),
+        "since": request.since and request.since.isoformat(),
         "expected": request.expected,
-        "removals": removals
-        and {"digest": removals.digest, "ids": list(_named(removals.ids or ()))},
-        "first": _text(request.first),
+        "removals": removals and {"digest": removals.digest, "ids": named},
+        "first": request.first and request.first.isoformat(),
         "sightings": [
-            {"at": _text(one.at), "what": f"{one.what}: {one.about}" if one.about else one.what}
-            for one in request.sightings
+            {
+                "at": sighting.at.isoformat(),
+                "what": sighting.what + (f": {sighting.about}" if sighting.about else ""),
+            }
+            for sighting in request.sightings
         ],
     }
     return json.dumps({key: value for key, value in content.items() if value})
 
 
-def _named(ids: Iterable[ResourceId]) -> Iterator[str]:
-    """Yield as many ids as a message holds; what it does not name stays, and comes with the next.
-
-    One that Azure refuses for its size would keep the sweep's others back as well.
-    """
-    room = _MOST_NAMED
-    for text in sorted(map(str, ids)):
-        room -= len(json.dumps(text)) + 2
-        if room < 0:
-            return
-        yield text
-
-
 def decode(text: str) -> Request:
-    """Read a message back; raises `MessageError` naming what is wrong with it."""
+    """Return the request of a message; raise `MessageError` naming what is wrong with it."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MessageError(f"the message is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise MessageError("the message is not a JSON object with an `id`")
-    for key in sorted(set(content) - _KEYS - _BEFORE):
+    for key in sorted(set(content) - _KEYS - _DROPPED_KEYS):
         _log.warning(
             "a queue message has the unknown key %s, which is ignored", printable(repr(key)[:40])
         )
     expected = content.get("expected", False)
     if not isinstance(expected, bool):
         raise MessageError("`expected` in the message is neither true nor false")
+    removals = content.get("removals")
+    if removals is None or isinstance(removals, str):
+        # The version before wrote a text.
+        removals = None
+    elif isinstance(removals, dict):
+        digest, ids = removals.get("digest"), removals.get("ids", [])
+        if not isinstance(digest, str) or not isinstance(ids, list):
+            raise MessageError("`removals` in the message lacks a text `digest` or a list `ids`")
+        removals = Removals(digest, frozenset(_id(text, "`removals.ids`") for text in ids))
+    else:
+        raise MessageError("`removals` in the message is not an object with `digest` and `ids`")
     return Request(
         id=_id(content.get("id"), "`id`"),
         since=_time(content.get("since"), "`since`"),
         expected=expected,
-        removals=_removals(content.get("removals")),
+        removals=removals,
         first=_time(content.get("first"), "`first`"),
         sightings=_sightings(content.get("sightings", [])),
     )
 
 
 def bounded(request: Request, now: datetime) -> Request:
-    """Return a request whose times lie between a week ago and an hour ahead.
+    """Return the request with its times between a week ago and an hour ahead.
 
-    A message may come from anybody who can write to the queue; a time far ahead would be put back
-    for ever, and one of the year 1 cannot be reckoned with.
+    Anybody who can write to the queue may have written it: a time far ahead would be put back for
+    ever, and dates near the year 1 overflow when a time zone or a delay is applied.
     """
 
     def within(time: datetime) -> datetime:
-        return min(max(time, now - _OLDEST), now + _AHEAD)
+        return min(max(time, now - _OLDEST), now + _FURTHEST_AHEAD)
 
     return Request(
         request.id,
@@ -100,63 +114,48 @@ def bounded(request: Request, now: datetime) -> Request:
         request.removals,
         within(request.first) if request.first else None,
         tuple(
-            Sighting(within(one.at), one.what, one.about)
-            for one in request.sightings[-MOST_SIGHTINGS:]
+            Sighting(within(sighting.at), sighting.what, sighting.about)
+            for sighting in request.sightings[-MOST_SIGHTINGS:]
         ),
     )
 
 
-def _text(time: datetime | None) -> str | None:
-    return time.isoformat() if time else None
-
-
-def _id(text: object, where: str) -> ResourceId:
+def _id(text: object, key: str) -> ResourceId:
     if not isinstance(text, str):
-        raise MessageError(f"the message has no {where} that is a text")
+        raise MessageError(f"the message has no {key} that is a text")
     try:
         return ResourceId.parse(text)
     except ResourceIdError as error:
-        raise MessageError(f"{where} in the message: {error}") from error
+        raise MessageError(f"{key} in the message: {error}") from error
 
 
-def _time(text: object, where: str) -> datetime | None:
+def _time(text: object, key: str) -> datetime | None:
     if text is None:
         return None
     try:
         time = datetime.fromisoformat(str(text))
     except ValueError as error:
-        raise MessageError(f"{where} in the message is {text!r}, which is not a time") from error
+        raise MessageError(f"{key} in the message is {text!r}, which is not a time") from error
     if time.tzinfo is None:
-        raise MessageError(f"{where} in the message is {text!r}, which has no time zone")
+        raise MessageError(f"{key} in the message is {text!r}, which has no time zone")
     return time
-
-
-def _removals(content: object) -> Removals | None:
-    if content is None or isinstance(content, str):
-        return None
-    if not isinstance(content, dict):
-        raise MessageError("`removals` in the message is not an object with `digest` and `ids`")
-    digest, ids = content.get("digest"), content.get("ids", [])
-    if not isinstance(digest, str) or not isinstance(ids, list):
-        raise MessageError("`removals` in the message lacks a text `digest` or a list `ids`")
-    return Removals(digest, frozenset(_id(one, "`removals.ids`") for one in ids))
 
 
 def _sightings(content: object) -> tuple[Sighting, ...]:
     if not isinstance(content, list):
         raise MessageError("`sightings` in the message is not a list")
-    found: list[Sighting] = []
-    for one in content[-MOST_SIGHTINGS:]:
-        what = one.get("what") if isinstance(one, dict) else None
-        at = _time(one.get("at"), "`sightings.at`") if isinstance(one, dict) else None
+    sightings: list[Sighting] = []
+    for entry in content[-MOST_SIGHTINGS:]:
+        what = entry.get("what") if isinstance(entry, dict) else None
+        at = _time(entry.get("at"), "`sightings.at`") if isinstance(entry, dict) else None
         if not isinstance(what, str) or at is None:
             raise MessageError("a sighting in the message lacks its time `at` or its text `what`")
         kind, _, about = what.partition(": ")
         try:
-            found.append(Sighting(at, Sight(kind), about))
+            sightings.append(Sighting(at, Sight(kind), about))
         except ValueError:
             _log.warning(
                 "a queue message has the unknown sighting %s, which is ignored",
                 printable(repr(kind)[:40]),
             )
-    return tuple(found)
+    return tuple(sightings)

@@ -1,8 +1,7 @@
-"""The domain's own types: what is asked, what was found, what is wanted.
+"""The domain's own types: what is asked, what was observed, what is desired.
 
-All are frozen values without behaviour that needs the outside; nothing here knows JSON shapes of
-Azure (`reconciler.observe` does) or YAML (`reconciler.policy` does). What is to be done about the
-difference is in `reconciler.changes`.
+All are frozen values. None knows Azure's JSON, which `reconciler.azure.parsing` reads, or YAML,
+which `reconciler.policy` reads. What is to be done about the difference is in `reconciler.changes`.
 """
 
 from collections.abc import Mapping
@@ -10,60 +9,44 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 
-VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
 USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 
-RESTARTING = frozenset({"microsoft.web/sites", "microsoft.web/sites/slots"})
-"""Types, in lower case, whose apps restart when their identities change (documented)."""
-
-
-RECONCILED = frozenset({fold(VIRTUAL_MACHINE), fold(USER_ASSIGNED_IDENTITY)})
-"""Types, in lower case, that can be brought to what policy asks."""
-
-
-def is_reconciled(place: ResourceId) -> bool:
-    """Return whether an id is a resource or identity that can be brought to what policy asks.
-
-    Both lie in a resource group; what a message names below another resource is neither.
-    """
-    return place.group is not None and len(place.blocks) == 1 and fold(place.type) in RECONCILED
-
 
 class Mode(StrEnum):
-    """Whether a difference is only told or also mended."""
+    """Whether a difference is only shown or also repaired."""
 
     AUDIT = "audit"
     REPAIR = "repair"
 
 
 class Sight(StrEnum):
-    """What a look may have seen that its next one must know."""
+    """What a look may have seen that the next look at the same id must know."""
 
     GONE = "gone"
     """The id itself, or an identity that policy wants on it, was not found."""
     NOT_YET = "not yet"
     """Not found although a write event had named it: Resource Manager's index is late."""
     DEAD_ENTRY = "dead entry"
-    """An entry of a recreated identity; `about` has identity, stale and present principal."""
+    """An entry of a recreated identity; `about` holds identity, stale and present principal."""
     REFUSED = "refused"
-    """A conflict that is not known to pass; `about` is its code."""
+    """A conflict of which nobody knows whether it passes; `about` is its code."""
     MOVED = "moved"
     """Resources were moved out of the scope."""
     MISSED = "missed"
-    """Nobody was found whose right a deleted assignment was."""
+    """Nobody was found who had held the right of a deleted assignment."""
     ATTACHED = "attached"
-    """The identity was given to a resource, or swept; nothing but its own rights is looked at."""
+    """The identity was attached to a resource, or swept: its own rights alone are looked at."""
     DELETED = "deleted"
-    """A role assignment of its own, named by `about`, was deleted; lists may still show it."""
+    """A right of the id was deleted; `about` is the assignment, which lists may still show."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sighting:
-    """What was seen, when it was first seen, and which id or code it is about."""
+    """What was seen, when it was first seen, and the id or code that it is about."""
 
     at: datetime
     what: Sight
@@ -74,8 +57,8 @@ class Sighting:
 class Removals:
     """What may be removed as unwanted, under the policy by which it was counted.
 
-    `ids` name role assignments and identities (an exclusive one's entry on the requested resource);
-    none means all, which only a plan that is shown to a person or counted by a sweep asks for.
+    `ids` name role assignments, and exclusive identities whose entry on the requested resource may
+    go. None stands for all, in a plan that is only shown to a person or counted by a sweep.
     `at_once`: a person agreed that a right goes before its replacement is there.
     """
 
@@ -88,7 +71,7 @@ class Removals:
         return self.ids is None or unwanted in self.ids
 
     def cover(self, other: "Removals") -> bool:
-        """Return whether everything that the other allows may go by this one, too."""
+        """Return whether this allows all that the other allows."""
         if self.digest != other.digest or (other.at_once and not self.at_once):
             return False
         return self.ids is None or (other.ids is not None and other.ids <= self.ids)
@@ -96,12 +79,12 @@ class Removals:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One ARM id to look at; nothing else of the event that led to it.
+    """One ARM id to look at, and nothing else of the event that led to it.
 
-    `since`: an earlier look is no answer; ahead of now, the request is due then. `expected`: a
-    write event or the index said that it is there, so a 404 means "not yet". `removals`: the
-    unwanted rights that may go. `first`, `sightings`: when it was first asked and what was seen
-    then, kept by copies.
+    `since`: a look that began earlier does not answer it; where it lies ahead, the request is due
+    then. `expected`: a write event or the index named the id, so a 404 means "not yet". `removals`:
+    the unwanted rights that may go. `first` and `sightings`: when it was first asked and what was
+    seen by then; a copy that is put back to be looked at again keeps both.
     """
 
     id: ResourceId
@@ -113,8 +96,12 @@ class Request:
 
     def sighted(self, what: Sight, about: str = "") -> datetime | None:
         """Return when this was first seen, or none."""
-        found = (one.at for one in self.sightings if (one.what, one.about) == (what, about))
-        return min(found, default=None)
+        times = (
+            sighting.at
+            for sighting in self.sightings
+            if (sighting.what, sighting.about) == (what, about)
+        )
+        return min(times, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +160,10 @@ class RoleAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An entry of the activity log: what was done, by whom as people know them, and when.
+    """An entry of the activity log: what was done, by whom, and when.
 
-    `principal` is the object id of the same, where the entry has it. What did not succeed has only
-    begun, or failed.
+    `caller` is a name that people know, `principal` the object id of the same, where the entry has
+    one. What has not succeeded has only begun, or failed.
     """
 
     operation: str
@@ -196,9 +183,10 @@ class AttachedIdentity:
 
 @dataclass(frozen=True, slots=True)
 class IdentityBlock:
-    """The identities that a resource carries; `raw_type` is kept where it could not be read.
+    """The identities that a resource carries.
 
-    `unknown` are keys of its map that are no user-assigned identity's id: never written.
+    `raw_type` is the block's type where that is not understood, else none. `unknown` are keys of
+    its map that are no user-assigned identity's id; they are never written.
     """
 
     system: bool = False
@@ -208,13 +196,17 @@ class IdentityBlock:
     unknown: tuple[str, ...] = ()
 
     def entry(self, identity: ResourceId) -> AttachedIdentity | None:
-        """Return the entry of a user-assigned identity, if the resource carries it."""
+        """Return the entry of a user-assigned identity, or none."""
         return next((entry for entry in self.attached if entry.id == identity), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as read; `incarnation` tells it from an earlier one under the same id."""
+    """A resource as read.
+
+    `state` is its provisioning state; `deploying`: an extension of it is being provisioned.
+    `incarnation` tells it from an earlier resource under the same id.
+    """
 
     id: ResourceId
     location: str = ""
@@ -255,11 +247,11 @@ class NewIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the activity log tells of an id's end, and of moves from its group.
+    """What the activity log shows of an id's end, and of moves from its group.
 
-    `ended`: the last successful deletion or eviction with no successful write after it. `evicted`:
-    it was an eviction, which may only have stopped a machine. `moves`: when resources were moved
-    out of its group. `complete`: whether all entries could be read.
+    `ended`: the last successful deletion or eviction with no successful write after it. `moves`:
+    when resources were moved out of its group. `complete`: whether all entries could be read.
+    `evicted`: the end was an eviction, which may only have stopped a machine.
     """
 
     ended: datetime | None = None
@@ -268,23 +260,23 @@ class Ending:
     evicted: bool = False
 
     def proves(self, made: datetime | None, at: datetime) -> bool:
-        """Return whether what was made for the id before its end is dead at a time.
+        """Return whether a right that was made for the id before its end is dead at a time.
 
         What was moved out of the group in between, or after it was only stopped, may live on
-        elsewhere under the same principal.
+        elsewhere under the same principal (facts: Moves).
         """
         if self.ended is None or made is None or not self.complete:
             return False
-        told = made < self.ended and at - END_COUNTS <= self.ended
+        in_time = made < self.ended and at - END_COUNTS <= self.ended
         last = at if self.evicted else self.ended
-        return told and not any(made <= move <= last for move in self.moves)
+        return in_time and not any(made <= move <= last for move in self.moves)
 
 
 LOG_KEPT = timedelta(days=90)
-"""How long the activity log keeps an entry (documented)."""
+"""How long the activity log keeps an entry (facts: Activity log)."""
 
 END_COUNTS = timedelta(days=30)
-"""How old a told end may be: a restored principal may be back after that (documented)."""
+"""How old an end may be: a principal can be restored for as long (facts: Rights)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,33 +293,34 @@ class Traces:
 
     def agree(self, place: ResourceId, principal: str) -> bool:
         """Return whether the id has a row, and none shows another principal."""
-        found = {carried for one, carried in (*self.shown.items(), *self.twice) if one == place}
-        return found == {principal}
+        rows = (*self.shown.items(), *self.twice)
+        return {carried for row, carried in rows if row == place} == {principal}
 
     def holder(self, principal: str, besides: ResourceId) -> ResourceId | None:
-        """Return another resource whose principal it is today, as far as the index shows.
+        """Return another resource whose principal it is today, as far as the index shows, or none.
 
-        The row of `besides` itself may be one that the index has not dropped yet.
+        `besides` itself is left out: the index may not have dropped its row yet.
         """
-        found = (
+        holders = (
             place
             for place, carried in (*self.shown.items(), *self.twice)
             if carried == principal and place != besides
         )
-        return min(found, key=lambda place: place.key, default=None)
+        return min(holders, key=lambda place: place.key, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that one look at one id found.
+    """All that one look at one id has read.
 
-    `subject` is none where its GET was 404. `identities` holds every identity that policy wants on
-    the subject by its own GET, none for a 404, and the exclusive ones that it carries and may not.
-    `roles` says of each custom role that policy wants here (GUID, lower case) whether it is
-    privileged, none where it could not be read. `confirmed`: a second read of the subject agreed.
-    `traces` and `endings` are none, or lack an id, where nobody asked. `absent` are scopes of
-    wanted grants that are not there, with ids that are spelled alike. `limit_reached`: Azure has
-    just refused a grant because its subscription holds no more assignments.
+    `subject` is none where its GET was 404. `identities` holds each identity that policy wants on
+    the subject, none where its own GET was 404, and the exclusive ones that are there and must not.
+    `roles`: whether each custom role that policy wants here (GUID, lower case) is privileged, none
+    where it could not be read. `confirmed`: a second read of the subject agreed with the first.
+    `traces` is none where nobody asked Resource Graph, and `endings` lacks an id for which nobody
+    asked the activity log. `absent`: scopes of wanted grants that are not there, each with ids that
+    are spelled alike. `limit_reached`: Azure has just refused a grant because its subscription
+    holds no more assignments.
     """
 
     id: ResourceId
@@ -361,10 +354,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted[T]:
-    """One thing that policy wants, the rules or identity that want it, and whether to mend it.
+    """One thing that policy wants, the rules or identity that want it, and their mode.
 
-    `rollout`: it is only told because its resource is not yet in its rule's share. `choices`: the
-    scopes that a grant's map holds; which of them it is, the resource itself chose.
+    `default_change` and `restart`: a rule allows what attaching may do besides. `rollout`: it is in
+    audit mode because its resource is not yet in its rule's share. `choices`: all scopes of the map
+    from which the resource's own data chose this grant's.
     """
 
     what: T
@@ -380,9 +374,9 @@ class Wanted[T]:
 class Desired:
     """What policy wants of one subject.
 
-    `unresolved` are grants whose scope has no name here; `ensured` are those of the attached
-    identities that are created where they are missing; `unwelcome` are those that it carries, no
-    rule attaches, and by their ids may be exclusive.
+    `unresolved`: grants whose scope has no name here. `ensured`: identities of `attach` that are
+    created where they are missing. `unwelcome`: identities that it carries, that no rule attaches,
+    and that may be exclusive, judged by their ids.
     """
 
     attach: tuple[Wanted[ResourceId], ...] = ()

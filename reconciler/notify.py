@@ -1,9 +1,9 @@
-"""Outcome events: tells subscribers of a custom Event Grid topic what a reconcile came to.
+"""Outcome events: published to a custom Event Grid topic, with what a request came to.
 
-`reconciler.app` calls it after each answer where RECONCILER_TOPIC_ENDPOINT is set; the fields are
+`reconciler.app` publishes after each request where RECONCILER_TOPIC_ENDPOINT is set; the fields are
 in docs/outcomes.md. The events have Event Grid's own schema: a topic takes it unless it was created
-otherwise, and only out of it can Event Grid deliver either schema (documented). The publisher, too,
-cannot be told its timeouts beside a CloudEvent without a warning in the log (tried).
+otherwise, and only from it can Event Grid deliver either schema (facts: Functions). With
+CloudEvents the publisher also writes a warning to the log where it is given timeouts (tried).
 """
 
 import logging
@@ -18,8 +18,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from reconciler.azure import failures
-from reconciler.azure.parsing import Json
-from reconciler.changes import CONTENDED, NOT_WATCHED, Hold, Plan, Result, Status
+from reconciler.changes import CONTENDED, NOT_WATCHED, Hold, Result, Status
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.render import json
@@ -27,8 +26,8 @@ from reconciler.render import json
 _log = logging.getLogger(__name__)
 
 DATA_VERSION: Final = "1"
-# By code or status. A missing right is answered with 401, a closed network with 403 (both from
-# issue threads).
+# By code or status. A missing right is answered with 401, a closed network with 403 (facts:
+# Functions).
 _ADVICE: Final[dict[str | int, str]] = {
     failures.SIGN_IN: "the app needs the role EventGrid Data Sender on the topic",
     400: "the input schema of the topic must be Event Grid's, which is the default",
@@ -55,13 +54,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Audience:
-    """A credential for one audience, since the publisher asks for the public cloud's in each."""
+    """A credential for one audience; the publisher asks for the public cloud's in every cloud."""
 
     credential: TokenCredential
     scope: str
 
     def get_token(self, *_: str, **options: Any) -> AccessToken:  # noqa: ANN401 (the SDK's own)
-        """Return a token for the audience, whatever is asked for."""
+        """Return a token for the audience, whatever scopes are given."""
         return self.credential.get_token(self.scope, **options)
 
 
@@ -76,79 +75,71 @@ class Topic:
     mode: Mode
     now: Callable[[], datetime]
 
-    def tell(self, subject: ResourceId, result: Result) -> None:
+    def publish(self, subject: ResourceId, result: Result) -> None:
         """Publish what a request came to, if that is news to anybody.
 
-        What was done is done: whatever keeps the topic from taking it is logged and forgotten.
+        What was done is done: whatever keeps the topic from taking the event is logged, and the
+        event is lost.
         """
         kind = kind_of(result, self.mode)
         if kind is None:
             return
-        try:
-            self._publish(kind, subject, self._data(result))
-        except AzureError as error:
-            failure = failures.from_exception("publishing the outcome event", _answered(error))
-            advice = _ADVICE.get(failure.code) or _ADVICE.get(failure.status, _PASSING)
-            _log.warning("%s: %s; only the event is lost; %s", subject, failure, advice)
-
-    def _publish(self, kind: Kind, subject: ResourceId, data: Json) -> None:
-        # Imported only when there is something to tell: it would lengthen every cold start.
+        # Imported only when there is news: it would lengthen every cold start.
         from azure.eventgrid import EventGridEvent, EventGridPublisherClient  # noqa: PLC0415
 
-        event = EventGridEvent(str(subject), kind, data, DATA_VERSION, event_time=self.now())
-        credential = _Audience(self.credential, audience(self.endpoint))
-        with EventGridPublisherClient(self.endpoint, credential) as client:
-            # One attempt: a worker that waits is paid for.
-            client.send(
-                event,
-                retry_total=0,
-                connection_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-            )
-
-    def _data(self, result: Result) -> Json:
-        """Return what the event says: our own words, and nothing of the event that led here."""
-        return {
+        # Our own words, and nothing of the event that led here.
+        data = {
             "owner": self.owner,
             "mode": self.mode.value,
             "digest": self.digest,
-            "outcomes": [json.outcome(one) for one in result.outcomes],
-            "plan": json.look(result.plans[-1]) if result.plans else None,
+            "outcomes": [json.outcome(outcome) for outcome in result.outcomes],
+            "plan": json.subject_plan(result.plans[-1]) if result.plans else None,
         }
+        event = EventGridEvent(str(subject), kind, data, DATA_VERSION, event_time=self.now())
+        credential = _Audience(self.credential, audience(self.endpoint))
+        try:
+            with EventGridPublisherClient(self.endpoint, credential) as client:
+                # One attempt: a worker that waits is paid for.
+                client.send(
+                    event,
+                    retry_total=0,
+                    connection_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
+                )
+        except AzureError as error:
+            # The publisher hides the topic's own 404 behind a text about namespaces.
+            cause = error.__cause__ if isinstance(error, ResourceNotFoundError) else None
+            answered = cause if isinstance(cause, AzureError) else error
+            failure = failures.from_exception("publishing the outcome event", answered)
+            advice = _ADVICE.get(failure.code) or _ADVICE.get(failure.status, _PASSING)
+            _log.warning("%s: %s; only the event is lost; %s", subject, failure, advice)
 
 
 def audience(endpoint: str) -> str:
-    """Return what a token for a topic must be asked for, by the cloud that the topic is in."""
+    """Return the scope of a topic's tokens, by the cloud that its endpoint is in."""
     host = (urlsplit(endpoint).hostname or "").rstrip(".")
-    found = (each for each in _AUDIENCES if host.endswith(f".{each}"))
-    return f"https://{next(found, _PUBLIC_AUDIENCE)}/.default"
+    audiences = (name for name in _AUDIENCES if host.endswith(f".{name}"))
+    return f"https://{next(audiences, _PUBLIC_AUDIENCE)}/.default"
 
 
 def kind_of(result: Result, mode: Mode) -> Kind | None:
     """Return what a result is news of; none for a look after which nothing was or would be done."""
-    # Any id may be asked for, and for a while each is where management groups are not resolved.
+    # An id that is not watched is no news: any may be asked for, and for a while each is such an id
+    # where management groups are not resolved.
     blocked = [
-        one for one in result.outcomes if one.status is Status.BLOCKED and one.code != NOT_WATCHED
+        outcome
+        for outcome in result.outcomes
+        if outcome.status is Status.BLOCKED and outcome.code != NOT_WATCHED
     ]
     if blocked:
-        contended = all(one.code == CONTENDED for one in blocked)
+        contended = all(outcome.code == CONTENDED for outcome in blocked)
         return Kind.CONTENDED if contended else Kind.BLOCKED
-    if any(one.status is Status.DONE for one in result.outcomes):
+    if any(outcome.status is Status.DONE for outcome in result.outcomes):
         return Kind.CHANGED
-    finished = result.again_after is None
-    if finished and any(_would_change(plan, mode) for plan in result.plans[-1:]):
-        return Kind.WOULD_CHANGE
+    if result.again_after is None and result.plans:
+        # Only audit, by policy or by the setting, keeps a change from being made.
+        plan = result.plans[-1]
+        by_policy = any(held.hold is Hold.AUDIT for held in plan.withheld)
+        if by_policy or (mode is Mode.AUDIT and plan.todo):
+            return Kind.WOULD_CHANGE
     return None
-
-
-def _would_change(plan: Plan, mode: Mode) -> bool:
-    """Tell whether only audit, by the setting or by policy, keeps a change from being made."""
-    by_policy = any(held.hold is Hold.AUDIT for held in plan.withheld)
-    return by_policy or (mode is Mode.AUDIT and bool(plan.todo))
-
-
-def _answered(error: AzureError) -> AzureError:
-    """Return the topic's own 404, which the publisher hides behind a text about namespaces."""
-    if isinstance(error, ResourceNotFoundError) and isinstance(error.__cause__, AzureError):
-        return error.__cause__
-    return error

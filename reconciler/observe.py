@@ -1,20 +1,20 @@
 """One complete look at one id, in the order that makes it safe to act on.
 
-Role assignments are read before the resource or identity that explains them. A principal never
-returns, so one that was seen earlier and differs from the one read later may be retired; whether
-it is dead needs more than that, and `Observer` asks for it only where something may go: a second
-read of the subject, one question to Resource Graph, and the activity log for what is not found.
+`reconciler.reconcile` and the command line look through an `Observer`, which the app makes once;
+the sweep uses the same functions on the index's rows. A look is complete or raises: nothing is
+decided on half of it.
 """
 
 import contextlib
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler import roles
+from reconciler import resource_types, roles
 from reconciler.azure.client import Arm
-from reconciler.azure.graph import SHOWN, Inventory
+from reconciler.azure.graph import Inventory
+from reconciler.azure.memory import Remembered
 from reconciler.changes import CHANGED
 from reconciler.errors import Again, Blocked, Conflict, NotFound
 from reconciler.ids import ResourceId, fold
@@ -29,22 +29,19 @@ from reconciler.model import (
     Resource,
     RoleAssignment,
     Sight,
-    Traces,
     UserIdentity,
-    Written,
 )
 from reconciler.plan import PlanContext
 from reconciler.plan.evidence import unsettled
-from reconciler.plan.identities import is_busy, missing_identities
+from reconciler.plan.identities import has_to_attach
 from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.remembered import Remembered
 
 type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]
 """When resources were moved out of a group, and whether that is all of it."""
 
-# Pages of 200 entries; who needs more of them than this cannot be told the end of anything.
+# Pages of 200 entries (facts: Activity log). Of an id with more of them no end is believed.
 _LOG_PAGES: Final = 50
 # The log refuses a question about more than 90 days by the minute.
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
@@ -70,44 +67,51 @@ class Observer:
     scopes: Remembered[ResourceId, None]
 
     def look(self, request: Request, at: datetime) -> Observed:
-        """Observe a resource or user-assigned identity completely; `at` is the time of the look.
+        """Return all that is there of a resource or user-assigned identity; `at` is now.
 
-        Raises `Conflict` where the subject changed while it was being read.
+        Raises `Conflict` where the subject changed while it was being read, and another `ArmError`
+        where an answer that the decision needs is missing.
         """
+        # 1. Rights, before the subject that explains them. A principal never comes back, so a right
+        # of another principal than the one that is read later may be of an earlier one. Read in the
+        # other order, a right that was granted in between would look so, too.
         early = wanted.scopes_from(self.policy, request.id)
-        found: dict[ResourceId, RoleAssignment] = {}
+        rights: dict[ResourceId, RoleAssignment] = {}
         for scope in early:
-            found |= {one.id: one for one in self.arm.assignments_at(scope)}
+            rights |= {right.id: right for right in self.arm.assignments_at(scope)}
+        # 2. The subject, and with it what policy wants.
         subject = self.subject(request.id)
         desired = desired_of(self.policy, subject)
+        # 3. Rights at scopes that only the subject's tags or location name. These were read after
+        # it, so before any of them goes it is read once more.
         late = {grant.what.place for grant in desired.grants} - set(early)
         for scope in sorted(late, key=lambda scope: scope.key):
-            found |= {one.id: one for one in self.arm.assignments_at(scope)}
-        self._drop_deleted(request, found)
-        identities = self._identities(desired)
-        gone = self._gone_entries(request, at, subject, desired, identities)
-        confirmed, traces = False, None
-        if gone or self._asks(request, at, subject, found.values()):
-            traces = self._traces(request.id, subject, gone, found)
-            confirmed = self._confirm(request.id, subject, found.values())
+            rights |= {right.id: right for right in self.arm.assignments_at(scope)}
+        # 4. Lists lag: a right that an event says was deleted is left out once its own GET agrees.
+        deleted = {seen.about for seen in request.sightings if seen.what is Sight.DELETED}
+        for assignment in [right for right in rights if right.key in deleted]:
+            try:
+                self.arm.assignment(assignment)
+            except NotFound:
+                del rights[assignment]
         observed = Observed(
             id=request.id,
             at=at,
             subject=subject,
-            assignments=tuple(found.values()),
-            identities=identities,
-            roles=self._privileged_roles(desired),
-            confirmed=confirmed,
-            traces=traces,
+            assignments=tuple(rights.values()),
+            # 5. Identities by their own GET: a resource's block may show a stale principal.
+            identities=self._identities(desired),
+            roles=privileged_roles(
+                self.arm, self.policy, {grant.what.role for grant in desired.grants}
+            ),
         )
-        return replace(
-            observed,
-            endings={
-                **{one: self._ending(one, at) for one in self._lost(request, observed, gone)},
-                **self._replaced(observed),
-            },
-            absent=self._absent(observed, desired),
-        )
+        # 6. Evidence of what is dead, only where something may go: all looks share the few queries
+        # that Resource Graph and the activity log answer.
+        gone = self._gone_entries(request, observed, desired)
+        if gone or self._may_retire(request, observed):
+            observed = self._with_evidence(request, observed, gone)
+        # 7. Last, since it may cost a query as well: are the scopes of what is to be granted there?
+        return replace(observed, absent=self._absent(observed, desired))
 
     def subject(self, subject: ResourceId) -> Subject | None:
         """Read a resource or identity; none where its GET is 404, which alone proves no end."""
@@ -118,152 +122,135 @@ class Observer:
         except NotFound:
             return None
 
-    def _drop_deleted(self, request: Request, found: dict[ResourceId, RoleAssignment]) -> None:
-        """Drop what an event says was deleted, where its own GET agrees: lists lag."""
-        told = {one.about for one in request.sightings if one.what is Sight.DELETED}
-        for assignment in [one for one in found if one.key in told]:
-            try:
-                self.arm.assignment(assignment)
-            except NotFound:
-                del found[assignment]
-
     def _identities(self, desired: Desired) -> dict[ResourceId, UserIdentity | None]:
-        """Read each identity that policy wants attached, or off, by its own GET, not the map."""
-        found: dict[ResourceId, UserIdentity | None] = {}
+        """Read each identity that policy wants attached, and those that may be exclusive."""
+        identities: dict[ResourceId, UserIdentity | None] = {}
         for identity in desired.attach:
             read = self.subject(identity.what)
-            found[identity.what] = read if isinstance(read, UserIdentity) else None
+            identities[identity.what] = read if isinstance(read, UserIdentity) else None
         for identity in desired.unwelcome:
             # Anybody may have attached one that we may not read; it must not stop the look.
             with contextlib.suppress(Blocked, NotFound):
                 carried = self.arm.user_identity(identity.what)
                 if wanted.is_exclusive(self.policy, carried):
-                    found[identity.what] = carried
-        return found
+                    identities[identity.what] = carried
+        return identities
 
     def _gone_entries(
-        self,
-        request: Request,
-        at: datetime,
-        subject: Subject | None,
-        desired: Desired,
-        identities: Mapping[ResourceId, UserIdentity | None],
+        self, request: Request, observed: Observed, desired: Desired
     ) -> tuple[ResourceId, ...]:
         """Return identities not found, for long enough, whose entry keeps others from attaching."""
-        if not isinstance(subject, Resource):
-            return ()
-        missing = missing_identities(subject, desired)
-        if not any(one is None or identities.get(one) for one in missing):
+        subject, identities = observed.subject, observed.identities
+        if not isinstance(subject, Resource) or not has_to_attach(subject, desired, identities):
             return ()
         return tuple(
             identity.what
             for identity in desired.attach
             if identities.get(identity.what) is None
             and subject.identities.entry(identity.what)
-            and (since := request.sighted(Sight.GONE, identity.what.key) or at)
-            and self.context.asked_at(since, at)
+            and (since := request.sighted(Sight.GONE, identity.what.key) or observed.at)
+            and self.context.asked_at(since, observed.at)
         )
 
-    def _asks(
-        self,
-        request: Request,
-        at: datetime,
-        subject: Subject | None,
-        found: Iterable[RoleAssignment],
-    ) -> bool:
-        """Return whether something may go, so that Resource Graph must be asked."""
+    def _may_retire(self, request: Request, observed: Observed) -> bool:
+        """Return whether the plan may take a right away, so that Resource Graph must be asked."""
+        subject, at = observed.subject, observed.at
         if request.removals:
             return True
         if subject is None:
             return self.context.asked_at(request.sighted(Sight.GONE) or at, at)
-        old = self._retired(request.id, subject, found)
-        if not old or subject.principal is None:
+        retired = self._retired(observed)
+        if not retired or subject.principal is None:
             return False
         if isinstance(subject, UserIdentity):
             return True
-        building = is_busy(subject) or unsettled(subject, at, self.context.settle)
+        # What is still being built, or not understood, keeps its rights whatever Graph shows.
+        building = unsettled(subject, at, self.context.settle)
         if building or subject.identities.raw_type is not None:
             return False
+        # So does what is younger than the resource: it may belong to a principal yet to be seen.
         made = subject.created
-        return made is None or any(one.created and one.created < made for one in old)
+        return made is None or any(right.created and right.created < made for right in retired)
 
-    def _retired(
-        self, place: ResourceId, subject: Subject | None, found: Iterable[RoleAssignment]
-    ) -> list[RoleAssignment]:
+    def _retired(self, observed: Observed) -> list[RoleAssignment]:
         """Return what is ours and marked with the id, but belongs to another principal."""
-        principal = subject.principal if subject else None
         return [
-            one
-            for one in found
-            if (marker := self.context.ownership.marker_of(one))
-            and marker.names(place)
-            and one.principal != principal
+            right
+            for right in observed.assignments
+            if (marker := self.context.ownership.marker_of(right))
+            and marker.names(observed.id)
+            and right.principal != observed.principal
         ]
 
-    def _traces(
-        self,
-        place: ResourceId,
-        subject: Subject | None,
-        gone: Collection[ResourceId],
-        found: dict[ResourceId, RoleAssignment],
-    ) -> Traces:
-        """Ask Resource Graph once; each assignment that it names is read before it is believed."""
-        principals = {one.principal for one in self._retired(place, subject, found.values())}
-        if subject and subject.principal:
-            principals.add(subject.principal)
+    def _with_evidence(
+        self, request: Request, observed: Observed, gone: Collection[ResourceId]
+    ) -> Observed:
+        """Return a look with what proves its dead dead, and with rights that only Graph knew.
+
+        Raises `Conflict` where a second read of the subject shows something else.
+        """
+        place, at, subject = observed.id, observed.at, observed.subject
+        # One query for all. Its rows are late, so each right that it names is read itself.
+        principals = {right.principal for right in self._retired(observed)}
+        if observed.principal:
+            principals.add(observed.principal)
         traces, nominated = self.inventory.traces(
             [place, *gone], principals, self.context.ownership
         )
+        rights = {right.id: right for right in observed.assignments}
         for assignment in nominated:
-            if assignment not in found:
+            if assignment not in rights:
                 with contextlib.suppress(NotFound):
-                    found[assignment] = self.arm.assignment(assignment)
-        return traces
-
-    def _confirm(
-        self, place: ResourceId, subject: Subject | None, found: Iterable[RoleAssignment]
-    ) -> bool:
-        """Read the subject once more where it may retire something; raise where it changed."""
-        if subject is None or not self._retired(place, subject, found):
-            return False
-        again = self.subject(place)
-        if again is None or _shown(again) != _shown(subject):
-            raise Conflict(f"{place} changed while it was being read", code=CHANGED)
-        return True
-
-    def _lost(
-        self, request: Request, observed: Observed, gone: Iterable[ResourceId]
-    ) -> Iterator[ResourceId]:
-        """Yield what is not found and leaves no trace, where its end would let something go.
-
-        The log is late: it is not asked before its time, be it for a person or a sweep.
-        """
-        traces = observed.traces
-        if traces is None:
-            return
+                    rights[assignment] = self.arm.assignment(assignment)
+        observed = replace(observed, assignments=tuple(rights.values()), traces=traces)
+        retired = self._retired(observed)
+        # One torn or early answer may show another principal, or none: two must agree.
+        confirmed = subject is not None and bool(retired)
+        if subject and confirmed:
+            again = self.subject(place)
+            if again is None or _identified(again) != _identified(subject):
+                raise Conflict(f"{place} changed while it was being read", code=CHANGED)
+        # The activity log tells of an end only where nothing shows any trace. It is late, so that
+        # it is not asked before its time, whoever asks.
         lost = list(gone)
-        since = request.sighted(Sight.GONE) or observed.at
-        if observed.subject is None and self.context.asked_at(since, observed.at):
-            ours = self._retired(observed.id, None, observed.assignments)
-            if any(traces.holder(one.principal, observed.id) is None for one in ours):
-                lost.append(observed.id)
-        yield from (one for one in lost if one not in traces.shown)
+        if (
+            subject is None
+            and self.context.asked_at(request.sighted(Sight.GONE) or at, at)
+            and any(traces.holder(right.principal, place) is None for right in retired)
+        ):
+            lost.append(place)
+        endings = {end: self._ending(end, at) for end in lost if end not in traces.shown}
+        if confirmed and isinstance(subject, Resource):
+            # What it replaces may have been moved where Resource Graph shows us nothing. Without an
+            # answer the old right stays; the rest of the look stands without it.
+            try:
+                endings[place] = Ending(None, *self._moves_from(place, at))
+            except (Again, Blocked):
+                endings[place] = Ending(complete=False)
+        return replace(observed, confirmed=confirmed, endings=endings)
 
     def _ending(self, place: ResourceId, at: datetime) -> Ending:
+        """Ask the activity log for the end of an id: its last deletion or Spot eviction."""
+        delete, evict, write = (
+            fold(f"{place.type}/{action}") for action in ("delete", "evictSpotVM/action", "write")
+        )
         entries, complete = self.arm.written(place, at - _LOG_ASKED, at, pages=_LOG_PAGES)
-        log = [one for one in entries if one.succeeded]
-        end = max((one for one in log if _ends(one, place)), key=lambda one: one.at, default=None)
-        evicted = end is not None and _evicts(end, place)
-        if end is None or any(one.at > end.at and (evicted or _writes(one, place)) for one in log):
-            # Whatever was done to a machine after its eviction shows that this only stopped it.
+        log = [(entry.at, fold(entry.operation)) for entry in entries if entry.succeeded]
+        ends = [entry for entry in log if entry[1] in {delete, evict}]
+        if not ends:
+            return Ending(complete=complete)
+        ended, operation = max(ends, key=lambda entry: entry[0])
+        evicted = operation == evict
+        # Whatever was done to a machine after its eviction shows that this only stopped it.
+        if any(time > ended and (evicted or later == write) for time, later in log):
             return Ending(complete=complete)
         moves, whole = self._moves_from(place, at)
-        return Ending(end.at, moves, complete and whole, evicted)
+        return Ending(ended, moves, complete and whole, evicted)
 
     def _moves_from(self, place: ResourceId, at: datetime) -> Moves:
         """Return when resources were moved out of an id's group, and whether that is all of it.
 
-        One answer of the activity log serves the whole group for a minute.
+        A move that has only begun counts, too. One answer serves the whole group for a minute.
         """
         group = place.group_id
         if group is None:
@@ -271,42 +258,27 @@ class Observer:
         known = self.moves.get(group, at)
         if known is None:
             entries, whole = self.arm.written(group, at - _LOG_ASKED, at, pages=_LOG_PAGES)
-            known = tuple(one.at for one in entries if _moves(one)), whole
+            moves = (entry for entry in entries if "/moveresources/" in fold(entry.operation))
+            known = tuple(entry.at for entry in moves), whole
             self.moves.put(group, known, at)
         return known
 
-    def _replaced(self, observed: Observed) -> Mapping[ResourceId, Ending]:
-        """Ask the activity log whether what a machine replaces may have been moved elsewhere.
-
-        Into a subscription that we cannot read, say, where Resource Graph shows nothing of it. What
-        the log does not tell keeps only the old right: the rest of the look stands without it.
-        """
-        if not observed.confirmed or not isinstance(observed.subject, Resource):
-            return {}
-        try:
-            moves, complete = self._moves_from(observed.id, observed.at)
-        except (Again, Blocked):
-            moves, complete = (), False
-        return {observed.id: Ending(None, moves, complete)}
-
     def _absent(self, observed: Observed, desired: Desired) -> Mapping[ResourceId, tuple[str, ...]]:
-        """Return the scopes of rights to be granted that are not there; others are not asked for.
+        """Return the scopes of rights to be granted that are not there, with ids spelled alike.
 
-        What the subject lies in is there; a subscription, a management group, and what lies below a
-        resource is not judged.
+        A scope in which the subject lies is there. A subscription, a management group, and what
+        lies below a resource is not judged.
         """
         if observed.subject is None:
             return {}
-        at, held = (
-            observed.at,
-            {(one.principal, one.role, one.scope) for one in observed.assignments},
-        )
+        at, principal = observed.at, observed.principal
+        held = {(right.principal, right.role, right.scope) for right in observed.assignments}
         asked = {
             scope
             for grant in desired.grants
             if (scope := grant.what.place).group
             and grant.mode is Mode.REPAIR
-            and (observed.principal, grant.what.role, scope) not in held
+            and (principal, grant.what.role, scope) not in held
             and not scope.contains(observed.id)
             and self.scopes.age(scope, at) is None
             and self.context.hold_on_grant(grant.what.role, scope, observed.roles) is None
@@ -317,54 +289,36 @@ class Observer:
         }
         absent |= self.inventory.absent(asked - groups)
         for scope in asked - set(absent):
-            if scope in groups or fold(scope.type) in SHOWN:
+            if scope in groups or resource_types.find(scope.type).indexed:
                 self.scopes.put(scope, None, at)
         return absent
 
-    def _privileged_roles(self, desired: Desired) -> Mapping[str, bool | None]:
-        return privileged_roles(self.arm, self.policy, {one.what.role for one in desired.grants})
 
-
-def _shown(subject: Subject) -> tuple[object, ...]:
-    """Return what two reads of one subject must agree on."""
+def _identified(subject: Subject) -> tuple[object, ...]:
+    """Return what two reads of one subject must agree on before any right goes because of it."""
     if isinstance(subject, Resource):
         return subject.incarnation, subject.identities
     return (subject.principal,)
 
 
-def _ends(entry: Written, place: ResourceId) -> bool:
-    """Return whether an entry of an id's own log tells of its end; a Spot eviction is one, too."""
-    return fold(entry.operation) == fold(f"{place.type}/delete") or _evicts(entry, place)
-
-
-def _evicts(entry: Written, place: ResourceId) -> bool:
-    return fold(entry.operation) == fold(f"{place.type}/evictSpotVM/action")
-
-
-def _writes(entry: Written, place: ResourceId) -> bool:
-    return fold(entry.operation) == fold(f"{place.type}/write")
-
-
-def _moves(entry: Written) -> bool:
-    """Return whether an entry tells of a move, be it one that has only begun."""
-    return "/moveresources/" in fold(entry.operation)
-
-
 def privileged_roles(arm: Arm, policy: Policy, wanted: Container[str]) -> Mapping[str, bool | None]:
-    """Read the custom ones of some roles (GUIDs), and say which are privileged.
+    """Return which of policy's custom roles (GUIDs) are privileged; none where one is not readable.
 
-    Whoever may change a custom role changes what was granted with it, so it is read every time.
+    The observer and the sweep ask, at every look: whoever may change a custom role changes what was
+    granted with it.
     """
-    found: dict[str, bool | None] = {}
+    privileged: dict[str, bool | None] = {}
     for guid, definition in policy.custom_roles.items():
         if guid in wanted:
             try:
                 permissions = arm.permissions(definition)
             except (NotFound, Blocked):
-                found[guid] = None
+                privileged[guid] = None
             else:
-                found[guid] = any(roles.is_privileged(*astuple(one)) for one in permissions)
-    return found
+                privileged[guid] = any(
+                    roles.is_privileged(*astuple(permission)) for permission in permissions
+                )
+    return privileged
 
 
 def desired_of(policy: Policy, subject: Subject | None) -> Desired:

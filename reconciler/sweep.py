@@ -1,19 +1,19 @@
-"""Looking at everything: what events missed, and what policy no longer asks for.
+"""The sweep: finds what events missed, and what policy no longer asks for.
 
 The same desired and plan that serve one resource run in memory over Resource Graph's rows. The
 index is stale by up to minutes, so a plan made from it is never applied: it only nominates ids,
-and each is then reconciled from fresh reads.
+and each is then reconciled from fresh reads. `reconciler.app` sweeps everything by the clock, and
+one scope where an event changed it.
 """
 
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final
 
-from reconciler.azure.client import API_VERSIONS
 from reconciler.azure.graph import Inventory
 from reconciler.changes import (
     AttachIdentity,
@@ -26,13 +26,12 @@ from reconciler.changes import (
     Reason,
     Result,
     UpdateAssignment,
-    is_unwanted,
     unwanted_id,
 )
+from reconciler.errors import Again
 from reconciler.ids import ResourceId, fold
 from reconciler.model import (
     USER_ASSIGNED_IDENTITY,
-    Desired,
     Observed,
     Removals,
     Request,
@@ -41,136 +40,185 @@ from reconciler.model import (
     Sight,
     Sighting,
     UserIdentity,
-    is_reconciled,
 )
 from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
+from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.model import Grant
 from reconciler.policy.templates import beginning, with_entries
-from reconciler.remembered import Remembered
+from reconciler.reconcile.recent import RecentRuns
+from reconciler.reconcile.retry import EARLY, REPEAT_AFTER, schedule_repeat
+from reconciler.resource_types import CARRIERS, is_reconciled
 
 _log = logging.getLogger(__name__)
 
-_NAMED: Final = 5
+EVERYTHING: Final = ResourceId.parse("/")
+"""What a request for a sweep of all that is watched names."""
+
+_SWEPT_EVERY: Final = timedelta(minutes=1)
+"""How often a scope is swept at most; its quota at Resource Graph is everybody's."""
+
+_LEFT_TO_LOOKS: Final = 5
+"""Of the 15 queries of each window (documented), how many sweeps leave to looks."""
+
+_LONGEST_TURN: Final = timedelta(seconds=20)
+"""How long a sweep of everything waits for its turn at a page; the bucket fills in five seconds."""
+
+_MOST_LOGGED: Final = 5
 """So many ids does a line of the log name."""
 
-_MOST_NAMES: Final = 50
+_MOST_NAMED: Final = 50
 """Ids in one message: as many of the longest that are usual stay below its 48 KiB of JSON."""
+
+type Subject = Resource | UserIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Nominates what should be looked at; raises `ArmError` where the index cannot be read.
-
-    `unproved` are ids whose end nothing proved within the day.
-    """
+    """Nominates what should be looked at; raises `ArmError` where the index cannot be read."""
 
     inventory: Inventory
     policy: Policy
     context: PlanContext
     now: Callable[[], datetime]
-    unproved: Remembered[ResourceId, None]
+    recent: RecentRuns
 
-    def nominate(
-        self, scope: ResourceId, *, removing: bool = False, everywhere: bool = False
-    ) -> Result:
-        """Return a request for all about a scope, or the whole tenant, that is not as it should be.
+    def answer(self, request: Request) -> Result:
+        """Return what to look at about a scope that changed, sweeping it at most once a minute."""
+        now = self.now()
+        if self.recent.cover(request, now):
+            # The run that covers it saw no more of a move than this one would.
+            return self._after_move(Result(), request, now)
+        began = self.recent.last_began(request.id)
+        if began and now - began < _SWEPT_EVERY:
+            copy = replace(request, since=began + _SWEPT_EVERY)
+            self.recent.copy_due(copy, request)
+            return Result(again_after=began + _SWEPT_EVERY - now, again=copy)
+        return self.run(request)
+
+    def run(self, request: Request, *, removing: bool = False) -> Result:
+        """Return a request for all about a scope, or the tenant, that is not as it should be.
 
         With `removing`, as only the schedule asks, each request names the unwanted rights that may
-        go, within `maxRemovals`. Counted are also those that policy no longer speaks of at all.
-        Of a scope only its own resources and rights are asked for, unless `everywhere`: what was
-        moved out of it may be anywhere.
+        go, within `maxRemovals`. Counted are also those that policy no longer names at all.
         """
-        began = self.now()
+        now = self.now()
+        # Of many pages none would be the last, if each that is refused began anew.
+        patience = _LONGEST_TURN if request.id == EVERYTHING else timedelta()
+        inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS, patience=patience)
+        moved = request.sighted(Sight.MOVED) is not None
+        try:
+            result = self._nominate(request.id, inventory, removing=removing, everywhere=moved)
+        except Again as error:
+            if error.retry_after:
+                # The sweep begins anew with all its queries, not with the one that was refused.
+                error.retry_after = max(error.retry_after, FIRST_DELAY)
+            raise
+        self.recent.finished(request, now, leads_on=bool(result.requests))
+        return self._after_move(result, request, now)
+
+    def _after_move(self, result: Result, request: Request, now: datetime) -> Result:
+        """Return the result, with one more sweep where a move began less than that ago.
+
+        A move is announced when it begins, and goes on after that.
+        """
+        moved = request.sighted(Sight.MOVED)
+        if moved is None or now - moved >= REPEAT_AFTER - EARLY:
+            return result
+        return schedule_repeat(result, request, now, Sight.MOVED)
+
+    def _nominate(
+        self, scope: ResourceId, inventory: Inventory, *, removing: bool, everywhere: bool
+    ) -> Result:
+        # Of a scope only its own resources and rights are asked for, unless `everywhere`: what was
+        # moved out of it may be anywhere.
         part = None if everywhere or scope.parent is None else scope
-        makers = self.context.ownership.makers
+
+        # 1. Read the index: rights where policy may grant and whatever makers of ours created, all
+        #    identities, and the resources that policy names or that hold a right of ours.
+        began, makers = self.now(), self.context.ownership.makers
         index = _Index(
             self.context,
-            [*self.inventory.assignments(part), *self.inventory.made_by(makers, part)],
-            {identity.id: identity for identity in self.inventory.identities()},
-            privileged_roles(self.inventory.arm, self.policy, self.policy.custom_roles),
+            [*inventory.assignments(part), *inventory.made_by(makers, part)],
+            {identity.id: identity for identity in inventory.identities()},
+            privileged_roles(inventory.arm, self.policy, self.policy.custom_roles),
         )
-        wanted_ids = list(self._wanted(index))
-        named = {*wanted_ids, *index.ours}
-        subjects: dict[ResourceId, Resource | UserIdentity] = {
-            **{one.id: one for one in self._resources(part, index)},
-            **{one: found for one, found in index.identities.items() if one in named},
+        of_policy: list[ResourceId] = []
+        for entry in self.policy.identities.values():
+            # Of those with placeholders, the ones that are there.
+            exact = entry.id.exact
+            of_policy += [exact] if exact else filter(entry.id.may_be, index.identities)
+        looked_at = {*of_policy, *index.ours}
+        subjects: dict[ResourceId, Subject] = {
+            resource.id: resource for resource in self._resources(part, inventory, index)
         }
-        plans = {one: self._plan(found, index, began) for one, found in subjects.items()}
+        for identity in index.identities.values():
+            if identity.id in looked_at:
+                subjects[identity.id] = identity
+
+        # 2. Plan each in memory, and count what may be removed.
+        plans = {key: self._plan(subject, index, began) for key, subject in subjects.items()}
         # What a replaced principal held may lie where no look lists it; with removals, be it of
         # nothing, the look asks the index for all that bears the id's marker.
         removals = {
-            one.id: Removals(self.context.digest) for one in plans.values() if _retires(one)
+            key: Removals(self.context.digest)
+            for key, made in plans.items()
+            if any(change.reason is Reason.PRINCIPAL_REPLACED for change in made.todo)
         }
-        removals |= self._removals(plans.values(), index) if removing else {}
-        wrong = [one.id for one in plans.values() if _needs_a_look(one, part)]
-        missed = list(self._missed(index, plans))
-        chosen = [
-            one
-            for one in dict.fromkeys([*wrong, *wanted_ids, *missed])
-            if scope.contains(one) or self._reaches(one, subjects.get(one), scope, index)
+        if removing:
+            removals |= self._removals(plans.values(), index)
+
+        # 3. Nominate what a look could change: a lasting hold alone stays as it is. Of a part of
+        #    the tenant only rights there were asked for, so only those are judged.
+        wrong = [
+            key
+            for key, made in plans.items()
+            if any(part is None or _is_about(change, part) for change in made.todo)
+        ]
+        nominated = [
+            key
+            for key in dict.fromkeys([*wrong, *of_policy, *self._missed(index, plans)])
+            if scope.contains(key) or self._reaches(key, subjects.get(key), scope, index)
         ]
         if part is None:
-            _tell_of_lost(index, plans.values())
-        _log.info("sweep of %s: %d of %d nominated", scope, len(chosen), len(plans))
-        # Whoever should carry an identity is in the same rows: its look need not ask for them.
-        own = (Sighting(began, Sight.ATTACHED),)
-        return Result(
-            requests=tuple(
-                Request(
-                    one,
-                    began,
-                    expected=one in plans,
-                    removals=named,
-                    sightings=own if one.is_type(USER_ASSIGNED_IDENTITY) else (),
-                )
-                for one in chosen
-                for named in _messages(removals.get(one))
-            )
-        )
+            _log_lost(index, plans.values())
+        _log.info("sweep of %s: %d of %d nominated", scope, len(nominated), len(plans))
+        return Result(requests=tuple(_requests(nominated, plans, removals, began)))
 
-    def _wanted(self, index: "_Index") -> Iterator[ResourceId]:
-        """Yield the identities in policy; of those with placeholders the ones that are there."""
-        for entry in self.policy.identities.values():
-            if entry.id.exact:
-                yield entry.id.exact
-            else:
-                yield from filter(entry.id.may_be, index.identities)
-
-    def _resources(self, scope: ResourceId | None, index: "_Index") -> tuple[Resource, ...]:
+    def _resources(
+        self, scope: ResourceId | None, inventory: Inventory, index: "_Index"
+    ) -> tuple[Resource, ...]:
         """Return the resources that lie in a scope or are granted something there; without, all.
 
-        Asked for are the types that policy speaks of, and those that still hold a right of ours.
+        Asked for are the types that policy names, and those that still hold a right of ours.
         """
-        marked = {one.type for one in index.ours if fold(one.type) in API_VERSIONS}
+        marked = {named.type for named in index.ours if fold(named.type) in CARRIERS}
         types = marked | {name for rule in self.policy.rules for name in rule.match.type}
         if any(entry.exclusive for entry in self.policy.identities.values()):
             # Any resource may carry what only some may.
-            types = set(API_VERSIONS)
+            types = set(CARRIERS)
         if scope is None:
-            return self.inventory.resources(types)
-        granting = {
-            place
-            for rule in self.policy.rules
-            if rule.system and any(self._may_grant_in(one, scope) for one in rule.system.grants)
-            for place in rule.within
-        }
-        return self.inventory.resources(types, dict.fromkeys([scope, *granting]))
+            return inventory.resources(types)
+        asked = {scope: None}
+        for rule in self.policy.rules:
+            for grant in rule.system.grants if rule.system else ():
+                for template in with_entries(grant.scope, self.policy.maps):
+                    known = beginning(template)
+                    # What has no name yet may lie anywhere below what is known of it.
+                    above = known and not known[1] and known[0].contains(scope)
+                    if known is None or above or scope.contains(known[0]):
+                        asked |= dict.fromkeys(rule.within)
+        return inventory.resources(types, asked)
 
-    def _may_grant_in(self, grant: Grant, scope: ResourceId) -> bool:
-        """Return whether a grant may lie in a scope; what has no name yet may lie anywhere."""
-        for text in with_entries(grant.scope, self.policy.maps):
-            known = beginning(text)
-            if known is None or (not known[1] and known[0].contains(scope)):
-                return True
-            if scope.contains(known[0]):
-                return True
-        return False
-
-    def _plan(self, subject: Resource | UserIdentity, index: "_Index", at: datetime) -> Plan:
+    def _plan(self, subject: Subject, index: "_Index", at: datetime) -> Plan:
+        """Return the plan for a row, as a look would make it with leave to remove everything."""
         desired = desired_of(self.policy, subject)
+        identities = {want.what: index.identities.get(want.what) for want in desired.attach}
+        for want in desired.unwelcome:
+            carried = index.identities.get(want.what)
+            if carried and wanted.is_exclusive(self.policy, carried):
+                identities[want.what] = carried
         if isinstance(subject, Resource):
             # Rows have no etag; whether the last identity may be taken away, a look decides.
             subject = replace(subject, etag="of a row")
@@ -178,23 +226,12 @@ class Sweep:
             subject.id,
             at,
             subject,
-            tuple(index.about(subject)),
-            self._identities(desired, index),
+            tuple(index.assignments_of(subject)),
+            identities,
             roles=index.roles,
         )
         request = Request(subject.id, removals=Removals(self.context.digest, ids=None))
         return plan(desired, observed, request, self.context)
-
-    def _identities(
-        self, desired: Desired, index: "_Index"
-    ) -> Mapping[ResourceId, UserIdentity | None]:
-        """Return what a look would read: what to attach, and exclusive ones to detach."""
-        known = {one.what: index.identities.get(one.what) for one in desired.attach}
-        for one in desired.unwelcome:
-            found = index.identities.get(one.what)
-            if found and wanted.is_exclusive(self.policy, found):
-                known[one.what] = found
-        return known
 
     def _removals(self, plans: Iterable[Plan], index: "_Index") -> Mapping[ResourceId, Removals]:
         """Return for each id what may be removed there, within the limit of one sweep.
@@ -204,14 +241,16 @@ class Sweep:
         """
         limits = self.policy.guardrails.max_removals
         allowed = max(limits.count, sum(map(len, index.ours.values())) * limits.percent // 100)
-        marked = {one.id: place for place, found in index.ours.items() for one in found}
+        marked = {right.id: named for named, rights in index.ours.items() for right in rights}
         # By where it is to be removed: what, and the group that it counts for.
         unwanted: dict[ResourceId, dict[ResourceId, ResourceId]] = {}
-        for one in plans:
-            for name in _unwanted(one):
-                named = marked.get(name, one.id)
-                unwanted.setdefault(one.id, {})[name] = named.group_id or named
-        groups = Counter(group for names in unwanted.values() for group in names.values())
+        for made in plans:
+            for change in made.todo:
+                if change.reason.unwanted:
+                    removed = unwanted_id(change)
+                    named = marked.get(removed, made.id)
+                    unwanted.setdefault(made.id, {})[removed] = named.group_id or named
+        groups = Counter(group for counted in unwanted.values() for group in counted.values())
         kept = {group: number for group, number in groups.items() if number > allowed}
         for group, number in sorted(kept.items(), key=lambda item: item[0].key):
             _log.warning(
@@ -233,41 +272,41 @@ class Sweep:
             )
             return {}
         removals: dict[ResourceId, Removals] = {}
-        for place, names in unwanted.items():
-            if may_go := frozenset(name for name, group in names.items() if group not in kept):
-                removals[place] = Removals(self.context.digest, may_go)
+        for subject_id, counted in unwanted.items():
+            if may_go := frozenset(name for name, group in counted.items() if group not in kept):
+                removals[subject_id] = Removals(self.context.digest, may_go)
         return removals
 
-    def _missed(self, index: "_Index", known: Container[ResourceId]) -> Iterator[ResourceId]:
+    def _missed(self, index: "_Index", planned: Container[ResourceId]) -> Iterator[ResourceId]:
         """Yield what markers of ours name and the index does not show: gone, or very young.
 
         It is asked for without leave to remove: what is gone needs none, and what is not gone was
         not counted against the limit. Where nothing proved its end, a day passes.
         """
         for named in index.ours:
-            if named in known or not is_reconciled(named):
+            if named in planned or not is_reconciled(named):
                 continue
             if not self.context.watches(named):
                 _log.warning("rights of %s, which is not watched, stay as they are", named)
-            elif self.unproved.age(named, self.now()) is None:
+            elif self.recent.unproved.age(named, self.now()) is None:
                 yield named
 
     def _reaches(
-        self,
-        one: ResourceId,
-        subject: Resource | UserIdentity | None,
-        scope: ResourceId,
-        index: "_Index",
+        self, subject_id: ResourceId, subject: Subject | None, scope: ResourceId, index: "_Index"
     ) -> bool:
         """Return whether an id is granted something in a scope, or was moved out of it."""
-        # Which entry of a map a subject picks is not told by its id.
-        own = {grant.what.place for grant in desired_of(self.policy, subject).grants}
-        places = own.union(wanted.scopes_from(self.policy, one), index.former(subject))
-        return any(map(scope.contains, places))
+        # The id alone does not show which entry of a map its subject picks.
+        granted_at = {grant.what.place for grant in desired_of(self.policy, subject).grants}
+        named_by_id = wanted.scopes_from(self.policy, subject_id)
+        return any(map(scope.contains, granted_at.union(named_by_id, index.former_ids(subject))))
 
 
 class _Index:
-    """Resource Graph's rows, ready to be asked about one subject at a time."""
+    """Resource Graph's rows, ready to be asked about one subject at a time.
+
+    `ours` are the assignments of ours by the id that their marker names; `lost` are those that we
+    made and that are not ours any more.
+    """
 
     def __init__(
         self,
@@ -282,7 +321,8 @@ class _Index:
         self.lost: set[ResourceId] = set()
         self._former: dict[str, set[ResourceId]] = defaultdict(set)
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
-        for assignment in {one.id: one for one in assignments}.values():
+        # Rows may come twice at a page's edge, or by both questions.
+        for assignment in {row.id: row for row in assignments}.values():
             self._by_principal[assignment.principal].append(assignment)
             marker = context.ownership.marker_of(assignment)
             if marker:
@@ -291,7 +331,7 @@ class _Index:
             elif context.ownership.lost(assignment):
                 self.lost.add(assignment.id)
 
-    def about(self, subject: Resource | UserIdentity) -> Iterator[RoleAssignment]:
+    def assignments_of(self, subject: Subject) -> Iterator[RoleAssignment]:
         """Yield the assignments of its principal, then those whose marker names it."""
         principal = subject.principal
         if principal:
@@ -300,59 +340,60 @@ class _Index:
             if assignment.principal != principal:
                 yield assignment
 
-    def former(self, subject: Resource | UserIdentity | None) -> set[ResourceId]:
+    def former_ids(self, subject: Subject | None) -> set[ResourceId]:
         """Return the ids under which we knew its principal: a moved machine keeps its own."""
         principal = subject.principal if subject else None
         return self._former.get(principal or "", set())
 
 
-def _messages(removals: Removals | None) -> Iterator[Removals | None]:
-    """Yield removals in parts that each fit into a queue message of 64 KiB."""
-    names = sorted((removals.ids or ()) if removals else (), key=str)
-    if removals is None or len(names) <= _MOST_NAMES:
-        yield removals
-        return
-    for some in batched(names, _MOST_NAMES, strict=False):
-        yield replace(removals, ids=frozenset(some))
+def _requests(
+    nominated: Iterable[ResourceId],
+    planned: Container[ResourceId],
+    removals: Mapping[ResourceId, Removals],
+    began: datetime,
+) -> Iterator[Request]:
+    """Yield a request for each id, or several that each fit into a queue message of 64 KiB."""
+    # Whoever should carry an identity is in the same rows: its look need not ask for them.
+    rights_only = (Sighting(began, Sight.ATTACHED),)
+    for subject in nominated:
+        allowed = removals.get(subject)
+        parts: list[Removals | None] = [allowed]
+        if allowed and allowed.ids and len(allowed.ids) > _MOST_NAMED:
+            ids = sorted(allowed.ids, key=str)
+            batches = batched(ids, _MOST_NAMED, strict=False)
+            parts = [replace(allowed, ids=frozenset(batch)) for batch in batches]
+        for part in parts:
+            yield Request(
+                subject,
+                began,
+                expected=subject in planned,
+                removals=part,
+                sightings=rights_only if subject.is_type(USER_ASSIGNED_IDENTITY) else (),
+            )
 
 
-def _tell_of_lost(index: _Index, plans: Iterable[Plan]) -> None:
-    """Tell how many rights stay that we made, that are not ours any more, and that nobody wants.
+def _log_lost(index: _Index, plans: Iterable[Plan]) -> None:
+    """Log how many rights stay that we made, that are not ours any more, and that nobody wants.
 
-    Whose principal is gone, and whose marker is, nothing else can show.
+    Nothing else can show one whose principal is gone as well as its marker.
     """
-    written = {
+    rewritten = {
         change.assignment.id
-        for one in plans
-        for change in (*one.changes, *(held.change for held in one.withheld))
+        for made in plans
+        for change in (*made.changes, *(held.change for held in made.withheld))
         if isinstance(change, UpdateAssignment)
     }
-    if lost := sorted(index.lost - written, key=lambda one: one.key):
+    if lost := sorted(index.lost - rewritten, key=lambda right: right.key):
         _log.warning(
             "sweep: %d rights that we made lost their marker, or another wrote them last, and no "
             "policy asks for them; they stay until a person deletes them: %s%s",
             len(lost),
-            ", ".join(map(str, lost[:_NAMED])),
-            " and others" if lost[_NAMED:] else "",
+            ", ".join(map(str, lost[:_MOST_LOGGED])),
+            " and others" if lost[_MOST_LOGGED:] else "",
         )
 
 
-def _needs_a_look(one: Plan, part: ResourceId | None) -> bool:
-    """Return whether a look could change something: a lasting hold alone stays as it is.
-
-    Of a part of the tenant only rights there were asked for, so only those are judged.
-    """
-    return any(part is None or _concerns(change, part) for change in one.todo)
-
-
-def _retires(one: Plan) -> bool:
-    return any(
-        isinstance(change, DeleteAssignment) and change.reason is Reason.PRINCIPAL_REPLACED
-        for change in one.todo
-    )
-
-
-def _concerns(change: Change, part: ResourceId) -> bool:
+def _is_about(change: Change, part: ResourceId) -> bool:
     match change:
         case CreateAssignment(grant) | UpdateAssignment(_, grant):
             return part.contains(grant.place)
@@ -362,8 +403,3 @@ def _concerns(change: Change, part: ResourceId) -> bool:
             return part.contains(new.id)
         case AttachIdentity(resource) | DetachIdentity(resource):
             return part.contains(resource)
-
-
-def _unwanted(one: Plan) -> frozenset[ResourceId]:
-    """Return what a plan removes as unwanted, now or as soon as its replacement is there."""
-    return frozenset(unwanted_id(change) for change in one.todo if is_unwanted(change))

@@ -5,22 +5,20 @@ of each resource, all under one correlation id (facts: Resource events, azure-do
 """
 
 import dataclasses
-import json
 import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from sandbox import wsgi
+from sandbox import transport
 from sandbox.arm import ids
 from sandbox.arm.app import Azure
-from sandbox.eventgrid.events import Context
 from sandbox.identity import tokens
+from sandbox.world.events import Context
 from sandbox.world.state import Operation, Principal, Resource
 from sandbox.world.world import World
 
 TYPE = "Microsoft.Resources/deployments"
-_VERSIONS = {"microsoft.managedidentity": "2024-11-30", "microsoft.authorization": "2022-04-01"}
 _VERSION = "2024-07-01"
 
 type Step = tuple[str, dict[str, Any]]
@@ -51,25 +49,21 @@ class Deployment:
         """
         while not self.done:
             resource, body = self.steps[len(self.answers)]
-            self.answers.append((resource, self._put(resource, body)))
+            token = tokens.mint(self.world, self.caller, "https://management.azure.com")
+            answer = transport.session(Azure(self.world)).put(
+                f"https://management.azure.com{resource}",
+                params={"api-version": _VERSION},
+                json=body,
+                headers={
+                    "Authorization": f"Bearer {token}",
+                    "x-ms-correlation-request-id": self.correlation_id,
+                },
+            )
+            self.answers.append((resource, answer.status_code))
             written, now = self.world.resources.get(resource.lower()), self.world.now()
             if written is not None and written.ready_at > now:
-                self.world.leaving.add(Operation("", now, written.ready_at), self.go_on)
+                self.world.pending.add(Operation("", now, written.ready_at), self.go_on)
                 return
-
-    def _put(self, resource: str, body: dict[str, Any]) -> int:
-        namespace = ids.parse(resource).type.partition("/")[0].lower()
-        target = f"{resource}?api-version={_VERSIONS.get(namespace, _VERSION)}"
-        token = tokens.mint(self.world, self.caller, "https://management.azure.com")
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "x-ms-correlation-request-id": self.correlation_id,
-        }
-        sent = json.dumps(body).encode()
-        made = wsgi.environ("PUT", target, "management.azure.com", headers.items(), sent)
-        status, _, _ = wsgi.run(Azure(self.world), made)
-        return int(status.partition(" ")[0])
 
 
 def deploy(

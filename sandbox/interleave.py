@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.wsgi import App, StartResponse
+from sandbox.transport import App, StartResponse
 
-MOST_MOVES = 2_000
-"""More moves than any run that ends makes."""
+MOST_MOVES = 2_000  # More moves than any run that ends makes.
 
 
 class Crash(BaseException):
@@ -64,8 +63,7 @@ type Choose = Callable[[tuple[Parked, ...]], Move]
 class Run[T]:
     """What happened."""
 
-    values: Mapping[str, T]
-    """What each worker returned; one that died for good is missing."""
+    values: Mapping[str, T]  # What each worker returned; one that died for good is missing.
     moves: tuple[Move, ...]
 
 
@@ -91,11 +89,7 @@ class Gate:
     """Runs workers whose calls come in an order that somebody chooses."""
 
     def __init__(self, *, patience: float = 60.0) -> None:
-        """Make a gate.
-
-        Args:
-            patience: seconds of real time that a worker may take from one call to the next.
-        """
+        """Make a gate; a worker may take so many seconds of real time from call to call."""
         self._patience = patience
         self._workers: dict[threading.Thread, _Worker[Any]] = {}
 
@@ -122,11 +116,22 @@ class Gate:
             StuckError: a worker hangs, such as on a lock that a parked one holds; or no end.
             BaseException: what a worker or `choose` raised, with the moves so far as a note.
         """
-        workers = {name: _Worker(name, work, again=again) for name, work in works.items()}
+        workers = {
+            name: _Worker(name, work, self._patience, again=again) for name, work in works.items()
+        }
         self._workers = {worker.thread: worker for worker in workers.values()}
         moves: list[Move] = []
         try:
-            self._play(workers, choose, moves)
+            for worker in workers.values():
+                worker.start()
+            while parked := tuple(worker.parked for worker in workers.values() if worker.parked):
+                if len(moves) >= MOST_MOVES:
+                    raise StuckError(f"there is no end after {MOST_MOVES} moves")  # noqa: TRY301 - with its note
+                move = choose(parked)
+                if move.parked not in parked:
+                    raise ValueError(f"not parked: {move.parked}")  # noqa: TRY301 - with its note
+                moves.append(move)
+                workers[move.parked.worker].resume(move.fate)
         except BaseException as error:
             error.add_note("\n".join(["The moves were:", *map(str, moves)]))
             raise
@@ -134,53 +139,52 @@ class Gate:
             for worker in workers.values():
                 worker.end()
             for worker in workers.values():
-                worker.join(self._patience)
+                worker.join()
         values = {name: worker.values[-1] for name, worker in workers.items() if worker.values}
         return Run(values, tuple(moves))
-
-    def _play[T](
-        self, workers: Mapping[str, "_Worker[T]"], choose: Choose, moves: list[Move]
-    ) -> None:
-        for worker in workers.values():
-            worker.start(self._patience)
-        while parked := tuple(one.parked for one in workers.values() if one.parked):
-            if len(moves) >= MOST_MOVES:
-                raise StuckError(f"there is no end after {MOST_MOVES} moves")
-            move = choose(parked)
-            if move.parked not in parked:
-                raise ValueError(f"not parked: {move.parked}")
-            moves.append(move)
-            workers[move.parked.worker].resume(move.fate, self._patience)
 
 
 class _Worker[T]:
     """A worker, its thread, and the hand-over between that thread and the one that chooses."""
 
-    def __init__(self, name: str, work: Callable[[], T], *, again: bool) -> None:
+    def __init__(self, name: str, work: Callable[[], T], patience: float, *, again: bool) -> None:
         # Should it hang, the process can end all the same.
         self.thread = threading.Thread(target=self._live, name=f"worker {name}", daemon=True)
         self.parked: Parked | None = None
         self.values: list[T] = []
-        self._name = name
-        self._work = work
-        self._again = again
+        self._name, self._work, self._patience, self._again = name, work, patience, again
         self._dead = False
         self._error: BaseException | None = None
         self._fate = Fate.GO_ON
         self._go = threading.Semaphore(0)
         self._back = threading.Semaphore(0)
 
-    def start(self, patience: float) -> None:
+    # In the thread that chooses.
+
+    def start(self) -> None:
         """Run to the first call or to the end; raises what the work raised."""
         self.thread.start()
-        self._wait(patience)
+        self._wait()
 
-    def resume(self, fate: Fate, patience: float) -> None:
+    def resume(self, fate: Fate) -> None:
         """Run from the call where it is parked to the next or to the end, as `start` does."""
         self.parked = None
         self._fate = fate
         self._go.release()
-        self._wait(patience)
+        self._wait()
+
+    def _wait(self) -> None:
+        if not self._back.acquire(timeout=self._patience):
+            frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 - the one way to see where a thread is
+            stack = "".join(traceback.format_stack(frame)) if frame else ""
+            raise StuckError(
+                f"worker {self._name} neither made a call nor ended within {self._patience:g} s;"
+                f" it is here:\n{stack}"
+            )
+        if self.parked is None:
+            self.thread.join()
+        if self._error:
+            raise self._error
 
     def end(self) -> None:
         """Let it die for good where it is parked, or at its next call if it hangs elsewhere."""
@@ -188,13 +192,15 @@ class _Worker[T]:
         self._fate = Fate.DIE_BEFORE
         self._go.release()
 
-    def join(self, patience: float) -> None:
+    def join(self) -> None:
         """Wait for the end of its thread, unless that hangs for good."""
         if self.thread.is_alive():
-            self.thread.join(patience)
+            self.thread.join(self._patience)
+
+    # In the worker's thread.
 
     def call(self, app: App, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Make one call, in the worker's thread, when its turn has come."""
+        """Make one call when its turn has come."""
         if not self._dead:
             self.parked = Parked(self._name, environ["REQUEST_METHOD"], environ["PATH_INFO"])
             self._back.release()
@@ -211,28 +217,13 @@ class _Worker[T]:
 
     def _live(self) -> None:
         try:
-            while not self._attempt():
-                self._dead = False
+            while not self.values:
+                try:
+                    self.values.append(self._work())
+                except Crash:
+                    if not self._again:
+                        break
+                    self._dead = False
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that chooses
             self._error = error
         self._back.release()
-
-    def _attempt(self) -> bool:
-        try:
-            self.values.append(self._work())
-        except Crash:
-            return not self._again
-        return True
-
-    def _wait(self, patience: float) -> None:
-        if not self._back.acquire(timeout=patience):
-            frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 - the one way to see where a thread is
-            stack = "".join(traceback.format_stack(frame)) if frame else ""
-            raise StuckError(
-                f"worker {self._name} neither made a call nor ended within {patience:g} s;"
-                f" it is here:\n{stack}"
-            )
-        if self.parked is None:
-            self.thread.join()
-        if self._error:
-            raise self._error

@@ -10,7 +10,7 @@
     virtualMachines: [{id: ..., location: ..., tags: {}, system: true, identities: [<id>]}]
     resources: [{id: ..., location: ..., tags: {}, kind: ..., properties: {}, system: false}]
     assignments: [{scope: ..., role: Reader, principal: alice}]
-    weather: {replicationDelay: 30}     # docs/weather.md
+    faults: {replicationDelay: 30}      # docs/faults.md
 
 Groups that a record lies in are made with it. A principal is named by its name, its GUID, or the
 id of the resource whose identity it is. Every subscription gets the operator and the application's
@@ -18,29 +18,103 @@ identity as Owners, and the first one the application's own group ``rg-reconcile
 """
 
 import dataclasses
-from collections.abc import Callable
+import uuid
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from sandbox.arm import errors, ids
-from sandbox.arm.registrations import Registration
 from sandbox.authorization import conditions
 from sandbox.authorization.roles import OWNER, Permissions, Role
-from sandbox.compute import fleet, scalesetview
+from sandbox.compute import scalesets
 from sandbox.identity import identities
-from sandbox.seedfile import Record, SeedError, check, guid, mapping, parse, read, records
 from sandbox.world.clock import Clock
-from sandbox.world.hierarchy import Hierarchy, ManagementGroup
+from sandbox.world.faults import Faults, FaultsError
+from sandbox.world.faults import read as read_faults
+from sandbox.world.hierarchy import ManagementGroup
 from sandbox.world.state import LONG_AGO, Assignment, Attached, Principal, Resource
-from sandbox.world.switches import Weather, WeatherError
-from sandbox.world.switches import read as read_weather
 from sandbox.world.world import World
 
-__all__ = ["SeedError", "load", "read"]
+type Record = dict[str, Any]
 
 _LOCATION = "westeurope"
 _MACHINE = "Microsoft.Compute/virtualMachines"
 _KINDS = ("ServicePrincipal", "User", "Group")
-# Types whose records are more than a resource's, and where those stand.
-_SECTIONS = {_MACHINE.lower(): "virtualMachines", identities.TYPE.lower(): "identities"}
+_KEYS = {
+    "subscriptions": ["id", "name", "assignmentLimit", "unregistered"],
+    "managementGroups": ["name", "displayName", "parent", "subscriptions"],
+    "groups": ["id", "location", "tags"],
+    "principals": ["name", "id", "kind"],
+    "roles": ["id", "name", "actions", "notActions", "dataActions", "notDataActions"],
+    "identities": ["id", "location", "tags"],
+    "virtualMachines": ["id", "location", "tags", "system", "identities", "properties"],
+    "resources": ["id", "location", "tags", "kind", "sku", "system", "identities", "properties"],
+    "assignments": ["scope", "role", "principal", "name", "description", "condition"],
+}
+"""The keys of a record of each section; the first names it and must be there."""
+_NEEDED = {"roles": ["id", "name"], "assignments": ["scope", "role", "principal"]}
+"""Where more must be there than the first."""
+_TEXTS = (list, "a list of text")
+_SHAPES: dict[str, tuple[type, str]] = {
+    "assignmentLimit": (int, "a number"),
+    "system": (bool, "true or false"),
+    "tags": (dict, "a mapping of text to text"),
+    "properties": (dict, "a mapping"),
+    "sku": (dict, "a mapping"),
+    **dict.fromkeys(("subscriptions", "unregistered", "identities"), _TEXTS),
+    **dict.fromkeys(_KEYS["roles"][2:], _TEXTS),
+}
+"""What a value must be where it is not text."""
+
+
+class SeedError(Exception):
+    """A seed that cannot be loaded; the message names the place."""
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the base's
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise SeedError(f"line {key.start_mark.line + 1}: '{name}' is there twice")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path) -> Record:
+    """Return a seed file's content; raises ``SeedError`` when it is not YAML or not readable."""
+    try:
+        return _parsed(path.read_text("utf-8"))
+    except OSError as error:
+        raise SeedError(error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise SeedError(f"not UTF-8: {error}") from error
+
+
+def _parsed(text: str) -> Record:
+    try:
+        # As safe as `safe_load`, whose loader it is.
+        return _mapping(yaml.load(text, _YamlLoader), "seed")  # noqa: S506 - see above
+    except yaml.YAMLError as error:
+        raise SeedError(f"not YAML: {' '.join(str(error).split())}") from error
+
+
+def _mapping(value: object, where: str) -> Record:
+    if not isinstance(value, dict):
+        raise SeedError(f"{where}: must be a mapping")
+    return value
+
+
+def _guid(value: object, where: str) -> str:
+    try:
+        return str(uuid.UUID(str(value)))
+    except ValueError:
+        raise SeedError(f"{where}: '{value}' is not a GUID") from None
 
 
 def load(
@@ -48,108 +122,122 @@ def load(
     *,
     clock: Clock | None = None,
     seed: int = 0,
-    **weather: float,
+    **faults: float,
 ) -> World:
     """Return a world that holds what a seed says; raises ``SeedError``.
 
     Args:
         source: the seed, as YAML text or already parsed.
         clock: the time that the world goes by; the wall's if none is given.
-        seed: for the world's random GUIDs and its weather's chances.
-        weather: switches that the seed's own go before, by the names of ``Weather``'s fields.
+        seed: for the world's random GUIDs and its faults' chances.
+        faults: switches that the seed's own go before, by the names of ``Faults``'s fields.
     """
-    record = parse(source) if isinstance(source, str) else source
-    world = World(clock=clock, seed=seed)
+    content = _parsed(source) if isinstance(source, str) else source
+    if unknown := set(map(str, content)) - set(_KEYS) - {"tenant", "faults"}:
+        raise SeedError(f"seed: unknown key '{min(unknown)}'")
+    if not content.get("subscriptions"):
+        raise SeedError("seed: at least one subscription is needed")
+    tenant = _guid(content["tenant"], "tenant") if "tenant" in content else None
+    world = World(clock=clock, seed=seed, tenant=tenant)
     with world.transaction():
-        _Loader(world, record).run()
+        _Loader(world, content).load()
         for resource in world.resources.values():
             resource.entered = LONG_AGO
+    switches = content.get("faults")
     try:
-        switches = mapping({} if (found := record.get("weather")) is None else found, "weather")
-        world.weather = read_weather(Weather().changed(weather).to_json() | switches)
-    except WeatherError as error:
-        raise SeedError(f"weather: {error}") from error
+        own = _mapping({} if switches is None else switches, "faults")
+        world.faults = read_faults(Faults().changed(faults).to_json() | own)
+    except FaultsError as error:
+        raise SeedError(f"faults: {error}") from error
     return world
 
 
 @dataclasses.dataclass
 class _Loader:
+    """Writes the records of a seed into an empty world, section by section."""
+
     world: World
-    record: Record
+    content: Record
 
-    def run(self) -> None:
-        check(self.record)
-        if "tenant" in self.record:
-            self.world.tenant = guid(self.record["tenant"], "tenant")
-            self.world.hierarchy = Hierarchy(self.world.tenant, self.world.now())
-        self._each("subscriptions", self._subscription)
+    def load(self) -> None:
+        for record, where in self._records("subscriptions"):
+            self._subscription(record, where)
         self._application()
-        self._each("managementGroups", self._management_group)
-        self._each("groups", self._group)
-        self._each("principals", self._principal)
-        self._each("roles", self._role)
-        self._each("identities", self._identity)
-        self._each("virtualMachines", self._machine)
-        self._each("resources", self._resource)
-        self._each("assignments", self._assignment)
+        for section, load_record in (
+            ("managementGroups", self._management_group),
+            ("groups", self._group),
+            ("principals", self._principal),
+            ("roles", self._role),
+            ("identities", self._identity),
+            ("virtualMachines", self._machine),
+            ("resources", self._resource),
+            ("assignments", self._assignment),
+        ):
+            for record, where in self._records(section):
+                load_record(record, where)
 
-    def _each(self, section: str, load_one: Callable[[Record, str], None]) -> None:
-        for record, where in records(self.record, section):
-            load_one(record, where)
+    def _records(self, section: str) -> Iterator[tuple[Record, str]]:
+        """Yield each record of a section with its place; raises ``SeedError`` for a wrong one."""
+        values = self.content.get(section)
+        if values is None:
+            return
+        if not isinstance(values, list):
+            raise SeedError(f"{section}: must be a list")
+        known = _KEYS[section]
+        seen: set[str] = set()
+        for index, value in enumerate(values):
+            where = f"{section}[{index}]"
+            record = _mapping(value, where)
+            for key in record:
+                if key not in known:
+                    raise SeedError(f"{where}: unknown key '{key}'")
+                _check_shape(record[key], key, f"{where}.{key}")
+            for key in _NEEDED.get(section, known[:1]):
+                if not record.get(key):
+                    raise SeedError(f"{where}: '{key}' is missing")
+            name = str(record[known[0]])
+            # A scope has many role assignments.
+            if name.lower() in seen and section != "assignments":
+                raise SeedError(f"{where}: '{name}' is there already")
+            seen.add(name.lower())
+            yield record, where
+
+    # Subscriptions, groups and principals.
 
     def _subscription(self, record: Record, where: str) -> None:
-        subscription = guid(record["id"], where)
+        subscription = _guid(record["id"], where)
         self.world.subscriptions[subscription] = record.get("name") or subscription
         if (limit := record.get("assignmentLimit")) is not None:
             self.world.assignment_limits[subscription] = limit
         for namespace in record.get("unregistered") or ():
-            missing = Registration(namespace, "NotRegistered")
-            self.world.registrations.put(subscription, missing)
-        self._own(self.world.operator, subscription)
-
-    def _own(self, principal: Principal, subscription: str) -> None:
-        self._grant(f"/subscriptions/{subscription}", OWNER, principal, {})
+            self.world.unregistered.add((subscription, namespace.lower()))
+        self._grant(f"/subscriptions/{subscription}", OWNER, self.world.operator, {})
 
     def _application(self) -> None:
         first = next(iter(self.world.subscriptions))
-        text = (
-            f"/subscriptions/{first}/resourceGroups/rg-reconciler/providers/{identities.TYPE}"
-            "/reconciler"
-        )
-        self._home(ids.parse(text), _LOCATION)
-        identity = identities.create(self.world, ids.parse(text), _LOCATION, {})
-        if identity.principal is not None:
-            self.world.app = identity.principal
+        group = f"/subscriptions/{first}/resourceGroups/rg-reconciler"
+        identity = ids.parse(f"{group}/providers/{identities.TYPE}/reconciler")
+        self._home(identity, _LOCATION)
+        principal = identities.create(self.world, identity, _LOCATION, {}).principal
+        if principal is not None:
+            self.world.app = principal
             for subscription in self.world.subscriptions:
-                self._own(identity.principal, subscription)
+                self._grant(f"/subscriptions/{subscription}", OWNER, principal, {})
 
     def _management_group(self, record: Record, where: str) -> None:
         hierarchy, name = self.world.hierarchy, record["name"]
         above = record.get("parent") or hierarchy.root.name
         if above.lower() not in hierarchy.groups:
             raise SeedError(f"{where}: there is no management group '{above}' before it")
-        shown = record.get("displayName") or name
-        group = ManagementGroup(name, shown, above.lower(), self.world.now())
+        group = ManagementGroup(name, record.get("displayName") or name, above.lower())
         hierarchy.put(group)
-        for each in (guid(each, where) for each in record.get("subscriptions") or ()):
-            if each not in self.world.subscriptions:
-                raise SeedError(f"{where}: '{each}' is no subscription of the seed")
-            if each in hierarchy.placed:
-                raise SeedError(f"{where}: '{each}' lies in another management group")
-            hierarchy.place(each, group)
-
-    def _id(self, record: Record, where: str, kind: str = "") -> ids.ArmId:
-        text = record["id"]
-        found = ids.parse(text)
-        if found.subscription.lower() not in self.world.subscriptions or not found.group:
-            raise SeedError(f"{where}: '{text}' is in no subscription of the seed")
-        if not found.name:
-            raise SeedError(f"{where}: '{text}' is not the id of a resource")
-        if kind and found.type.lower() != kind.lower():
-            raise SeedError(f"{where}: '{text}' is not of the type {kind}")
-        if found.key in self.world.resources:
-            raise SeedError(f"{where}: '{text}' is there already")
-        return found
+        for text in record.get("subscriptions") or ():
+            subscription = _guid(text, where)
+            if subscription not in self.world.subscriptions:
+                raise SeedError(f"{where}: '{subscription}' is no subscription of the seed")
+            if subscription in hierarchy.placed:
+                raise SeedError(f"{where}: '{subscription}' lies in another management group")
+            hierarchy.place(subscription, group)
 
     def _group(self, record: Record, where: str) -> None:
         now = self.world.now()
@@ -158,13 +246,8 @@ class _Loader:
         tags = record.get("tags") or {}
         self.world.put_group(Resource(group, group.type, location, now, now, tags=tags))
 
-    def _home(self, resource: ids.ArmId, location: str) -> None:
-        if self.world.group_key(resource) not in self.world.groups:
-            text = "/".join(resource.text.split("/")[:5])
-            self._group({"id": text, "location": location}, text)
-
     def _principal(self, record: Record, where: str) -> None:
-        oid = guid(record["id"], where) if record.get("id") else None
+        oid = _guid(record["id"], where) if record.get("id") else None
         if oid in self.world.principals:
             raise SeedError(f"{where}: '{oid}' is there already")
         kind = record.get("kind") or _KINDS[0]
@@ -172,48 +255,65 @@ class _Loader:
             raise SeedError(f"{where}: unknown kind '{kind}'; known are {', '.join(_KINDS)}")
         self.world.new_principal(record["name"], kind=kind, oid=oid, secret=self.world.guid())
 
-    def _role(self, record: Record, where: str) -> None:
-        lists = ("actions", "notActions", "dataActions", "notDataActions")
-        allowed, refused, data, no_data = (tuple(record.get(each) or ()) for each in lists)
-        blocks = (Permissions(allowed, refused, data, no_data),)
-        role = Role(guid(record["id"], where), record["name"], blocks, custom=True)
-        self.world.roles[role.guid] = role
+    # Resources.
+
+    def _id(self, record: Record, where: str, kind: str = "") -> ids.ArmId:
+        """Return the id of a record, which must be new and in a group of the seed."""
+        text = record["id"]
+        parsed = ids.parse(text)
+        if parsed.subscription.lower() not in self.world.subscriptions or not parsed.group:
+            raise SeedError(f"{where}: '{text}' is in no subscription of the seed")
+        if not parsed.name:
+            raise SeedError(f"{where}: '{text}' is not the id of a resource")
+        if kind and parsed.type.lower() != kind.lower():
+            raise SeedError(f"{where}: '{text}' is not of the type {kind}")
+        if parsed.key in self.world.resources:
+            raise SeedError(f"{where}: '{text}' is there already")
+        return parsed
+
+    def _home(self, resource: ids.ArmId, location: str) -> None:
+        """Make the group of a resource where it is not there."""
+        if self.world.group_key(resource) not in self.world.groups:
+            text = "/".join(resource.text.split("/")[:5])
+            self._group({"id": text, "location": location}, text)
 
     def _identity(self, record: Record, where: str) -> None:
-        found = self._id(record, where, identities.TYPE)
+        identity = self._id(record, where, identities.TYPE)
         location = record.get("location") or _LOCATION
-        self._home(found, location)
-        identities.create(self.world, found, location, record.get("tags") or {})
+        self._home(identity, location)
+        identities.create(self.world, identity, location, record.get("tags") or {})
 
     def _machine(self, record: Record, where: str) -> None:
-        resource = self._make(record, where, _MACHINE)
-        resource.properties = {**resource.properties, "vmId": self.world.guid()}
-        self.world.put(resource)
+        machine = self._make(record, where, _MACHINE)
+        machine.properties = {**machine.properties, "vmId": self.world.guid()}
+        self.world.put(machine)
 
     def _resource(self, record: Record, where: str) -> None:
-        made = self._make(record, where)
-        if section := _SECTIONS.get(made.type.lower()):
-            raise SeedError(f"{where}: '{made.id.text}' belongs under {section}")
-        if made.type.lower() == scalesetview.TYPE.lower():
-            made.properties = {**made.properties, "uniqueId": self.world.guid()}
+        resource = self._make(record, where)
+        kind = resource.type.lower()
+        # The records of these types are more than a resource's.
+        if kind == _MACHINE.lower():
+            raise SeedError(f"{where}: '{resource.id.text}' belongs under virtualMachines")
+        if kind == identities.TYPE.lower():
+            raise SeedError(f"{where}: '{resource.id.text}' belongs under identities")
+        if kind == scalesets.TYPE.lower():
+            resource.properties = {**resource.properties, "uniqueId": self.world.guid()}
             try:
-                fleet.scale(self.world, made)
+                scalesets.scale(self.world, resource)
             except errors.AzureError as error:
                 raise SeedError(f"{where}: {error.message}") from error
-        self.world.put(made)
+        self.world.put(resource)
 
     def _make(self, record: Record, where: str, kind: str = "") -> Resource:
-        found = self._id(record, where, kind)
-        location = record.get("location") or _LOCATION
-        self._home(found, location)
-        now = self.world.now()
-        resource = Resource(
-            found, kind or found.type, location, now, now, tags=record.get("tags") or {}
-        )
+        parsed = self._id(record, where, kind)
+        location, now = record.get("location") or _LOCATION, self.world.now()
+        self._home(parsed, location)
+        tags = record.get("tags") or {}
+        resource = Resource(parsed, kind or parsed.type, location, now, now, tags=tags)
         resource.properties = record.get("properties") or {}
         resource.extra = {name: record[name] for name in ("kind", "sku") if name in record}
         if record.get("system"):
-            resource.system = self.world.new_principal(found.name, resource_id=found.text)
+            resource.system = self.world.new_principal(parsed.name, resource_id=parsed.text)
         for text in record.get("identities") or ():
             identity = self.world.resources.get(text.lower())
             if identity is None or identity.principal is None:
@@ -221,45 +321,48 @@ class _Loader:
             resource.users[text.lower()] = Attached(text, identity.principal)
         return resource
 
+    # Rights.
+
+    def _role(self, record: Record, where: str) -> None:
+        lists = (tuple(record.get(name) or ()) for name in _KEYS["roles"][2:])
+        blocks = (Permissions(*lists),)
+        role = Role(_guid(record["id"], where), record["name"], blocks, custom=True)
+        self.world.roles[role.guid] = role
+
     def _assignment(self, record: Record, where: str) -> None:
-        wanted = record["role"].lower()
-        roles = self.world.roles.values()
-        role = next((each.guid for each in roles if wanted in (each.name.lower(), each.guid)), None)
-        if role is None:
+        world, wanted, scope = self.world, record["role"].lower(), record["scope"]
+        known = [role for role in world.roles.values() if wanted in (role.name.lower(), role.guid)]
+        if not known:
             raise SeedError(f"{where}: unknown role '{record['role']}'")
-        scope = record["scope"]
-        if not self._known(ids.parse(scope)):
+        role, place = known[0].guid, ids.parse(scope)
+        there = place.subscription.lower() in world.subscriptions
+        if not place.subscription:
+            there = not place.text or any(world.hierarchy.above(place.key))
+        if not there:
             raise SeedError(f"{where}: '{scope}' is in no subscription of the seed")
         if record.get("condition"):
             try:
                 conditions.check(record["condition"])
             except errors.AzureError as error:
                 raise SeedError(f"{where}: {error.message}") from error
-        name = guid(record["name"], where) if record.get("name") else self.world.guid()
+        name = _guid(record["name"], where) if record.get("name") else world.guid()
         holder = self._holder(record["principal"], where)
-        table = self.world.assignments
+        table = world.assignments
         if name in table.by_name or (scope.lower(), role, holder.oid) in table.by_triple:
             raise SeedError(f"{where}: there is such a role assignment already")
         self._grant(scope, role, holder, {**record, "name": name})
 
-    def _known(self, scope: ids.ArmId) -> bool:
-        if scope.subscription:
-            return scope.subscription.lower() in self.world.subscriptions
-        return not scope.text or any(self.world.hierarchy.above(scope.key))
-
     def _holder(self, text: str, where: str) -> Principal:
         resource = self.world.resources.get(text.lower())
-        found = (resource.principal or resource.system) if resource else None
+        if resource and (own := resource.principal or resource.system):
+            return own
         for principal in self.world.principals.values():
-            if found is None and text.lower() in (principal.oid, principal.name.lower()):
-                found = principal
-        if found is None:
-            raise SeedError(f"{where}: unknown principal '{text}'")
-        return found
+            if text.lower() in (principal.oid, principal.name.lower()):
+                return principal
+        raise SeedError(f"{where}: unknown principal '{text}'")
 
     def _grant(self, scope: str, role: str, principal: Principal, record: Record) -> None:
-        now = self.world.now()
-        maker = self.world.operator.oid
+        now, maker = self.world.now(), self.world.operator.oid
         self.world.put_assignment(
             Assignment(
                 name=record.get("name") or self.world.guid(),
@@ -276,3 +379,17 @@ class _Loader:
                 condition_version="2.0" if record.get("condition") else None,
             )
         )
+
+
+def _check_shape(value: object, key: str, where: str) -> None:
+    kind, called = _SHAPES.get(key, (str, "text"))
+    # A key without a value is as good as absent; to Python true is a number as well.
+    fits = value is None or (
+        isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    )
+    if isinstance(value, list):
+        fits = fits and all(isinstance(item, str) for item in value)
+    if key == "tags" and isinstance(value, dict):
+        fits = all(isinstance(text, str) for pair in value.items() for text in pair)
+    if not fits:
+        raise SeedError(f"{where}: must be {called}")

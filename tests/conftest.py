@@ -14,7 +14,7 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
-from tests.children import child
+from tests.world.children import child
 
 ROOT = Path(__file__).parent.parent
 # These run without any socket, so that they stay fast and cannot depend on a server.

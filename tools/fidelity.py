@@ -8,15 +8,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from pydantic.alias_generators import to_camel
-
 from sandbox.arm.app import SERVICES
 from sandbox.arm.routing import Evidence, Route
-from sandbox.resources.kinds import KINDS
-from sandbox.world.timing import TIMINGS, Timing
+from sandbox.resources.types import TYPES
 from tests.conformance.deviations import DEVIATIONS, OUTSIDE
 
 PAGE = Path(__file__).parent.parent / "docs" / "fidelity.md"
+BEHAVIOUR_IN_TIME = Path(__file__).parent / "fidelity_times.md"
+"""When what was written is visible, counts and is told, each with its switch. Edited by hand."""
 
 HEAD = """# How faithful the local Azure is
 
@@ -29,12 +28,12 @@ Made by `make docs` from the routes of `sandbox`. What a route answers is
 
 Anything else is refused with 400 `UnsupportedBySandbox`, which names what is not supported.
 `{{scope}}` is any ARM id: nothing (the tenant), a management group, a subscription, a resource
-group or a resource. In the last column, `facts` are the notes on Azure that the sandbox was written
-from, `test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
+group or a resource. In the last column, `facts` are sections of [azure-facts.md](azure-facts.md),
+`test_...` and `misc_...` recordings of other clients' tests, `REST` and the like Microsoft's
 documentation.
 """
 
-TYPES = """
+TYPE_HEAD = """
 ## Resource types
 
 How types differ in their identity block and in the answers to writes. One that is not here behaves
@@ -48,11 +47,9 @@ TIMES = """
 ## Behaviour in time
 
 When what was written is seen, counts and is told. The switches are those of
-[weather.md](weather.md); where there is none, it is always so. What an **issue thread** says was
+[faults.md](faults.md); where there is none, it is always so. What an **issue thread** says was
 seen by somebody and stated by nobody.
 
-| | what | how | known | from | switch |
-|---|---|---|---|---|---|
 """
 
 DIFFERENCES = """
@@ -61,7 +58,7 @@ DIFFERENCES = """
 Where an answer differs from the recording; the replay fails for any other difference, and for one
 of these that no longer occurs.
 
-| recording | place | reason |
+| recordings | place | reason |
 |---|---|---|
 """
 
@@ -84,13 +81,13 @@ def page() -> str:
             head,
             "\n| method | path | known | from |\n|---|---|---|---|\n",
             *map(_row, routes),
-            TYPES,
-            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in KINDS),
+            TYPE_HEAD,
+            *(f"| `{each.type}` | {each.evidence.value} |\n" for each in TYPES),
             TIMES,
-            *map(_timing, TIMINGS),
+            BEHAVIOUR_IN_TIME.read_text("utf-8"),
             DIFFERENCES,
             *(
-                f"| {each.recording} | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
+                f"| `{_cell(each.recordings)}` | `{_cell(each.place)}` | {_cell(each.reason)} |\n"
                 for each in DEVIATIONS
             ),
             UNSERVED,
@@ -113,12 +110,6 @@ def _row(route: Route) -> str:
     return (
         f"| {route.method} | `{_path(route)}` | {route.evidence.value} | {_cell(route.source)} |\n"
     )
-
-
-def _timing(row: Timing) -> str:
-    switches = ", ".join(f"`{to_camel(each)}`" for each in row.switches)
-    cells = (row.moment.value, row.what, row.when, row.evidence.value, row.source, switches)
-    return f"| {' | '.join(map(_cell, cells))} |\n"
 
 
 def _cell(text: str) -> str:

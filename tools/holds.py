@@ -5,7 +5,6 @@ changes each may stop, and in which order they are named, is `reconciler.plan.ho
 """
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.changes import (
@@ -29,14 +28,6 @@ _DONE = {
     UpdateAssignment: "update a grant",
     DeleteAssignment: "remove a right",
 }
-# One check asks for all that proves something dead, and names what is missing (plan.evidence).
-_UNPROVED = (Hold.CARRIED, Hold.GONE_UNPROVED, Hold.REPLACED_UNPROVED)
-_ALSO: dict[Hold, tuple[Hold, ...]] = {
-    Hold.UNCONFIRMED: (*_UNPROVED, Hold.BUSY, Hold.SETTLING),
-    Hold.REPLACEMENT: (Hold.REPLACING,),
-}
-# What is replaced or gone without its resource is about rights alone.
-_RIGHTS_ALONE = frozenset({Hold.CARRIED, Hold.REPLACED_UNPROVED, Hold.BUSY, Hold.SETTLING})
 
 _HEAD = """\
 <!-- Made by `make docs` from reconciler/changes.py and reconciler/plan/holds.py. -->
@@ -59,34 +50,23 @@ somebody acts, and `plan` exits 2. What policy itself *asks for* is shown, is no
 
 def page() -> str:
     """Return the whole page; raises `KeyError` for a hold that no check comes to."""
-    stopped = _stopped()
+    stopped: dict[Hold, set[type]] = {}
+    for row in HOLDS:
+        kinds = row.stops if isinstance(row.stops, tuple) else (row.stops,)
+        for hold in (row.hold, *row.also):
+            stopped.setdefault(hold, set()).update(kinds)
     if missing := set(Hold) - set(stopped):
         raise KeyError(f"no check comes to {', '.join(sorted(hold.name for hold in missing))}")
-    return _HEAD + "".join(f"{_row(hold, kinds)}\n" for hold, kinds in stopped.items())
+    return _HEAD + "".join(f"{_line(hold, kinds)}\n" for hold, kinds in stopped.items())
 
 
-def _stopped() -> dict[Hold, set[type]]:
-    """Return which changes each hold may stop, in the order in which they are named."""
-    stopped: dict[Hold, set[type]] = {}
-    for named, kinds, _ in HOLDS:
-        stopped.setdefault(named, set()).update(kinds)
-        for hold in _ALSO.get(named, ()):
-            alone = {DeleteAssignment} if hold in _RIGHTS_ALONE else set(kinds)
-            stopped.setdefault(hold, set()).update(alone)
-    return stopped
-
-
-def _row(hold: Hold, kinds: set[type]) -> str:
-    if kinds == set(_DONE):
-        stops = "anything"
-    else:
-        stops = ", ".join(done for kind, done in _DONE.items() if kind in kinds)
+def _line(hold: Hold, kinds: set[type]) -> str:
+    """Return a hold's line of the table, with the changes that it may stop."""
+    named = ", ".join(done for kind, done in _DONE.items() if kind in kinds)
+    stops = "anything" if kinds == set(_DONE) else named
     lasts = "asked for" if hold.agreed else "passing" if hold.passing else "lasting"
-    return f"| {' | '.join(_cells((f'`{hold.name}`', stops, str(hold), hold.next_step, lasts)))} |"
-
-
-def _cells(texts: tuple[str, ...]) -> Iterator[str]:
-    yield from (text.replace("|", "\\|") for text in texts)
+    cells = (f"`{hold.name}`", stops, str(hold), hold.next_step, lasts)
+    return f"| {' | '.join(text.replace('|', '\\|') for text in cells)} |"
 
 
 def main() -> int:

@@ -1,1 +1,1 @@
-"""The one seam to Azure: sign-in, throttling, ARM, Resource Graph and the table of failures."""
+"""The one seam to Azure: sign-in, throttling, ARM, Resource Graph, failures and memory."""

@@ -1,16 +1,19 @@
-"""What Azure's refusals mean to us: again later, blocked, absent, or a bug of ours.
+"""What Azure's refusals mean to us: one table, from status and code to kind and next step.
 
-One table by code, after facts: Errors and Resource Graph (bodies and texts from recordings and
-issue threads). Where a code is not in it the status decides, because services use one code for
-several things (facts A2.6): what passes by its status is asked again, anything else needs a
-person.
+`Pipeline` and `reconciler.notify` turn every failed call into an `ArmError` here. The rows rest on
+facts: Errors and Resource Graph (bodies and texts from recordings and issue threads), and
+docs/failures.md is made from them. The first row that fits an answer counts. A code that no row
+names needs a person, unless its status is one that passes: services use one code for several
+things.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, Protocol, cast
+from enum import StrEnum
+from typing import Any, Final, Protocol, cast
 
 from azure.core.exceptions import (
     AzureError,
@@ -20,7 +23,6 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from reconciler.azure import signin
 from reconciler.errors import (
     Again,
     AlreadyExists,
@@ -43,144 +45,237 @@ SCOPE_LOCKED: Final = "ScopeLocked"
 DISABLED: Final = "ReadOnlyDisabledSubscription"
 GROUP_NOT_FOUND: Final = "ResourceGroupNotFound"
 SIGN_IN: Final = "SignIn"
-"""Not Azure's: what we call it when no token is to be had, or ours is refused."""
+"""Not Azure's: our code where no token is to be had, or ours is refused."""
+NO_CODE: Final = ""
+A_NUMBER: Final = "(number)"
+"""Stands in a row for every code of digits: App Service repeats a status so."""
 
-LOOK_AGAIN_AT_RIGHTS: Final = frozenset({AUTHORIZATION_FAILED, LINKED_AUTHORIZATION_FAILED})
-"""Codes that are looked at once more after ten minutes: a right may just have been given."""
-TEN_MINUTES: Final = frozenset({PRINCIPAL_NOT_FOUND, ROLE_NOT_FOUND})
-"""Codes that pass within ten minutes or not at all: what was just made is not known everywhere."""
+NO_ANSWER: Final = 0
+TOO_MANY: Final = 429
+_NO_TOKEN: Final = 401
 
 
-class _Row(NamedTuple):
+class Repeat(StrEnum):
+    """How long a failed call is made again, in the words of docs/failures.md."""
+
+    FOR_AN_HOUR = "for an hour"
+    FOR_TEN_MINUTES = "for ten minutes"
+    ONCE = "once, after the usual delay"
+    ONCE_AFTER_TEN_MINUTES = "once, after ten minutes"
+    NOT_FOR_AN_HOUR = "for an hour no write to the subscription is sent"
+    NO = "not by itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One row: the answers that it is about, and what they mean.
+
+    An answer fits by its status and its code, where the row names some, and by its text. Status 0
+    is a call without an answer.
+    """
+
     kind: type[ArmError]
+    codes: tuple[str, ...] = ()
     next_step: str = ""
+    repeat: Repeat = Repeat.NO
+    statuses: Collection[int] = ()
+    text: str = ""
+    """A pattern that must be found in the message or target."""
 
 
-_RIGHT = (
-    "give the app the right that Azure names, there or above; "
-    "one that was just given counts within ten minutes"
+_SIGN_IN: Final = (
+    "look at the app's identity and RECONCILER_CLIENT_ID; it is asked again for an hour"
 )
-_LINKED = (
-    "give the app Managed Identity Operator on the identity that Azure names, or take one that is "
-    "gone out of policy"
-)
-_PROVIDER = (
-    "register the resource provider that Azure names in that subscription (az provider register)"
-)
-_UNUSABLE = "look at what Azure names: no api-version or type of ours is known there"
-_ADMINISTRATOR = "give another administrator the same right first, or keep this one"
-_DENIED = "have the policy's owner exempt what Azure names, or take it out of our policy"
-_SUBSCRIPTION = (
-    "check that the subscription exists and that the app may read it, else take it out of policy "
-    "and settings"
-)
-_MEND = "mend what Azure names; the next event or sweep tries again"
-_OURS = "report it with Azure's text: it is a mistake of identity-reconciler"
-_SIGN_IN = "look at the app's identity and RECONCILER_CLIENT_ID; it is asked again for an hour"
+_ADMINISTRATOR: Final = "give another administrator the same right first, or keep this one"
+_MEND: Final = "mend what Azure names; the next event or sweep tries again"
+_OURS: Final = "report it with Azure's text: it is a mistake of identity-reconciler"
 
-_TABLE: Final[dict[str, _Row]] = {
-    # Again later.
-    PRINCIPAL_NOT_FOUND: _Row(
-        Again, "check that the identity is there, in the tenant of the subscription"
+TABLE: Final = (
+    # What passes, by its status.
+    Failure(Blocked, (SIGN_IN,), _SIGN_IN, Repeat.FOR_AN_HOUR, {NO_ANSWER}),
+    Failure(Again, repeat=Repeat.FOR_AN_HOUR, statuses={NO_ANSWER}),
+    Failure(Unreadable, repeat=Repeat.FOR_AN_HOUR, statuses=range(1, 400)),
+    Failure(Again, (), _SIGN_IN, Repeat.FOR_AN_HOUR, {_NO_TOKEN}),
+    Failure(Again, repeat=Repeat.FOR_AN_HOUR, statuses={408, TOO_MANY}),
+    Failure(Again, repeat=Repeat.FOR_AN_HOUR, statuses=range(500, 1000)),
+    # What was just made is not known everywhere: it passes within ten minutes or not at all.
+    Failure(
+        Again,
+        (PRINCIPAL_NOT_FOUND,),
+        "check that the identity is there, in the tenant of the subscription",
+        Repeat.FOR_TEN_MINUTES,
     ),
-    ROLE_NOT_FOUND: _Row(Again, "check that the role is there and may be assigned at that scope"),
+    Failure(
+        Again,
+        (ROLE_NOT_FOUND,),
+        "check that the role is there and may be assigned at that scope",
+        Repeat.FOR_TEN_MINUTES,
+    ),
     # Another's work that ends (recorded or reported; that a group's deletion ends is assumed).
-    **dict.fromkeys(
+    Failure(
+        Conflict,
         (
-            "AnotherOperationInProgress",
-            "Conflict",
-            "ConflictingConcurrentWriteNotAllowed",
-            "NamespaceInTransition",
-            "OperationPreempted",
-            "PreconditionFailed",
-            "ReferencedResourceNotProvisioned",
-            "ResourceGroupBeingDeleted",
-            "RetryableError",
-            "RetryableErrorDueToAnotherOperation",
-            "TooManyRequests",
+            *("AnotherOperationInProgress", "Conflict", "ConflictingConcurrentWriteNotAllowed"),
+            *("NamespaceInTransition", "OperationPreempted", "PreconditionFailed"),
+            *("ReferencedResourceNotProvisioned", "ResourceGroupBeingDeleted", "RetryableError"),
+            *("RetryableErrorDueToAnotherOperation", "TooManyRequests"),
         ),
-        _Row(Conflict, "look at what else writes to it (its activity log)"),
+        "look at what else writes to it (its activity log)",
+        Repeat.FOR_AN_HOUR,
     ),
-    # Absent, as a 404. Other codes that end like these say that nothing could be looked up.
-    **dict.fromkeys(
+    # Absent. Other codes that end like these mean that nothing could be looked up.
+    Failure(
+        NotFound,
         (
-            "ClusterNotFound",
-            "ContainerGroupNotFound",
-            "EntityNotFound",
-            "ManagementGroupNotFound",
-            "NotFound",
-            "ParentResourceNotFound",
-            GROUP_NOT_FOUND,
-            "ResourceNotFound",
-            "RoleAssignmentNotFound",
+            *("ClusterNotFound", "ContainerGroupNotFound", "EntityNotFound"),
+            *("ManagementGroupNotFound", "NotFound", "ParentResourceNotFound", GROUP_NOT_FOUND),
+            *("ResourceNotFound", "RoleAssignmentNotFound"),
         ),
-        _Row(NotFound),
+        statuses={404},
     ),
-    # Present.
-    "RoleAssignmentExists": _Row(AlreadyExists),
-    # Needs a person.
-    AUTHORIZATION_FAILED: _Row(Blocked, _RIGHT),
-    LINKED_AUTHORIZATION_FAILED: _Row(Blocked, _LINKED),
-    "DenyAssignmentAuthorizationFailed": _Row(
-        Blocked, "have the owner of the deny assignment (a managed application or stack) except it"
-    ),
-    SCOPE_LOCKED: _Row(Blocked, "take the lock off, or keep what it protects"),
-    LIMIT_REACHED: _Row(
-        Blocked, "remove role assignments that nobody needs, or ask Azure for a higher limit"
-    ),
-    "CannotDeleteLastRbacAdminAssignment": _Row(Blocked, _ADMINISTRATOR),
-    "LastOwnerCannotBeDeleted": _Row(Blocked, _ADMINISTRATOR),
-    # Another assignment sits on our name, which only its owner may move.
-    NAME_TAKEN: _Row(Blocked, "find the assignment of that name in the tenant, and remove it"),
-    "RequestDisallowedByPolicy": _Row(Blocked, _DENIED),
-    "RequestDisallowedByAzure": _Row(Blocked, _DENIED),
-    "FailedIdentityOperation": _Row(
+    # Present, but not ours.
+    Failure(AlreadyExists, ("RoleAssignmentExists",)),
+    # Needs a person. A right may just have been given.
+    Failure(
         Blocked,
+        (AUTHORIZATION_FAILED,),
+        "give the app the right that Azure names, there or above; "
+        "one that was just given counts within ten minutes",
+        Repeat.ONCE_AFTER_TEN_MINUTES,
+    ),
+    Failure(
+        Blocked,
+        (LINKED_AUTHORIZATION_FAILED,),
+        "give the app Managed Identity Operator on the identity that Azure names, or take one that "
+        "is gone out of policy",
+        Repeat.ONCE_AFTER_TEN_MINUTES,
+    ),
+    Failure(
+        Blocked,
+        ("DenyAssignmentAuthorizationFailed",),
+        "have the owner of the deny assignment (a managed application or stack) except it",
+    ),
+    Failure(Blocked, (SCOPE_LOCKED,), "take the lock off, or keep what it protects"),
+    Failure(
+        Blocked,
+        (LIMIT_REACHED,),
+        "remove role assignments that nobody needs, or ask Azure for a higher limit",
+    ),
+    Failure(
+        Blocked,
+        ("CannotDeleteLastRbacAdminAssignment", "LastOwnerCannotBeDeleted"),
+        _ADMINISTRATOR,
+    ),
+    # Portal text of a refusal that came without a code (documented).
+    Failure(
+        Blocked,
+        (NO_CODE,),
+        _ADMINISTRATOR,
+        text="Cannot delete the last RBAC admin assignment",
+    ),
+    # Another assignment sits on our name, which only its owner may move.
+    Failure(
+        Blocked, (NAME_TAKEN,), "find the assignment of that name in the tenant, and remove it"
+    ),
+    Failure(
+        Blocked,
+        ("RequestDisallowedByPolicy", "RequestDisallowedByAzure"),
+        "have the policy's owner exempt what Azure names, or take it out of our policy",
+    ),
+    Failure(
+        Blocked,
+        ("FailedIdentityOperation",),
         "check that each identity on the resource is still there, and detach or create anew what "
         "is gone: Azure refuses changes beside it",
     ),
-    "IdentityQuotaExceeded": _Row(Blocked, "detach identities that the resource does not need"),
-    "PropertyChangeNotAllowed": _Row(Blocked, _MEND),
-    DISABLED: _Row(Blocked, "have the subscription enabled, or do not watch it"),
-    "SubscriptionNotFound": _Row(Blocked, _SUBSCRIPTION),
-    "SubscriptionNotRegistered": _Row(Blocked, _PROVIDER),
-    "MissingSubscriptionRegistration": _Row(Blocked, _PROVIDER),
-    "MissingRegistrationForLocation": _Row(Blocked, _PROVIDER),
-    "NoRegisteredProviderFound": _Row(Blocked, _PROVIDER),
-    "InvalidResourceNamespace": _Row(Blocked, _UNUSABLE),
-    "InvalidResourceType": _Row(Blocked, _UNUSABLE),
-    "InvalidApiVersionParameter": _Row(Blocked, _UNUSABLE),
-    "ResourceTypeNotSupported": _Row(Blocked, _UNUSABLE),
-    # A bug of ours; `InvalidParameter` as well, where it is about the identity block.
-    "InvalidRequestContent": _Row(Rejected, _OURS),
-    "InvalidIdentityValues": _Row(Rejected, _OURS),
-    "MissingIdentityIds": _Row(Rejected, _OURS),
-    "DuplicateIdentityIds": _Row(Rejected, _OURS),
-}
+    Failure(
+        Blocked,
+        ("IdentityQuotaExceeded",),
+        "detach identities that the resource does not need",
+    ),
+    Failure(Blocked, ("PropertyChangeNotAllowed",), _MEND),
+    Failure(
+        Blocked,
+        (DISABLED,),
+        "have the subscription enabled, or do not watch it",
+        Repeat.NOT_FOR_AN_HOUR,
+    ),
+    Failure(
+        Blocked,
+        ("SubscriptionNotFound",),
+        "check that the subscription exists and that the app may read it, else take it out of "
+        "policy and settings",
+    ),
+    Failure(
+        Blocked,
+        (
+            *("SubscriptionNotRegistered", "MissingSubscriptionRegistration"),
+            *("MissingRegistrationForLocation", "NoRegisteredProviderFound"),
+        ),
+        "register the resource provider that Azure names in that subscription (az provider "
+        "register)",
+    ),
+    Failure(
+        Blocked,
+        (
+            *("InvalidResourceNamespace", "InvalidResourceType"),
+            *("InvalidApiVersionParameter", "ResourceTypeNotSupported"),
+        ),
+        "look at what Azure names: no api-version or type of ours is known there",
+    ),
+    # A closed list of our own bugs: what else Azure finds wrong may be wrong with the resource.
+    Failure(
+        Rejected,
+        (
+            *("InvalidRequestContent", "InvalidIdentityValues"),
+            *("MissingIdentityIds", "DuplicateIdentityIds"),
+        ),
+        _OURS,
+    ),
+    Failure(Rejected, ("InvalidParameter",), _OURS, text=r"resourceIdentity|identityIds?\b"),
+    # By the status, whatever the code. A machine's 412 has no body (facts: Machines).
+    Failure(NotFound, (NO_CODE, A_NUMBER), statuses={404}),
+    Failure(Conflict, (NO_CODE,), _MEND, Repeat.FOR_AN_HOUR, {412}),
+    Failure(Conflict, (), _MEND, Repeat.ONCE, {409, 412}),
+    Failure(Blocked, (), _MEND),
+)
+
+LOOK_AGAIN_AT_RIGHTS: Final = frozenset(
+    code for row in TABLE if row.repeat is Repeat.ONCE_AFTER_TEN_MINUTES for code in row.codes
+)
+TEN_MINUTES: Final = frozenset(
+    code for row in TABLE if row.repeat is Repeat.FOR_TEN_MINUTES for code in row.codes
+)
+
 # Services wrap their own code in these, so that a code inside says more.
 _WRAPPERS: Final = frozenset(
-    {"", "BadRequest", "Conflict", "Forbidden", "NotFound", "OperationNotAllowed"}
+    {NO_CODE, "BadRequest", "Conflict", "Forbidden", "NotFound", "OperationNotAllowed"}
 )
-_INVALID_PARAMETER: Final = "InvalidParameter"
-_ABOUT_IDENTITIES: Final = re.compile(r"resourceIdentity|identityIds?\b", re.IGNORECASE)
-# Portal text of a refusal that came without a code (documented).
-_LAST_ADMINISTRATOR: Final = "Cannot delete the last RBAC admin assignment"
-
-TOO_MANY: Final = 429
-_NO_TOKEN: Final = 401
-_CHANGED: Final = 412
-_CONFLICT: Final = frozenset({409, _CHANGED})
-_PASSING: Final = frozenset({_NO_TOKEN, 408, TOO_MANY})
-_NOT_FOUND: Final = 404
-_REFUSED: Final = 400
-_SERVER_ERROR: Final = 500
-_LONGEST_WAIT: Final = timedelta(hours=1)
+_KNOWN: Final = frozenset(code for row in TABLE if not row.text for code in row.codes) - _WRAPPERS
+_DEEPEST: Final = 5
+"""Levels down to which a body is searched for codes; the deepest recorded one has four."""
+_LONGEST_WAIT: Final = 3600
 _WAIT_IN_TEXT: Final = re.compile(r"after '?([0-9]+)'? seconds?", re.IGNORECASE)
 # Azure names the client first and the linked scope last.
 _HEAD: Final = 200
 _TAIL: Final = 600
-_DEEPEST: Final = 5
-"""Levels down to which a body is searched for codes; the deepest recorded one has four."""
+
+# azure-identity's account of each credential that it tried; the sentence before a managed
+# identity's answer is wrong where the answer is App Service's.
+_TRIED: Final = re.compile(
+    r"^\t(\w+Credential): "
+    r"(?:App Service managed identity configuration not found in environment\. )?(.+)$",
+    re.MULTILINE,
+)
+_NOT_SET_UP: Final = re.compile(
+    r"unavailable|not found on path|is not installed|could not be found|No accounts were found"
+    r"|requires the|'az login'|'azd auth login'|Connect-AzAccount"
+)
+_NOBODY: Final = (
+    "nobody is signed in; use a managed identity, the AZURE_* variables of a service principal, "
+    "or `az login`"
+)
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 
 
 class Response(Protocol):
@@ -194,14 +289,31 @@ class Response(Protocol):
         ...
 
 
+def find(status: int, code: str, text: str = "") -> Failure:
+    """Return the first row of `TABLE` that an answer fits; `text` is its message and target."""
+    names = {code, A_NUMBER} if code.isdigit() else {code}
+    return next(
+        row
+        for row in TABLE
+        if (not row.statuses or status in row.statuses)
+        and (not row.codes or not names.isdisjoint(row.codes))
+        and (not row.text or re.search(row.text, text, re.IGNORECASE))
+    )
+
+
 def from_response(what: str, response: Response) -> ArmError:
     """Return the error that an answer comes to; `what` names the call for the reader."""
-    status = response.status_code
-    body = _body_of(response)
-    code, text = _code_of(body), _in_one_line(_text_of(body))
-    row = _row_for(status, code, f"{_text_of(body)} {_target_of(body)}")
+    status, body = response.status_code, _error_in(response)
+    message, target = (
+        part if isinstance(part := _part(body, key), str) else "" for key in ("message", "target")
+    )
+    codes = list(_codes(body, _DEEPEST))
+    code = _name(_part(body, "code"))
+    if code in _WRAPPERS or code.isdigit():
+        code = next((inner for inner in codes if inner in _KNOWN), code or next(iter(codes), ""))
+    row = find(status, code, f"{message} {target}")
     error = row.kind(
-        f"{what}: {f'{status} {code}'.rstrip()}: {text}".rstrip(": "),
+        f"{what}: {f'{status} {code}'.rstrip()}: {_in_one_line(message)}".rstrip(": "),
         status=status,
         code=SIGN_IN if status == _NO_TOKEN else code,
         request_id=_in_one_line(str(response.headers.get("x-ms-request-id", ""))),
@@ -209,50 +321,49 @@ def from_response(what: str, response: Response) -> ArmError:
     error.next_step = row.next_step
     error.gateway = response.headers.get("x-ms-failure-cause") == "gateway"
     if isinstance(error, Again):
-        error.retry_after = _retry_after(response, _text_of(body))
+        # Some 429 name the wait in their text only (facts: Errors).
+        seconds = str(response.headers.get("Retry-After", ""))
+        if not (seconds.isascii() and seconds.isdigit()):
+            in_text = _WAIT_IN_TEXT.search(message)
+            seconds = in_text[1] if in_text else ""
+        if seconds:
+            # An hour at most, however long the number is.
+            digits = seconds.lstrip("0") or "0"
+            wait = int(digits) if len(digits) <= len(str(_LONGEST_WAIT)) else _LONGEST_WAIT
+            error.retry_after = timedelta(seconds=min(wait, _LONGEST_WAIT))
     if isinstance(error, Conflict):
-        # A machine's 412 has no body (recorded).
-        error.known = row.next_step != _MEND or (status == _CHANGED and not code)
+        error.known = row.repeat is not Repeat.ONCE
     return error
 
 
 def from_exception(what: str, error: Exception) -> ArmError:
     """Return the error that an exception of the SDK, or of what it stands on, comes to."""
+    text = str(error)
+    reason = next(iter(text.splitlines()), type(error).__name__)
+    if tried := _TRIED.findall(text):
+        # Most credentials only say that they are not set up; what counts is the one that is.
+        reasons = [f"{name}: {why}" for name, why in tried if not _NOT_SET_UP.search(why)]
+        reason = "; ".join(reasons) or _NOBODY
+    advice = "; name its authority's file in REQUESTS_CA_BUNDLE" if _UNTRUSTED in reason else ""
+    reason = _in_one_line(reason) + advice
     if isinstance(error, ClientAuthenticationError):
         # Its answer, if it holds one, may be the identity endpoint's: a 404 there says nothing
         # about what was asked for.
-        refused = Blocked(f"{what}: cannot sign in: {_said(error)}", code=SIGN_IN)
-        refused.next_step = _SIGN_IN
+        row = find(NO_ANSWER, SIGN_IN)
+        refused = row.kind(f"{what}: cannot sign in: {reason}", code=SIGN_IN)
+        refused.next_step = row.next_step
         return refused
     if isinstance(error, HttpResponseError) and error.response is not None:
         return from_response(what, cast("Response", error.response))
     # Errors of the connection are the operating system's where the SDK did not wrap them.
     if isinstance(error, ServiceRequestError | ServiceResponseError | OSError):
-        return Again(f"{what}: Azure could not be reached: {_said(error)}")
+        return Again(f"{what}: Azure could not be reached: {reason}")
     if isinstance(error, AzureError):
-        return Again(f"{what}: {_said(error)}")
-    return Unreadable(f"{what}: the answer cannot be read: {type(error).__name__}: {_said(error)}")
+        return Again(f"{what}: {reason}")
+    return Unreadable(f"{what}: the answer cannot be read: {type(error).__name__}: {reason}")
 
 
-def _row_for(status: int, code: str, text: str) -> _Row:
-    """Return the meaning of an answer: by what passes, by its code, and then by its status."""
-    if status < _REFUSED:
-        return _Row(Unreadable)
-    if status in _PASSING or status >= _SERVER_ERROR:
-        return _Row(Again, _SIGN_IN if status == _NO_TOKEN else "")
-    row = _TABLE.get(code)
-    if code == _INVALID_PARAMETER and _ABOUT_IDENTITIES.search(text):
-        row = _Row(Rejected, _OURS)
-    elif not code and _LAST_ADMINISTRATOR in text:
-        row = _Row(Blocked, _ADMINISTRATOR)
-    elif status == _NOT_FOUND and (not code or code.isdigit()):
-        row = _Row(NotFound)
-    if row is None or (row.kind is NotFound and status != _NOT_FOUND):
-        return _Row(Conflict if status in _CONFLICT else Blocked, _MEND)
-    return row
-
-
-def _body_of(response: Response) -> dict[str, Any]:
+def _error_in(response: Response) -> dict[str, Any]:
     """Return the error in a body of any shape that is recorded (facts: Errors), or nothing."""
     try:
         body: Any = response.text()
@@ -271,16 +382,6 @@ def _body_of(response: Response) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 (anybody's body: charsets, depth and numbers raise as they like)
         return {}
     return dict(body) if isinstance(body, dict) else {}
-
-
-def _code_of(body: dict[str, Any]) -> str:
-    """Return the code that says most: the outer one, or a known one that it only wraps."""
-    codes = list(_codes(body, _DEEPEST))
-    outer = _name(_part(body, "code"))
-    if outer in _WRAPPERS or outer.isdigit():
-        known = (code for code in codes if code in _TABLE and code not in _WRAPPERS)
-        return next(known, outer or next(iter(codes), ""))
-    return outer
 
 
 def _codes(body: object, levels: int) -> Iterator[str]:
@@ -305,48 +406,13 @@ def _codes(body: object, levels: int) -> Iterator[str]:
 
 def _part(body: dict[str, Any], key: str) -> object:
     """Return a part of an error, in ARM's spelling or in App Service's with a capital."""
-    found = body.get(key)
-    return body.get(key.capitalize()) if found is None else found
+    part = body.get(key)
+    return body.get(key.capitalize()) if part is None else part
 
 
 def _name(value: object) -> str:
     """Return a code; some are numbers."""
     return _in_one_line(str(value)) if isinstance(value, str | int) else ""
-
-
-def _text_of(body: dict[str, Any]) -> str:
-    text = _part(body, "message")
-    return text if isinstance(text, str) else ""
-
-
-def _target_of(body: dict[str, Any]) -> str:
-    target = _part(body, "target")
-    return target if isinstance(target, str) else ""
-
-
-def _retry_after(response: Response, text: str) -> timedelta | None:
-    """Return how long Azure asks us to wait; some 429 say so only in the text (facts: Errors)."""
-    header = str(response.headers.get("Retry-After", ""))
-    if header.isascii() and header.isdigit():
-        return _seconds(header)
-    found = _WAIT_IN_TEXT.search(text)
-    return _seconds(found[1]) if found else None
-
-
-def _seconds(digits: str) -> timedelta:
-    """Return a time to wait, an hour at most, however long the number is."""
-    longest = int(_LONGEST_WAIT.total_seconds())
-    number = digits.lstrip("0") or "0"
-    return timedelta(
-        seconds=longest if len(number) > len(str(longest)) else min(int(number), longest)
-    )
-
-
-def _said(error: Exception) -> str:
-    """Return why no token was to be had, or the first line of any other error."""
-    first_line = next(iter(str(error).splitlines()), type(error).__name__)
-    said = signin.reason(str(error)) or first_line
-    return _in_one_line(said) + signin.advice(said)
 
 
 def _in_one_line(text: str) -> str:

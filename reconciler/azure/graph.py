@@ -1,15 +1,17 @@
-"""Resource Graph: who carries what, and what a sweep should look at.
+"""Resource Graph: which resources carry which identity, and what a sweep should look at.
 
-The index is stale by up to minutes, so it only ever nominates: what it names is decided by a GET,
-and what it does not name is not thereby absent. Ids enter queries through `_quoted` alone.
+Sweeps, looks and searches for an assignment's owner ask here. The index is stale by up to minutes
+(facts: Visibility), so it only ever nominates: what it names is decided by a GET, and what it does
+not name is not thereby absent. Ids enter queries through `_quoted` alone.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+from reconciler import resource_types
 from reconciler.azure import parsing
 from reconciler.azure.client import Arm
 from reconciler.errors import Unreadable
@@ -31,59 +33,18 @@ _COLUMNS: Final = "id, name, type, kind, location, tags, managedBy, identity, pr
 _ASSIGNMENTS: Final = f"authorizationresources | where type =~ '{fold(ROLE_ASSIGNMENT)}'"
 _NEAR_MISSES: Final = 3
 _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
-"""No principal bears it; a list of none would be no query."""
-
-# Types at which roles are granted and which Resource Graph's table `resources` shows (documented).
-SHOWN: Final = frozenset(
-    {
-        "microsoft.apimanagement/service",
-        "microsoft.app/containerapps",
-        "microsoft.app/managedenvironments",
-        "microsoft.appconfiguration/configurationstores",
-        "microsoft.automation/automationaccounts",
-        "microsoft.batch/batchaccounts",
-        "microsoft.cache/redis",
-        "microsoft.cognitiveservices/accounts",
-        "microsoft.compute/disks",
-        "microsoft.compute/galleries",
-        "microsoft.compute/snapshots",
-        "microsoft.compute/virtualmachines",
-        "microsoft.compute/virtualmachinescalesets",
-        "microsoft.containerregistry/registries",
-        "microsoft.containerservice/managedclusters",
-        "microsoft.datafactory/factories",
-        "microsoft.desktopvirtualization/applicationgroups",
-        "microsoft.desktopvirtualization/hostpools",
-        "microsoft.desktopvirtualization/workspaces",
-        "microsoft.documentdb/databaseaccounts",
-        "microsoft.eventgrid/topics",
-        "microsoft.eventhub/namespaces",
-        "microsoft.insights/components",
-        "microsoft.keyvault/vaults",
-        "microsoft.machinelearningservices/workspaces",
-        "microsoft.managedidentity/userassignedidentities",
-        "microsoft.network/networksecuritygroups",
-        "microsoft.network/virtualnetworks",
-        "microsoft.operationalinsights/workspaces",
-        "microsoft.recoveryservices/vaults",
-        "microsoft.search/searchservices",
-        "microsoft.servicebus/namespaces",
-        "microsoft.sql/servers",
-        "microsoft.storage/storageaccounts",
-        "microsoft.synapse/workspaces",
-        "microsoft.web/sites",
-    }
-)
+"""No principal has this id. It keeps a list from being empty, which would be no query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Questions to Resource Graph; raises `ArmError`.
+    """Questions to Resource Graph; each raises `ArmError`.
 
     Resources are sought in the watched subscriptions, role assignments also where the guardrails
     allow them. What makers of ours created is sought in all that we can read: without naming
-    subscriptions, so that management groups show, too (issue threads). `leave`: how many of the
-    queries of each window are left to others; `patience`: how long to wait for a turn at each page.
+    subscriptions, so that management groups show, too (facts: Resource Graph). `leave`: how many of
+    the queries of each window are left to others; `patience`: how long to wait for a turn at each
+    page.
     """
 
     arm: Arm
@@ -98,40 +59,41 @@ class Inventory:
         """Return all resources of some types, or those in some places, with their identities."""
         if not types:
             return ()
-        listed = _list(fold(name) for name in types)
-        places = " or ".join(f"id startswith {_quoted(f'{place}/')}" for place in within)
-        also = f" | where {places}" if places else ""
-        rows = self._rows(f"resources | where type in~ ({listed}){also} | project {_COLUMNS}")
+        kql = f"resources | where type in~ ({_quoted(*map(fold, types))})"
+        if places := " or ".join(f"id startswith {_quoted(f'{place}/')}" for place in within):
+            kql += f" | where {places}"
+        rows = self._rows(f"{kql} | project {_COLUMNS}", self.watched)
         return tuple(_readable(rows, parsing.resource))
 
     def identities(self) -> tuple[UserIdentity, ...]:
         """Return all user-assigned identities."""
-        kind = _quoted(fold(USER_ASSIGNED_IDENTITY))
-        rows = self._rows(f"resources | where type =~ {kind} | project {_COLUMNS}")
+        kql = f"resources | where type =~ {_quoted(fold(USER_ASSIGNED_IDENTITY))}"
+        rows = self._rows(f"{kql} | project {_COLUMNS}", self.watched)
         return tuple(_readable(rows, parsing.user_identity))
 
     def assignments(self, within: ResourceId | None = None) -> tuple[RoleAssignment, ...]:
         """Return service principals' assignments where policy may grant, or those in a scope."""
         condition = f"tostring(properties.principalType) =~ {_quoted(SERVICE_PRINCIPAL)}"
-        asked = tuple(dict.fromkeys([*self.watched, *self.granted]))
-        return self._assigned(condition, within, asked)
+        return self._assignments(
+            condition, within, tuple(dict.fromkeys([*self.watched, *self.granted]))
+        )
 
     def made_by(
         self, makers: Iterable[str], within: ResourceId | None = None
     ) -> tuple[RoleAssignment, ...]:
         """Return the role assignments that some principals created, wherever they lie."""
-        condition = f"tostring(properties.createdBy) in~ ({_list(makers)})"
-        return self._assigned(condition, within, ())
+        condition = f"tostring(properties.createdBy) in~ ({_quoted(*makers)})"
+        return self._assignments(condition, within, ())
 
-    def _assigned(
-        self, condition: str, within: ResourceId | None, asked: tuple[ResourceId, ...]
+    def _assignments(
+        self, condition: str, within: ResourceId | None, subscriptions: tuple[ResourceId, ...]
     ) -> tuple[RoleAssignment, ...]:
         kql = f"{_ASSIGNMENTS} | where {condition}"
         if within:
             scope = "tostring(properties.scope)"
             below = _quoted(f"{str(within).rstrip('/')}/")
             kql += f" | where {scope} =~ {_quoted(str(within))} or {scope} startswith {below}"
-        rows = self._asked(f"{kql} | project id, name, type, properties", asked)
+        rows = self._rows(f"{kql} | project id, name, type, properties", subscriptions)
         return tuple(_readable(rows, parsing.role_assignment))
 
     def traces(
@@ -143,15 +105,15 @@ class Inventory:
         the ids, or one of the principals; a row that cannot be read raises `Unreadable`.
         """
         owners = sorted({ownership.owner, *ownership.former_owners})
-        markers = _list(str(Marker(owner, one)) for owner in owners for one in ids)
-        named, carried = _list(map(str, ids)), _list(principals or [_NOBODY])
-        # One join: Resource Graph unites no other tables than resources and their containers.
-        rows = self._asked(
+        markers = _quoted(*(str(Marker(owner, place)) for owner in owners for place in ids))
+        named, carried = _quoted(*map(str, ids)), _quoted(*(principals or [_NOBODY]))
+        # One join: it unites only resources and their containers (facts: Resource Graph).
+        rows = self._rows(
             "resources | extend principal = tolower(tostring(identity.principalId))"
             f" | where isnotempty(principal) or id in~ ({named})"
             " | project holder = id, principal, own = tolower(tostring(properties.principalId))"
             f" | join kind=fullouter ({_ASSIGNMENTS}"
-            f" | where tostring(properties.createdBy) in~ ({_list(ownership.makers)})"
+            f" | where tostring(properties.createdBy) in~ ({_quoted(*ownership.makers)})"
             f" | where tostring(properties.description) in~ ({markers})"
             f" or tostring(properties.principalId) in~ ({carried})"
             " | project assignment = id, principal = tolower(tostring(properties.principalId))"
@@ -164,12 +126,14 @@ class Inventory:
         twice: set[tuple[ResourceId, str | None]] = set()
         assignments: dict[ResourceId, None] = {}
         for row in rows:
-            if assignment := _text(row, "assignment"):
+            # Columns of the side that a row lacks are empty.
+            texts = {name: text for name, text in row.items() if isinstance(text, str) and text}
+            if assignment := texts.get("assignment"):
                 assignments[parsing.id_of({"id": assignment})] = None
-            if holder := _text(row, "holder"):
+            if holder := texts.get("holder"):
                 place = parsing.id_of({"id": holder})
                 own = "own" if place.is_type(USER_ASSIGNED_IDENTITY) else "principal"
-                principal = _text(row, own)
+                principal = texts.get(own)
                 if shown.setdefault(place, principal) != principal:
                     twice.add((place, principal))
         return Traces(shown, frozenset(twice)), tuple(assignments)
@@ -177,42 +141,42 @@ class Inventory:
     def absent(self, scopes: Collection[ResourceId]) -> Mapping[ResourceId, tuple[str, ...]]:
         """Return those of some resources that are not there, each with names that are near.
 
-        Only types in `SHOWN` are judged; the names are of the same type in the same group.
+        Only types that the index shows are judged; near names are of the same type and group.
         """
-        judged = [one for one in scopes if fold(one.type) in SHOWN and one.group]
+        judged = [
+            scope for scope in scopes if scope.group and resource_types.find(scope.type).indexed
+        ]
         if not judged:
             return {}
         siblings = " or ".join(
-            f"(type =~ {_quoted(fold(one.type))} and id startswith {_quoted(f'{one.group_id}/')})"
-            for one in judged
+            f"(type =~ {_quoted(fold(scope.type))}"
+            f" and id startswith {_quoted(f'{scope.group_id}/')})"
+            for scope in judged
         )
-        rows = self._asked(f"resources | where {siblings} | project id", ())
+        rows = self._rows(f"resources | where {siblings} | project id", ())
         there = {parsing.id_of(row) for row in rows}
-        missing = [one for one in judged if one not in there]
-        return {one: _near(one, there) for one in missing}
+        return {scope: _near(scope, there) for scope in judged if scope not in there}
 
     def find(self, type_name: str, name: str) -> tuple[ResourceId, ...]:
         """Return the resources of a type that bear a name, in all that we can read."""
         kql = f"resources | where type =~ {_quoted(fold(type_name))} and name =~ {_quoted(name)}"
-        return tuple(parsing.id_of(row) for row in self._asked(f"{kql} | project id", ()))
+        return tuple(parsing.id_of(row) for row in self._rows(f"{kql} | project id", ()))
 
     def ancestors(self, subscriptions: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return the names, in lower case, of all management groups above some subscriptions."""
-        listed = _list(f"/subscriptions/{one}" for one in subscriptions)
-        rows = self._asked(
+        ids = _quoted(*(f"/subscriptions/{subscription}" for subscription in subscriptions))
+        rows = self._rows(
             "resourcecontainers | where type =~ 'microsoft.resources/subscriptions'"
-            f" | where id in~ ({listed}) | project id, properties",
+            f" | where id in~ ({ids}) | project id, properties",
             (),
         )
         return {
             parsing.id_of(row).subscription or "": parsing.management_groups(row) for row in rows
         }
 
-    def _rows(self, kql: str) -> Iterator[parsing.Json]:
-        return self._asked(kql, self.watched)
-
-    def _asked(self, kql: str, where: tuple[ResourceId, ...]) -> Iterator[parsing.Json]:
-        return self.arm.query(kql, where, leave=self.leave, patience=self.patience)
+    def _rows(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[parsing.Json]:
+        """Yield the rows of one question, asked in some subscriptions or in all (none)."""
+        return self.arm.query(kql, subscriptions, leave=self.leave, patience=self.patience)
 
 
 def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:
@@ -226,11 +190,11 @@ def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:
     return tuple(siblings[name] for name in close)
 
 
-def _readable[T](rows: Iterable[parsing.Json], read: Callable[[parsing.Json], T]) -> Iterator[T]:
-    """Leave out what cannot be read: one odd row of anybody must not end every sweep.
+def _readable(rows: Iterable[parsing.Json], read: Callable[[parsing.Json], Any]) -> Iterator[Any]:
+    """Yield what `read` makes of each row; leave out and log what cannot be read.
 
-    Nothing is decided by what is left out: its id is no nomination, and an assignment of ours can
-    always be read.
+    One odd row of anybody must not end every sweep, and nothing is decided by what is left out: its
+    id is no nomination, and an assignment of ours can always be read.
     """
     for row in rows:
         try:
@@ -239,17 +203,7 @@ def _readable[T](rows: Iterable[parsing.Json], read: Callable[[parsing.Json], T]
             _log.warning("left out of what the index shows: %s", error)
 
 
-def _text(row: parsing.Json, column: str) -> str | None:
-    found = row.get(column)
-    return found if isinstance(found, str) and found else None
-
-
-def _list(texts: Iterable[str]) -> str:
-    """Return KQL string literals, separated by commas."""
-    return ", ".join(_quoted(text) for text in sorted(texts))
-
-
-def _quoted(text: str) -> str:
-    """Return a KQL string literal; what could end one early is escaped."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _quoted(*texts: str) -> str:
+    """Return KQL string literals, sorted and separated by commas; no text can end its own early."""
+    escaped = (text.replace("\\", "\\\\").replace("'", "\\'") for text in sorted(texts))
+    return ", ".join(f"'{text}'" for text in escaped)

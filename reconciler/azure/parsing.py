@@ -1,7 +1,8 @@
 """Azure's JSON turned into the domain's types, the same for ARM answers and Resource Graph rows.
 
-Casing and gaps vary between providers, api-versions and Resource Graph (facts: Identity by type);
-what cannot be read raises `Unreadable`, because a plan is never made from half a read.
+`azure.client` and `azure.graph` read every answer here. Casing and gaps vary between providers,
+api-versions and Resource Graph (facts: Identity by type). What cannot be read raises `Unreadable`,
+because a plan is never made from half a read.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler import resource_types
 from reconciler.errors import ResourceIdError, Unreadable
 from reconciler.ids import ResourceId, fold
 from reconciler.model import (
@@ -22,6 +24,7 @@ from reconciler.model import (
     Written,
 )
 from reconciler.printable import printable
+from reconciler.resource_types import is_passing
 
 type Json = Mapping[str, Any]
 
@@ -30,24 +33,27 @@ _KNOWN_TYPES = frozenset({"systemassigned", "userassigned", "none"})
 _LONGEST = 300
 """Characters of an answer that a message quotes."""
 _YEARS = (1970, 3000)
-_IN_FLIGHT = frozenset({"creating", "updating", "deleting"})
+"""Azure means no time outside these years; at the end of time no delay could be added to one."""
 
 
 def resource(body: Json, etag: str | None = None) -> Resource:
-    """Read a resource with its identity block; `etag` is the header's, where there is one."""
+    """Read a resource as the row of its type says; `etag` is the header's, where there is one."""
     with _reading("a resource", body):
-        properties = body.get("properties") or {}
+        place = ResourceId.parse(body["id"])
+        row = resource_types.find(place.type)
+        children = _member(body, row.children) or ()
+        states = (_text(_member(child, row.state)) or "" for child in children)
         return Resource(
-            id=ResourceId.parse(body["id"]),
+            id=place,
             location=_text(body.get("location")) or "",
             tags={name: _text(value) or "" for name, value in (body.get("tags") or {}).items()},
             identities=identity_block(body.get("identity") or {}),
-            state=_text(properties.get("provisioningState")) or "Succeeded",
-            deploying=any(_in_flight(child) for child in body.get("resources") or ()),
-            incarnation=_text(properties.get("vmId")),
-            created=_moment(created) if (created := _text(properties.get("timeCreated"))) else None,
+            state=_text(_member(body, row.state)) or "Succeeded",
+            deploying=any(map(is_passing, states)),
+            incarnation=_text(_member(body, row.incarnation)),
+            created=_moment(_member(body, row.created)),
             etag=etag or _text(body.get("etag")),
-            managed_by=_text(body.get("managedBy")),
+            managed_by=_text(_member(body, row.parent)),
             kind=_text(body.get("kind")) or "",
         )
 
@@ -64,32 +70,28 @@ def identity_block(block: Json) -> IdentityBlock:
     attached: list[AttachedIdentity] = []
     unknown: list[str] = []
     for key, entry in (block.get("userAssignedIdentities") or {}).items():
-        principal = _guid((entry or {}).get("principalId"))
-        # Whoever attached one that we cannot name must not keep us from the rest of the machine.
-        identity = _identity(key)
-        if identity:
+        principal = _text((entry or {}).get("principalId"), lower=True)
+        # An identity that we cannot name must not keep us from the rest of the machine.
+        try:
+            identity = ResourceId.parse(key)
+        except ResourceIdError:
+            unknown.append(key)
+            continue
+        alone = identity.group is not None and len(identity.blocks) == 1
+        if alone and identity.is_type(USER_ASSIGNED_IDENTITY):
             attached.append(AttachedIdentity(identity, principal))
         else:
             unknown.append(key)
-    system, principal = "systemassigned" in types, _guid(block.get("principalId"))
+    system = "systemassigned" in types
+    principal = _text(block.get("principalId"), lower=True)
     return IdentityBlock(
         system=system,
-        # MySQL shows one of zeros beside user-assigned ones (azure-cli's recordings).
+        # MySQL shows one of zeros beside user-assigned ones (facts: Identity by type).
         principal=principal if system else None,
         attached=tuple(sorted(attached, key=lambda entry: entry.id.key)),
         raw_type=None if types <= _KNOWN_TYPES else raw,
         unknown=tuple(sorted(unknown)),
     )
-
-
-def _identity(key: str) -> ResourceId | None:
-    """Return the id of a user-assigned identity, none where the text is no such id."""
-    try:
-        found = ResourceId.parse(key)
-    except ResourceIdError:
-        return None
-    alone = found.group is not None and len(found.blocks) == 1
-    return found if alone and found.is_type(USER_ASSIGNED_IDENTITY) else None
 
 
 def user_identity(body: Json) -> UserIdentity:
@@ -119,9 +121,9 @@ def role_assignment(body: Json) -> RoleAssignment:
             scope=ResourceId.parse(properties["scope"]),
             condition=_text(properties.get("condition")),
             description=_text(properties.get("description")),
-            created_by=_guid(properties.get("createdBy")),
-            created=_moment(made) if (made := _text(properties.get("createdOn"))) else None,
-            updated_by=_guid(properties.get("updatedBy")),
+            created_by=_text(properties.get("createdBy"), lower=True),
+            created=_moment(properties.get("createdOn")),
+            updated_by=_text(properties.get("updatedBy"), lower=True),
         )
 
 
@@ -134,11 +136,14 @@ def id_of(row: Json) -> ResourceId:
 def written(entry: Json) -> Written:
     """Read an entry of the activity log; of its claims no more is read than the object id."""
     with _reading("an entry of the activity log", entry):
+        at = _moment(entry["eventTimestamp"])
+        if at is None:
+            raise ValueError("it has no time")
         return Written(
             operation=_text(entry["operationName"]["value"]) or "",
             caller=_text(entry.get("caller")) or "somebody whom the log does not name",
             principal=_text((entry.get("claims") or {}).get(_OBJECT_ID)),
-            at=_moment(entry["eventTimestamp"]),
+            at=at,
             succeeded=fold(entry["status"]["value"]) == "succeeded",
         )
 
@@ -147,33 +152,26 @@ def management_groups(row: Json) -> frozenset[str]:
     """Read the names of all management groups above a subscription, out of its row."""
     with _reading("a subscription", row):
         chain = (row.get("properties") or {}).get("managementGroupAncestorsChain") or ()
-        return frozenset(fold(one["name"]) for one in chain)
+        return frozenset(fold(group["name"]) for group in chain)
 
 
 def permissions(body: Json) -> tuple[Permission, ...]:
-    """Read what a role definition allows."""
+    """Read what a role definition allows; a list that is missing or null is empty."""
+    kinds = ("actions", "notActions", "dataActions", "notDataActions")
+    allowed: list[Permission] = []
     with _reading("a role definition", body):
-        return tuple(
-            Permission(
-                actions=_texts(one, "actions"),
-                not_actions=_texts(one, "notActions"),
-                data_actions=_texts(one, "dataActions"),
-                not_data_actions=_texts(one, "notDataActions"),
-            )
-            for one in body["properties"]["permissions"]
-        )
-
-
-def _texts(body: Json, key: str) -> tuple[str, ...]:
-    """Return a list of texts; one that is missing or null is empty."""
-    found = body.get(key) or []
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise TypeError(f"{key} is no list of texts")
-    return tuple(found)
+        for entry in body["properties"]["permissions"]:
+            lists = {kind: entry.get(kind) or [] for kind in kinds}
+            for kind, texts in lists.items():
+                if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+                    raise TypeError(f"{kind} is no list of texts")
+            allowed.append(Permission(*map(tuple, lists.values())))
+    return tuple(allowed)
 
 
 @contextmanager
 def _reading(what: str, body: Json) -> Iterator[None]:
+    """Raise `Unreadable`, which quotes little of the body, for whatever reading it raises."""
     try:
         yield
     except (
@@ -186,29 +184,30 @@ def _reading(what: str, body: Json) -> Iterator[None]:
         raise Unreadable(printable(text[: 2 * _LONGEST])) from error
 
 
-def _text(value: object) -> str | None:
+def _member(body: Json, path: str) -> Any:  # noqa: ANN401 (JSON)
+    """Return what lies at a path of a row of `resource_types`; none for an empty path."""
+    if not path:
+        return None
+    first, *rest = path.split(".")
+    value = body.get(first)
+    for key in rest:
+        value = (value or {}).get(key)
+    return value
+
+
+def _text(value: object, *, lower: bool = False) -> str | None:
     """Return a text, none for an empty one; anything else is not what was asked for."""
     if value is not None and not isinstance(value, str):
         raise TypeError(f"a value of type {type(value).__name__} is not a text")
-    return value or None
+    return (fold(value) if lower else value) if value else None
 
 
-def _guid(value: object) -> str | None:
+def _moment(value: object) -> datetime | None:
+    """Return a time as UTC; one without a zone is that already, as Azure's own are (assumed)."""
     text = _text(value)
-    return fold(text) if text else None
-
-
-def _moment(text: str) -> datetime:
-    """Read a time as UTC; one without a zone is that already, as Azure's own are (assumed).
-
-    One that is no time, or of no year in which Azure could have meant it, raises what `_reading`
-    catches: whoever adds days to it must not fail later.
-    """
+    if text is None:
+        return None
     time = datetime.fromisoformat(text)
     if not _YEARS[0] <= time.year < _YEARS[1]:
         raise ValueError(f"the year {time.year} is no time of Azure's")
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _in_flight(child: Json) -> bool:
-    return fold((child.get("properties") or {}).get("provisioningState") or "") in _IN_FLIGHT

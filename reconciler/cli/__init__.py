@@ -1,7 +1,8 @@
 """The command line: `reconciler`, or `python -m reconciler`.
 
-`main` is the entry of both. `commands` composes what is here, one module a command; `look` reads
-and plans for them, `terminal` writes.
+`main` is the entry of both, and imports nothing else of this package before it runs. `commands`
+composes the commands, one module each: `plan`, `apply`, `validate`. All of them write, ask and wait
+through `terminal`.
 """
 
 import sys

@@ -1,26 +1,38 @@
-"""`reconciler apply`: shows the plan, asks, and brings the subjects to it."""
+"""`reconciler apply`: shows the plan, asks, and carries it out.
+
+The plans are those of `reconciler.cli.plan`. `LocalQueue` stands for the storage queue through
+which the deployed app sees a request again: what is due later is waited for here.
+"""
 
 import sys
+import time
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Final
 
 import typer
 
 from reconciler import changes, settings
 from reconciler.app import App
-from reconciler.changes import CreateIdentity, Status, is_unwanted
-from reconciler.cli import look, terminal
+from reconciler.changes import (
+    PLAN_CHANGED,
+    Change,
+    CreateIdentity,
+    Hold,
+    Outcome,
+    Result,
+    Status,
+    unwanted_id,
+)
+from reconciler.cli import interrupt, terminal
 from reconciler.cli.interrupt import Interrupted
-from reconciler.cli.look import Look
-from reconciler.cli.plan import exit_code, is_nowhere, warn_of_others
+from reconciler.cli.plan import Ids, Subjects, note_other_makers, open_subjects
 from reconciler.cli.terminal import Format
-from reconciler.cli.work import Work
 from reconciler.errors import ReconcilerError
 from reconciler.ids import ResourceId
-from reconciler.model import Request, UserIdentity
+from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, UserIdentity
 from reconciler.render import json, text
-from reconciler.render.text import Finding
-from reconciler.settings import Settings
+from reconciler.render.comparison import Comparison
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _Expect = Annotated[
@@ -34,16 +46,17 @@ _Expect = Annotated[
 _Minutes = Annotated[
     float, typer.Option(metavar="MINUTES", min=0, help="Wait no longer than this.")
 ]
-_Output = Annotated[Format, typer.Option("--format", help="How to write the answer.")]
+
+_PASSING: Final = frozenset({Status.AGAIN, Status.CONFLICT})
 
 
 def apply(
-    ids: look.Ids,
+    ids: Ids,
     *,
     yes: _Yes = False,
     expect: _Expect = "",
     timeout: _Minutes = 60,
-    output: _Output = Format.TEXT,
+    output: Format = "text",
 ) -> int:
     """Show the plan, ask, and carry it out.
 
@@ -53,52 +66,194 @@ def apply(
     so when asked once more. Exit code, by the plan after it: 0 nothing left but what a rollout or
     an exemption holds back, 2 something is left or withheld; 1 error, refused or blocked.
     """
-    told = settings.from_environment()
-    _refuse(told, yes=yes, output=output)
-    with look.opened(told) as app:
-        subjects = look.parse(app, ids)
-        before = subjects.findings()
-        if output is Format.TEXT:
-            terminal.answer(text.plan_lines(before, app.policy))
-            warn_of_others(app, before)
-        _check(subjects, before, expect)
-        confirmed = _confirmed(subjects, before, yes=yes)
-        work = Work(app, timeout, told_at_once=output is Format.TEXT)
-        after = None
-        try:
-            after = _carried_out(subjects, work, confirmed) if confirmed else before
-        finally:
-            # What was done is told, however it ended.
-            _conclude(app, before, after, work, output)
-        _tell_of_others(work, after)
-    blocked = any(outcome.status is Status.BLOCKED for outcome in work.outcomes)
-    return 1 if blocked else exit_code(after)
-
-
-def _refuse(told: Settings, *, yes: bool, output: Format) -> None:
-    """Refuse, before anything is read, what could only end without a write."""
-    if not told.repair:
+    config = settings.from_environment()
+    # Nothing is read where no write can follow.
+    if not config.repair:
         raise ReconcilerError(
             "RECONCILER_MODE is audit, so nothing is written; set RECONCILER_MODE=repair to apply"
         )
-    if not yes and output is Format.JSON:
+    if not yes and output == "json":
         raise ReconcilerError("nobody can be asked in the middle of JSON; give --yes")
     if not yes and not sys.stdin.isatty():
         raise ReconcilerError("nobody can be asked, as this is no terminal; give --yes")
+    with open_subjects(config, ids) as subjects:
+        app = subjects.app
+        before = subjects.compare()
+        if output == "text":
+            terminal.answer(text.plan_lines(before, app.policy))
+            note_other_makers(app, before)
+        _refuse_unsafe(subjects, before, expect)
+        released = frozenset() if yes else _confirm(before)
+        requests = confirmed_requests(app, before, released)
+        queue = LocalQueue(app, timeout, print_outcomes=output == "text")
+        after: tuple[Comparison, ...] | None = None
+        try:
+            queue.drain(requests)
+            after = subjects.compare() if requests else before
+        except Interrupted as interrupted:
+            interrupted.add_note("what was done so far stays")
+            raise
+        finally:
+            # Whatever ended the work, what was done is shown.
+            outcomes = list(queue.outcomes.values())
+            if output == "json":
+                terminal.answer_json(
+                    {
+                        "before": json.plan(before, app.policy),
+                        "outcomes": [json.outcome(outcome) for outcome in outcomes],
+                        "after": None if after is None else json.plan(after, app.policy),
+                    }
+                )
+            elif after is not None and after is not before:
+                left = [comparison for comparison in after if not comparison.plan.compliant]
+                terminal.answer(["", *text.subject_lines(left, app.policy)])
+                plans = [comparison.plan for comparison in after]
+                terminal.answer([f"now: {text.summary(plans)}"])
+        # What an identity's repair leads to was not in the plan, so it is named and not done.
+        others = queue.other_ids - {comparison.plan.id for comparison in after}
+        if others:
+            number = text.counted(len(others), "resource")
+            first = min(others, key=lambda other: other.key)
+            terminal.info(
+                f"note: {number} may need it too, beginning with {first}; plan it by its id"
+            )
+    if any(outcome.status is Status.BLOCKED for outcome in outcomes):
+        return 1
+    return 0 if all(comparison.plan.settled for comparison in after) else 2
 
 
-def _check(subjects: Look, findings: Sequence[Finding], expect: str) -> None:
-    """Refuse what is nowhere, another plan than was reviewed, and too much at once."""
-    for place in subjects.nowhere(findings):
-        raise ReconcilerError(f"{is_nowhere(place)}; nothing was written")
-    fingerprint = changes.fingerprint(tuple(finding.plan for finding in findings))
+def confirmed_requests(
+    app: App, comparisons: Sequence[Comparison], released: frozenset[ResourceId] = frozenset()
+) -> list[tuple[Request, str]]:
+    """Return a request for each subject with something to do, and the fingerprint of its plan.
+
+    A request names what may be removed; for the `released` ids also the rights that are kept until
+    their replacement is there. Where the app finds another plan than that, it does nothing.
+    """
+    requests = []
+    created: dict[ResourceId, UserIdentity] = {}
+    # A granted role takes minutes to be effective (facts: Rights) while an identity is attached in
+    # seconds. So identities come first, and no machine holds one without its rights.
+    for comparison in sorted(
+        comparisons, key=lambda comparison: not comparison.plan.id.is_type(USER_ASSIGNED_IDENTITY)
+    ):
+        plan, observed = comparison.plan, comparison.observed
+        release = plan.id in released
+        if plan.todo or release:
+            removable = {unwanted_id(change) for change in plan.todo if change.reason.unwanted}
+            if release:
+                removable |= {unwanted_id(held.change) for held in plan.kept}
+            removals = Removals(app.policy.digest, frozenset(removable), at_once=release)
+            request = Request(plan.id, removals=removals)
+            ready = {id_: created[id_] for id_ in observed.identities if id_ in created}
+            if release or ready:
+                # The app will find the identities that were created for other subjects by then.
+                observed = replace(observed, identities={**observed.identities, **ready})
+                plan = app.reconciler.decide(observed, request)
+            requests.append((request, plan.fingerprint))
+        for change in comparison.plan.changes:
+            if isinstance(change, CreateIdentity):
+                created[change.new.id] = UserIdentity(change.new.id, principal="")
+    return requests
+
+
+@dataclass
+class LocalQueue:
+    """Has the app answer requests until each is converged or blocked, for some minutes at most.
+
+    `outcomes` holds the last outcome of each change, or of an id whose look failed. `other_ids` are
+    those that should be looked at as well, and that nobody asked for here.
+    """
+
+    app: App
+    minutes: float
+    print_outcomes: bool
+    outcomes: dict[Change | ResourceId, Outcome] = field(default_factory=dict)
+    other_ids: set[ResourceId] = field(default_factory=set)
+
+    def drain(self, requests: Sequence[tuple[Request, str]]) -> None:
+        """Answer the requests in their order, and their copies when those are due.
+
+        With each goes the fingerprint that its first plan must have, or none. Raises `Rejected`
+        where Azure says that a call of ours is wrong, and `Interrupted` between two requests.
+        """
+        end = time.monotonic() + self.minutes * 60
+        pending = [(time.monotonic(), request, "", expect) for request, expect in requests]
+        while pending:
+            pending.sort(key=lambda item: item[0])
+            due, request, reason, expect = pending.pop(0)
+            seconds = due - time.monotonic()
+            if seconds > 0:
+                terminal.info(f"waiting {seconds:.0f} s: {reason}")
+                with terminal.progress(f"waiting: {reason}"):
+                    time.sleep(seconds)
+            with interrupt.deferred():
+                with terminal.progress(f"working on {request.id.name}"):
+                    result = self.app.handle(request, expect)
+                self.other_ids |= {other.id for other in result.requests}
+                for outcome in result.outcomes:
+                    key = outcome.change or request.id
+                    if outcome.status in _PASSING or self.outcomes.get(key) == outcome:
+                        continue
+                    self.outcomes[key] = outcome
+                    if self.print_outcomes:
+                        terminal.answer([text.outcome_line(outcome, request.id)])
+            if not result.again or not result.again_after:
+                continue
+            awaited = self._awaited(result)
+            if awaited is None:
+                continue
+            reason = f"{request.id.name}: {awaited}"
+            due = time.monotonic() + result.again_after.total_seconds()
+            if due <= end:
+                # Where nothing could be read, the plan is still to be compared.
+                pending.append((due, result.again, reason, "" if result.plans else expect))
+            else:
+                terminal.info(f"not waited for: {reason}")
+
+    def _awaited(self, result: Result) -> str | None:
+        """Return what time alone may bring, or none where a person has to act first."""
+        if any(outcome.code == PLAN_CHANGED for outcome in result.outcomes):
+            # A copy would do what nobody confirmed.
+            return None
+        last = result.plans[-1] if result.plans else None
+        if last and last.waiting:
+            return f"goes on once {text.wait_condition(last.waiting[0])}"
+        passing = [outcome for outcome in result.outcomes if outcome.status in _PASSING]
+        if passing:
+            return passing[0].detail
+        if last is None or any(outcome.status is Status.BLOCKED for outcome in result.outcomes):
+            return None
+        # An identity that was just created may not be visible yet.
+        created = any(isinstance(change, CreateIdentity) for change in self.outcomes)
+        absent = any(held.hold is Hold.IDENTITY_ABSENT for held in last.withheld)
+        if last.changes or (created and absent):
+            return "Azure does not show yet what was written"
+        return None
+
+
+def _refuse_unsafe(subjects: Subjects, before: Sequence[Comparison], expect: str) -> None:
+    """Raise `ReconcilerError` for a mistyped id, an unexpected plan, and too much at once."""
+    for message in subjects.mistyped(before):
+        raise ReconcilerError(f"{message}; nothing was written")
+    fingerprint = changes.fingerprint(tuple(comparison.plan for comparison in before))
     if expect and expect.lower() != fingerprint:
         raise ReconcilerError(
             f"the plan's fingerprint is {fingerprint}, not {expect}; nothing was written, "
             "look at the new plan"
         )
-    unwanted = sum(is_unwanted(change) for one in findings for change in one.plan.todo)
-    if len(subjects.subjects) > 1 and not expect and unwanted > (most := _most(subjects.app)):
+    unwanted = sum(
+        change.reason.unwanted for comparison in before for change in comparison.plan.todo
+    )
+    if len(subjects.ids) == 1 or expect or not unwanted:
+        return
+    # Several ids at once are held to the limit of a sweep.
+    app = subjects.app
+    limits, ownership = app.policy.guardrails.max_removals, app.context.ownership
+    made = app.reconciler.observer.inventory.made_by(ownership.makers)
+    owned = sum(ownership.marker_of(assignment) is not None for assignment in made)
+    most = max(limits.count, owned * limits.percent // 100)
+    if unwanted > most:
         raise ReconcilerError(
             f"{unwanted} unwanted rights and identities would go, and maxRemovals in "
             f"guardrails.yaml allows {most} at once; nothing was written, look at each of them and "
@@ -106,100 +261,21 @@ def _check(subjects: Look, findings: Sequence[Finding], expect: str) -> None:
         )
 
 
-def _most(app: App) -> int:
-    """Return how many unwanted rights and identities may go at once, as in a sweep."""
-    limits, ownership = app.policy.guardrails.max_removals, app.context.ownership
-    made = app.inventory.made_by(ownership.makers)
-    ours = sum(ownership.marker_of(one) is not None for one in made)
-    return max(limits.count, ours * limits.percent // 100)
+def _confirm(before: Sequence[Comparison]) -> frozenset[ResourceId]:
+    """Ask for the plan, and return the ids whose kept rights may go before they are replaced.
 
-
-def _confirmed(
-    subjects: Look, findings: Sequence[Finding], *, yes: bool
-) -> list[tuple[Request, str]]:
-    """Return the requests that a person agrees to, each with the fingerprint of its plan."""
-    todo = [finding for finding in findings if finding.plan.todo]
-    if todo and not yes:
-        asked = f"{text.todo([finding.plan for finding in todo])}?"
-        if not terminal.confirmed(asked):
-            raise ReconcilerError("not confirmed; nothing was written")
-    # What is kept goes only where somebody has read what replaces it and is not there.
-    at_once = frozenset() if yes else _asked_once_more(findings)
-    confirmed: list[tuple[Request, str]] = []
-    made: dict[ResourceId, UserIdentity] = {}
-    for finding in _rights_first(findings):
-        kept = finding.plan.id in at_once
-        if finding.plan.todo or kept:
-            confirmed.append(subjects.request(finding, at_once=kept, made=made))
-        for change in finding.plan.changes:
-            if isinstance(change, CreateIdentity):
-                made[change.new.id] = UserIdentity(change.new.id, principal="")
-    return confirmed
-
-
-def _asked_once_more(findings: Sequence[Finding]) -> frozenset[ResourceId]:
-    """Ask whether rights go although what replaces them is not there; return whose."""
-    keeping = [finding for finding in findings if finding.plan.kept]
-    number = sum(len(finding.plan.kept) for finding in keeping)
+    Raises `ReconcilerError` where the plan is not confirmed.
+    """
+    plans = [comparison.plan for comparison in before]
+    if any(plan.todo for plan in plans) and not terminal.confirm(text.question(plans)):
+        raise ReconcilerError("not confirmed; nothing was written")
+    number = sum(len(plan.kept) for plan in plans)
     if not number:
         return frozenset()
     kept = text.counted(number, "unwanted right is", "unwanted rights are")
-    them, that = ("it", "it") if number == 1 else ("them", "they")
-    asked = f"{kept} kept until what replaces {them} is there; {that} may still be needed"
-    if not terminal.confirmed(f"{asked}. Remove {them} now?"):
-        return frozenset()
-    return frozenset(finding.plan.id for finding in keeping)
-
-
-def _carried_out(
-    subjects: Look, work: Work, confirmed: Sequence[tuple[Request, str]]
-) -> tuple[Finding, ...]:
-    """Do the work, and return what a look at the subjects finds after it.
-
-    What was confirmed is done or nothing: each first look must plan just what was shown.
-    """
-    try:
-        work.do(confirmed)
-        return subjects.findings()
-    except Interrupted as interrupted:
-        interrupted.add_note("what was done so far stays")
-        raise
-
-
-def _rights_first(findings: Sequence[Finding]) -> list[Finding]:
-    """Put identities before the resources that carry them.
-
-    A granted role takes minutes to be effective (facts: Rights) while an identity is attached in
-    seconds, so the slow leg starts first, and a machine never holds an identity without its rights.
-    """
-    return sorted(findings, key=lambda finding: not finding.is_identity)
-
-
-def _conclude(
-    app: App,
-    before: Sequence[Finding],
-    after: Sequence[Finding] | None,
-    work: Work,
-    output: Format,
-) -> None:
-    if output is Format.JSON:
-        terminal.answer_json(
-            {
-                "before": json.plan(before, app.policy),
-                "outcomes": [json.outcome(outcome) for outcome in work.outcomes],
-                "after": None if after is None else json.plan(after, app.policy),
-            }
-        )
-    elif after is not None and after is not before:
-        left = [finding for finding in after if not finding.plan.compliant]
-        terminal.answer(["", *text.subject_lines(left, app.policy)])
-        terminal.answer([f"now: {text.summary([finding.plan for finding in after])}"])
-
-
-def _tell_of_others(work: Work, findings: Sequence[Finding]) -> None:
-    """Name what an identity's repair leads to; it was not in the plan, so it is not done here."""
-    others = work.others - {finding.plan.id for finding in findings}
-    if others:
-        first = min(others, key=lambda other: other.key)
-        number = text.counted(len(others), "resource")
-        terminal.tell(f"note: {number} may need it too, beginning with {first}; plan it by its id")
+    them, they = ("it", "it") if number == 1 else ("them", "they")
+    confirmed = terminal.confirm(
+        f"{kept} kept until what replaces {them} is there; {they} may still be needed. "
+        f"Remove {them} now?"
+    )
+    return frozenset(plan.id for plan in plans if plan.kept and confirmed)

@@ -1,6 +1,11 @@
-"""Composes the commands and turns whatever ends one into an exit code and one clear line."""
+"""Composes the commands, and turns whatever ends one into an exit code and one clear line.
 
+`reconciler.cli.main` calls `run`.
+"""
+
+import io
 import logging
+import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
@@ -29,16 +34,14 @@ for _command in (validate, plan, apply):
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
-    if wanted:
-        terminal.answer([f"identity-reconciler {_version()}"])
-        raise typer.Exit
-
-
-def _version() -> str:
+    if not wanted:
+        return
     try:
-        return metadata.version("identity-reconciler")
+        version = metadata.version("identity-reconciler")
     except metadata.PackageNotFoundError:
-        return "(not installed)"
+        version = "(not installed)"
+    terminal.answer([f"identity-reconciler {version}"])
+    raise typer.Exit
 
 
 @app.callback()
@@ -55,58 +58,58 @@ def _main(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; every error is one line on stderr, with a traceback under `--debug`."""
-    terminal.prepare()
+    """Run one command and return its exit code.
+
+    Every error is one line on stderr, with a traceback under `--debug`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows its number instead.
+            stream.reconfigure(errors="backslashreplace")
+    # What matters is in the answer, so nothing is logged unless asked for. Only that an outcome
+    # event was lost is in no answer, and becomes a note.
     debug = _DEBUG in arguments
-    _log(debug=debug)
+    handler = _TerminalHandler()
+    if not debug:
+        handler.addFilter(logging.Filter("reconciler.notify"))
+    logging.basicConfig(
+        level=logging.INFO if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s" if debug else "note: %(message)s",
+        handlers=[handler],
+    )
     try:
         chosen = [argument for argument in arguments if argument != _DEBUG]
         with interrupt.listening():
             code: int | None = app(chosen, prog_name="reconciler", standalone_mode=False)
     except Interrupted as interrupted:
-        terminal.tell(str(interrupted))
+        terminal.info(str(interrupted))
         code = interrupted.code
-    except Exception as error:  # noqa: BLE001 (the last frame of the program: say it and end)
+    except Exception as error:  # noqa: BLE001 (the last frame of the program: report it and end)
         if debug:
             for line in traceback.format_exc().splitlines():
-                terminal.tell(line)
-        for line in _said(error):
-            terminal.fail(line)
+                terminal.info(line)
+        for message in _error_messages(error):
+            terminal.error(message)
         code = 1
     return code or 0
 
 
-def _log(*, debug: bool) -> None:
-    """Log only on request: what matters is in the answer, and libraries log what we say better.
-
-    That an outcome event was lost is in no answer, so it becomes a note.
-    """
-    shown = _Shown("%(levelname)s %(name)s: %(message)s" if debug else "note: %(message)s")
-    if not debug:
-        shown.addFilter(logging.Filter("reconciler.notify"))
-    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, handlers=[shown])
-
-
-class _Shown(logging.Handler):
+class _TerminalHandler(logging.Handler):
     """Shows on stderr what is logged, line by line."""
-
-    def __init__(self, form: str) -> None:
-        super().__init__()
-        self.setFormatter(logging.Formatter(form))
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         for line in self.format(record).splitlines():
-            terminal.tell(line)
+            terminal.info(line)
 
 
-def _said(error: Exception) -> list[str]:
+def _error_messages(error: Exception) -> list[str]:
     """Return an error as lines that name the thing and the next step."""
     match error:
         case typer.TyperException():
             # "Value error" is pydantic's word, which typer passes on for a wrong choice.
-            said = error.format_message().replace("Value error, ", "")
-            return [f"{said.rstrip('.')}; see reconciler --help"]
+            message = error.format_message().replace("Value error, ", "")
+            return [f"{message.rstrip('.')}; see reconciler --help"]
         case PolicyError():
             return [str(problem) for problem in error.problems]
         case Rejected():

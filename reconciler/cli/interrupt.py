@@ -1,6 +1,7 @@
-"""Ctrl-C and a polite kill as one exception, which no library on the way takes for its own.
+"""Ctrl-C and SIGTERM as one exception, which no library on the way takes for its own.
 
-`reconciler.cli.commands` sets it up and ends by it; `apply` adds what it leaves behind.
+`reconciler.cli.commands` sets it up and turns it into the exit code; `apply` defers it while it
+writes, and notes on it that what was done stays.
 """
 
 import os
@@ -26,10 +27,10 @@ class Interrupted(BaseException):
 
 @dataclass(slots=True)
 class _State:
-    """Whether something must be finished first, and which signal came meanwhile."""
+    """Whether signals are deferred, and the first one that came meanwhile."""
 
-    finishing: bool = False
-    came: int | None = None
+    deferred: bool = False
+    pending: int | None = None
 
 
 _STATE: Final = _State()
@@ -37,7 +38,7 @@ _STATE: Final = _State()
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Let both signals raise `Interrupted` for as long as this is open."""
+    """Raise `Interrupted` at either signal for as long as this is open."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [(number, signal.signal(number, _interrupt)) for number in numbers]
     try:
@@ -48,27 +49,28 @@ def listening() -> Iterator[None]:
 
 
 @contextmanager
-def finishing() -> Iterator[None]:
-    """Let a first signal wait until this is over, so that what was written is known; raises then.
+def deferred() -> Iterator[None]:
+    """Raise `Interrupted` at the end of this where a signal came meanwhile.
 
-    A second one raises at once, and nobody can tell then what the last call came to.
+    What was written is then known. A second signal raises at once, and nobody knows then what the
+    last call came to.
     """
-    _STATE.finishing = True
+    _STATE.deferred = True
     try:
         yield
     finally:
-        _STATE.finishing, came, _STATE.came = False, _STATE.came, None
-    if came:
-        raise Interrupted(came)
+        _STATE.deferred, pending, _STATE.pending = False, _STATE.pending, None
+    if pending:
+        raise Interrupted(pending)
 
 
 def _interrupt(number: int, _: object) -> None:
-    if not _STATE.finishing:
+    if not _STATE.deferred:
         raise Interrupted(number)
-    if _STATE.came:
+    if _STATE.pending:
         interrupted = Interrupted(number)
         interrupted.add_note("what was under way may be done, too: look with plan")
         raise interrupted
-    _STATE.came = number
-    # The stream may be in the middle of a line, which only the system's own call can bear.
+    _STATE.pending = number
+    # The stream may be in the middle of a line, where only the system's own call is safe.
     os.write(2, b"interrupted: ends once what is under way is done; once more ends at once\n")

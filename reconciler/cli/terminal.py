@@ -1,4 +1,4 @@
-"""Where the commands write: answers on stdout, everything else on stderr.
+"""What a command writes and asks: answers on stdout, everything else on stderr.
 
 Text from Azure and from policy is never markup, and every line goes through
 `reconciler.printable`, so that neither a terminal nor a CI runner obeys it. Rich leaves colours
@@ -6,15 +6,14 @@ out where they are not wanted (`NO_COLOR`, pipes); nothing is wrapped or cut, so
 copied.
 """
 
-import io
 import json
 import os
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
+import typer
 from rich.console import Console
 
 from reconciler.printable import printable, printable_json
@@ -22,23 +21,13 @@ from reconciler.printable import printable, printable_json
 if sys.platform != "win32":
     import termios
 
+Format = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="How to write the answer.")
+]
+"""The option that every command has."""
+
 _PIPE_CLOSED: Final = 141
-"""As shells count SIGPIPE, by which most commands end then."""
-
-
-class _Console(Console):
-    """A console whose reader may go away, as `head` does."""
-
-    def on_broken_pipe(self) -> None:
-        """End without a word: nobody reads it."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
-        raise SystemExit(_PIPE_CLOSED)
-
-
-_OUT: Final = _Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
-_ERR: Final = _Console(soft_wrap=True, markup=False, emoji=False, highlight=False, stderr=True)
+"""The exit code that shells show for SIGPIPE, which ends most commands whose reader went away."""
 
 _STYLES: Final = {
     "+": "green",
@@ -50,18 +39,19 @@ _STYLES: Final = {
 """By the first sign of a line: what is done to a subject, or the subject itself."""
 
 
-class Format(StrEnum):
-    """How an answer is written."""
+class _Console(Console):
+    """A console whose reader may go away, as `head` does."""
 
-    TEXT = "text"
-    JSON = "json"
+    def on_broken_pipe(self) -> None:
+        """End without a word: nobody reads it."""
+        sink = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(sink, stream.fileno())
+        raise SystemExit(_PIPE_CLOSED)
 
 
-def prepare() -> None:
-    """Let a terminal that cannot show a character show its number instead."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+_OUT: Final = _Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+_ERR: Final = _Console(soft_wrap=True, markup=False, emoji=False, highlight=False, stderr=True)
 
 
 def answer(lines: Iterable[str]) -> None:
@@ -75,33 +65,31 @@ def answer_json(value: dict[str, Any]) -> None:
     _OUT.print(printable_json(json.dumps(value, indent=2)))
 
 
-def tell(line: str) -> None:
+def info(line: str) -> None:
     """Write a line that is no part of the answer on stderr."""
     _ERR.print(printable(line))
 
 
-def fail(message: str) -> None:
-    """Say on stderr why the command ends."""
+def error(message: str) -> None:
+    """Write on stderr why the command fails."""
     _ERR.print(printable(f"error: {message}"), style="red")
 
 
-def confirmed(question: str) -> bool:
-    """Ask on stderr; only a yes is one, and no answer at all (Ctrl-D) is a no.
-
-    What was typed before is no answer to what nobody had read yet.
-    """
+def confirm(question: str) -> bool:
+    """Ask on stderr; return whether the answer is yes. No answer at all (Ctrl-D) is a no."""
     if sys.platform != "win32":
+        # What was typed before is no answer to a question that nobody had read yet.
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
     _ERR.print(printable(f"{question} [y/N] "), end="")
-    answer = ""
+    typed = ""
     try:
-        answer = sys.stdin.readline()
+        typed = sys.stdin.readline()
     finally:
-        if not answer.endswith("\n"):
-            tell("")
-    return answer.strip().lower() in {"y", "yes"}
+        if not typed.endswith("\n"):
+            info("")
+    return typed.strip().lower() in {"y", "yes"}
 
 
-def busy(what: str) -> AbstractContextManager[object]:
-    """Show that something goes on, on terminals only."""
-    return _ERR.status(printable(what))
+def progress(activity: str) -> AbstractContextManager[object]:
+    """Show what the command is doing for as long as this is open, on terminals only."""
+    return _ERR.status(printable(activity))

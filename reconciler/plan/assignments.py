@@ -1,28 +1,36 @@
-"""Which role assignments a subject must get, keep or lose; what stands in the way is for the holds.
+"""Which role assignments a subject must get, keep or lose, whatever stands in the way.
 
-Case by case, for an assignment that was read:
+A triple is principal, role and scope; at most one assignment exists for each. Case by case:
 
-    triple wanted | whose                    | outcome
-    --------------|--------------------------|------------------------------------------------
-    yes           | nobody's: missing        | create
-    yes           | ours, same condition     | nothing; withheld delete where guardrails forbid it
-    yes           | ours, differs            | update
-    yes           | made by us, marker lost  | update: written anew as policy wants it
-    yes           | another's, same          | nothing: it satisfies policy and stays theirs
-    yes           | another's, differs       | update, withheld
-    no            | ours, principal replaced | delete, once that is proved
-    no            | ours, subject gone       | delete, once that is proved
-    no            | ours, principal alive    | delete (unwanted), only under `removals`
-    no            | made by us, marker lost  | delete, withheld
-    no            | another's                | nothing, ever
+    | triple wanted | the assignment there is          | proposal                             |
+    |---------------|----------------------------------|--------------------------------------|
+    | yes           | none                             | create                               |
+    | yes           | ours, guardrails forbid it now   | delete (FORBIDDEN), always withheld  |
+    | yes           | ours or lost, another condition  | update (CONDITION_DIFFERS)           |
+    | yes           | ours, another marker             | update (MARKER_DIFFERS)              |
+    | yes           | lost                             | update (MARKER_DIFFERS)              |
+    | yes           | ours, as wanted                  | none                                 |
+    | yes           | another's, another condition     | update, withheld (FOREIGN_CONDITION) |
+    | yes           | another's, as wanted             | none: it satisfies policy            |
+    | yes, twice    | any of these                     | as above or create (CONFLICTING)     |
+    | yes, nowhere  | -                                | create, withheld (UNRESOLVED)        |
+    | no            | ours, of today's principal       | delete (UNWANTED), if requested      |
+    | no            | ours, of an earlier principal    | delete (PRINCIPAL_REPLACED)          |
+    | no            | ours, and the subject is gone    | delete (RESOURCE_GONE)               |
+    | no            | lost                             | delete, withheld (NO_MARKER)         |
+    | no            | another's, or another subject's  | none                                 |
 
-A principal that is alive here decides alone: its right may bear the id under which it lived before.
+"Twice": under two conditions. "Nowhere": its scope has no name for this subject. "Ours": it bears
+all four marks (`reconciler.marker`) and is about this subject, because it is of the principal that
+the subject has today, whatever id the marker names (resources are moved), or because the marker
+names the subject. "Lost": made by us for this subject, but its marker is lost, or another wrote it
+last. Whether an earlier principal is really dead is for `reconciler.plan.evidence`.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from reconciler.changes import (
+    Change,
     CreateAssignment,
     DeleteAssignment,
     Hold,
@@ -31,101 +39,75 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.marker import parse
-from reconciler.model import Desired, Grant, Mode, Observed, RoleAssignment, Wanted
-from reconciler.plan.context import PlanContext
-from reconciler.plan.steps import Step
-
-type Triple = tuple[str | None, str, ResourceId]
+from reconciler.model import Desired, Grant, Mode, Observed, Wanted
+from reconciler.plan.context import PlanContext, Proposal
 
 
-def steps(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Step]:
-    """Yield what the rights of a subject lack or have too much."""
-    found = {_triple(assignment): assignment for assignment in observed.assignments}
-    wanted: dict[Triple, list[Wanted[Grant]]] = {}
-    for grant in desired.grants:
-        triple = (observed.principal, grant.what.role, grant.what.place)
-        wanted.setdefault(triple, []).append(grant)
-    for triple, grants in wanted.items():
-        yield from _wanted(grants, found.get(triple), observed, context)
-    for triple, assignment in found.items():
-        if triple not in wanted:
-            yield from _not_wanted(assignment, desired, observed, context)
-    for lost in desired.unresolved:
-        yield Step(_create(lost.what, observed, context), lost)
-
-
-def _create(grant: Grant, observed: Observed, context: PlanContext) -> CreateAssignment:
-    return CreateAssignment(grant, observed.principal, context.ownership.marker_for(observed.id))
-
-
-def _wanted(
-    grants: list[Wanted[Grant]],
-    found: RoleAssignment | None,
-    observed: Observed,
-    context: PlanContext,
-) -> Iterator[Step]:
-    """Yield what a wanted right needs; `grants` are several only under different conditions."""
-    wanted = min(grants, key=lambda one: one.what.condition or "")
-    grant, ownership = wanted.what, context.ownership
+def for_wanted(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Proposal]:
+    """Yield what the rights that policy wants still need: the rows that begin with yes."""
+    ownership, principal = context.ownership, observed.principal
     marker = ownership.marker_for(observed.id)
-    conflicting = len(grants) > 1
-    if found is None:
-        yield Step(_create(grant, observed, context), wanted, conflicting)
-    elif wanted.mode is Mode.REPAIR and _forbidden(grant, found, observed, context):
-        yield Step(DeleteAssignment(found, Reason.FORBIDDEN), wanted)
-    elif found.condition != grant.condition:
-        change = UpdateAssignment(found, grant, marker, Reason.CONDITION_DIFFERS)
-        yield Step(change, wanted, conflicting)
-    elif ownership.lost(found) or (ownership.marker_of(found) and found.description != marker):
-        change = UpdateAssignment(found, grant, marker, Reason.MARKER_DIFFERS)
-        yield Step(change, wanted, conflicting)
-    elif conflicting:
-        yield Step(_create(grant, observed, context), wanted, conflicting)
+    held = {
+        (assignment.role, assignment.scope): assignment
+        for assignment in observed.assignments
+        if assignment.principal == principal
+    }
+    by_right: dict[tuple[str, ResourceId], list[Wanted[Grant]]] = {}
+    for wanted in desired.grants:
+        by_right.setdefault((wanted.what.role, wanted.what.place), []).append(wanted)
+    for right, alike in by_right.items():
+        # Several differ in their conditions alone; one stands for them, the same in every look.
+        first = min(alike, key=lambda wanted: wanted.what.condition or "")
+        conflicting = len(alike) > 1
+        grant, found = first.what, held.get(right)
+        change: Change | None = None
+        if found is None:
+            change = CreateAssignment(grant, principal, marker)
+        elif (
+            first.mode is Mode.REPAIR
+            and ownership.marker_of(found)
+            and context.hold_on_grant(*right, observed.roles) in {Hold.GUARDRAILS, Hold.HOME}
+        ):
+            change = DeleteAssignment(found, Reason.FORBIDDEN)
+        elif found.condition != grant.condition:
+            change = UpdateAssignment(found, grant, marker, Reason.CONDITION_DIFFERS)
+        elif ownership.lost(found) or (ownership.marker_of(found) and found.description != marker):
+            change = UpdateAssignment(found, grant, marker, Reason.MARKER_DIFFERS)
+        elif conflicting:
+            change = CreateAssignment(grant, principal, marker)
+        if change:
+            yield Proposal(change, first, conflicting)
+    for unresolved in desired.unresolved:
+        yield Proposal(CreateAssignment(unresolved.what, principal, marker), unresolved)
 
 
-def _forbidden(
-    grant: Grant, found: RoleAssignment, observed: Observed, context: PlanContext
-) -> bool:
-    """Return whether a right of ours that policy wants is one that may not be given any more."""
-    if not context.ownership.marker_of(found):
-        return False
-    hold = context.hold_on_grant(grant.role, grant.place, observed.roles)
-    return hold in {Hold.GUARDRAILS, Hold.HOME}
-
-
-def _not_wanted(
-    found: RoleAssignment, desired: Desired, observed: Observed, context: PlanContext
-) -> Iterator[Step]:
-    ownership, alive = context.ownership, found.principal == observed.principal
-    marker = ownership.marker_of(found)
-    if marker is None:
-        named = parse(found.description)
-        ours = alive or (named is not None and named.names(observed.id))
-        if ours and ownership.lost(found):
-            yield Step(DeleteAssignment(found, Reason.UNWANTED))
-        return
-    if not alive and not marker.names(observed.id):
-        return
-    if alive:
-        reason = Reason.UNWANTED
-    else:
-        reason = Reason.PRINCIPAL_REPLACED if observed.subject else Reason.RESOURCE_GONE
-    yield Step(DeleteAssignment(found, reason), _same_right(found, desired))
-
-
-def _same_right(found: RoleAssignment, desired: Desired) -> Wanted[Any] | None:
-    """Return what policy asks at the same scope in the same role, now for another principal.
-
-    Of several under different conditions one that is to be mended, whatever their order.
-    """
-    same = [
-        grant
-        for grant in desired.grants
-        if (grant.what.role, grant.what.scope) == (found.role, found.scope)
-    ]
-    first = min(same, key=lambda one: one.what.condition or "", default=None)
-    return next((one for one in same if one.mode is Mode.REPAIR), first)
-
-
-def _triple(assignment: RoleAssignment) -> Triple:
-    return (assignment.principal, assignment.role, assignment.scope)
+def for_unwanted(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Proposal]:
+    """Yield the rights that are there and wanted no more: the rows that begin with no."""
+    ownership, principal = context.ownership, observed.principal
+    wanted = {(grant.what.role, grant.what.place) for grant in desired.grants}
+    for assignment in observed.assignments:
+        right, alive = (assignment.role, assignment.scope), assignment.principal == principal
+        if alive and right in wanted:
+            continue
+        # The marker counts only where it is not of the principal that the subject has today.
+        about_subject = alive or (
+            (marker := parse(assignment.description)) is not None and marker.names(observed.id)
+        )
+        if about_subject and ownership.lost(assignment):
+            yield Proposal(DeleteAssignment(assignment, Reason.UNWANTED))
+        elif about_subject and ownership.marker_of(assignment):
+            if alive:
+                reason = Reason.UNWANTED
+            else:
+                reason = Reason.PRINCIPAL_REPLACED if observed.subject else Reason.RESOURCE_GONE
+            # What policy asks for at the same scope in the same role, now for another principal:
+            # in audit mode neither the old right goes nor does the new one come.
+            same = [
+                grant for grant in desired.grants if (grant.what.role, grant.what.scope) == right
+            ]
+            successor = min(
+                same,
+                key=lambda grant: (grant.mode is not Mode.REPAIR, grant.what.condition or ""),
+                default=None,
+            )
+            yield Proposal(DeleteAssignment(assignment, reason), successor)

@@ -1,18 +1,29 @@
-"""The context of a plan: who we are, what we may, how long things take."""
+"""What a plan is made in: who this app is, what it may do, and what the holds are asked about.
 
-from collections.abc import Mapping
+`PlanContext` and `Home` are made once, by `reconciler.app` and `reconciler.azure.home`. A planner
+hands a `Proposal` to the holds; a `Case` is what they may know of it, a `Why` what they answer.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from reconciler import roles
-from reconciler.changes import Hold
+from reconciler.changes import Change, Hold, Withheld
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import Ownership
+from reconciler.model import Desired, Mode, Observed, Request, Resource, Wanted
 from reconciler.policy.model import Exemption, Guardrails
 
 MANAGEMENT_GROUP: Final = "Microsoft.Management/managementGroups"
 STORAGE_ACCOUNT: Final = "Microsoft.Storage/storageAccounts"
+
+FIRST_DELAY: Final = timedelta(seconds=10)
+"""How long what may pass is left alone before it is looked at again."""
+
+GIVE_UP: Final = timedelta(hours=1)
+"""How long it is looked at again without progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +40,34 @@ class Home:
     lost: str | None = None
 
     def contains(self, place: ResourceId) -> bool:
-        """Return whether a place is one of these or lies in one."""
-        return any(one.contains(place) for one in self.places)
+        """Return whether an id is one of these places or lies in one."""
+        return any(home.contains(place) for home in self.places)
 
     def reached_from(self, scope: ResourceId) -> bool:
         """Return whether a right at the scope could reach the app itself."""
-        if self.contains(scope) or any(scope.contains(one) for one in self.places):
+        if self.contains(scope) or any(scope.contains(place) for place in self.places):
             return True
         if not scope.subscription:
-            # Below which management groups a lost storage account lies, nobody knows.
-            return self.lost is not None or (bool(self.places) and self._above(scope))
+            # A management group reaches all subscriptions below it. One that is not known counts
+            # as above this app, and above a lost storage account, which may lie anywhere.
+            named = scope.is_type(MANAGEMENT_GROUP) and bool(self.ancestors)
+            above = not named or fold(scope.name) in (self.ancestors or ())
+            return self.lost is not None or (bool(self.places) and above)
         if self.lost is None:
             return False
+        # A lost account is known by its name alone: any group, or subscription, may hold it.
         account = scope.is_type(STORAGE_ACCOUNT) or fold(STORAGE_ACCOUNT) in scope.key
         return not scope.blocks or (account and f"/{fold(self.lost)}" in scope.key)
-
-    def _above(self, scope: ResourceId) -> bool:
-        """A management group reaches all subscriptions below it; one not known counts as above."""
-        if not scope.is_type(MANAGEMENT_GROUP) or not self.ancestors:
-            return True
-        return fold(scope.name) in self.ancestors
 
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
     """What does not depend on the look: settings, guardrails, exemptions and our own identity.
 
-    Our own principals are the makers of what is ours; `own_identity` is the user-assigned identity
-    that we sign in with, where the token names one. `digest` is the policy's, which a request must
-    carry for unwanted rights to be removed.
+    `ownership` holds our own principals, the makers of what is ours; `own_identity` is the
+    user-assigned identity that we sign in with, where the token names one. `digest` is the
+    policy's, which a request must carry for unwanted rights to be removed. `settle` and
+    `gone_after` are RECONCILER_SETTLE and RECONCILER_GONE_AFTER.
     """
 
     ownership: Ownership
@@ -70,49 +80,43 @@ class PlanContext:
     watched: tuple[ResourceId, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
 
-    def watches(self, subject: ResourceId) -> bool:
-        """Return whether a place lies in a watched subscription."""
-        return any(subscription.contains(subject) for subscription in self.watched)
+    def watches(self, place: ResourceId) -> bool:
+        """Return whether an id lies in a watched subscription."""
+        return any(subscription.contains(place) for subscription in self.watched)
 
     def exemption(self, place: ResourceId, at: datetime) -> Exemption | None:
-        """Return the exemption of a place that is in force for longest at a time, or none."""
-        found = [one for one in self.exemptions if one.covers(place) and one.in_force(at)]
-        return max(found, key=lambda one: (one.expires, one.reason), default=None)
+        """Return the exemption of an id that is in force for longest at a time, or none."""
+        in_force = [
+            exemption
+            for exemption in self.exemptions
+            if exemption.covers(place) and exemption.in_force(at)
+        ]
+        return max(
+            in_force, key=lambda exemption: (exemption.expires, exemption.reason), default=None
+        )
 
     def hold_on_grant(
-        self, role: str, scope: ResourceId, read: Mapping[str, bool | None]
+        self, role: str, scope: ResourceId, privileged_roles: Mapping[str, bool | None]
     ) -> Hold | None:
-        """Return why a role may not be granted at a scope, or none where it may.
+        """Return why a role (GUID) may not be granted at a scope: HOME, ROLE_UNREAD, GUARDRAILS.
 
-        `read` says of custom roles whether they are privileged.
+        None where it may. `privileged_roles` is `Observed.roles`: whether each custom role that
+        policy names is privileged. The planner, the holds and the observer ask.
         """
         if self.home.reached_from(scope):
             return Hold.HOME
         built_in = roles.table().lookup(role)
-        privileged = built_in.privileged if built_in else read.get(role)
+        privileged = built_in.privileged if built_in else privileged_roles.get(role)
         if privileged is None:
             return Hold.ROLE_UNREAD
         allowed = self.guardrails.allows(role, scope, privileged=privileged)
         return None if allowed else Hold.GUARDRAILS
 
-    def hold_on_identity(self, identity: ResourceId, principal: str | None = None) -> Hold | None:
-        """Return why an identity may not be attached, detached or granted to, or none."""
-        # At a desk the token is a person's, and only the makers name the app.
-        if identity == self.own_identity or principal in self.ownership.makers:
-            return Hold.OWN_IDENTITY
-        if self.home.contains(identity):
-            return Hold.HOME
-        if identity in self.guardrails.protected:
-            return Hold.PROTECTED
-        return None
-
-    def hold_on_place(self, identity: ResourceId) -> Hold | None:
-        """Return why policy may not give a user-assigned identity anything, or it to anybody."""
-        lives = any(place.contains(identity) for place in self.guardrails.identities)
-        return None if lives else Hold.IDENTITY_PLACE
-
     def asked_at(self, since: datetime, at: datetime) -> bool:
-        """Return whether what was first not found at `since` may now be asked to be gone."""
+        """Return whether what was first not found at `since` may now be asked to be gone.
+
+        The activity log is late by minutes (facts: Activity log): asked too early it shows no end.
+        """
         return at >= since + self.gone_after
 
     def next_ask(self, since: datetime, at: datetime) -> datetime | None:
@@ -125,8 +129,51 @@ class PlanContext:
         return since + min(max(2 * waited, waited + FIRST_DELAY), GIVE_UP)
 
 
-FIRST_DELAY: Final = timedelta(seconds=10)
-"""How long what may pass is left alone before it is looked at again."""
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that policy leads to, before the holds have judged it.
 
-GIVE_UP: Final = timedelta(hours=1)
-"""How long it is looked at again without progress."""
+    `wanted` is what in policy asks for it, or speaks of the same right; none where nothing does.
+    `conflicting`: policy asks for the right under several conditions.
+    """
+
+    change: Change
+    wanted: Wanted[Any] | None = None
+    conflicting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a check of `reconciler.plan.holds` may know besides the change itself.
+
+    `wanted` and `conflicting` are the proposal's, `mode` is that of what is wanted, if anything is.
+    `resource` is the subject; where that is a user-assigned identity, or gone, it is a resource
+    that carries nothing, so that no check has to ask. `identity` and `principal` are whom the
+    change is about: what it creates, attaches or detaches, else the subject and whoever holds the
+    right; no identity where it is the system-assigned one. `passed` and `withheld` are the changes
+    that come before it in the plan.
+    """
+
+    wanted: Wanted[Any] | None
+    mode: Mode | None
+    conflicting: bool
+    desired: Desired
+    observed: Observed
+    request: Request
+    context: PlanContext
+    resource: Resource
+    identity: ResourceId | None
+    principal: str | None
+    passed: Sequence[Change]
+    withheld: Sequence[Withheld]
+
+
+class Why(NamedTuple):
+    """What a check adds to its hold: a detail, and when a passing hold may lift.
+
+    `hold` is set where the check can come to several holds.
+    """
+
+    detail: str = ""
+    until: datetime | None = None
+    hold: Hold | None = None

@@ -1,56 +1,89 @@
 """What must be proved, or be there, before a right or an identity's entry may go.
 
-`reconciler.plan.holds` asks here. A right is removed only on positive evidence: a dead one that is
-left for an hour harms nobody.
+`reconciler.plan.holds` asks, and `reconciler.observe` reads no more than is asked for here. A right
+goes only on positive evidence: a dead one that is left for an hour harms nobody, a live one that is
+taken away does. Each check returns what is missing, and none where the change may be made.
 """
 
 from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.changes import (
-    Change,
     CreateAssignment,
     DeleteAssignment,
     DetachIdentity,
     Hold,
-    Reason,
     describe,
 )
-from reconciler.model import Resource, RoleAssignment, Sight, Unresolved
-from reconciler.plan.identities import about_entry, is_busy
-from reconciler.plan.steps import Case, Step, Why
+from reconciler.ids import ResourceId
+from reconciler.model import Resource, Sight, Unresolved, UserIdentity
+from reconciler.plan.context import GIVE_UP, Case, Why
+from reconciler.resource_types import is_passing
+
+# The clocks of a resource's creation and of the activity log are two.
+_SKEW: Final = timedelta(minutes=5)
+_REPLACES_NOTHING: Final = frozenset({Hold.AUDIT, Hold.ROLLOUT, Hold.EXEMPT, Hold.UNRESOLVED})
 
 
-def unproved(step: Step, case: Case) -> Why | None:
-    """Return what is missing to prove that a right's principal, or an entry's identity, is dead."""
-    match step.change:
-        case DetachIdentity(_, _, Reason.IDENTITY_RECREATED) as change:
-            return _seen_once(change, case)
-        case DetachIdentity(_, _, Reason.IDENTITY_GONE) as change:
-            return _gone_unproved(change, case)
-        case DeleteAssignment(_, Reason.RESOURCE_GONE) as change:
-            return _gone_unproved(change, case)
-        case DeleteAssignment(_, Reason.PRINCIPAL_REPLACED) as change:
-            return _replaced_unproved(change, case)
-        case _:
-            return None
+def unsettled(resource: Resource, at: datetime, settle: timedelta) -> Why | None:
+    """Return why a resource is to be left alone for now: BUSY or SETTLING; none where it is built.
+
+    Neither is it patched then, nor is what it shows believed to be its last word.
+    """
+    ready = resource.created + settle if resource.created else None
+    until = ready if ready and at < ready else None
+    if is_passing(resource.state):
+        # One that is also young has to settle anyway, so it is not looked at before.
+        return Why(resource.state, until, Hold.BUSY)
+    if resource.deploying:
+        return Why("an extension is being provisioned", until, Hold.SETTLING)
+    return Why("", until, Hold.SETTLING) if until else None
 
 
-def _seen_once(change: DetachIdentity, case: Case) -> Why | None:
-    """An attach under way shows an entry without principal, too: one sight proves nothing."""
-    own, resource = case.observed.identities.get(change.identity), case.resource
-    entry = resource.identities.entry(change.identity) if resource else None
+def dead_entry(own: UserIdentity, stale: str | None) -> str:
+    """Return how a sighting names a dead entry: identity, what it shows, what it should show."""
+    return f"{own.id.key}={stale or '-'}>{own.principal}"
+
+
+def was_healed(identity: ResourceId | None, case: Case) -> bool:
+    """Return whether a dead entry of just this identity was sighted within the hour.
+
+    Then to attach it is the second half of a heal: it was there before the entry was detached.
+    """
+    own = case.observed.identities.get(identity) if identity else None
+    return own is not None and any(
+        sighting.what is Sight.DEAD_ENTRY
+        and sighting.about.startswith(f"{own.id.key}=")
+        and sighting.about.endswith(f">{own.principal}")
+        and case.observed.at - sighting.at <= GIVE_UP
+        for sighting in case.request.sightings
+    )
+
+
+def recreated_unproved(detach: DetachIdentity, case: Case) -> Why | None:
+    """Return what is missing to prove an entry dead whose identity now has another principal.
+
+    An attach under way shows an entry without principal, too (facts: Machines), so the same entry
+    must be seen again, RECONCILER_SETTLE later.
+    """
+    own = case.observed.identities.get(detach.identity)
+    entry = case.resource.identities.entry(detach.identity)
     if own is None or entry is None:
         return None
-    since = case.request.sighted(Sight.DEAD_ENTRY, about_entry(own, entry.principal))
+    since = case.request.sighted(Sight.DEAD_ENTRY, dead_entry(own, entry.principal))
     due = (since or case.observed.at) + case.context.settle
     if since is None or case.observed.at < due:
         return Why("a second look finds the entry as dead", due)
     return None
 
 
-def _gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why | None:
-    """Return what keeps a 404 from being an end: no time, a trace of it, or no word of its end."""
+def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why | None:
+    """Return what is missing to prove that what was not found has come to an end.
+
+    No resource may carry the principal, Resource Graph may show no row of it, and the activity log
+    must show its end: Resource Graph shows only what this app may read (facts: Resource Graph), so
+    that a machine that was moved elsewhere looks gone, too.
+    """
     observed, traces = case.observed, case.observed.traces
     if isinstance(change, DetachIdentity):
         gone, about, made = change.identity, change.identity.key, None
@@ -60,101 +93,89 @@ def _gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why
             return Why(str(holder), hold=Hold.CARRIED)
     ending = observed.endings.get(gone)
     if isinstance(change, DetachIdentity) and ending and ending.ended:
-        # An entry has no date of its own; identities cannot move (documented).
+        # An entry has no date of its own; identities cannot move (facts: Moves).
         made = ending.ended - timedelta(microseconds=1)
     shown = traces is None or gone in traces.shown
     if not shown and ending and ending.proves(made, observed.at):
         return None
+    # The index and the log are late: both are asked again for an hour, then a person has to look.
     since = case.request.sighted(Sight.GONE, about) or observed.at
     if again := case.context.next_ask(since, observed.at):
         return Why("", again)
-    said = "Resource Graph still shows it" if shown else "the activity log tells of no end"
-    return Why(said, hold=Hold.GONE_UNPROVED)
+    missing = "Resource Graph still shows it" if shown else "the activity log tells of no end"
+    return Why(missing, hold=Hold.GONE_UNPROVED)
 
 
-def _replaced_unproved(change: DeleteAssignment, case: Case) -> Why | None:
-    """Return what keeps another principal from proving that the old one is dead."""
-    observed, old = case.observed, change.assignment
-    traces, resource = observed.traces, case.resource
+def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
+    """Return what is missing to prove an earlier principal dead, now that its id shows another.
+
+    Two reads and Resource Graph must agree on the new one, and nothing may have been moved out of
+    the group: a machine that was moved away keeps its principal (facts: Moves), and another one may
+    have been made here under its name.
+    """
+    observed, old, resource = case.observed, delete.assignment, case.resource
+    traces = observed.traces
     if traces and (holder := traces.holder(old.principal, observed.id)):
         return Why(str(holder), hold=Hold.CARRIED)
-    building = unsettled(resource, observed.at, case.context.settle) if resource else None
-    if resource and (is_busy(resource) or _principal_is_coming(resource)):
-        state = resource.state if is_busy(resource) else "its new principal is not shown yet"
-        # A young one has to settle anyway.
-        return Why(state, building.until if building else None, Hold.BUSY)
+    building = unsettled(resource, observed.at, case.context.settle)
+    if building and building.hold is Hold.BUSY:
+        return building
+    if resource.identities.system and resource.principal is None:
+        until = building.until if building else None
+        return Why("its new principal is not shown yet", until, Hold.BUSY)
+    # No principal is no evidence of another one; and a right that was granted since the rebuild may
+    # belong to a principal that no read has shown yet.
     if observed.principal is None:
         return Why("the resource shows no principal", hold=Hold.REPLACED_UNPROVED)
-    if resource and resource.created and not (old.created and old.created < resource.created):
+    if resource.created and not (old.created and old.created < resource.created):
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
     if building:
-        return building
+        return Why(building.detail, building.until)
+    # A row with the new principal shows that the index is younger than the rebuild.
     agreed = traces is not None and traces.agree(observed.id, observed.principal)
     if not observed.confirmed or not agreed:
         return Why()
-    if resource is None:
-        # Identities cannot move (documented).
+    if isinstance(observed.subject, UserIdentity):
+        # Identities cannot move (facts: Moves).
         return None
     log = observed.endings.get(observed.id)
     if log is None or not log.complete:
         return Why("the activity log has not told whether it was moved")
-    # What was moved after the rebuild had another id; the log's clock is another one.
+    # Only a move between grant and rebuild can have taken the old principal elsewhere.
     rebuilt = (resource.created or observed.at) + _SKEW
     moved = any(old.created is None or old.created <= move <= rebuilt for move in log.moves)
     text = "resources were moved out of its group since it was granted"
     return Why(text, hold=Hold.REPLACED_UNPROVED) if moved else None
 
 
-def _principal_is_coming(resource: Resource) -> bool:
-    return resource.identities.system and resource.principal is None
+def not_replaced(delete: DeleteAssignment, case: Case) -> Why | None:
+    """Return what is to replace an unwanted right and is not there yet: REPLACEMENT or REPLACING.
 
+    A replacement is a grant that the same plan gives the same principal, at the same scope or of
+    the same role, and that nobody has asked to hold back.
+    """
+    old, removals = delete.assignment, case.request.removals
+    chosen = {grant.what: grant.choices for grant in case.desired.grants}
 
-def unsettled(resource: Resource, at: datetime, settle: timedelta) -> Why | None:
-    """Return what a resource that is still being built waits for, and until when; none if built."""
-    ready = resource.created + settle if resource.created else None
-    until = ready if ready and at < ready else None
-    if resource.deploying:
-        return Why("an extension is being provisioned", until)
-    return Why(until=until) if until else None
+    def replaces(change: object) -> bool:
+        if not isinstance(change, CreateAssignment) or isinstance(change.grant.scope, Unresolved):
+            return False
+        if change.grant.scope == old.scope:
+            return True
+        # Where the old scope is still an entry of the map that the grant picks from, the resource
+        # itself chose another one, and nothing is waited for.
+        return change.grant.role == old.role and old.scope not in chosen.get(change.grant, ())
 
-
-def not_replaced(step: Step, case: Case) -> Why | None:
-    """Keep an unwanted right until what the same plan gives the same principal is there."""
-    change, removals = step.change, case.request.removals
-    if not isinstance(change, DeleteAssignment) or change.reason is not Reason.UNWANTED:
-        return None
-    unwanted = change.assignment
     # Where the subscription is full, only what goes makes room for what may come.
-    full = case.observed.limit_reached
-    if not full and any(_replaces(one, unwanted, case) for one in case.passed):
+    if not case.observed.limit_reached and any(replaces(change) for change in case.passed):
         return Why(hold=Hold.REPLACING)
     for held in case.withheld:
-        if held.hold in _REPLACES_NOTHING or not _replaces(held.change, unwanted, case):
+        if held.hold in _REPLACES_NOTHING or not replaces(held.change):
             continue
         if held.hold.passing:
             return Why(hold=Hold.REPLACING)
-        if removals and removals.at_once and removals.allow(unwanted.id):
+        if removals and removals.at_once and removals.allow(old.id):
             continue
         shown = ", ".join(f"{key} {text}" for key, text in describe(held.change).items() if text)
         return Why(f"{held.hold} ({shown})")
     return None
-
-
-_SKEW: Final = timedelta(minutes=5)
-_REPLACES_NOTHING: Final = frozenset({Hold.AUDIT, Hold.ROLLOUT, Hold.EXEMPT, Hold.UNRESOLVED})
-
-
-def _replaces(change: Change, unwanted: RoleAssignment, case: Case) -> bool:
-    """Return whether a grant of the plan gives the principal what the unwanted right gave.
-
-    Where the old scope is still an entry of the map that the grant picks from, the resource itself
-    chose another one, and nothing is waited for. At the same scope it chose nothing.
-    """
-    if not isinstance(change, CreateAssignment) or isinstance(change.grant.scope, Unresolved):
-        return False
-    if change.grant.scope == unwanted.scope:
-        return True
-    if change.grant.role != unwanted.role:
-        return False
-    wanted = (one for one in case.desired.grants if one.what == change.grant)
-    return not any(unwanted.scope in one.choices for one in wanted)

@@ -1,12 +1,16 @@
-"""What may not be done although policy leads to it, and why: one ordered table.
+"""What may not be done although policy leads to it: one ordered table.
 
-`reconciler.plan.plan` asks, step by step in the plan's order; the first row that applies names the
-hold. A row sees the step, what was observed, and which steps before it passed or were withheld.
+`reconciler.plan.plan` asks for each change in the plan's order; the first row that applies names
+the hold. A new hold is a row in `HOLDS` below, which says when it applies, and a row in
+`reconciler.changes.Hold`, which says why, and what a person does next. `docs/holds.md` is made from
+both.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
+from reconciler import resource_types
 from reconciler.changes import (
     AttachIdentity,
     Change,
@@ -20,161 +24,80 @@ from reconciler.changes import (
     Withheld,
     unwanted_id,
 )
-from reconciler.ids import ResourceId, fold
+from reconciler.ids import ResourceId
 from reconciler.marker import parse
 from reconciler.model import (
-    RESTARTING,
+    USER_ASSIGNED_IDENTITY,
     Grant,
     Mode,
     Resource,
-    Sight,
     Unresolved,
-    UserIdentity,
 )
 from reconciler.plan import evidence
-from reconciler.plan.context import GIVE_UP
-from reconciler.plan.identities import is_busy
-from reconciler.plan.steps import Case, Step, Why
-
-type Check = Callable[[Step, Case], Why | None]
+from reconciler.plan.context import Case, Why
 
 
-def decide(step: Step, case: Case) -> None:
-    """Let a step pass, or withhold it by the first hold that applies."""
-    for hold, kinds, check in HOLDS:
-        if isinstance(step.change, kinds) and (why := check(step, case)) is not None:
-            held = Withheld(step.change, why.hold or hold, why.detail, why.until)
-            case.withheld.append(held)
-            return
-    case.passed.append(step.change)
+@dataclass(frozen=True, slots=True)
+class Row[C]:
+    """A hold, the changes that it may stop, and when it does.
+
+    `when` returns true, or a `Why` with more than that, where the hold applies. `also` are other
+    holds that the same check comes to.
+    """
+
+    hold: Hold
+    stops: type[C] | tuple[type[C], ...]
+    when: Callable[[C, Case], Why | bool | None]
+    also: tuple[Hold, ...] = ()
 
 
-def _when(condition: object, detail: str = "") -> Why | None:
-    return Why(detail) if condition else None
+def first_hold(change: Change, case: Case) -> Withheld | None:
+    """Return a change as withheld by the first hold that applies; none where it may be made."""
+    for row in HOLDS:
+        if isinstance(change, row.stops) and (answer := row.when(change, case)):
+            why = answer if isinstance(answer, Why) else Why()
+            return Withheld(change, why.hold or row.hold, why.detail, why.until)
+    return None
 
 
-# What policy and settings ask to leave alone.
-
-
-def _exempt(step: Step, case: Case) -> Why | None:
-    """Keep hands off what policy exempts: a machine, or the identity that it would carry."""
-    places, change = [case.observed.id], step.change
-    if isinstance(change, CreateIdentity):
-        places.append(change.new.id)
-    elif isinstance(change, AttachIdentity | DetachIdentity) and change.identity:
-        places.append(change.identity)
-    for place in places:
-        if exemption := case.context.exemption(place, case.observed.at):
+def _exempt(_: Change, case: Case) -> Why | None:
+    """Return the exemption of the subject, or of the identity that it would carry."""
+    for place in (case.observed.id, case.identity):
+        if place and (exemption := case.context.exemption(place, case.observed.at)):
             return Why(f"{exemption.reason} (until {exemption.expires})")
     return None
 
 
-def _rollout(step: Step, _: Case) -> Why | None:
-    wanted = step.wanted
-    return _when(wanted and wanted.mode is Mode.AUDIT and wanted.rollout)
-
-
-def _audit(step: Step, _: Case) -> Why | None:
-    return _when(step.wanted and step.wanted.mode is Mode.AUDIT)
-
-
-def _lost_marker(step: Step, case: Case) -> Why | None:
-    change = step.change
-    if not isinstance(change, DeleteAssignment) or change.reason is not Reason.UNWANTED:
-        return None
-    return _when(case.context.ownership.marker_of(change.assignment) is None)
-
-
-# Where we may not write at all.
-
-
-def _not_watched(step: Step, case: Case) -> Why | None:
-    outside = not case.context.watches(case.observed.id)
-    if isinstance(step.change, CreateIdentity):
-        outside = outside or not case.context.watches(step.change.new.id)
-    return _when(outside)
-
-
-def _managed(step: Step, case: Case) -> Why | None:
-    """What another resource manages is given nothing; what it should not have still goes."""
-    change, resource = step.change, case.resource
-    unwanted = isinstance(change, DetachIdentity) and change.reason is Reason.NOT_ALLOWED
-    if unwanted or resource is None or not resource.managed_by:
-        return None
-    return Why(resource.managed_by)
-
-
-def _own_identity(step: Step, case: Case) -> Why | None:
-    return _when(_hold_on_identity(step.change, case) is Hold.OWN_IDENTITY)
-
-
-def _home(step: Step, case: Case) -> Why | None:
-    """Nothing may reach this app, and nothing in its home is written."""
-    change, home = step.change, case.context.home
-    if isinstance(change, CreateAssignment | UpdateAssignment):
-        scope = change.grant.scope
-        reaches = isinstance(scope, ResourceId) and home.reached_from(scope)
-    elif isinstance(change, DeleteAssignment):
-        forbidden = change.reason is Reason.FORBIDDEN and home.reached_from(change.assignment.scope)
-        reaches = forbidden or home.contains(change.assignment.scope)
-    elif isinstance(change, CreateIdentity):
-        reaches = home.contains(change.new.id)
-    else:
-        reaches = home.contains(change.resource)
-    return _when(reaches or _hold_on_identity(change, case) is Hold.HOME)
-
-
-def _protected(step: Step, case: Case) -> Why | None:
-    return _when(_hold_on_identity(step.change, case) is Hold.PROTECTED)
-
-
-def _hold_on_identity(change: Change, case: Case) -> Hold | None:
-    """Return why the identity that a change is about may not be changed or granted to."""
-    context, observed = case.context, case.observed
+def _reaches_home(change: Change, case: Case) -> bool:
+    """Return whether a change would give a right to this app's own home, or write in it."""
+    home = case.context.home
+    if case.identity and home.contains(case.identity):
+        return True
     match change:
-        case CreateIdentity(new):
-            return context.hold_on_identity(new.id)
-        case AttachIdentity(_, None):
-            return None
-        case AttachIdentity(_, ResourceId() as identity) | DetachIdentity(_, identity):
-            own = observed.identities.get(identity)
-            return context.hold_on_identity(identity, own.principal if own else None)
+        case AttachIdentity(resource) | DetachIdentity(resource):
+            return home.contains(resource)
+        case CreateAssignment(grant) | UpdateAssignment(_, grant):
+            return isinstance(grant.scope, ResourceId) and home.reached_from(grant.scope)
+        case DeleteAssignment(assignment, Reason.FORBIDDEN):
+            return home.reached_from(assignment.scope)
         case DeleteAssignment(assignment):
-            return context.hold_on_identity(observed.id, assignment.principal)
-        case _:
-            return context.hold_on_identity(observed.id, observed.principal)
+            return home.contains(assignment.scope)
+        case CreateIdentity():
+            return False
 
 
-def _identity_place(step: Step, case: Case) -> Why | None:
-    change = step.change
-    match change:
-        case CreateIdentity(new):
-            identity = new.id
-        case AttachIdentity(_, ResourceId() as place) | DetachIdentity(_, place):
-            identity = place
-        case CreateAssignment() | UpdateAssignment():
-            if not isinstance(case.observed.subject, UserIdentity):
-                return None
-            identity = case.observed.id
-        case _:
-            return None
-    # What is exclusive, or another's, was not put there by us.
-    others = isinstance(change, DetachIdentity) and step.wanted is None
-    return _when(not others and case.context.hold_on_place(identity))
-
-
-# What guardrails and roles forbid.
-
-
-def _role_unread(step: Step, case: Case) -> Why | None:
-    return _when(_hold_on_grant(step.change, case) is Hold.ROLE_UNREAD)
-
-
-def _guardrails(step: Step, case: Case) -> Why | None:
-    return _when(_hold_on_grant(step.change, case) is Hold.GUARDRAILS)
+def _misplaced(change: Change, case: Case) -> bool:
+    """Return whether a user-assigned identity lies where guardrails allow policy to use none."""
+    identity, allowed = case.identity, case.context.guardrails.identities
+    if identity is None or not identity.is_type(USER_ASSIGNED_IDENTITY):
+        return False
+    # An entry that no policy asks for was not put there by it, and is for DEAD_ENTRY.
+    others = isinstance(change, DetachIdentity) and case.wanted is None
+    return not others and not any(place.contains(identity) for place in allowed)
 
 
 def _hold_on_grant(change: Change, case: Case) -> Hold | None:
+    """Return why a right may not be given, or, where guardrails changed, may not be there."""
     match change:
         case CreateAssignment(Grant(role, ResourceId() as scope)):
             pass
@@ -187,67 +110,17 @@ def _hold_on_grant(change: Change, case: Case) -> Hold | None:
     return case.context.hold_on_grant(role, scope, case.observed.roles)
 
 
-# What is there forbids it.
-
-
-def _unknown_type(step: Step, case: Case) -> Why | None:
-    resource = case.resource
-    if resource is None or resource.identities.raw_type is None:
+def _scope_absent(create: CreateAssignment, case: Case) -> Why | None:
+    scope = create.grant.scope
+    alike = case.observed.absent.get(scope) if isinstance(scope, ResourceId) else None
+    if alike is None:
         return None
-    about_identity = isinstance(step.change, AttachIdentity | DetachIdentity)
-    if about_identity or _is_delete(step.change, Reason.PRINCIPAL_REPLACED):
-        return Why(resource.identities.raw_type)
-    return None
+    return Why(f"{scope}; there is {', '.join(alike)}" if alike else "")
 
 
-def _restart(step: Step, case: Case) -> Why | None:
-    restarting = fold(case.observed.id.type) in RESTARTING
-    return _when(restarting and not (step.wanted and step.wanted.restart))
-
-
-def _foreign_condition(step: Step, case: Case) -> Why | None:
-    change = step.change
-    assert isinstance(change, UpdateAssignment)  # noqa: S101 (the table's promise)
-    return _when(not case.context.ownership.may_write(change.assignment))
-
-
-def _conflicting(step: Step, _: Case) -> Why | None:
-    return _when(step.conflicting)
-
-
-def _identity_absent(step: Step, case: Case) -> Why | None:
-    change = step.change
-    if isinstance(change, AttachIdentity):
-        wanted = change.identity
-        return _when(wanted and case.observed.identities.get(wanted) is None)
-    return _when(case.observed.subject is None)
-
-
-def _unresolved(step: Step, _: Case) -> Why | None:
-    change = step.change
-    scope = change.grant.scope if isinstance(change, CreateAssignment) else None
-    return Why(f"{scope.template}: {scope.why}") if isinstance(scope, Unresolved) else None
-
-
-def _no_room(step: Step, _: Case) -> Why | None:
-    change = step.change
-    assert isinstance(change, CreateAssignment | UpdateAssignment)  # noqa: S101 (the table's promise)
-    return _when(parse(change.marker) is None)
-
-
-def _scope_absent(step: Step, case: Case) -> Why | None:
-    change = step.change
-    if not isinstance(change, CreateAssignment) or isinstance(change.grant.scope, Unresolved):
-        return None
-    near = case.observed.absent.get(change.grant.scope)
-    if near is None:
-        return None
-    return Why(f"{change.grant.scope}; there is {', '.join(near)}" if near else "")
-
-
-def _system_off(step: Step, case: Case) -> Why | None:
-    """A right waits as long as the identity whose principal will receive it."""
-    if not isinstance(step.change, CreateAssignment) or step.change.principal is not None:
+def _system_withheld(create: CreateAssignment, case: Case) -> Why | None:
+    """Return the hold on switching on the identity that is to receive the right."""
+    if create.principal is not None:
         return None
     for held in case.withheld:
         if isinstance(held.change, AttachIdentity) and held.change.identity is None:
@@ -255,34 +128,31 @@ def _system_off(step: Step, case: Case) -> Why | None:
     return None
 
 
-def _default_identity(step: Step, case: Case) -> Why | None:
-    """Keep what the metadata service picks when it is asked for no identity by name."""
-    change, resource = step.change, case.resource
-    if not isinstance(change, AttachIdentity) or resource is None:
-        return None
-    if (step.wanted and step.wanted.default_change) or _restores(change, case):
-        return None
-    before = _default(*_carried(resource, ()))
-    after = _default(*_carried(resource, (*case.passed, change)))
-    return _when(before is not None and before != after)
+def _beside_dead_entry(attach: AttachIdentity, case: Case) -> Why | None:
+    """Return the hold on a dead entry: while it is there, Azure attaches nothing.
+
+    See facts: Dead entries. The attach waits as long as the entry stays.
+    """
+    for held in case.withheld:
+        dead = held.change
+        if not isinstance(dead, DetachIdentity) or dead.reason is not Reason.IDENTITY_GONE:
+            continue
+        if held.hold.passing:
+            return Why(held.detail, held.until, held.hold)
+        if held.hold is Hold.DEFAULT_IDENTITY:
+            return Why(
+                f"{dead.identity} is gone; detach its entry from {attach.resource.name} by hand, "
+                "or set allowDefaultChange: true in the rule"
+            )
+        return Why(f"the entry of {dead.identity}")
+    return None
 
 
-def _restores(change: AttachIdentity, case: Case) -> bool:
-    """Return whether we took a dead entry of just this identity away within the hour."""
-    own = case.observed.identities.get(change.identity) if change.identity else None
-    if own is None:
-        return False
-    return any(
-        seen.what is Sight.DEAD_ENTRY
-        and seen.about.startswith(f"{own.id.key}=")
-        and seen.about.endswith(f">{own.principal}")
-        and case.observed.at - seen.at <= GIVE_UP
-        for seen in case.request.sightings
-    )
+def _default_after(resource: Resource, changes: Sequence[Change]) -> ResourceId | str | None:
+    """Return the identity that the metadata service picks by default, after some changes.
 
-
-def _carried(resource: Resource, changes: Sequence[Change]) -> tuple[bool, frozenset[ResourceId]]:
-    """Return what a resource carries after some changes: system-assigned or not, and the others."""
+    It is the system-assigned one, else the only one, else none (facts: Metadata service).
+    """
     system = resource.identities.system
     users = {entry.id for entry in resource.identities.attached}
     for change in changes:
@@ -293,146 +163,249 @@ def _carried(resource: Resource, changes: Sequence[Change]) -> tuple[bool, froze
                 users.add(identity)
             case DetachIdentity(_, identity):
                 users.discard(identity)
-    return system, frozenset(users)
-
-
-def _default(system: bool, users: frozenset[ResourceId]) -> ResourceId | str | None:  # noqa: FBT001 (the two parts of what is carried)
-    """Return what the metadata service picks when asked for no identity by name (documented)."""
     if system:
         return "system-assigned"
-    return next(iter(users)) if len(users) == 1 else None
+    return users.pop() if len(users) == 1 else None
 
 
-def _dead_entry(step: Step, case: Case) -> Why | None:
-    """Leave another's dead entry alone, and attach nothing beside one: Azure would refuse it."""
-    change = step.change
-    if isinstance(change, DetachIdentity):
-        return _when(step.wanted is None)
-    for held in case.withheld:
-        dead = held.change
-        if not isinstance(dead, DetachIdentity) or dead.reason is not Reason.IDENTITY_GONE:
-            continue
-        if held.hold.passing:
-            return Why(held.detail, held.until, held.hold)
-        if held.hold is Hold.DEFAULT_IDENTITY:
-            return Why(
-                f"{dead.identity} is gone; detach its entry from {dead.resource.name} by hand, or "
-                "set allowDefaultChange: true in the rule"
-            )
-        return Why(f"the entry of {dead.identity}")
-    return None
+def _attach_changes_default(attach: AttachIdentity, case: Case) -> bool:
+    """Return whether an attach changes the identity that the metadata service picks by default.
+
+    Workloads that name no identity would then sign in as another one. Where nothing is picked now,
+    none can rely on it.
+    """
+    if (case.wanted and case.wanted.default_change) or evidence.was_healed(attach.identity, case):
+        return False
+    before = _default_after(case.resource, ())
+    return before is not None and before != _default_after(case.resource, (*case.passed, attach))
 
 
-def _default_after_heal(step: Step, case: Case) -> Why | None:
-    """A gone identity's entry goes only where putting it back would not change the default."""
-    change, resource = step.change, case.resource
-    if not isinstance(change, DetachIdentity) or change.reason is not Reason.IDENTITY_GONE:
-        return None
-    if resource is None or (step.wanted and step.wanted.default_change):
+def _return_changes_default(detach: DetachIdentity, case: Case) -> Why | None:
+    """Return a gone identity that could not be attached again without changing the default.
+
+    Once somebody has created it again, policy wants it back on the resource. So its entry is
+    detached only where its return changes nothing.
+    """
+    if detach.reason is not Reason.IDENTITY_GONE or (case.wanted and case.wanted.default_change):
         return None
     attached = [
-        AttachIdentity(resource.id, wanted.what)
+        AttachIdentity(detach.resource, wanted.what)
         for wanted in case.desired.attach
         if case.observed.identities.get(wanted.what)
     ]
-    without = _carried(resource, (*case.passed, change, *attached))
-    again = _carried(resource, (*case.passed, *attached))
-    return _when(_default(*without) != _default(*again), str(change.identity))
+    without = _default_after(case.resource, (*case.passed, detach, *attached))
+    again = _default_after(case.resource, (*case.passed, *attached))
+    return Why(str(detach.identity)) if without != again else None
 
 
-# What time may lift, and what nothing proves.
+def _takes_last(detach: DetachIdentity, case: Case) -> bool:
+    """Return whether the resource may be left without user-assigned identities.
 
-
-def _busy(_: Step, case: Case) -> Why | None:
-    resource = case.resource
-    if resource is None or not is_busy(resource):
-        return None
-    # A young one has to settle anyway.
-    building = evidence.unsettled(resource, case.observed.at, case.context.settle)
-    return Why(resource.state, building.until if building else None)
-
-
-def _settling(_: Step, case: Case) -> Why | None:
-    """Leave a machine alone that is being built: a PATCH can preempt its deployment."""
-    resource = case.resource
-    if resource is None:
-        return None
-    return evidence.unsettled(resource, case.observed.at, case.context.settle)
-
-
-def _removals(step: Step, case: Case) -> Why | None:
-    change, removals = step.change, case.request.removals
-    exclusive = isinstance(change, DetachIdentity) and change.reason is Reason.NOT_ALLOWED
-    if not exclusive and not _is_delete(change, Reason.UNWANTED):
-        return None
-    named = removals and removals.digest == case.context.digest
-    return _when(not (named and removals and removals.allow(unwanted_id(change))))
-
-
-def _no_etag(step: Step, case: Case) -> Why | None:
-    """The last one goes only under an etag: its PATCH would take away all there are.
-
-    What is attached beside it may be refused, and then it is the last one.
+    The last one goes by a PATCH of the type alone (facts: Machines), which takes away all there
+    are, also one that was attached a moment ago; so it is sent under an etag only. What the plan
+    attaches is not counted, since Azure may refuse it.
     """
-    change, resource = step.change, case.resource
-    if not isinstance(change, DetachIdentity) or resource is None or resource.etag:
-        return None
-    gone = [one for one in case.passed if isinstance(one, DetachIdentity)]
-    _, left = _carried(resource, (*gone, change))
-    return _when(not left and not resource.identities.unknown)
+    gone = {change.identity for change in case.passed if isinstance(change, DetachIdentity)}
+    block = case.resource.identities
+    return not block.unknown and {entry.id for entry in block.attached} <= {*gone, detach.identity}
 
 
-def _is_delete(change: Change, reason: Reason) -> bool:
-    return isinstance(change, DeleteAssignment) and change.reason is reason
-
-
-_ANY: Final = (
-    CreateIdentity,
+_ENTRIES: Final[tuple[type[AttachIdentity | DetachIdentity], ...]] = (
     AttachIdentity,
     DetachIdentity,
+)
+_GRANTS: Final[tuple[type[CreateAssignment | UpdateAssignment], ...]] = (
     CreateAssignment,
     UpdateAssignment,
+)
+_RIGHTS: Final[tuple[type[CreateAssignment | UpdateAssignment | DeleteAssignment], ...]] = (
+    *_GRANTS,
     DeleteAssignment,
 )
-_IDENTITIES: Final = (AttachIdentity, DetachIdentity)
-_GRANTS: Final = (CreateAssignment, UpdateAssignment)
-_GIVEN: Final = (CreateIdentity, *_IDENTITIES, *_GRANTS)
-
-HOLDS: Final[tuple[tuple[Hold, tuple[type, ...], Check], ...]] = (
-    (Hold.EXEMPT, _ANY, _exempt),
-    (Hold.UNKNOWN_IDENTITY_TYPE, _ANY, _unknown_type),
-    (Hold.CONFLICTING, _GRANTS, _conflicting),
-    (Hold.FOREIGN_CONDITION, (UpdateAssignment,), _foreign_condition),
-    (Hold.ROLLOUT, _ANY, _rollout),
-    (Hold.AUDIT, _ANY, _audit),
-    (Hold.NO_MARKER, (DeleteAssignment,), _lost_marker),
-    (Hold.UNRESOLVED, (CreateAssignment,), _unresolved),
-    (Hold.IDENTITY_ABSENT, _GRANTS, _identity_absent),
-    (Hold.MANAGED, _GIVEN, _managed),
-    (Hold.NOT_WATCHED, _ANY, _not_watched),
-    (Hold.RESTART, _IDENTITIES, _restart),
-    (Hold.OWN_IDENTITY, _ANY, _own_identity),
-    (Hold.HOME, _ANY, _home),
-    (Hold.PROTECTED, _ANY, _protected),
-    (Hold.IDENTITY_PLACE, _ANY, _identity_place),
-    (Hold.NO_ROOM_FOR_MARKER, _GRANTS, _no_room),
-    (Hold.IDENTITY_ABSENT, (AttachIdentity,), _identity_absent),
-    (Hold.ROLE_UNREAD, _ANY, _role_unread),
-    (Hold.GUARDRAILS, _ANY, _guardrails),
-    (Hold.SCOPE_ABSENT, (CreateAssignment,), _scope_absent),
-    (Hold.DEAD_ENTRY, _IDENTITIES, _dead_entry),
-    (Hold.DEFAULT_IDENTITY, (AttachIdentity,), _default_identity),
-    # Whatever keeps the system-assigned identity off keeps its rights waiting.
-    (Hold.IDENTITY_ABSENT, (CreateAssignment,), _system_off),
-    # One check for all that proves a principal or identity dead: CARRIED, BUSY, UNCONFIRMED,
-    # REPLACED_UNPROVED, GONE_UNPROVED.
-    (Hold.UNCONFIRMED, (DetachIdentity, DeleteAssignment), evidence.unproved),
-    (Hold.DEFAULT_IDENTITY, (DetachIdentity,), _default_after_heal),
-    # REPLACING while it is being made.
-    (Hold.REPLACEMENT, (DeleteAssignment,), evidence.not_replaced),
-    (Hold.REMOVALS, (DeleteAssignment, DetachIdentity), _removals),
-    (Hold.BUSY, _IDENTITIES, _busy),
-    (Hold.SETTLING, _IDENTITIES, _settling),
-    (Hold.NO_ETAG, (DetachIdentity,), _no_etag),
+_TAKEN: Final[tuple[type[DetachIdentity | DeleteAssignment], ...]] = (
+    DetachIdentity,
+    DeleteAssignment,
 )
-"""Every hold in the order in which it is named: code, which changes it may stop, and when."""
+_GIVEN: Final[tuple[type[Change], ...]] = (CreateIdentity, *_ENTRIES, *_GRANTS)
+_ANY: Final[tuple[type[Change], ...]] = (*_GIVEN, DeleteAssignment)
+
+# Left to inference, so that mypy holds each check to the changes that its own row stops.
+_ROWS = (
+    Row(Hold.EXEMPT, _ANY, _exempt),
+    Row(
+        Hold.UNKNOWN_IDENTITY_TYPE,
+        _ENTRIES,
+        lambda _, case: (
+            case.resource.identities.raw_type is not None and Why(case.resource.identities.raw_type)
+        ),
+    ),
+    # Nobody knows whether such a resource has a principal, so none was replaced.
+    Row(
+        Hold.UNKNOWN_IDENTITY_TYPE,
+        DeleteAssignment,
+        lambda delete, case: (
+            delete.reason is Reason.PRINCIPAL_REPLACED
+            and case.resource.identities.raw_type is not None
+            and Why(case.resource.identities.raw_type)
+        ),
+    ),
+    Row(Hold.CONFLICTING, _GRANTS, lambda _, case: case.conflicting),
+    Row(
+        Hold.FOREIGN_CONDITION,
+        UpdateAssignment,
+        lambda update, case: not case.context.ownership.may_write(update.assignment),
+    ),
+    Row(
+        Hold.ROLLOUT,
+        _ANY,
+        lambda _, case: case.mode is Mode.AUDIT and case.wanted is not None and case.wanted.rollout,
+    ),
+    Row(Hold.AUDIT, _ANY, lambda _, case: case.mode is Mode.AUDIT),
+    Row(
+        Hold.NO_MARKER,
+        DeleteAssignment,
+        lambda delete, case: (
+            delete.reason is Reason.UNWANTED
+            and case.context.ownership.marker_of(delete.assignment) is None
+        ),
+    ),
+    Row(
+        Hold.UNRESOLVED,
+        CreateAssignment,
+        lambda create, _: (
+            isinstance(create.grant.scope, Unresolved)
+            and Why(f"{create.grant.scope.template}: {create.grant.scope.why}")
+        ),
+    ),
+    Row(Hold.IDENTITY_ABSENT, _GRANTS, lambda _, case: case.observed.subject is None),
+    # What should not be on a managed resource still goes.
+    Row(
+        Hold.MANAGED,
+        _GIVEN,
+        lambda change, case: (
+            Why(case.resource.managed_by)
+            if case.resource.managed_by and change.reason is not Reason.NOT_ALLOWED
+            else None
+        ),
+    ),
+    Row(Hold.NOT_WATCHED, _ANY, lambda _, case: not case.context.watches(case.observed.id)),
+    Row(
+        Hold.NOT_WATCHED,
+        CreateIdentity,
+        lambda create, case: not case.context.watches(create.new.id),
+    ),
+    Row(
+        Hold.RESTART,
+        _ENTRIES,
+        lambda _, case: (
+            resource_types.find(case.observed.id.type).restarts
+            and (case.wanted is None or not case.wanted.restart)
+        ),
+    ),
+    # Where a person signed in, the token names no identity of the app, but the makers do.
+    Row(
+        Hold.OWN_IDENTITY,
+        _ANY,
+        lambda _, case: (
+            case.principal in case.context.ownership.makers
+            or (case.identity is not None and case.identity == case.context.own_identity)
+        ),
+    ),
+    Row(Hold.HOME, _ANY, _reaches_home),
+    Row(Hold.PROTECTED, _ANY, lambda _, case: case.identity in case.context.guardrails.protected),
+    Row(Hold.IDENTITY_PLACE, _GIVEN, _misplaced),
+    Row(Hold.NO_ROOM_FOR_MARKER, _GRANTS, lambda grant, _: parse(grant.marker) is None),
+    Row(
+        Hold.IDENTITY_ABSENT,
+        AttachIdentity,
+        lambda attach, case: (
+            attach.identity is not None and case.observed.identities.get(attach.identity) is None
+        ),
+    ),
+    Row(
+        Hold.ROLE_UNREAD,
+        _RIGHTS,
+        lambda change, case: _hold_on_grant(change, case) is Hold.ROLE_UNREAD,
+    ),
+    Row(
+        Hold.GUARDRAILS,
+        _RIGHTS,
+        lambda change, case: _hold_on_grant(change, case) is Hold.GUARDRAILS,
+    ),
+    Row(Hold.SCOPE_ABSENT, CreateAssignment, _scope_absent),
+    # Only its owner may take away the dead entry of an identity that no policy names.
+    Row(Hold.DEAD_ENTRY, DetachIdentity, lambda _, case: case.wanted is None),
+    Row(Hold.DEAD_ENTRY, AttachIdentity, _beside_dead_entry),
+    Row(Hold.DEFAULT_IDENTITY, AttachIdentity, _attach_changes_default),
+    # Whatever keeps the system-assigned identity off keeps its rights waiting.
+    Row(Hold.IDENTITY_ABSENT, CreateAssignment, _system_withheld),
+    # What is said to be dead goes only where that is proved.
+    Row(
+        Hold.UNCONFIRMED,
+        DetachIdentity,
+        lambda detach, case: (
+            detach.reason is Reason.IDENTITY_RECREATED and evidence.recreated_unproved(detach, case)
+        ),
+    ),
+    Row(
+        Hold.UNCONFIRMED,
+        DetachIdentity,
+        lambda detach, case: (
+            detach.reason is Reason.IDENTITY_GONE and evidence.gone_unproved(detach, case)
+        ),
+        also=(Hold.GONE_UNPROVED,),
+    ),
+    Row(
+        Hold.UNCONFIRMED,
+        DeleteAssignment,
+        lambda delete, case: (
+            delete.reason is Reason.RESOURCE_GONE and evidence.gone_unproved(delete, case)
+        ),
+        also=(Hold.CARRIED, Hold.GONE_UNPROVED),
+    ),
+    Row(
+        Hold.UNCONFIRMED,
+        DeleteAssignment,
+        lambda delete, case: (
+            delete.reason is Reason.PRINCIPAL_REPLACED and evidence.replaced_unproved(delete, case)
+        ),
+        also=(Hold.CARRIED, Hold.BUSY, Hold.REPLACED_UNPROVED),
+    ),
+    Row(Hold.DEFAULT_IDENTITY, DetachIdentity, _return_changes_default),
+    # What is in use goes only once its replacement is there, and only by name, under the policy by
+    # which it was counted.
+    Row(
+        Hold.REPLACEMENT,
+        DeleteAssignment,
+        lambda delete, case: (
+            delete.reason is Reason.UNWANTED and evidence.not_replaced(delete, case)
+        ),
+        also=(Hold.REPLACING,),
+    ),
+    Row(
+        Hold.REMOVALS,
+        _TAKEN,
+        lambda change, case: (
+            change.reason.unwanted
+            and not (
+                case.request.removals is not None
+                and case.request.removals.digest == case.context.digest
+                and case.request.removals.allow(unwanted_id(change))
+            )
+        ),
+    ),
+    # A PATCH would collide with the write under way, or preempt the deployment that is building it.
+    Row(
+        Hold.SETTLING,
+        _ENTRIES,
+        lambda _, case: evidence.unsettled(case.resource, case.observed.at, case.context.settle),
+        also=(Hold.BUSY,),
+    ),
+    Row(
+        Hold.NO_ETAG,
+        DetachIdentity,
+        lambda detach, case: not case.resource.etag and _takes_last(detach, case),
+    ),
+)
+HOLDS: Final[tuple[Row[Any], ...]] = _ROWS
+"""Every hold, in the order in which it is named."""

@@ -1,129 +1,89 @@
-"""Which identities a resource must be given, or freed of; what stands in the way is for the holds.
+"""Which identities a resource must be given, or freed of, whatever stands in the way.
 
-Case by case, for an identity that policy wants on the resource:
+An entry is what the resource's own block shows of a user-assigned identity. Case by case:
 
-    identity itself   | entry on the resource      | outcome
-    ------------------|----------------------------|-----------------------------------------
-    there             | none                       | attach
-    there             | with its principal         | nothing
-    there             | none or another principal  | detach once seen for long enough, then attach
-    not found         | none                       | attach, withheld
-    not found         | any, nothing else missing  | attach, withheld: nobody needs it gone now
-    not found         | any, another is missing    | detach once it is proved gone
-    not found, ensured| any                        | create as well; the next look attaches it
+    | identity         | there? | entry on the resource       | proposal                      |
+    |------------------|--------|-----------------------------|-------------------------------|
+    | system-assigned  | -      | off                         | attach                        |
+    | wanted           | yes    | none                        | attach                        |
+    | wanted           | yes    | with its principal          | none                          |
+    | wanted           | yes    | another principal, or none  | detach (IDENTITY_RECREATED)   |
+    | wanted           | yes    | the same, while changing    | none: an attach may be on     |
+    | wanted           | no     | none                        | attach, withheld              |
+    | wanted           | no     | any, another waits for it   | detach (IDENTITY_GONE)        |
+    | wanted           | no     | any, no other waits         | attach, withheld              |
+    | wanted, ensured  | no     | as the three above          | the same, and create          |
+    | exclusive        | yes    | any, no rule attaches it    | detach (NOT_ALLOWED)          |
+    | exclusive        | no     | any, no rule attaches it    | none                          |
+    | not policy's     | -      | no principal, another waits | detach (IDENTITY_GONE), held  |
+    | not policy's     | -      | any other                   | none                          |
 
-For an exclusive identity that no rule attaches: detach, only under `removals`.
+"There?" is by the identity's own GET. "Another waits": another identity that is there is to be
+attached, and Azure refuses that beside the entry of one that is gone (facts: Dead entries).
+Where the type of the resource's block is not understood, attaching is proposed for all that is
+wanted, and withheld. What was created, or freed of its dead entry, is attached by the next look.
+Whether a dead entry is really dead is for `reconciler.plan.evidence`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from reconciler.changes import (
-    AttachIdentity,
-    CreateIdentity,
-    DetachIdentity,
-    Reason,
-)
+from reconciler.changes import AttachIdentity, CreateIdentity, DetachIdentity, Reason
 from reconciler.ids import ResourceId
-from reconciler.model import (
-    Desired,
-    Observed,
-    Resource,
-    Sight,
-    Sighting,
-    UserIdentity,
-    Wanted,
-)
-from reconciler.plan.steps import Step
-
-_BUSY = frozenset({"creating", "updating", "deleting"})
+from reconciler.model import Desired, Observed, Resource, UserIdentity
+from reconciler.plan.context import Proposal
+from reconciler.resource_types import is_passing
 
 
-def is_busy(resource: Resource) -> bool:
-    """Return whether another write to the resource is under way, so that a PATCH would collide."""
-    return resource.state.lower() in _BUSY
-
-
-def steps(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Step]:
-    """Yield what the identities of a resource lack or have too much."""
-    block = resource.identities
-    if block.raw_type is not None:
-        for wanted in wanted_identities(desired):
-            yield Step(AttachIdentity(resource.id, wanted.what), wanted)
-        return
-    for new in desired.ensured:
-        if observed.identities.get(new.what.id) is None:
-            yield Step(CreateIdentity(new.what), new)
-    # Only its own GET tells an exclusive one from a neighbour whose name fits the template.
-    for extra in (one for one in desired.unwelcome if observed.identities.get(one.what)):
-        yield Step(DetachIdentity(resource.id, extra.what, Reason.NOT_ALLOWED), extra)
-    missing = missing_identities(resource, desired)
-    attachable = any(one is None or observed.identities.get(one) for one in missing)
-    for wanted in wanted_identities(desired):
-        if wanted.what in missing:
-            yield Step(AttachIdentity(resource.id, wanted.what), wanted)
-        else:
-            yield from _of_entry(resource, wanted, observed, in_the_way=attachable)
-    if attachable and not is_busy(resource):
-        yield from _dead_entries_of_others(resource, desired)
-
-
-def wanted_identities(desired: Desired) -> Iterator[Wanted[ResourceId | None]]:
-    """Yield all that a resource is to carry; the system-assigned identity (none) comes first."""
-    wanted = (desired.system, *desired.attach) if desired.system else desired.attach
-    for one in wanted:
-        yield Wanted(one.what, one.mode, one.by, one.default_change, one.restart, one.rollout)
-
-
-def missing_identities(resource: Resource, desired: Desired) -> frozenset[ResourceId | None]:
-    """Return what policy wants on the resource and has no entry there; none is the system's."""
-    block = resource.identities
-    return frozenset(
-        wanted.what
-        for wanted in wanted_identities(desired)
-        if (not block.system if wanted.what is None else block.entry(wanted.what) is None)
-    )
-
-
-def sightings(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Sighting]:
-    """Yield dead entries that were met: only what is met twice, with time between, is healed."""
+def for_wanted(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Proposal]:
+    """Yield what the identities that policy wants on a resource still need."""
+    block, place = resource.identities, resource.id
+    unknown = block.raw_type is not None
+    if desired.system and (unknown or not block.system):
+        yield Proposal(AttachIdentity(place, None), desired.system)
+    # Where nothing is to be attached the entry of an identity that is gone harms nobody.
+    in_the_way = has_to_attach(resource, desired, observed.identities)
     for wanted in desired.attach:
-        own, entry = observed.identities.get(wanted.what), resource.identities.entry(wanted.what)
-        if entry is None:
-            continue
-        if own is None:
-            yield Sighting(observed.at, Sight.GONE, wanted.what.key)
-        elif entry.principal != own.principal and not is_busy(resource):
-            yield Sighting(observed.at, Sight.DEAD_ENTRY, about_entry(own, entry.principal))
+        own, entry = observed.identities.get(wanted.what), block.entry(wanted.what)
+        if unknown or entry is None or (own is None and not in_the_way):
+            yield Proposal(AttachIdentity(place, wanted.what), wanted)
+        elif own is None:
+            yield Proposal(DetachIdentity(place, wanted.what, Reason.IDENTITY_GONE), wanted)
+        elif entry.principal != own.principal and not is_passing(resource.state):
+            # While the resource is changing this may be an attach under way.
+            yield Proposal(DetachIdentity(place, own.id, Reason.IDENTITY_RECREATED), wanted)
+    for new in desired.ensured:
+        if not unknown and observed.identities.get(new.what.id) is None:
+            yield Proposal(CreateIdentity(new.what), new)
 
 
-def about_entry(own: UserIdentity, stale: str | None) -> str:
-    """Return how a sighting names a dead entry: identity, what it shows, what it should show."""
-    return f"{own.id.key}={stale or '-'}>{own.principal}"
-
-
-def _of_entry(
-    resource: Resource,
-    wanted: Wanted[ResourceId | None],
-    observed: Observed,
-    *,
-    in_the_way: bool,
-) -> Iterator[Step]:
-    """Yield what is to be done about an entry that the resource has."""
-    if wanted.what is None:
+def for_unwanted(resource: Resource, desired: Desired, observed: Observed) -> Iterator[Proposal]:
+    """Yield the entries that a resource must not have, and others' that keep it from attaching."""
+    block, place = resource.identities, resource.id
+    if block.raw_type is not None:
         return
-    own, entry = observed.identities.get(wanted.what), resource.identities.entry(wanted.what)
-    if own is None:
-        if in_the_way:
-            yield Step(DetachIdentity(resource.id, wanted.what, Reason.IDENTITY_GONE), wanted)
-        else:
-            yield Step(AttachIdentity(resource.id, wanted.what), wanted)
-    elif entry and entry.principal != own.principal and not is_busy(resource):
-        yield Step(DetachIdentity(resource.id, own.id, Reason.IDENTITY_RECREATED), wanted)
+    for exclusive in desired.unwelcome:
+        # A neighbour's name may fit the template of an exclusive one; its own GET decides.
+        if observed.identities.get(exclusive.what):
+            yield Proposal(DetachIdentity(place, exclusive.what, Reason.NOT_ALLOWED), exclusive)
+    if is_passing(resource.state) or not has_to_attach(resource, desired, observed.identities):
+        return
+    wanted = {identity.what for identity in desired.attach}
+    for entry in block.attached:
+        if entry.principal is None and entry.id not in wanted:
+            yield Proposal(DetachIdentity(place, entry.id, Reason.IDENTITY_GONE))
 
 
-def _dead_entries_of_others(resource: Resource, desired: Desired) -> Iterator[Step]:
-    """Yield entries without principal that no policy speaks of: only their owner may act."""
-    ours = {wanted.what for wanted in desired.attach}
-    for entry in resource.identities.attached:
-        if entry.principal is None and entry.id not in ours:
-            yield Step(DetachIdentity(resource.id, entry.id, Reason.IDENTITY_GONE))
+def has_to_attach(
+    resource: Resource, desired: Desired, identities: Mapping[ResourceId, UserIdentity | None]
+) -> bool:
+    """Return whether the resource lacks an identity that policy wants on it and that is there.
+
+    `identities` is as in `Observed`. The observer asks, too: only then must a gone one be proved.
+    """
+    block = resource.identities
+    if desired.system and not block.system:
+        return True
+    return any(
+        identities.get(wanted.what) and block.entry(wanted.what) is None
+        for wanted in desired.attach
+    )

@@ -1,4 +1,4 @@
-"""Whose a role assignment is that somebody else wrote or deleted.
+"""The owner of a role assignment that somebody else wrote or deleted; `reconciler.app` asks.
 
 An assignment of ours is named by its triple, so a deleted one can be recognised by computing the
 name of everything that policy could have granted at its scope, without having stored anything. One
@@ -8,9 +8,9 @@ wants at the scope is compared with what the scope's list still holds.
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.changes import Result
@@ -25,14 +25,13 @@ from reconciler.model import (
     Sight,
     Sighting,
     UserIdentity,
-    is_reconciled,
 )
-from reconciler.observe import desired_of
+from reconciler.observe import Observer, desired_of
 from reconciler.plan.context import FIRST_DELAY
 from reconciler.policy.match import matching_rules
-from reconciler.policy.model import Grant
-from reconciler.reconcile.loop import Controller
-from reconciler.reconcile.retry import Run, once_more
+from reconciler.reconcile.recent import RecentRuns
+from reconciler.reconcile.retry import failed_result, schedule_repeat
+from reconciler.resource_types import is_reconciled
 
 _MOST_REQUESTS: Final = 200
 _COMPARED_EVERY: Final = timedelta(minutes=1)
@@ -40,140 +39,132 @@ _COMPARED_EVERY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class AssignmentSearch:
-    """Finds the resources and identities that a role assignment is about, and requests those."""
+    """Finds the resources and identities that a role assignment is about, and requests those.
 
-    controller: Controller
+    Assignments of people and groups are never ours: one read at most.
+    """
+
+    observer: Observer
+    recent: RecentRuns
+    now: Callable[[], datetime]
 
     def reconcile(self, request: Request) -> Result:
-        """Request whose it is or was.
-
-        Where it is gone and nobody lacks anything, it is sought again in five minutes: the index
-        may not know a young machine yet.
-        """
-        run = Run(request, self.controller.now())
+        """Return requests for whose the assignment is or was; it is never changed itself."""
+        began = self.now()
         if request.sighted(Sight.DELETED, request.id.key) and self._is_compared(request):
             return Result()
         try:
-            found = self._read(_dashed(request.id))
-            if found and found.principal_type != SERVICE_PRINCIPAL:
-                # Rights of people and groups are never ours.
+            assignment: RoleAssignment | None = None
+            with contextlib.suppress(NotFound):
+                assignment = self.observer.arm.assignment(_dashed(request.id))
+            if assignment is None:
+                return self._after_deletion(request)
+            if assignment.principal_type != SERVICE_PRINCIPAL:
                 return Result()
-            if found:
-                owner = self._marked(found) or self._holder(found)
-                return Result(requests=(Request(owner, since=request.since),) if owner else ())
-            return self._after_deletion(request)
+            marker, watches = parse(assignment.description), self.observer.context.watches
+            if marker and is_reconciled(marker.resource) and watches(marker.resource):
+                # A forged marker costs no more than a look at what it names.
+                return Result(requests=(Request(marker.resource, since=request.since),))
+            for subject, _ in self._wanting(assignment.scope, assignment.role):
+                if subject.principal == assignment.principal:
+                    return Result(requests=(Request(subject.id, since=request.since),))
         except (Again, Blocked) as error:
-            run.failed(error)
-            return run.result(self.controller.now())
-
-    def _read(self, assignment: ResourceId) -> RoleAssignment | None:
-        try:
-            return self.controller.arm.assignment(assignment)
-        except NotFound:
-            return None
-
-    def _marked(self, found: RoleAssignment) -> ResourceId | None:
-        """Return what a marker names, be it forged or not: it is only looked at."""
-        marker = parse(found.description)
-        if not marker or not is_reconciled(marker.resource):
-            return None
-        return marker.resource if self.controller.context.watches(marker.resource) else None
-
-    def _holder(self, found: RoleAssignment) -> ResourceId | None:
-        """Return what policy grants something to where this one lies, and whose principal it is."""
-        return next(
-            (
-                one.id
-                for one, _ in self._wanting(found.scope, found.role)
-                if one.principal == found.principal
-            ),
-            None,
-        )
+            return failed_result(request, error, began, self.now())
+        return Result()
 
     def _after_deletion(self, request: Request) -> Result:
         """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""
-        scope, now, recent = request.id.scope, self.controller.now(), self.controller.recent
+        scope, now = request.id.scope, self.now()
         if self._is_compared(request):
             return Result()
-        known = recent.compared.get(scope, now)
+        known = self.recent.compared.get(scope, now)
         if known and known[1] != hash(request):
+            # One comparison a minute serves all that is deleted at a scope meanwhile.
             due = known[0] + _COMPARED_EVERY
-            told = request.first or request.since
-            seen = dict.fromkeys((*request.sightings, Sighting(now, Sight.DELETED, request.id.key)))
-            copy = replace(request, since=due, first=told, sightings=tuple(seen))
+            deleted = Sighting(now, Sight.DELETED, request.id.key)
+            sightings = tuple(dict.fromkeys((*request.sightings, deleted)))
+            first = request.first or request.since
+            copy = replace(request, since=due, first=first, sightings=sightings)
             return Result(again_after=due - now, again=copy)
         name = dashless(request.id.name)
-        # The list that the owner's look will read may lag as well.
+        # The owner's look is told what is gone: the list that it reads may lag as well.
         gone = (Sighting(now, Sight.DELETED, _dashed(request.id).key),)
         lacking: list[ResourceId] = []
-        held = None
+        held: set[tuple[str, str]] | None = None
         for subject, role in self._wanting(scope):
             if dashless(assignment_name(scope, role, subject.principal or "")) == name:
                 return Result(requests=(Request(subject.id, request.since, sightings=gone),))
             if held is None:
-                rights = self.controller.arm.assignments_at(scope)
-                # Lists lag; of this one it is known that it is gone.
+                # Lists lag; of this assignment it is known that it is gone.
+                rights = self.observer.arm.assignments_at(scope)
                 left = (one for one in rights if dashless(one.id.name) != name)
                 held = {(one.principal, one.role) for one in left}
             if (subject.principal, role) not in held:
                 lacking.append(subject.id)
-        recent.compared.put(scope, (now, hash(request)), now)
+        self.recent.compared.put(scope, (now, hash(request)), now)
+        requests = tuple(
+            Request(subject_id, request.since, sightings=gone)
+            for subject_id in dict.fromkeys(lacking)
+        )
         if len(lacking) > _MOST_REQUESTS:
-            # Asked for itself, a machine or an identity would be reconciled.
-            result = Result(requests=(Request(scope.group_id or scope, since=request.since),))
-        else:
-            asked = dict.fromkeys(lacking)
-            result = Result(
-                requests=tuple(Request(one, request.since, sightings=gone) for one in asked)
-            )
+            # A sweep of the group serves them all. Asked for by its own id, a machine or an
+            # identity would be reconciled.
+            requests = (Request(scope.group_id or scope, since=request.since),)
+        result = Result(requests=requests)
         if lacking or request.sighted(Sight.MISSED):
             return result
-        return once_more(result, replace(request, first=None), now, Sight.MISSED)
+        # Nobody lacks anything, but the index may not know a young machine yet.
+        return schedule_repeat(result, replace(request, first=None), now, Sight.MISSED)
 
     def _is_compared(self, request: Request) -> bool:
         """Return whether another request compared the scope so late that its list was right.
 
         The process remembers the latest comparison for a minute.
         """
-        controller, told = self.controller, request.first or request.since
-        known = controller.recent.compared.get(request.id.scope, controller.now())
-        if known is None or told is None or known[1] == hash(request):
+        deleted = request.first or request.since
+        known = self.recent.compared.get(request.id.scope, self.now())
+        if known is None or deleted is None or known[1] == hash(request):
             return False
-        return known[0] > told + FIRST_DELAY
+        return known[0] > deleted + FIRST_DELAY
 
     def _wanting(
         self, scope: ResourceId, role: str | None = None
     ) -> Iterator[tuple[Resource | UserIdentity, str]]:
         """Yield whoever policy grants a role, or any, at a scope, with that role."""
         for subject in self._subjects(role):
-            for grant in desired_of(self.controller.policy, subject).grants:
+            for grant in desired_of(self.observer.policy, subject).grants:
                 if grant.what.scope == scope and grant.mode is Mode.REPAIR:
                     yield subject, grant.what.role
 
     def _subjects(self, role: str | None) -> Iterator[Resource | UserIdentity]:
         """Yield what policy may grant a role, or any, to: identities first, they are few.
 
-        Most rights that others write are in roles that policy does not know; those cost no call.
+        Most rights that others write are in roles that policy does not name; those cost no call.
         """
-        policy = self.controller.policy
-
-        def gives(grants: Iterable[Grant]) -> bool:
-            return any(role in {None, grant.role.guid} for grant in grants)
-
-        granted = [one.id for one in policy.identities.values() if gives(one.grants)]
-        for one in granted:
-            if one.exact:
+        arm, inventory = self.observer.arm, self.observer.inventory
+        policy = self.observer.policy
+        granted = [
+            entry.id
+            for entry in policy.identities.values()
+            if any(role in {None, grant.role.guid} for grant in entry.grants)
+        ]
+        for identity_id in granted:
+            if identity_id.exact:
                 with contextlib.suppress(NotFound):
-                    yield self.controller.arm.user_identity(one.exact)
-        many = [one for one in granted if not one.exact]
-        if many:
-            for identity in self.controller.inventory.identities():
-                if any(one.may_be(identity.id) for one in many):
+                    yield arm.user_identity(identity_id.exact)
+        templates = [identity_id for identity_id in granted if not identity_id.exact]
+        if templates:
+            for identity in inventory.identities():
+                if any(template.may_be(identity.id) for template in templates):
                     yield identity
-        rules = [rule for rule in policy.rules if rule.system and gives(rule.system.grants)]
+        rules = [
+            rule
+            for rule in policy.rules
+            if rule.system and any(role in {None, grant.role.guid} for grant in rule.system.grants)
+        ]
         if rules:
             types = {name for rule in rules for name in rule.match.type}
-            for resource in self.controller.inventory.resources(types):
+            for resource in inventory.resources(types):
                 if resource.principal and matching_rules(rules, resource):
                     yield resource
 

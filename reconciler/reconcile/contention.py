@@ -1,12 +1,16 @@
-"""What is said of changes that another writer keeps undoing, and who that is.
+"""Contention: changes that another writer keeps undoing, how often we made them, and who that is.
 
-The loop asks once a change is contended. The activity log is late by minutes, so it
-tells of the times before, and it is not needed: where it cannot be read, nobody is named.
+The loop asks before each write, records each write that went through, and has what is contended
+reported here. The memory is of one process, and losing it costs a few more writes.
 """
 
+import hashlib
 import logging
-from collections.abc import Sequence
-from datetime import datetime
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final
 
 from reconciler.azure.client import Arm
@@ -19,57 +23,149 @@ from reconciler.changes import (
     DeleteAssignment,
     DetachIdentity,
     Outcome,
+    Reason,
     Status,
     UpdateAssignment,
+    describe,
 )
-from reconciler.errors import ArmError
+from reconciler.errors import ArmError, NotFound
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import assignment_id
-from reconciler.model import Written
-from reconciler.reconcile.recent import HOUR
+from reconciler.plan.context import FIRST_DELAY
 
 _log = logging.getLogger(__name__)
 
+_WINDOW: Final = timedelta(hours=1)
+"""How long a write counts as a recent one."""
+
+_MOST_WRITES: Final = 3
+"""So many writes of one change within the hour are contended."""
+
+_LONGEST_WAIT: Final = timedelta(minutes=5)
+_MOST_CHANGES: Final = 10_000
 _DETAIL: Final = "made three times within an hour, and undone each time by another writer"
 
 
-def blocked(
-    changes: Sequence[Change], arm: Arm, ours: frozenset[str], now: datetime
-) -> list[Outcome]:
-    """Return the outcomes of contended changes; `ours` are the principals that we are.
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """How often a change was made within the hour, and what follows for the next time.
 
-    Asks the activity log once, about the first of them.
+    `contended`: so often that another writer must be undoing it. `wait`: how long the change is
+    left alone before it is made again, none where it may be made now.
     """
-    places = [_place(change) for change in changes]
-    asked = next((place for place in places if place.subscription), None)
-    last = _last(asked, arm, ours, now) if asked else None
-    by = f", last by {last.caller} ({last.operation}, {last.at:%H:%M:%S} UTC)" if last else ""
-    return [
-        Outcome(change, Status.BLOCKED, _DETAIL + (by if place == asked else ""), CONTENDED)
-        for change, place in zip(changes, places, strict=True)
-    ]
+
+    times: int = 0
+    contended: bool = False
+    wait: timedelta | None = None
 
 
-def _last(place: ResourceId, arm: Arm, ours: frozenset[str], now: datetime) -> Written | None:
-    """Return what another writer did last to a place in the past hour, as far as can be told."""
+@dataclass(slots=True)
+class Contention:
+    """When each change was made of late; safe to share between threads.
+
+    A change is known by its subject, the subject's incarnation and all that it would write: what a
+    rebuilt machine is given is no repetition.
+    """
+
+    now: Callable[[], datetime]
+    _made: OrderedDict[bytes, list[datetime]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def repetition(
+        self, subject: ResourceId, change: Change, incarnation: str | None = None
+    ) -> Repetition:
+        """Return how often a change was made within the hour, and whether it may be made now."""
+        now = self.now()
+        with self._lock:
+            made = self._made.get(_key(subject, change, incarnation), [])
+            made = [time for time in made if now - time <= _WINDOW]
+        if not made:
+            return Repetition()
+        match change:
+            case DeleteAssignment() | DetachIdentity(_, _, Reason.NOT_ALLOWED):
+                narrows = True
+            case UpdateAssignment(_, grant, _, Reason.CONDITION_DIFFERS):
+                narrows = grant.condition is not None
+            case _:
+                narrows = False
+        # Ten seconds, doubling. What narrows a right waits as well, but is never given up:
+        # whoever widens it for an hour must not have it for good.
+        pause = min(FIRST_DELAY * 2 ** (len(made) - 1), _LONGEST_WAIT)
+        left = made[-1] + pause - now
+        return Repetition(
+            times=len(made),
+            contended=len(made) >= _MOST_WRITES and not narrows,
+            wait=left if left > timedelta() else None,
+        )
+
+    def record(self, subject: ResourceId, change: Change, incarnation: str | None = None) -> None:
+        """Remember that a change was made just now."""
+        key = _key(subject, change, incarnation)
+        with self._lock:
+            self._made.setdefault(key, []).append(self.now())
+            # Whoever undoes it all day fills no memory: the latest times decide.
+            del self._made[key][: -_MOST_WRITES * 3]
+            self._made.move_to_end(key)
+            while len(self._made) > _MOST_CHANGES:
+                self._made.popitem(last=False)
+
+
+def is_only_unlisted(change: Change, arm: Arm) -> bool:
+    """Return whether a right that was written is there, though its scope's list lacks it yet.
+
+    Lists lag behind writes; a read by the assignment's own id does not, so it tells a list that is
+    late from a writer that undoes. Raises `ArmError`.
+    """
+    match change:
+        case CreateAssignment(grant, str(principal), marker):
+            written = assignment_id(grant.place, grant.role, principal)
+        case UpdateAssignment(assignment, grant, marker):
+            written = assignment.id
+        case _:
+            return False
     try:
-        log, _ = arm.written(place, now - HOUR, now)
-    except ArmError as error:
-        _log.warning("who undoes what we do at %s cannot be told: %s", place, error)
-        return None
-    writes = {fold(f"{place.type}/{what}") for what in ("write", "delete")}
-    theirs = [
-        one
-        for one in log
-        if one.succeeded
-        and fold(one.operation) in writes
-        and not {fold(one.caller), fold(one.principal or "")} & ours
+        found = arm.assignment(written)
+    except NotFound:
+        return False
+    return (found.condition, found.description) == (grant.condition, marker)
+
+
+def blocked_outcomes(
+    changes: Sequence[Change], arm: Arm, makers: frozenset[str], now: datetime
+) -> list[Outcome]:
+    """Return contended changes as blocked, naming the other writer where the activity log does.
+
+    One call serves all: about the first change that lies in a subscription. The log is late by
+    minutes, so it knows of the times before. Where it cannot be read, nobody is named. `makers`
+    are the principals that are ours.
+    """
+    logged_ids = [_logged_id(change) for change in changes]
+    asked = next((logged for logged in logged_ids if logged.subscription), None)
+    by = ""
+    if asked:
+        try:
+            entries, _ = arm.written(asked, now - _WINDOW, now)
+        except ArmError as error:
+            _log.warning("who undoes what we do at %s cannot be told: %s", asked, error)
+            entries = ()
+        operations = {fold(f"{asked.type}/{verb}") for verb in ("write", "delete")}
+        writes_of_others = [
+            entry
+            for entry in entries
+            if entry.succeeded
+            and fold(entry.operation) in operations
+            and not {fold(entry.caller), fold(entry.principal or "")} & makers
+        ]
+        if last := max(writes_of_others, key=lambda entry: entry.at, default=None):
+            by = f", last by {last.caller} ({last.operation}, {last.at:%H:%M:%S} UTC)"
+    return [
+        Outcome(change, Status.BLOCKED, _DETAIL + (by if logged == asked else ""), CONTENDED)
+        for change, logged in zip(changes, logged_ids, strict=True)
     ]
-    return max(theirs, key=lambda one: one.at, default=None)
 
 
-def _place(change: Change) -> ResourceId:
-    """Return the id under which the activity log tells of a change."""
+def _logged_id(change: Change) -> ResourceId:
+    """Return the id under which the activity log files a change."""
     match change:
         case CreateIdentity(new):
             return new.id
@@ -79,3 +175,9 @@ def _place(change: Change) -> ResourceId:
             return assignment_id(grant.place, grant.role, principal or "")
         case UpdateAssignment(assignment) | DeleteAssignment(assignment):
             return assignment.id
+
+
+def _key(subject: ResourceId, change: Change, incarnation: str | None) -> bytes:
+    described = sorted(describe(change).items(), key=lambda item: item[0])
+    text = repr((subject.key, incarnation, described)).lower()
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

@@ -1,70 +1,62 @@
-"""What one process remembers, to save calls and to notice a fight; losing it costs nothing.
+"""Recent runs: which requests an earlier run, or a copy that is due, covers without any call.
 
-Ids and times are kept, never messages, and no more of them than a bound.
+`reconciler.reconcile.loop`, `assignment_owner` and `reconciler.sweep` ask before they read, and
+report what a run came to. The memory is of one process and losing it costs calls, never
+correctness. Ids, times and hashes are kept, never messages, and no more of them than a bound.
 """
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from reconciler.changes import (
-    Change,
-    DeleteAssignment,
-    DetachIdentity,
-    Reason,
-    UpdateAssignment,
-    describe,
-)
+from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight
-from reconciler.plan.context import FIRST_DELAY
-from reconciler.remembered import Remembered
 
-_ENTRIES: Final = 10_000
-_LETTERS: Final = 4_000
-"""How much is remembered of the ids that one request may remove."""
-_MOST_IN_AN_HOUR: Final = 3
-_LONGEST_WAIT: Final = timedelta(minutes=5)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+_MOST_IDS: Final = 10_000
+_MOST_LETTERS: Final = 4_000
+"""How much is remembered of the ids that one request may remove."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run that left nothing to do, or a copy that is due, and what it does not cover.
+
+    `at`: when the run began, or when the copy is due. `request`: the hash of its request.
+    `excluded`: hashes of requests that it never covers. `rights_only`: it is about an identity's
+    own rights and leads to nobody who carries the identity. `asks_end`: it asks whether the id is
+    gone.
+    """
+
+    at: datetime
+    request: int
+    excluded: frozenset[int]
+    removals: Removals | None
+    rights_only: bool
+    asks_end: bool
 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one id: the last look that left nothing to do, and what is still to come.
+    """What is known of one id; `alive` is when the last run began that found it."""
 
-    `leads_on` is the hash of the very request that asked for others, `led` of that which asked for
-    the copy: they come again only where those may have been lost, since a message is completed
-    after they are in the queue. `copy` is the hash of the copy that is due, `asks_end` whether that
-    asks if the id is gone. `own_only` and `copies_own_only`: the look, or the copy, is about an
-    identity's own rights and leads to nobody who carries it.
-    """
-
-    done: datetime | None = None
-    removals: Removals | None = None
-    leads_on: int | None = None
-    own_only: bool = False
+    finished: _Run | None = None
+    coming: _Run | None = None
     alive: datetime | None = None
-    due: datetime | None = None
-    copy: int | None = None
-    led: int | None = None
-    copied: Removals | None = None
-    copies_own_only: bool = False
-    asks_end: bool = False
 
 
 @dataclass(slots=True)
-class Recent:
-    """Which requests earlier or coming looks answer, so that no call is needed.
+class RecentRuns:
+    """Which requests recent and coming runs cover; safe to share between threads.
 
-    `soon` is how far ahead a copy may be due to answer what comes meanwhile. `attached`, `unproved`
-    and `compared` remember identities whose rights were looked at because they were attached, ids
-    whose end nothing proves, and scopes that were compared with policy, each with the hash of the
-    request for which that was.
+    `soon`: a copy that is due within this time covers what is requested meanwhile. `attached`:
+    identities whose rights were looked at because they were attached. `unproved`: ids that are not
+    found and whose end nothing proves. `compared`: scopes whose rights were compared with policy,
+    each with the time and the hash of the request that asked for it.
     """
 
     soon: timedelta
@@ -76,175 +68,110 @@ class Recent:
     _known: OrderedDict[ResourceId, _Known] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
-    def answers(self, request: Request, now: datetime) -> bool:
-        """Return whether a look that began late enough, or a copy that is due soon, answers it."""
+    def cover(self, request: Request, now: datetime) -> bool:
+        """Return whether a recent run, or a copy that is due soon, already covers this request."""
+        since, gone = request.since, request.sighted(Sight.GONE)
+        rights_only = request.sighted(Sight.ATTACHED) is not None
         with self._lock:
             known = self._known.get(request.id)
             if known is None:
                 return False
-            gone = request.sighted(Sight.GONE)
             if gone and known.alive and known.alive > gone and not request.removals:
+                # Any run that found the id answers whether it is gone.
                 return True
-            since = request.since
             if since is None or any(one.what is Sight.DELETED for one in request.sightings):
-                # Another look may have seen in a list what is no longer there.
+                # Another run may have seen in a list what an event says is deleted.
                 return False
-            done = known.done and known.done > since and hash(request) != known.leads_on
-            coming = known.due and since <= known.due and now < known.due <= now + self.soon
-            coming = coming and hash(request) not in {known.copy, known.led}
-            if not _is_own_only(request):
-                done = done and not known.own_only
-                coming = coming and not known.copies_own_only
-            if request.expected:
-                # Resource Manager's index may lag: what asks or saw whether the id is gone says
-                # nothing of one that a write event has just named, unless it came back to that.
-                found = known.alive and known.done and known.alive >= known.done
-                done = done and (found or request.sighted(Sight.NOT_YET))
-                coming = coming and not known.asks_end
-            return bool(
-                (done and _cover(known.removals, request.removals))
-                or (coming and _cover(known.copied, request.removals))
+            covering: list[_Run] = []
+            run = known.finished
+            if run and run.at > since:
+                # Resource Manager's index lags (facts: Visibility): a run that did not find the id
+                # says nothing of one that a write event has just named. A request that was put off
+                # for that lag is covered all the same.
+                found = known.alive is not None and known.alive >= run.at
+                if found or not request.expected or request.sighted(Sight.NOT_YET):
+                    covering.append(run)
+            copy = known.coming
+            is_due = copy and since <= copy.at and now < copy.at <= now + self.soon
+            if copy and is_due and not (copy.asks_end and request.expected):
+                covering.append(copy)
+            return any(
+                hash(request) not in run.excluded
+                and (rights_only or not run.rights_only)
+                and (
+                    request.removals is None
+                    or (run.removals is not None and run.removals.cover(request.removals))
+                )
+                for run in covering
             )
 
-    def began(self, place: ResourceId) -> datetime | None:
-        """Return when the last look at an id began that left nothing to do."""
+    def last_began(self, subject: ResourceId) -> datetime | None:
+        """Return when the last run about an id began that left nothing to do."""
         with self._lock:
-            known = self._known.get(place)
-        return known.done if known else None
+            known = self._known.get(subject)
+            return known.finished.at if known and known.finished else None
 
-    def done(self, request: Request, began: datetime, *, leads_on: bool = False) -> None:
-        """Remember a look that left nothing to do, except what it `leads_on` to."""
+    def found(self, subject: ResourceId, began: datetime) -> None:
+        """Remember a run that found the id: whoever asks whether it is gone need not look."""
         with self._lock:
-            known = self._of(request.id)
-            known.done, known.removals = began, _kept(request.removals)
-            known.leads_on = hash(request) if leads_on else None
-            known.own_only = _is_own_only(request)
-
-    def alive(self, place: ResourceId, began: datetime) -> None:
-        """Remember a look that found the id: whoever wonders whether it is gone need not look."""
-        with self._lock:
-            known = self._of(place)
+            known = self._entry(subject)
             known.alive = began
-            if known.asks_end:
-                # It is answered by this look, and so looks at nothing for anybody else.
-                _forget_copy(known)
+            if known.coming and known.coming.asks_end:
+                # This run covers that copy, which therefore reads nothing for anybody else.
+                known.coming = None
 
-    def not_done(self, request: Request, copy: Request | None = None) -> None:
+    def finished(self, request: Request, began: datetime, *, leads_on: bool = False) -> None:
+        """Remember a run that left nothing to do.
+
+        `leads_on`: it asked for others. A message is completed after those are in the queue, so
+        where the very same request comes again they may have been lost, and it is not covered.
+        """
+        excluded = frozenset({hash(request)} if leads_on else ())
+        with self._lock:
+            self._entry(request.id).finished = _run(request, began, excluded)
+
+    def unfinished(self, request: Request, copy: Request | None = None) -> None:
         """Remember that something is left to do, and the copy that will see to it."""
         with self._lock:
-            known = self._of(request.id)
-            known.done = known.removals = known.leads_on = None
-            _forget_copy(known)
-            if copy:
-                _remember(known, copy, request)
+            known = self._entry(request.id)
+            known.finished = None
+            known.coming = _coming(copy, request) if copy else None
 
     def copy_due(self, copy: Request, request: Request) -> None:
-        """Remember a copy of a request that will see to an id, next to what is known of it."""
+        """Remember a copy of a request, next to what is known of its id."""
         with self._lock:
-            _remember(self._of(copy.id), copy, request)
+            self._entry(copy.id).coming = _coming(copy, request)
 
     def copy_lost(self, copy: Request) -> None:
-        """Forget a copy that did not reach the queue: nobody is answered by it."""
+        """Forget a copy that did not reach the queue: it covers nobody."""
         with self._lock:
             known = self._known.get(copy.id)
-            if known and known.copy == hash(copy):
-                _forget_copy(known)
+            if known and known.coming and known.coming.request == hash(copy):
+                known.coming = None
 
-    def _of(self, place: ResourceId) -> _Known:
-        known = self._known.setdefault(place, _Known())
-        self._known.move_to_end(place)
-        while len(self._known) > _ENTRIES:
+    def _entry(self, subject: ResourceId) -> _Known:
+        known = self._known.setdefault(subject, _Known())
+        self._known.move_to_end(subject)
+        while len(self._known) > _MOST_IDS:
             self._known.popitem(last=False)
         return known
 
 
-def _remember(known: _Known, copy: Request, request: Request) -> None:
-    known.due, known.copy, known.copied = copy.since, hash(copy), _kept(copy.removals)
-    known.led = hash(request)
-    known.asks_end = copy.sighted(Sight.GONE) is not None
-    known.copies_own_only = _is_own_only(copy)
+def _coming(copy: Request, request: Request) -> _Run | None:
+    # Where one of the two comes again, the copy may have been lost.
+    excluded = frozenset({hash(copy), hash(request)})
+    return _run(copy, copy.since, excluded) if copy.since else None
 
 
-def _forget_copy(known: _Known) -> None:
-    known.due = known.copy = known.led = known.copied = None
-    known.asks_end = known.copies_own_only = False
-
-
-def _is_own_only(request: Request) -> bool:
-    return request.sighted(Sight.ATTACHED) is not None
-
-
-def _kept(removals: Removals | None) -> Removals | None:
-    """Return removals to be remembered: none of many, since a message may name a great deal."""
-    ids = removals.ids if removals else None
-    return removals if ids is not None and sum(len(one.key) for one in ids) <= _LETTERS else None
-
-
-def _cover(known: Removals | None, asked: Removals | None) -> bool:
-    return asked is None or (known is not None and known.cover(asked))
-
-
-@dataclass(slots=True)
-class Contention:
-    """How often each change was made of late: three times in an hour is a fight.
-
-    A machine that was rebuilt is another one: what it is given is no repetition.
-    """
-
-    now: Callable[[], datetime]
-    _made: OrderedDict[bytes, list[datetime]] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
-
-    def times(self, place: ResourceId, change: Change, incarnation: str | None = None) -> int:
-        """Return how often the change was made within the hour."""
-        return len(self._of(place, change, incarnation))
-
-    def contended(self, place: ResourceId, change: Change, incarnation: str | None = None) -> bool:
-        """Return whether it was made so often that another writer must be undoing it.
-
-        What narrows a right is never given up.
-        """
-        often = self.times(place, change, incarnation) >= _MOST_IN_AN_HOUR
-        return often and not _narrows(change)
-
-    def wait(
-        self, place: ResourceId, change: Change, incarnation: str | None = None
-    ) -> timedelta | None:
-        """Return how long the change waits before it is made again; ten seconds, doubling."""
-        made = self._of(place, change, incarnation)
-        if not made:
-            return None
-        pause = min(FIRST_DELAY * 2 ** (len(made) - 1), _LONGEST_WAIT)
-        left = made[-1] + pause - self.now()
-        return left if left > timedelta() else None
-
-    def made(self, place: ResourceId, change: Change, incarnation: str | None = None) -> None:
-        """Remember a change that was made."""
-        key = _key(place, change, incarnation)
-        with self._lock:
-            self._made.setdefault(key, []).append(self.now())
-            del self._made[key][: -_MOST_IN_AN_HOUR * 3]
-            self._made.move_to_end(key)
-            while len(self._made) > _ENTRIES:
-                self._made.popitem(last=False)
-
-    def _of(self, place: ResourceId, change: Change, incarnation: str | None) -> list[datetime]:
-        with self._lock:
-            made = self._made.get(_key(place, change, incarnation), [])
-            return [time for time in made if self.now() - time <= HOUR]
-
-
-def _narrows(change: Change) -> bool:
-    match change:
-        case DeleteAssignment() | DetachIdentity(_, _, Reason.NOT_ALLOWED):
-            return True
-        case UpdateAssignment(_, grant, _, Reason.CONDITION_DIFFERS):
-            return grant.condition is not None
-        case _:
-            return False
-
-
-def _key(place: ResourceId, change: Change, incarnation: str | None) -> bytes:
-    described = sorted(describe(change).items(), key=lambda item: item[0])
-    text = repr((place.key, incarnation, described)).lower()
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+def _run(request: Request, at: datetime, excluded: frozenset[int]) -> _Run:
+    # A message may name a great deal: removals of many ids are forgotten, and so cover none.
+    ids = request.removals.ids if request.removals else None
+    few = ids is not None and sum(len(removed.key) for removed in ids) <= _MOST_LETTERS
+    return _Run(
+        at,
+        hash(request),
+        excluded,
+        request.removals if few else None,
+        rights_only=request.sighted(Sight.ATTACHED) is not None,
+        asks_end=request.sighted(Sight.GONE) is not None,
+    )

@@ -1,1 +1,1 @@
-"""Findings and plans as text and JSON."""
+"""What the commands, the log and outcome events show: one module for each format; pure."""

@@ -1,72 +1,79 @@
-"""The same findings and outcomes as JSON values; docs/cli.md lists the keys.
+"""Plans and outcomes as JSON values; docs/cli.md lists the keys.
 
-The command line prints them; outcome events carry those that need no finding.
+The commands print `plan` and `outcome`; outcome events carry `subject_plan` and `outcome`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from reconciler import changes
-from reconciler.changes import Change, Outcome, Plan, Withheld
+from reconciler.changes import Change, Outcome, Plan
 from reconciler.policy import Policy
-from reconciler.render import origins
-from reconciler.render.text import Finding, totals
-from reconciler.render.words import next_step, step_of
+from reconciler.render.comparison import (
+    Comparison,
+    hold_next_step,
+    outcome_next_step,
+    rights_of_entry,
+    totals,
+)
 from reconciler.roles import role_name
 
 type Json = dict[str, Any]
 
 
-def plan(findings: Sequence[Finding], policy: Policy) -> Json:
+def plan(comparisons: Sequence[Comparison], policy: Policy) -> Json:
     """Return the plan of several subjects."""
-    plans = tuple(finding.plan for finding in findings)
-    wanted_by = sorted({name for finding in findings for name in finding.wanted_by})
+    subjects = []
+    for comparison in comparisons:
+        subject = subject_plan(comparison.plan)
+        for entry, held in zip(subject["withheld"], comparison.plan.withheld, strict=True):
+            entry["askedBy"] = sorted(comparison.asked_by(held.change))
+        subject["exists"] = comparison.observed.subject is not None
+        subject["wantedBy"] = sorted(comparison.wanted_by)
+        subjects.append(subject)
+    entries = []
+    for name in sorted({name for comparison in comparisons for name in comparison.wanted_by}):
+        rights, note = rights_of_entry(name, policy)
+        origin = policy.origins.get(name)
+        entries.append({"name": name, "origin": origin, "rights": rights, "note": note})
+    plans = tuple(comparison.plan for comparison in comparisons)
     return {
         "fingerprint": changes.fingerprint(plans),
         "summary": totals(plans),
-        "plans": [_subject(finding) for finding in findings],
-        "policy": [
-            {
-                "name": name,
-                "origin": policy.origins.get(name),
-                "rights": origins.rights(name, policy),
-                "note": origins.note(name, policy),
-            }
-            for name in wanted_by
-        ],
+        "plans": subjects,
+        "policy": entries,
     }
 
 
-def outcome(one: Outcome) -> Json:
-    """Return what became of one change."""
-    return {
-        "change": _change(one.change) if one.change else None,
-        "status": one.status.name,
-        "code": one.code,
-        "detail": one.detail,
-        "nextStep": next_step(one),
-    }
-
-
-def look(plan: Plan) -> Json:
-    """Return what one look led to, as far as its plan tells."""
+def subject_plan(plan: Plan) -> Json:
+    """Return the plan of one subject, as far as it can be told without policy."""
     return {
         "id": str(plan.id),
         "fingerprint": plan.fingerprint,
         "changes": [_change(change) for change in plan.changes],
-        "withheld": [_withheld(held, plan) for held in plan.withheld],
+        "withheld": [
+            {
+                "change": _change(held.change),
+                "hold": held.hold.name,
+                "because": str(held.hold),
+                "detail": held.detail,
+                "nextStep": hold_next_step(held, plan),
+                "passing": held.hold.passing,
+                "until": held.until.isoformat() if held.until else None,
+            }
+            for held in plan.withheld
+        ],
     }
 
 
-def _subject(finding: Finding) -> Json:
-    asked = [sorted(finding.asked_by(held.change)) for held in finding.plan.withheld]
-    told = look(finding.plan)
-    withheld = zip(told["withheld"], asked, strict=True)
+def outcome(outcome: Outcome) -> Json:
+    """Return what became of one change."""
     return {
-        **told,
-        "exists": finding.observed.subject is not None,
-        "withheld": [{**held, "askedBy": names} for held, names in withheld],
-        "wantedBy": sorted(finding.wanted_by),
+        "change": _change(outcome.change) if outcome.change else None,
+        "status": outcome.status.name,
+        "code": outcome.code,
+        "detail": outcome.detail,
+        "nextStep": outcome_next_step(outcome),
     }
 
 
@@ -74,15 +81,3 @@ def _change(change: Change) -> Json:
     content = changes.describe(change)
     role = content.get("role")
     return {**content, "roleName": role_name(role)} if role else dict(content)
-
-
-def _withheld(held: Withheld, plan: Plan) -> Json:
-    return {
-        "change": _change(held.change),
-        "hold": held.hold.name,
-        "because": str(held.hold),
-        "detail": held.detail,
-        "nextStep": step_of(held, plan),
-        "passing": held.hold.passing,
-        "until": held.until.isoformat() if held.until else None,
-    }

@@ -1,14 +1,14 @@
-"""Says in words what was found, what would change and what became of it; pure.
+"""Plans and outcomes as lines of text, for the terminal and for the log.
 
-The command line prints these lines; `reconciler.render.json` says the same as JSON. The first
-sign of a line tells what it is: `+ ~ -` for a change, now or later, `!` for one that is withheld;
-each hold ends in its next step.
-`log_lines` says it for the log.
+The first sign of a line says what it is: `+ ~ -` a change, now or later, `!` a change that is
+withheld. Each hold ends in its next step. `reconciler.cli` shows `plan_lines`, and colours them by
+that sign; `reconciler.reconcile` logs `log_lines` and `outcome_line`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import assert_never
 
 from reconciler import changes
 from reconciler.changes import (
@@ -19,217 +19,265 @@ from reconciler.changes import (
     DeleteAssignment,
     DetachIdentity,
     Hold,
+    Outcome,
     Plan,
+    Reason,
+    Status,
     UpdateAssignment,
     Withheld,
 )
 from reconciler.ids import ResourceId
-from reconciler.model import USER_ASSIGNED_IDENTITY, Desired, Observed, Unresolved
+from reconciler.model import Unresolved
 from reconciler.policy import Policy
 from reconciler.printable import printable
-from reconciler.render import origins
-from reconciler.render.words import (
-    SIGNS,
+from reconciler.render.comparison import (
     VERBS,
-    Details,
-    counted,
-    details,
-    headline,
-    once,
-    outcome_line,
-    step_of,
+    Comparison,
+    hold_next_step,
+    outcome_next_step,
+    rights_of_entry,
     verb,
-    when,
 )
+from reconciler.roles import role_name
 
 __all__ = [
-    "Finding",
-    "because",
     "counted",
     "log_lines",
-    "once",
     "outcome_line",
     "plan_lines",
     "printable",
+    "question",
     "subject_lines",
     "summary",
-    "todo",
-    "totals",
+    "wait_condition",
 ]
+
+type Details = list[tuple[str, str]]
+
+_SIGNS = {
+    "create": "+",
+    "attach": "+",
+    "detach": "-",
+    "reattach": "~",
+    "grant": "+",
+    "update": "~",
+    "remove": "-",
+}
 
 _WIDTH = len("because")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One look at one id: what was there, what policy wants of it, and the plan."""
-
-    observed: Observed
-    desired: Desired
-    plan: Plan
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether it is a user-assigned identity, be it there or gone."""
-        return self.plan.id.is_type(USER_ASSIGNED_IDENTITY)
-
-    @property
-    def wanted_by(self) -> frozenset[str]:
-        """The rules and identity entries that speak of it, as `Policy.origins` names them."""
-        system = [self.desired.system] if self.desired.system else []
-        desired = self.desired
-        wants = (
-            *desired.attach,
-            *desired.grants,
-            *desired.ensured,
-            *desired.unwelcome,
-            *system,
-            *desired.unresolved,
-        )
-        return frozenset(name for wanted in wants for name in wanted.by)
-
-    def asked_by(self, change: Change) -> tuple[str, ...]:
-        """Return the rules and identity entries that ask for what a change is about."""
-        match change:
-            case CreateIdentity(new):
-                by = tuple(
-                    name for one in self.desired.ensured if one.what == new for name in one.by
-                )
-            case AttachIdentity(_, None):
-                by = self.desired.system.by if self.desired.system else ()
-            case AttachIdentity(_, identity) | DetachIdentity(_, identity):
-                attach = (*self.desired.attach, *self.desired.unwelcome)
-                by = tuple(name for one in attach if one.what == identity for name in one.by)
-            case CreateAssignment(grant) | UpdateAssignment(_, grant):
-                by = self._asking_for(grant.role, grant.scope)
-            case DeleteAssignment(assignment):
-                by = self._asking_for(assignment.role, assignment.scope)
-        return by
-
-    def _asking_for(self, role: str, scope: ResourceId | Unresolved) -> tuple[str, ...]:
-        grants = (*self.desired.grants, *self.desired.unresolved)
-        asking = [one.by for one in grants if (one.what.role, one.what.scope) == (role, scope)]
-        return tuple(name for by in asking for name in by)
-
-
-def plan_lines(findings: Sequence[Finding], policy: Policy) -> Iterator[str]:
+def plan_lines(comparisons: Sequence[Comparison], policy: Policy) -> Iterator[str]:
     """Yield the plan of several subjects, who wants it, its fingerprint and its summary."""
-    yield from subject_lines(findings, policy)
-    wanted_by = sorted({name for finding in findings for name in finding.wanted_by})
-    for name in wanted_by:
-        yield from origins.lines(name, policy)
-    if wanted_by:
+    yield from subject_lines(comparisons, policy)
+    names = sorted({name for comparison in comparisons for name in comparison.wanted_by})
+    for name in names:
+        rights, note = rights_of_entry(name, policy)
+        yield f"{name} ({policy.origins.get(name, 'policy')}): {', '.join(rights)}"
+        yield f"  {note}"
+    if names:
         yield ""
-    plans = tuple(finding.plan for finding in findings)
+    plans = tuple(comparison.plan for comparison in comparisons)
     yield f"fingerprint {changes.fingerprint(plans)}"
     yield summary(plans)
 
 
-def subject_lines(findings: Iterable[Finding], policy: Policy) -> Iterator[str]:
+def subject_lines(comparisons: Iterable[Comparison], policy: Policy) -> Iterator[str]:
     """Yield for each subject what is to change and what is withheld, with a blank line after it."""
-    for finding in findings:
-        yield from _subject(finding, policy)
+    for comparison in comparisons:
+        plan = comparison.plan
+        yield str(plan.id)
+        if comparison.observed.subject is None:
+            yield f"  does not exist{' (nothing of ours is left of it)' if plan.compliant else ''}"
+        elif not comparison.wanted_by:
+            yield "  no rule or identity in policy asks anything for it"
+        for exemption in policy.exemptions:
+            if exemption.covers(plan.id) and not exemption.in_force(plan.at):
+                yield f"  its exemption ended with {exemption.expires}: {exemption.reason}"
+        for change in plan.changes:
+            yield f"  {_SIGNS[verb(change)]} {_headline(change)}: {change.reason}"
+            yield from _aligned(_details(change), plan.id)
+        for held in (*plan.waiting, *plan.lasting):
+            detail = held.detail
+            if held.hold is Hold.AUDIT:
+                # Every entry that asks for it must be in repair mode, so each is named.
+                asking = sorted(comparison.asked_by(held.change))
+                origins = [f"{name} ({policy.origins.get(name, 'policy')})" for name in asking]
+                detail = ": ".join(part for part in (", ".join(origins), detail) if part)
+            # What time alone lifts is shown as a change that will be made.
+            sign = _SIGNS[verb(held.change)] if held.hold.passing else "!"
+            yield f"  {sign} {_held_headline(held, plan)}: {held.change.reason}"
+            yield from _aligned(_held_details(held, plan, detail), plan.id)
+        if plan.compliant:
+            yield "  nothing to change"
         yield ""
 
 
 def log_lines(plan: Plan) -> Iterator[str]:
     """Yield each change, now or later, and what is withheld, each whole and on one line."""
-    for change in plan.changes:
-        yield _whole(headline(change), change, details(change))
-    for held in plan.waiting:
-        doing = f"{headline(held.change)} {when(held, plan)}"
-        more = [("once", once(held)), ("next", step_of(held, plan))]
-        yield _whole(doing, held.change, [*details(held.change), *more])
-    for held in plan.lasting:
-        why = f"{held.hold}: {held.detail}" if held.detail else str(held.hold)
-        more = [("because", why), ("next", step_of(held, plan))]
-        doing = f"withheld: {headline(held.change)}"
-        yield _whole(doing, held.change, [*_withheld_details(held), *more])
+    entries = [(_headline(change), change, _details(change)) for change in plan.changes]
+    for held in (*plan.waiting, *plan.lasting):
+        details = _held_details(held, plan, held.detail)
+        entries.append((_held_headline(held, plan), held.change, details))
+    for headline, change, details in entries:
+        listed = ", ".join(f"{key} {text}" for key, text in details)
+        yield printable(f"{headline}: {change.reason}; {listed}")
 
 
-def _whole(doing: str, change: Change, shown: Details) -> str:
-    listed = ", ".join(f"{key} {text}" for key, text in shown)
-    return printable(f"{doing}: {change.reason}; {listed}")
+def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
+    """Return what became of one change, in one line; the plan above it has the whole ids."""
+    match outcome.change:
+        case None:
+            parts = []
+        case CreateIdentity(new):
+            parts = [f"{_headline(outcome.change)} in {new.location}"]
+        case AttachIdentity(resource, identity):
+            preposition = "to" if identity else "of"
+            parts = [f"{_headline(outcome.change)} {preposition} {resource.name}"]
+        case DetachIdentity(resource, identity):
+            # Attaching it again is an outcome of its own.
+            parts = [f"detach identity {identity.name} from {resource.name}"]
+        case CreateAssignment(grant) | UpdateAssignment(_, grant):
+            scope = grant.scope
+            place = scope.template if isinstance(scope, Unresolved) else scope.name or str(scope)
+            parts = [f"{_headline(outcome.change)} at {place} to {subject.name}"]
+        case DeleteAssignment(assignment):
+            place = assignment.scope.name or str(assignment.scope)
+            parts = [f"{_headline(outcome.change)} at {place} from {assignment.principal}"]
+        case _:
+            assert_never(outcome.change)
+    line = ": ".join([str(outcome.status), *parts, *([outcome.detail] if outcome.detail else [])])
+    step = outcome_next_step(outcome) if outcome.status is Status.BLOCKED else ""
+    return f"{line}; next: {step}" if step else line
 
 
 def summary(plans: Sequence[Plan]) -> str:
     """Return one line that counts what is to be done, now and later, and what is withheld."""
-    parts = [f"{number} to {doing}{later}" for doing, number, later in _counted(plans)]
+    parts = [f"{number} to {doing}{later}" for doing, number, later in _counted_verbs(plans)]
     lasting = sum(len(plan.lasting) for plan in plans)
     withheld = [f"{lasting} withheld"] if lasting else []
     return ", ".join([*(parts or ["nothing to change"]), *withheld])
 
 
-def todo(plans: Sequence[Plan]) -> str:
-    """Return what a yes would do, such as "Grant 1, remove 1 later"."""
-    parts = [f"{doing} {number}{later}" for doing, number, later in _counted(plans)]
-    return ", ".join(parts).capitalize()
+def question(plans: Sequence[Plan]) -> str:
+    """Return what `apply` asks before it writes, such as "Grant 1, remove 1 later?"."""
+    parts = [f"{doing} {number}{later}" for doing, number, later in _counted_verbs(plans)]
+    return f"{', '.join(parts).capitalize()}?"
 
 
-def _counted(plans: Sequence[Plan]) -> Iterator[tuple[str, int, str]]:
-    """Yield what is done, how often, and whether later; what there is none of is left out."""
+def wait_condition(held: Withheld) -> str:
+    """Return what has to be so before a passing hold lifts."""
+    match held.hold, held.change:
+        case Hold.SETTLING, _:
+            condition = "the resource is built"
+        case Hold.BUSY, _:
+            condition = "the change to the resource that is under way has ended"
+        case Hold.REPLACING, _:
+            condition = "what replaces it is there"
+        # The others wait for a proof, and most of them say for which.
+        case _ if held.detail:
+            return held.detail
+        case _, AttachIdentity():
+            return "a dead entry beside it is proved dead, and gone"
+        case _, DetachIdentity(_, identity):
+            return f"it is proved that {identity.name} is gone"
+        case _, DeleteAssignment(_, Reason.RESOURCE_GONE):
+            return "it is proved that its resource is gone"
+        case _:
+            return "it is proved that its principal is gone"
+    return f"{condition} ({held.detail})" if held.detail else condition
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def _counted_verbs(plans: Sequence[Plan]) -> Iterator[tuple[str, int, str]]:
+    """Yield each verb that occurs, how often, and " later" for what waits."""
     now = Counter(verb(change) for plan in plans for change in plan.changes)
     later = Counter(verb(held.change) for plan in plans for held in plan.waiting)
-    yield from ((each, now[each], "") for each in VERBS if now[each])
-    yield from ((each, later[each], " later") for each in VERBS if later[each])
+    yield from ((doing, now[doing], "") for doing in VERBS if now[doing])
+    yield from ((doing, later[doing], " later") for doing in VERBS if later[doing])
 
 
-def totals(plans: Iterable[Plan]) -> dict[str, int]:
-    """Count the changes by what is done, those that wait, and what is withheld."""
-    numbers = dict.fromkeys((*VERBS, "later", "withheld"), 0)
-    for plan in plans:
-        numbers["later"] += len(plan.waiting)
-        numbers["withheld"] += len(plan.lasting)
-        for change in plan.changes:
-            numbers[verb(change)] += 1
-    return numbers
+def _headline(change: Change) -> str:
+    match change:
+        case CreateIdentity(new):
+            return f"create identity {new.id.name}"
+        case AttachIdentity(_, identity):
+            if identity is None:
+                return "switch on the system-assigned identity"
+            return f"attach identity {identity.name}"
+        case DetachIdentity(_, identity, Reason.IDENTITY_RECREATED):
+            # The same run attaches it again.
+            return f"detach and attach again identity {identity.name}"
+        case DetachIdentity(_, identity):
+            return f"detach identity {identity.name}"
+        case CreateAssignment(right) | UpdateAssignment(_, right) | DeleteAssignment(right):
+            return f"{verb(change)} {role_name(right.role)}"
+        case _:
+            assert_never(change)
 
 
-def because(held: Withheld, finding: Finding, policy: Policy) -> str:
-    """Return a lasting hold with its detail; for audit, who says so and where."""
-    said = held.detail
-    if held.hold is Hold.AUDIT:
-        names = sorted(finding.asked_by(held.change))
-        by = ", ".join(f"{name} ({policy.origins.get(name, 'policy')})" for name in names)
-        said = ": ".join(part for part in (by, held.detail) if part)
-    return f"{held.hold}: {said}" if said else str(held.hold)
+def _held_headline(held: Withheld, plan: Plan) -> str:
+    """Return what is withheld, or will be done, and how long after the look that may be."""
+    headline = _headline(held.change)
+    if not held.hold.passing:
+        return f"withheld: {headline}"
+    if held.until is None:
+        return f"{headline} later"
+    return f"{headline} in {max(0, math.ceil((held.until - plan.at).total_seconds()))} s"
 
 
-def _subject(finding: Finding, policy: Policy) -> Iterator[str]:
-    plan = finding.plan
-    yield str(plan.id)
-    if finding.observed.subject is None:
-        yield f"  does not exist{' (nothing of ours is left of it)' if plan.compliant else ''}"
-    elif not finding.wanted_by:
-        yield "  no rule or identity in policy asks anything for it"
-    for exemption in policy.exemptions:
-        if exemption.covers(plan.id) and not exemption.in_force(plan.at):
-            yield f"  its exemption ended with {exemption.expires}: {exemption.reason}"
-    for change in plan.changes:
-        yield f"  {SIGNS[verb(change)]} {headline(change)}: {change.reason}"
-        yield from _aligned(details(change), plan.id)
-    for held in plan.waiting:
-        change = held.change
-        yield f"  {SIGNS[verb(change)]} {headline(change)} {when(held, plan)}: {change.reason}"
-        more = [("once", once(held)), ("next", step_of(held, plan))]
-        yield from _aligned([*details(change), *more], plan.id)
-    for held in plan.lasting:
-        yield f"  ! withheld: {headline(held.change)}: {held.change.reason}"
-        more = [("because", because(held, finding, policy)), ("next", step_of(held, plan))]
-        yield from _aligned([*_withheld_details(held), *more], plan.id)
-    if plan.compliant:
-        yield "  nothing to change"
+def _details(change: Change) -> Details:
+    """Return the whole ids and names of a change, each with the word before it."""
+    match change:
+        case CreateIdentity(new):
+            tags = ", ".join(f"{name}={value}" for name, value in new.tags)
+            tagged = [("tags", tags)] if tags else []
+            return [("id", str(new.id)), ("in", new.location), *tagged]
+        case AttachIdentity(resource, None):
+            return [("of", str(resource))]
+        case AttachIdentity(resource, identity):
+            return [("id", str(identity)), ("to", str(resource))]
+        case DetachIdentity(resource, identity):
+            return [("id", str(identity)), ("from", str(resource))]
+        case CreateAssignment(grant) | UpdateAssignment(_, grant):
+            scope = ("at", str(grant.scope))
+            if isinstance(grant.scope, Unresolved):
+                scope = ("template", grant.scope.template)
+            condition = [("if", grant.condition)] if grant.condition else []
+            if isinstance(change, CreateAssignment):
+                holder = change.principal or "its identity, once that is there"
+                return [scope, ("to", holder), *condition]
+            assignment = change.assignment
+            return [scope, ("to", assignment.principal), *condition, ("id", str(assignment.id))]
+        case DeleteAssignment(assignment):
+            return [
+                ("at", str(assignment.scope)),
+                ("from", assignment.principal),
+                ("id", str(assignment.id)),
+            ]
+        case _:
+            assert_never(change)
 
 
-def _withheld_details(held: Withheld) -> Details:
+def _held_details(held: Withheld, plan: Plan, detail: str) -> Details:
+    """Return the details of a withheld change, what lifts its hold, and the next step."""
+    shown = _details(held.change)
     if held.hold is Hold.UNRESOLVED:
         # The hold's own detail begins with the template.
-        return [(key, text) for key, text in details(held.change) if key != "template"]
-    return details(held.change)
+        shown = [(key, text) for key, text in shown if key != "template"]
+    if held.hold.passing:
+        shown.append(("once", wait_condition(held)))
+    else:
+        shown.append(("because", f"{held.hold}: {detail}" if detail else str(held.hold)))
+    return [*shown, ("next", hold_next_step(held, plan))]
 
 
-def _aligned(shown: Details, subject: ResourceId) -> Iterator[str]:
+def _aligned(details: Details, subject: ResourceId) -> Iterator[str]:
     """Yield details below each other; what the heading says already is left out."""
-    for key, text in shown:
+    for key, text in details:
         if text != str(subject):
             yield f"      {key:{_WIDTH}} {text}"

@@ -41,18 +41,8 @@ class AzureError(Exception):
         return {"error": error}
 
 
-class ManagementError(AzureError):
-    """A refusal by the service of management groups, which shows ``details`` without any, too."""
-
-    def body(self) -> dict[str, Any]:
-        """Return the error envelope (azure-cli test_managementgroup_hierarchysetting_...)."""
-        found = super().body()
-        found["error"].setdefault("details", None)
-        return found
-
-
 class FlatError(AzureError):
-    """A refusal by a service whose error object has no envelope (facts: Errors and Visibility)."""
+    """A refusal whose error object has no envelope (facts: Errors and Activity log)."""
 
     def body(self) -> dict[str, Any]:
         """Return code and message alone."""
@@ -60,8 +50,8 @@ class FlatError(AzureError):
 
 
 def management_not_found(what: str) -> AzureError:
-    """Return the 404 for a management group, or for what belongs to one."""
-    return ManagementError(404, "NotFound", f"'{what}' not found")
+    """Return the 404 for a management group."""
+    return AzureError(404, "NotFound", f"'{what}' not found")
 
 
 def resource_not_found(wanted: ids.ArmId) -> AzureError:

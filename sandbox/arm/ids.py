@@ -81,7 +81,7 @@ def ancestors(key: str) -> tuple[str, ...]:
 
 
 def contains(scope: str, key: str) -> bool:
-    """Tell whether a lower-case id is a scope or lies below it, segment by segment."""
+    """Return whether a lower-case id is a scope or lies below it, segment by segment."""
     return scope in ("", "/", key) or key.startswith(scope + "/")
 
 
@@ -90,16 +90,14 @@ def moved(resource: ArmId, group: ArmId) -> ArmId:
     return parse("/".join([group.text, *resource.text.split("/")[5:]]))
 
 
+def region(name: str) -> str:
+    """Return a region's name as ids and indexes spell it: ``westus2`` for ``West US 2``."""
+    return "".join(name.split()).lower()
+
+
 def respell(text: str, literal: str) -> str:
     """Return an id with its group segment spelled as asked (``resourceGroups`` or lower case)."""
     segments = text.split("/")
     if len(segments) > 4 and segments[3].lower() == "resourcegroups":  # noqa: PLR2004 - positions
         segments[3] = literal
-    return "/".join(segments)
-
-
-def loud(text: str) -> str:
-    """Return an id with its group in upper case."""
-    segments = text.split("/")
-    segments[4:5] = [each.upper() for each in segments[4:5]]
     return "/".join(segments)

@@ -54,7 +54,7 @@ def _show(lock: Lock) -> Json:
 
 
 def _check_scope(call: Call) -> None:
-    """Refuse a scope that is not there, or above subscriptions, where the sandbox has no locks."""
+    """Raise ``AzureError``: 404 for a scope that is not there, 400 for one above subscriptions."""
     scope = ids.parse(call.id.scope)
     if not scope.subscription:
         raise errors.unsupported(f"locks at the scope '{call.id.scope or '/'}'")
@@ -78,20 +78,16 @@ def list_for_scope(call: Call) -> Reply:
     return Reply(200, {"value": found})
 
 
-def _find(call: Call) -> Lock:
+@routes.route("GET", _ONE, Evidence.RECORDED, "test_cannotdelete_resource_lock #4")
+def get(call: Call) -> Reply:
+    """Return one; the 404 of a missing one is assumed."""
     _check_scope(call)
     lock = call.world.locks.get(call.id.key)
     if lock is None:
         raise errors.AzureError(
             404, "LockNotFound", f"The lock '{call.id.name}' could not be found.", gateway=True
         )
-    return lock
-
-
-@routes.route("GET", _ONE, Evidence.RECORDED, "test_cannotdelete_resource_lock #4")
-def get(call: Call) -> Reply:
-    """Return one; the 404 of a missing one is assumed."""
-    return Reply(200, _show(_find(call)))
+    return Reply(200, _show(lock))
 
 
 @routes.route("PUT", _ONE, Evidence.RECORDED, "test_cannotdelete_resource_lock #2 #8")

@@ -7,7 +7,7 @@ its behaviour is known, so that the fidelity table can be generated.
 import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.arm import errors, ids
 
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 type Json = dict[str, Any]
 
 _VERBS = {"GET": "read", "HEAD": "read", "POST": "action", "DELETE": "delete"}
+
+
+def merge(old: Json, new: Json) -> Json:
+    """Return an object with another merged into it: null removes, objects merge, others replace."""
+    merged = dict(old)
+    for name, value in new.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            known = merged.get(name)
+            merged[name] = merge(known if isinstance(known, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged
 
 
 def action(resource_type: str, method: str) -> str:
@@ -43,9 +57,21 @@ class Reply:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+class May(Protocol):
+    """The question whether somebody has a right."""
+
+    def __call__(
+        self, action: str, scope: str, *, principal: "Principal | None" = ..., data: bool = False
+    ) -> bool:
+        """Return whether a principal may perform an action, perhaps on data, at a scope.
+
+        It is asked of the caller unless another principal is named.
+        """
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request."""
+    """One request, authenticated if its route is ARM's."""
 
     world: "World"
     method: str
@@ -62,14 +88,15 @@ class Call:
     origin: str
     """``https://host[:port]`` as the client addressed it."""
     caller: "Principal | None"
-    may: Callable[[str, str], bool]
-    """May the caller perform an action at a scope?"""
+    may: May
+    authenticated: "Callable[[str | None], Principal]"
+    """Returns the principal of the request's token for an audience, None for ARM; raises 401."""
     late: "errors.AzureError | None" = None
     """How the operation that it starts is to end, if not well."""
 
     @property
     def failure(self) -> Json | None:
-        """What that operation is to tell of its end, if it is not to end well."""
+        """The error that such an operation shows at its end, if it is not to end well."""
         return {"code": self.late.code, "message": self.late.message} if self.late else None
 
     def require(self, action: str, scope: str) -> None:

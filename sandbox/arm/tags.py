@@ -1,6 +1,6 @@
 """The tags of a subscription, a group or a resource as a resource of their own.
 
-Its writes change the tags of what it hangs on, and are told of that (facts: Resource events).
+Writes change the tags of what they hang on, and the event is of that (facts: Resource events).
 """
 
 from sandbox.arm import errors, ids
@@ -21,18 +21,18 @@ def _current(call: Call) -> dict[str, str]:
     world.require_scope(scope)
     if not scope.group:
         return world.subscription_tags.get(scope.subscription.lower(), {})
-    found = world.groups.get(scope.key) or world.resources.get(scope.key)
-    if found is None:
+    tagged = world.groups.get(scope.key) or world.resources.get(scope.key)
+    if tagged is None:
         raise errors.unsupported(f"tags of '{scope.text}'")
-    return found.tags
+    return tagged.tags
 
 
 def _sent(call: Call) -> dict[str, str]:
     """Return the tags of the body; raises ``AzureError`` 400."""
-    found = (call.member("properties") or {}).get("tags")
-    if not isinstance(found, dict):
+    tags = (call.member("properties") or {}).get("tags")
+    if not isinstance(tags, dict):
         raise errors.bad_content("an object is required. Path 'properties.tags'")
-    return found
+    return tags
 
 
 def _reply(call: Call, tags: dict[str, str]) -> Reply:
@@ -45,12 +45,6 @@ def _reply(call: Call, tags: dict[str, str]) -> Reply:
     return Reply(200, body)
 
 
-def _without(tags: dict[str, str], names: dict[str, str]) -> dict[str, str]:
-    """Return tags without those named; names are compared without regard to case (documented)."""
-    folded = {each.lower() for each in names}
-    return {name: value for name, value in tags.items() if name.lower() not in folded}
-
-
 @routes.route("GET", _RULE, Evidence.RECORDED, _RECORDED)
 def get(call: Call) -> Reply:
     """Return the tags of a scope."""
@@ -61,26 +55,23 @@ def get(call: Call) -> Reply:
 def put(call: Call) -> Reply:
     """Replace all tags: 200, also where there were none."""
     _current(call)
-    wanted = _sent(call)
-    call.world.tag(ids.parse(call.id.scope), wanted)
-    return _reply(call, wanted)
+    sent = _sent(call)
+    call.world.tag(ids.parse(call.id.scope), sent)
+    return _reply(call, sent)
 
 
 @routes.route("PATCH", _RULE, Evidence.RECORDED, _RECORDED)
 def patch(call: Call) -> Reply:
-    """Merge tags, replace all, or delete some."""
+    """Merge tags, replace all, or delete some; names are compared in any case (documented)."""
     sent, current = _sent(call), _current(call)
+    named = {name.lower() for name in sent}
+    others = {name: value for name, value in current.items() if name.lower() not in named}
     operation = str(call.object_body().get("operation", ""))
-    made = {
-        "merge": _without(current, sent) | sent,
-        "replace": sent,
-        "delete": _without(current, sent),
-    }
-    if operation.lower() not in made:
+    tags = {"merge": others | sent, "replace": sent, "delete": others}.get(operation.lower())
+    if tags is None:
         raise errors.bad_content(f"Error converting value '{operation}' to operation")
-    wanted = made[operation.lower()]
-    call.world.tag(ids.parse(call.id.scope), wanted)
-    return _reply(call, wanted)
+    call.world.tag(ids.parse(call.id.scope), tags)
+    return _reply(call, tags)
 
 
 @routes.route("DELETE", _RULE, Evidence.RECORDED, _RECORDED)

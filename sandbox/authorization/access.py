@@ -1,6 +1,6 @@
 """Who may do what: role assignments, their conditions, scopes and the wildcards of roles.
 
-The application asks it for every ARM call, the access probe for data actions.
+The application asks it for every ARM call, and for services through ``Call.may``.
 """
 
 import functools
@@ -34,21 +34,16 @@ def _pattern(action: str) -> re.Pattern[str]:
 
 @functools.lru_cache(maxsize=65536)
 def permits(role: Role, action: str, *, data: bool = False) -> bool:
-    """Tell whether a block of a role allows an action and does not take it away, in any case."""
+    """Return whether a block of a role allows an action and does not take it away, in any case."""
     folded = action.lower()
     for block in role.permissions:
-        wanted, refused = (
-            (block.data_actions, block.not_data_actions)
-            if data
-            else (block.actions, block.not_actions)
-        )
-        if _covers(wanted, folded) and not _covers(refused, folded):
+        allowed = block.data_actions if data else block.actions
+        refused = block.not_data_actions if data else block.not_actions
+        if any(_pattern(each).fullmatch(folded) for each in allowed) and not any(
+            _pattern(each).fullmatch(folded) for each in refused
+        ):
             return True
     return False
-
-
-def _covers(actions: tuple[str, ...], folded: str) -> bool:
-    return any(_pattern(each).fullmatch(folded) for each in actions)
 
 
 def rights(
@@ -59,14 +54,16 @@ def rights(
     A right counts only after the effect delay; that it ends without one is assumed.
     """
     key = scope.lower()
-    delay, now = world.weather.effect_delay, world.now()
+    delay, now = world.faults.effect_delay, world.now()
     for assignment in world.assignments_of([oid]):
         role = world.roles.get(assignment.role)
         if (
             role is not None
             and permits(role, action, data=data)
             and world.within(assignment.scope.lower(), key)
-            and not (delay and now < assignment.granted + world.delay(delay, assignment.name))
+            and not (
+                delay and now < assignment.granted + world.injector.delay(delay, assignment.name)
+            )
         ):
             yield assignment
 
@@ -85,12 +82,12 @@ def right(  # noqa: PLR0913 - who, what and where
     Raises:
         AzureError: a condition that the sandbox cannot decide would have to.
     """
-    undecided: list[tuple[str, Assignment]] = []
+    conditional: list[tuple[str, Assignment]] = []
     for assignment in rights(world, oid, action, scope, data=data):
         if assignment.condition is None:
             return assignment
-        undecided.append((assignment.condition, assignment))
-    for condition, assignment in undecided:
+        conditional.append((assignment.condition, assignment))
+    for condition, assignment in conditional:
         if conditions.holds(condition, action, attributes):
             return assignment
     return None
@@ -99,24 +96,24 @@ def right(  # noqa: PLR0913 - who, what and where
 def attributes(call: Call) -> Attributes:
     """Return what conditions may ask about a call: the role assignment that it writes or deletes.
 
-    ``@Request`` is what a PUT sends, ``@Resource`` what is there (facts: Machines, documented).
+    ``@Request`` is what a PUT sends, ``@Resource`` what is there (facts: Rights, documented).
     """
     if call.id.type.lower() != _ASSIGNMENT:
         return _NOTHING
-    found: dict[str, str] = {}
+    known: dict[str, tuple[str, str, str]] = {}
     there = call.world.assignments.by_name.get(call.id.name.lower())
     if there is not None:
-        found |= _named("resource", there.role, there.principal, there.principal_type)
+        known["resource"] = there.role, there.principal, there.principal_type
     sent = call.body.get("properties") if isinstance(call.body, dict) else None
     if isinstance(sent, dict):
         role = str(sent.get("roleDefinitionId", "")).rpartition("/")[2]
         oid = str(sent.get("principalId", ""))
         principal = call.world.principals.get(oid.lower())
         kind = sent.get("principalType") or (principal.kind if principal else "")
-        found |= _named("request", role, oid, str(kind))
-    return found
-
-
-def _named(source: str, role: str, principal: str, kind: str) -> dict[str, str]:
-    values = {"roledefinitionid": role, "principalid": principal, "principaltype": kind}
-    return {f"@{source}[{_ASSIGNMENT}:{name}]": value for name, value in values.items()}
+        known["request"] = role, oid, str(kind)
+    names = ("roledefinitionid", "principalid", "principaltype")
+    return {
+        f"@{source}[{_ASSIGNMENT}:{name}]": value
+        for source, values in known.items()
+        for name, value in zip(names, values, strict=True)
+    }

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.authorization import access, conditions, quota
-from sandbox.eventgrid.events import stamp
+from sandbox.authorization import access, conditions
+from sandbox.world.events import stamp
 from sandbox.world.state import Assignment
 from sandbox.world.world import World
 
@@ -26,6 +26,9 @@ _LATER = ("condition", "conditionVersion", "delegatedManagedIdentityResourceId",
 _FIRST_CONDITIONAL = "2020-03-01-preview"
 # A PUT's answer shows a creation a little before the update (facts: Role assignments, recorded).
 _SKEW = dt.timedelta(milliseconds=700)
+# How many there may be; a seed sets others for its subscriptions.
+_IN_SUBSCRIPTION = 4000
+_IN_MANAGEMENT_GROUP = 500
 
 
 def _show(call: Call, assignment: Assignment) -> Json:
@@ -69,39 +72,6 @@ def _scope(call: Call) -> str:
     return scope
 
 
-def _select(world: World, key: str, text: str) -> Iterable[Assignment]:
-    """Return what a ``$filter`` selects at a lower-case scope (facts: Role assignments)."""
-    at_scope = False
-    principal: str | None = None
-    for part in _AND.split(text.strip()) if text.strip() else ():
-        named = _PRINCIPAL.fullmatch(part.strip())
-        if part.strip().lower() == "atscope()":
-            at_scope = True
-        elif named and principal is None:
-            principal = (named[1] or named[2]).lower()
-        else:
-            raise errors.unsupported(f'the filter "{text}"')
-    above = set(world.scopes(key))
-    lag = world.weather.assignment_lag
-    if lag:
-        seen = world.past_assignments.at(world.now() - dt.timedelta(seconds=lag))
-        candidates: Iterable[Assignment] = [
-            each for each in seen if principal in {None, each.principal}
-        ]
-    elif principal is not None:
-        candidates = world.assignments_of([principal])
-    elif at_scope:
-        table = world.assignments.by_scope
-        return [each for scope in above for each in table.get(scope, {}).values()]
-    else:
-        candidates = world.assignments
-    return [
-        each
-        for each in candidates
-        if each.scope.lower() in above or (not at_scope and world.within(key, each.scope.lower()))
-    ]
-
-
 @routes.route(
     "GET",
     _LIST,
@@ -110,9 +80,37 @@ def _select(world: World, key: str, text: str) -> Iterable[Assignment]:
 )
 def list_for_scope(call: Call) -> Reply:
     """List at a scope: above and below it too, only above with ``atScope()``; never paged."""
-    scope = _scope(call)
-    found = _select(call.world, scope.lower(), call.query.get("$filter", ""))
-    return Reply(200, {"value": [_show(call, each) for each in found]})
+    world, key = call.world, _scope(call).lower()
+    text = call.query.get("$filter", "").strip()
+    at_scope = False
+    principal: str | None = None
+    for part in _AND.split(text) if text else ():
+        named = _PRINCIPAL.fullmatch(part.strip())
+        if part.strip().lower() == "atscope()":
+            at_scope = True
+        elif named and principal is None:
+            principal = (named[1] or named[2]).lower()
+        else:
+            raise errors.unsupported(f'the filter "{text}"')
+    above = set(world.scopes(key))
+    # Where an index narrows the search down, it does: worlds hold many thousands.
+    lag = world.faults.assignment_lag
+    candidates: Iterable[Assignment] = world.assignments
+    if lag:
+        seen = world.assignment_history.at(world.now() - dt.timedelta(seconds=lag))
+        candidates = [each for each in seen if principal in {None, each.principal}]
+    elif principal is not None:
+        candidates = world.assignments_of([principal])
+    elif at_scope:
+        table = world.assignments.by_scope
+        candidates = [each for scope in above for each in table.get(scope, {}).values()]
+    found = [
+        assignment
+        for assignment in candidates
+        if (scope := assignment.scope.lower()) in above
+        or (not at_scope and world.within(key, scope))
+    ]
+    return Reply(200, {"value": [_show(call, assignment) for assignment in found]})
 
 
 def _name(call: Call) -> str:
@@ -128,10 +126,13 @@ def _name(call: Call) -> str:
         ) from None
 
 
-def _at(call: Call) -> Assignment | None:
+def _existing(call: Call) -> Assignment | None:
+    """Return the assignment of the call, if it is at just that scope; raises 404 without that."""
     found = call.world.assignments.by_name.get(_name(call))
-    here = found is not None and found.scope.lower() == (call.id.scope or "/").lower()
-    return found if here else None
+    if found is not None and found.scope.lower() == (call.id.scope or "/").lower():
+        return found
+    _scope(call)
+    return None
 
 
 @routes.route(
@@ -142,9 +143,8 @@ def _at(call: Call) -> Assignment | None:
 )
 def get(call: Call) -> Reply:
     """Return one; the 404 of a missing one is assumed."""
-    found = _at(call)
+    found = _existing(call)
     if found is None:
-        _scope(call)
         raise errors.AzureError(
             404, "RoleAssignmentNotFound", f"The role assignment '{call.id.name}' is not found."
         )
@@ -159,14 +159,12 @@ def get(call: Call) -> Reply:
 )
 def delete(call: Call) -> Reply:
     """Delete one: 200 with the object, its update refreshed; 204 (documented) when absent."""
-    found = _at(call)
+    found = _existing(call)
     if found is None:
-        _scope(call)
         return Reply(204)
     _keep_an_administrator(call.world, found)
     call.world.remove_assignment(found)
-    gone = dataclasses.replace(found, updated=call.world.now())
-    return Reply(200, _show(call, gone))
+    return Reply(200, _show(call, dataclasses.replace(found, updated=call.world.now())))
 
 
 def _keep_an_administrator(world: World, assignment: Assignment) -> None:
@@ -176,13 +174,13 @@ def _keep_an_administrator(world: World, assignment: Assignment) -> None:
     """
     if ids.parse(assignment.scope).type != "Microsoft.Resources/subscriptions":
         return
-
-    def administers(each: Assignment) -> bool:
-        role = world.roles.get(each.role)
-        return role is not None and access.permits(role, _WRITE)
-
-    here = world.assignments.by_scope[assignment.scope.lower()].values()
-    if administers(assignment) and sum(map(administers, here)) == 1:
+    at_subscription = world.assignments.by_scope[assignment.scope.lower()].values()
+    administering = [
+        each
+        for each in at_subscription
+        if (role := world.roles.get(each.role)) and access.permits(role, _WRITE)
+    ]
+    if administering == [assignment]:
         raise errors.AzureError(
             412,
             "CannotDeleteLastRbacAdminAssignment",
@@ -214,7 +212,7 @@ def put(call: Call) -> Reply:
             f"{same.name.replace('-', '')}.",
         )
     if named is None:
-        quota.require_room(call.world, wanted.scope)
+        _require_room(call.world, wanted.scope)
     else:
         wanted = dataclasses.replace(
             wanted,
@@ -232,7 +230,7 @@ def put(call: Call) -> Reply:
 
 
 def _wanted(call: Call) -> Assignment:
-    """Return the assignment that a PUT asks for; raises ``AzureError`` as facts: Errors list."""
+    """Return the assignment that a PUT asks for; raises ``AzureError`` (facts: Errors)."""
     name = _name(call)
     scope = _scope(call)
     properties = call.member("properties") or {}
@@ -249,7 +247,7 @@ def _wanted(call: Call) -> Assignment:
             f"The specified role definition with ID '{role.replace('-', '')}' does not exist.",
         )
     principal = properties["principalId"].lower()
-    kind = _principal_type(call.world, principal, properties.get("principalType"))
+    principal_type = _principal_type(call.world, principal, properties.get("principalType"))
     if properties.get("condition"):
         conditions.check(str(properties["condition"]))
         if properties.get("conditionVersion") != "2.0":
@@ -266,7 +264,7 @@ def _wanted(call: Call) -> Assignment:
         scope=scope,
         role=role,
         principal=principal,
-        principal_type=kind,
+        principal_type=principal_type,
         created=now,
         updated=now,
         created_by=caller,
@@ -280,16 +278,18 @@ def _wanted(call: Call) -> Assignment:
 
 
 def _principal_type(world: World, oid: str, asked: str | None) -> str:
-    """Return the type to store; one not replicated yet is usually known to those who name it."""
+    """Return the type to store; raises ``AzureError`` 400.
+
+    A principal that is not replicated yet is usually known to those who name its type.
+    """
     principal = world.principals.get(oid)
     bare = oid.replace("-", "")
     message = f"Principal {bare} does not exist in the directory {world.tenant}."
     if principal is None or not principal.alive:
         raise errors.AzureError(400, "PrincipalNotFound", message)
-    known = (
-        world.weather.replication_delay if asked is None else world.weather.typed_replication_delay
-    )
-    if world.now() < principal.created + dt.timedelta(seconds=known):
+    faults = world.faults
+    delay = faults.replication_delay if asked is None else faults.typed_replication_delay
+    if world.now() < principal.created + dt.timedelta(seconds=delay):
         hint = (
             " Check that you have the correct principal ID. If you are creating this principal and "
             "then immediately assigning a role, this error might be related to a replication "
@@ -307,3 +307,21 @@ def _principal_type(world: World, oid: str, asked: str | None) -> str:
             f"specified PrincipalType '{asked}'.",
         )
     return principal.kind
+
+
+def _require_room(world: World, scope: str) -> None:
+    """Raise ``RoleAssignmentLimitExceeded`` when no assignment may be added at a scope.
+
+    All scopes of a subscription count together, a management group for itself (documented). The
+    status is assumed, the message is that of the troubleshooting page.
+    """
+    subscription = ids.parse(scope).subscription.lower()
+    if subscription:
+        limit = world.assignment_limits.get(subscription, _IN_SUBSCRIPTION)
+        full = world.assignments.in_subscription[subscription] >= limit
+    else:
+        full = len(world.assignments.by_scope.get(scope.lower(), ())) >= _IN_MANAGEMENT_GROUP
+    if full:
+        raise errors.AzureError(
+            400, "RoleAssignmentLimitExceeded", "No more role assignments can be created."
+        )

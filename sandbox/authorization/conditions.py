@@ -1,6 +1,6 @@
 """Conditions of role assignments, in the part of the language that delegation needs.
 
-See facts: Machines.
+See facts: Rights.
 
 ``access`` evaluates them; role assignments are checked for grammar when they are written. What
 the grammar knows but the sandbox cannot decide is refused by name, never guessed.
@@ -29,7 +29,7 @@ _KNOWN = {
     for source in ("request", "resource")
     for name in ("roledefinitionid", "principalid", "principaltype")
 }
-# Each attribute has one value, so that quantifiers only say how a set is compared.
+# Each attribute has one value, so a quantifier decides only how a set is compared.
 _EQUAL = {
     "guidequals",
     "stringequalsignorecase",
@@ -50,7 +50,7 @@ def check(text: str) -> None:
 
 
 def holds(text: str, action: str, attributes: Attributes) -> bool:
-    """Tell whether a condition is fulfilled; raises ``AzureError`` 400 for what is unsupported.
+    """Return whether a condition is fulfilled; raises ``AzureError`` 400 for what is unsupported.
 
     Args:
         text: the condition, version 2.0.
@@ -103,20 +103,21 @@ class _Parser:
         return False
 
     def _either(self) -> _Test:
-        test = self._both()
+        tests = [self._both()]
         while self._next_is("mark", "||") or self._next_is("word", "or"):
-            test = _any(test, self._both())
-        return test
+            tests.append(self._both())
+        return lambda action, attributes: any(test(action, attributes) for test in tests)
 
     def _both(self) -> _Test:
-        test = self._one()
+        tests = [self._one()]
         while self._next_is("mark", "&&") or self._next_is("word", "and"):
-            test = _all(test, self._one())
-        return test
+            tests.append(self._one())
+        return lambda action, attributes: all(test(action, attributes) for test in tests)
 
     def _one(self) -> _Test:
         if self._next_is("mark", "!") or self._next_is("word", "not"):
-            return _not(self._one())
+            negated = self._one()
+            return lambda action, attributes: not negated(action, attributes)
         if self._next_is("mark", "("):
             test = self._either()
             self._take("mark", ")")
@@ -146,18 +147,6 @@ class _Parser:
     def _value(self) -> str:
         kind = self._rest[0][0]
         return self._take(kind if kind in ("text", "attribute") else "word").strip("'")
-
-
-def _any(left: _Test, right: _Test) -> _Test:
-    return lambda action, attributes: left(action, attributes) or right(action, attributes)
-
-
-def _all(left: _Test, right: _Test) -> _Test:
-    return lambda action, attributes: left(action, attributes) and right(action, attributes)
-
-
-def _not(test: _Test) -> _Test:
-    return lambda action, attributes: not test(action, attributes)
 
 
 def _unknown(what: str) -> _Test:

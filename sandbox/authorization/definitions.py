@@ -11,7 +11,7 @@ import uuid
 from sandbox.arm import errors
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
 from sandbox.authorization.roles import Permissions, Role
-from sandbox.eventgrid.events import stamp
+from sandbox.world.events import stamp
 
 routes = Routes()
 
@@ -47,16 +47,11 @@ def _show(role: Role, subscription: str) -> Json:
     }
 
 
-def _may_be_seen(call: Call, role: Role, *, below: bool) -> bool:
-    """Tell whether a role may be assigned at the scope of the call, or below it."""
-    key = (call.id.scope or "/").lower()
-    world = call.world
-    scopes = [scope.lower() for scope in role.assignable]
-    return any(world.within(scope, key) or (below and world.within(key, scope)) for scope in scopes)
-
-
 def _require_read(call: Call) -> None:
-    """Refuse who may not read at the scope; at the tenant everybody may (issues: azurerm)."""
+    """Raise ``AzureError`` 403 for who may not read at the scope.
+
+    At the tenant everybody may (issues: azurerm).
+    """
     if call.id.scope:
         call.require(_READ, call.id.scope)
 
@@ -74,13 +69,21 @@ def list_for_scope(call: Call) -> Reply:
     Without a filter what may only be assigned below is shown too (azure-cli
     test_role_definition_scenario), else with ``atScopeAndBelow()`` (documented).
     A custom role just written is missing from filtered lists for a while
-    (test_custom_role_definition_scenario #1 #2); the weather says for how long.
+    (test_custom_role_definition_scenario #1 #2); a switch says for how long.
     """
     _require_read(call)
+    world, key = call.world, (call.id.scope or "/").lower()
     text = call.query.get("$filter", "").strip()
     parts = [part.strip() for part in _AND.split(text)] if text else []
     below = not text or any(part.lower() == "atscopeandbelow()" for part in parts)
-    found = [role for role in call.world.roles.values() if _may_be_seen(call, role, below=below)]
+    found = [
+        role
+        for role in world.roles.values()
+        if any(
+            world.within(scope.lower(), key) or (below and world.within(key, scope.lower()))
+            for scope in role.assignable
+        )
+    ]
     for part in parts:
         if part.lower() in ("atscope()", "atscopeandbelow()"):
             continue
@@ -93,7 +96,7 @@ def list_for_scope(call: Call) -> Reply:
         else:
             raise errors.unsupported(f'the filter "{text}"')
     if text:
-        settled = call.world.now() - dt.timedelta(seconds=call.world.weather.role_filter_delay)
+        settled = world.now() - dt.timedelta(seconds=world.faults.role_filter_delay)
         found = [role for role in found if not role.custom or role.updated <= settled]
     return Reply(200, {"value": [_show(role, call.id.subscription) for role in found]})
 

@@ -1,128 +1,147 @@
-"""Virtual machines (facts: Machines)."""
+"""Virtual machines and their extensions (facts: Machines)."""
 
-import re
+from collections.abc import Collection
 
-from sandbox.arm import errors, listing, operations
-from sandbox.arm.documents import check_etag, existing, expanded, loud, tag, written
-from sandbox.arm.routing import Call, Evidence, Reply, Routes
-from sandbox.compute import computemodel
-from sandbox.compute.machineview import TYPE, instance_view, set_of, show
-from sandbox.identity import attachment
-from sandbox.world import computelimits
+from sandbox.arm import attachment, errors, ids, listing, operations
+from sandbox.arm.listing import existing
+from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
+from sandbox.compute import models
+from sandbox.resources.types import traits_of
+from sandbox.world import throttling
 from sandbox.world.state import DEALLOCATED, Resource
+from sandbox.world.world import World
 
 routes = Routes()
 
+TYPE = "Microsoft.Compute/virtualMachines"
+_TRAITS = traits_of(TYPE)
 _SUFFIX = "/providers/microsoft.compute/virtualmachines"
 _LIST = f"/subscriptions/<subscription>{_SUFFIX}"
 _MACHINES = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
 _MACHINE = f"{_MACHINES}/<name>"
+_EXTENSIONS = f"{_MACHINE}/extensions"
+_EXTENSION = f"{_EXTENSIONS}/<extension>"
 _EXTRA = ("zones", "plan", "extendedLocation", "managedBy")
-# A machine's own; a client that writes back what it read does not change them.
-_READ_ONLY = ("vmId", "provisioningState", "timeCreated", "instanceView")
+_OWN = ("vmId", "provisioningState", "timeCreated", "instanceView")
 _ACTIONS = {
-    "start": ("start", "running", computelimits.UPDATE),
-    "restart": ("restart", "running", computelimits.UPDATE),
-    "redeploy": ("redeploy", "running", computelimits.UPDATE),
-    "poweroff": ("powerOff", "stopped", computelimits.UPDATE),
-    "deallocate": ("deallocate", DEALLOCATED, computelimits.DELETE),
-    "reapply": ("reapply", "", computelimits.UPDATE),
-    "reimage": ("reimage", "", computelimits.UPDATE),
+    "start": ("start", "running", throttling.UPDATE),
+    "restart": ("restart", "running", throttling.UPDATE),
+    "redeploy": ("redeploy", "running", throttling.UPDATE),
+    "poweroff": ("powerOff", "stopped", throttling.UPDATE),
+    "deallocate": ("deallocate", DEALLOCATED, throttling.DELETE),
+    "reapply": ("reapply", "", throttling.UPDATE),
+    "reimage": ("reimage", "", throttling.UPDATE),
 }
-_OF_SET = re.compile(r"'virtualmachinescaleset/id' eq '([^']+)'", re.IGNORECASE)
+"""How events spell an action, the power state after it, if it has one, and what it costs."""
+
+
+def _show(call: Call, machine: Resource, asked: Collection[str] = ()) -> Json:
+    world = call.world
+    state = machine.provisioning_state(world.now())
+    view = {"instanceView": _instance_view(machine, state)} if "instanceview" in asked else {}
+    extensions = _extensions_of(world, machine)
+    return {
+        "name": machine.id.name,
+        "id": ids.respell(machine.id.text, "resourceGroups"),
+        "type": TYPE,
+        "location": machine.location,
+        "tags": machine.tags,
+        **machine.extra,
+        **attachment.show(world, machine, _TRAITS),
+        "properties": {
+            **machine.properties,
+            "provisioningState": state,
+            "timeCreated": machine.created.isoformat(),
+            **view,
+        },
+        **models.tag(call, machine),
+        **({"resources": extensions} if extensions else {}),
+    }
+
+
+def _instance_view(machine: Resource, state: str) -> Json:
+    """Return how the last operation on a machine ended, and its power state.
+
+    What the agent reports beyond is left out.
+    """
+    last = {
+        "code": f"ProvisioningState/{state.lower()}",
+        "level": "Info",
+        "displayStatus": f"Provisioning {state.lower()}",
+        "time": machine.ready_at.isoformat(),
+    }
+    power = {
+        "code": f"PowerState/{machine.power}",
+        "level": "Info",
+        "displayStatus": f"VM {machine.power}",
+    }
+    return {"statuses": [last, power]}
 
 
 @routes.route("GET", _MACHINE, Evidence.RECORDED, "facts: Machines, test_vm_msi #6")
 def get(call: Call) -> Reply:
     """Return a machine; the entity tag is a header too, except with an instance view."""
-    budget = computelimits.take(call, computelimits.READ)
-    asked = expanded(call, "instanceview", "userdata")
+    budget = throttling.compute(call, throttling.READ)
+    asked = listing.expanded(call, "instanceview")
     machine = existing(call)
-    body = show(call, machine, asked)
-    return Reply(200, body, budget if "instanceview" in asked else {**budget, **tag(call, machine)})
-
-
-@routes.route("GET", f"{_MACHINE}/instanceview", Evidence.DOCUMENTED, "REST: VM - Instance View")
-def get_view(call: Call) -> Reply:
-    """Return what a machine is doing."""
-    budget = computelimits.take(call, computelimits.READ)
-    machine = existing(call, call.id.parent)
-    return Reply(200, instance_view(machine, machine.provisioning_state(call.world.now())), budget)
+    tag = {} if asked else models.tag(call, machine)
+    return Reply(200, _show(call, machine, asked), budget | tag)
 
 
 @routes.route("GET", _MACHINES, Evidence.RECORDED, "facts: Machines, misc_vm_vmss_arg_paging #11")
 def list_group(call: Call) -> Reply:
-    """List the machines of a group, or those of one flexible scale set.
-
-    Who asks for those gets the group in upper case (azure-cli test_vm_list_filter).
-    """
-    budget = computelimits.take(call, computelimits.LIST)
-    wanted = call.query.get("$filter")
-    if wanted is None:
-        found = listing.select(call, TYPE)
-        return listing.page(call, found, lambda each: show(call, each), budget)
-    listing.refuse_options(call, "$filter")
-    term = _OF_SET.fullmatch(wanted)
-    if term is None:
-        raise errors.unsupported(f'the filter "{wanted}"')
-    members = [each for each in listing.within(call) if set_of(each) == term[1].lower()]
-    return listing.page(call, members, lambda each: loud(show(call, each)), budget)
+    """List the machines of a group."""
+    budget = throttling.compute(call, throttling.LIST)
+    found = listing.select(call, TYPE)
+    return listing.page(call, found, lambda machine: _show(call, machine), budget)
 
 
-@routes.route("GET", _LIST, Evidence.RECORDED, "facts: Machines: group in upper case (c7n)")
+@routes.route("GET", _LIST, Evidence.RECORDED, "facts: Lists: group in upper case (c7n)")
 def list_subscription(call: Call) -> Reply:
     """List the machines of a subscription; their ids have the group in upper case."""
-    budget = computelimits.take(call, computelimits.LIST)
+    budget = throttling.compute(call, throttling.LIST)
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: loud(show(call, each)), budget)
+    return listing.page(
+        call, found, lambda each: models.group_in_upper_case(_show(call, each)), budget
+    )
 
 
 @routes.route("PUT", _MACHINE, Evidence.RECORDED, "azure-cli test_vm_update_size; 201 documented")
 def put(call: Call) -> Reply:
-    """Create a machine (201) or write it anew (200), as an operation.
-
-    One that changes nothing but tags is not announced, though the machine is ``Updating`` in the
-    answer (azure-cli test_vm_create_no_wait, test_disk_controller_type), unless another operation
-    runs (test_vm_update_with_workspace_linux).
-    """
-    budget = computelimits.take(call, computelimits.UPDATE)
-    world, body = call.world, call.object_body()
-    known, machine = written(call, TYPE)
-    before = _essence(machine) if known and world.now() >= known.ready_at else None
-    attachment.write(call, machine, call.member("identity"), merge=False)
+    """Create a machine (201) or write it anew (200), as an operation."""
+    budget = throttling.compute(call, throttling.UPDATE)
+    body = call.object_body()
+    known, machine = models.put_target(call, TYPE)
+    attachment.write(call, machine, call.member("identity"), _TRAITS, merge=False)
     machine.tags = dict(call.member("tags") or {})
     machine.extra = {name: body[name] for name in _EXTRA if name in body}
-    own = machine.properties or {"vmId": world.guid()}
-    machine.properties = computemodel.replaced(own, call.member("properties"), _READ_ONLY)
-    found = operations.begin(call, machine, "Updating" if known else "Creating", final=False)
-    if _essence(machine) == before:
-        found = {}
-    world.put(machine)
-    found |= {**tag(call, machine), **budget}
-    return Reply(200 if known else 201, show(call, machine), found)
-
-
-def _essence(machine: Resource) -> tuple[object, ...]:
-    """Return what a write has to change to be work for Compute: anything but tags."""
-    return machine.properties, machine.extra, *machine.holders
+    machine.properties = models.written(
+        machine.properties or {"vmId": call.world.guid()},
+        call.member("properties"),
+        _OWN,
+        merges=False,
+    )
+    headers = operations.begin(call, machine, "Updating" if known else "Creating", final=False)
+    call.world.put(machine)
+    headers |= models.tag(call, machine) | budget
+    return Reply(200 if known else 201, _show(call, machine), headers)
 
 
 @routes.route("PATCH", _MACHINE, Evidence.RECORDED, "facts: Machines, test_vm_explicit_msi #7")
 def patch(call: Call) -> Reply:
     """Merge identity, tags and properties: 200 with the new body, while the operation runs."""
-    budget = computelimits.take(call, computelimits.UPDATE)
+    budget = throttling.compute(call, throttling.UPDATE)
     machine = existing(call)
     body = call.object_body()
-    check_etag(call, machine)
-    attachment.write(call, machine, call.member("identity"), merge=True)
+    models.check_etag(call, machine)
+    attachment.write(call, machine, call.member("identity"), _TRAITS, merge=True)
     if "tags" in body:
         machine.tags = dict(call.member("tags") or {})
-    wanted = call.member("properties") or {}
-    machine.properties = computemodel.merged(machine.properties, wanted, _READ_ONLY)
-    found = operations.begin(call, machine, "Updating", final=False)
+    sent = call.member("properties")
+    machine.properties = models.written(machine.properties, sent, _OWN, merges=True)
+    headers = operations.begin(call, machine, "Updating", final=False)
     call.world.put(machine)
-    found |= {**tag(call, machine), **budget}
-    return Reply(200, show(call, machine), found)
+    return Reply(200, _show(call, machine), headers | models.tag(call, machine) | budget)
 
 
 @routes.route(
@@ -130,12 +149,12 @@ def patch(call: Call) -> Reply:
 )
 def delete(call: Call) -> Reply:
     """Delete a machine: 202, or 204 when there was none; it is visible until the end."""
-    budget = computelimits.take(call, computelimits.DELETE)
+    budget = throttling.compute(call, throttling.DELETE)
     machine = call.world.resources.get(call.id.key)
     if machine is None:
         return Reply(204)
-    check_etag(call, machine)
-    return Reply(202, None, {**budget, **operations.delete(call, machine)})
+    models.check_etag(call, machine)
+    return Reply(202, None, budget | operations.delete(call, machine))
 
 
 @routes.route(
@@ -146,19 +165,110 @@ def delete(call: Call) -> Reply:
 )
 def act(call: Call) -> Reply:
     """Start, stop, repair or build a machine anew: 202, an operation with a final location."""
-    verb, power_state, cost = _ACTIONS[call.args["verb"]]
-    budget = computelimits.take(call, cost)
+    verb, power, cost = _ACTIONS[call.args["verb"]]
+    budget = throttling.compute(call, cost)
     machine = existing(call, call.id.parent)
-    machine.power = power_state or machine.power
+    machine.power = power or machine.power
     machine.version += 1
-    found = operations.begin(call, machine, "Updating", final=True)
+    headers = operations.begin(call, machine, "Updating", final=True)
     call.world.act(machine, verb)
-    return Reply(202, None, {**budget, **found})
+    return Reply(202, None, budget | headers)
 
 
-@routes.route("POST", f"{_MACHINE}/generalize", Evidence.RECORDED, "test_invoke_action #4")
-def generalize(call: Call) -> Reply:
-    """Mark a machine as an image's source: 200 without a body."""
-    budget = computelimits.take(call, computelimits.UPDATE)
-    call.world.act(existing(call, call.id.parent), "generalize")
-    return Reply(200, None, budget)
+@routes.route(
+    "POST", f"{_MACHINE}/simulateeviction", Evidence.RECORDED, "azure-cli test_vm_simulate_eviction"
+)
+def evict(call: Call) -> Reply:
+    """Take a Spot machine's place away: 204; it is deallocated or gone, as its policy says.
+
+    What goes so goes by no request: it is in the activity log (issues), and has no event (assumed).
+    """
+    budget = throttling.compute(call, throttling.DELETE)
+    machine = existing(call, call.id.parent)
+    if str(machine.properties.get("priority")).lower() != "spot":
+        raise errors.AzureError(
+            409,
+            "OperationNotAllowed",
+            "Operation 'simulateEviction' is allowed only for Spot Virtual Machines",
+            headers=budget,
+        )
+    deletes = str(machine.properties.get("evictionPolicy")).lower() == "delete"
+    call.world.act(machine, "simulateEviction")
+    call.world.evict(machine, deletes=deletes)
+    return Reply(204, None, budget)
+
+
+def _show_extension(world: World, extension: Resource) -> Json:
+    return {
+        "name": extension.id.name,
+        "id": ids.respell(extension.id.text, "resourceGroups"),
+        "type": extension.type,
+        "location": extension.location,
+        **({"tags": extension.tags} if extension.tags else {}),
+        "properties": {
+            "autoUpgradeMinorVersion": False,
+            **extension.properties,
+            "provisioningState": extension.provisioning_state(world.now()),
+        },
+    }
+
+
+def _extensions_of(world: World, machine: Resource) -> list[Json]:
+    children = world.children.get(machine.id.key, {}).values()
+    return [_show_extension(world, child) for child in children]
+
+
+def _machine_of(call: Call) -> Resource:
+    """Return the machine that an extension, or a list of them, lies in; raises 404."""
+    call.world.group(call.id)
+    wanted = ids.parse(call.id.outer)
+    machine = call.world.resources.get(wanted.key)
+    if machine is None:
+        raise errors.parent_not_found(wanted.name)
+    return machine
+
+
+@routes.route("GET", _EXTENSIONS, Evidence.DOCUMENTED, "REST: Virtual Machine Extensions - List")
+def list_extensions(call: Call) -> Reply:
+    """List a machine's extensions."""
+    budget = throttling.compute(call, throttling.READ)
+    return Reply(200, {"value": _extensions_of(call.world, _machine_of(call))}, budget)
+
+
+@routes.route("GET", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
+def get_extension(call: Call) -> Reply:
+    """Return an extension."""
+    budget = throttling.compute(call, throttling.READ)
+    listing.expanded(call)
+    _machine_of(call)
+    return Reply(200, _show_extension(call.world, existing(call)), budget)
+
+
+@routes.route("PUT", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
+def put_extension(call: Call) -> Reply:
+    """Create or update an extension as an operation, of the machine as well.
+
+    The machine is ``Updating`` meanwhile (azure-cli test_vm_extension_list).
+    """
+    budget = throttling.compute(call, throttling.UPDATE)
+    machine = _machine_of(call)
+    known = call.world.resources.get(call.id.key)
+    now = call.world.now()
+    extension = known or Resource(call.id, call.id.type, machine.location, now, now)
+    extension.properties = call.member("properties") or {}
+    extension.tags = dict(call.member("tags") or {})
+    headers = operations.begin(call, extension, "Updating" if known else "Creating", final=False)
+    machine.busy, machine.ready_at = "Updating", extension.ready_at
+    call.world.put(extension)
+    body = _show_extension(call.world, extension)
+    return Reply(200 if known else 201, body, budget | headers)
+
+
+@routes.route("DELETE", _EXTENSION, Evidence.RECORDED, "azure-cli test_vm_extension")
+def delete_extension(call: Call) -> Reply:
+    """Delete an extension: 202, or 204 (documented) when there was none."""
+    budget = throttling.compute(call, throttling.UPDATE)
+    extension = call.world.resources.get(call.id.key)
+    if extension is None:
+        return Reply(204)
+    return Reply(202, None, budget | operations.delete(call, extension))

@@ -1,8 +1,8 @@
 """Event Grid's deliveries: at least once, in no order, again and again, or to the dead letters.
 
-Nothing here waits or runs by itself: ``due`` tells when there is something to do and ``run_until``
-does what is due by then, from as many threads as one likes. ``sandbox.server`` runs it on the wall
-clock, tests on theirs.
+`Delivery` does not wait or run by itself: ``due`` says when there is something to do and
+``run_until`` does what is due by then, from as many threads as one likes. Tests call it on their
+clock; `Deliveries` does on the world's own, for ``python -m sandbox serve`` and the demo.
 """
 
 import collections
@@ -12,17 +12,20 @@ import heapq
 import itertools
 import json
 import threading
+import time
+from typing import Self
 
-from sandbox.eventgrid import disturbance, filters, retry, schemas, sending
-from sandbox.eventgrid.events import Event
-from sandbox.eventgrid.outlets import Outlets
-from sandbox.eventgrid.settings import CLOUD_EVENTS
+from sandbox.eventgrid import filters, retry, sending
+from sandbox.eventgrid.sending import Outlets
+from sandbox.eventgrid.subscriptions import CLOUD_EVENTS
+from sandbox.world.events import Event, stamp
 from sandbox.world.state import EventSubscription
 from sandbox.world.world import World
 
-_KILOBYTE = 1024
-_BATCH_SIZE = 64
-"""Kilobytes that a batch may have unless the subscription says otherwise (documented)."""
+_THREADS = 4  # So that an endpoint that does not answer holds up no other.
+_POLL = 0.02  # Seconds between two looks at what is due.
+_GRACE = 2.0
+"""Seconds that attempts under way have when all is to stop; who does not answer is left alone."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,15 +40,7 @@ class _Parcel:
     outcome: str = ""
     given_up: dt.datetime | None = None
     """When it was: it is now a dead letter that waits for its container."""
-    letter: Event = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(slots=True)
-class _Endpoint:
-    """How an event subscription's endpoint behaves."""
-
-    failures: int = 0
-    held_until: dt.datetime | None = None
+    reason: str = ""  # Why it was given up.
 
 
 class Delivery:
@@ -60,34 +55,33 @@ class Delivery:
         self._lock = threading.Lock()
         self._number = itertools.count()
         self._heap: list[tuple[dt.datetime, int, _Parcel]] = []
-        self._endpoints: collections.defaultdict[str, _Endpoint] = collections.defaultdict(
-            _Endpoint
-        )
-        self._asking: set[str] = set()
+        # Of each event subscription's endpoint: failures in a row, and until when it is spared.
+        self._failures = collections.Counter[str]()
+        self._spared: dict[str, dt.datetime] = {}
+        self._asked: set[str] = set()
         world.asks_webhooks = True
-        world.subscribe(lambda event: self._accept("", event))
-        world.listen(self._accept)
+        world.feed.subscribe(lambda event: self._accept(_sources(event)))
+        world.feed.listen(lambda topic, event: self._accept({topic: event}))
 
-    def _accept(self, topic: str, event: Event) -> None:
-        """Make a parcel for every event subscription that wants the event."""
+    def _accept(self, sources: dict[str, Event]) -> None:
+        """Make a parcel for every event subscription that wants the event.
+
+        Args:
+            sources: the event as it looks from each source that it may be subscribed to at.
+        """
         now = self._world.now()
-        native = schemas.from_cloud(event) if schemas.is_cloud(event) else event
-        sources = {topic: native} if topic else _sources(event)
         for subscription in list(self._world.event_subscriptions.values()):
-            found = sources.get(subscription.source)
-            properties = subscription.properties
-            wanted = subscription.consent == "given" and found is not None
-            if not wanted or not filters.matches(properties["filter"], found or {}):
+            event, settings = sources.get(subscription.source), subscription.properties
+            if event is None or subscription.consent != "given":
                 continue
-            sent = found or {}
-            if properties["eventDeliverySchema"] == CLOUD_EVENTS:
-                sent = event if schemas.is_cloud(event) else schemas.to_cloud(sent)
-            self._push(now, _Parcel(subscription.id.key, sent, now))
+            if filters.matches(settings["filter"], event):
+                cloud = settings["eventDeliverySchema"] == CLOUD_EVENTS
+                sent = sending.to_cloud(event) if cloud else event
+                self._push(now, _Parcel(subscription.id.key, sent, now))
 
-    def _push(self, moment: dt.datetime, *parcels: _Parcel) -> None:
+    def _push(self, moment: dt.datetime, parcel: _Parcel) -> None:
         with self._lock:
-            for parcel in parcels:
-                heapq.heappush(self._heap, (moment, next(self._number), parcel))
+            heapq.heappush(self._heap, (moment, next(self._number), parcel))
 
     def due(self) -> dt.datetime | None:
         """Return when there is something to do next: the past means now, None nothing."""
@@ -96,130 +90,77 @@ class Delivery:
         waiting = self._world.announce()
         with self._lock:
             first = self._heap[0][0] if self._heap else None
-        return min((each for each in (waiting, first) if each), default=None)
+        return min((moment for moment in (waiting, first) if moment), default=None)
 
     def run_until(self, moment: dt.datetime) -> None:
         """Do all that is due by then, in the order of time."""
         self._world.announce()
-        while subscription := self._next_unasked():
-            self._ask(subscription)
-        while taken := self._take(moment):
-            self._handle(*taken)
-
-    # Consent.
+        while True:
+            with self._lock:
+                subscription = next(iter(self._unasked()), None)
+                if subscription is None:
+                    break
+                self._asked.add(subscription.operation.name)
+            refused = sending.consent(self._world, self._outlets, subscription)
+            with self._world.transaction():
+                subscription.consent = "refused" if refused else "given"
+                error = {"code": "Url validation", "message": refused} if refused else None
+                self._world.end(subscription.operation, error)
+        while True:
+            with self._lock:
+                if not self._heap or self._heap[0][0] > moment:
+                    return
+                at, _, parcel = heapq.heappop(self._heap)
+            owner = self._world.event_subscriptions.get(parcel.subscription)
+            if owner is not None:
+                self._handle(owner, parcel, at)
 
     def _unasked(self) -> list[EventSubscription]:
         return [
-            each
-            for each in list(self._world.event_subscriptions.values())
-            if each.consent == "pending" and each.operation.name not in self._asking
+            subscription
+            for subscription in list(self._world.event_subscriptions.values())
+            if subscription.consent == "pending" and subscription.operation.name not in self._asked
         ]
 
-    def _next_unasked(self) -> EventSubscription | None:
-        with self._lock:
-            found = next(iter(self._unasked()), None)
-            if found:
-                self._asking.add(found.operation.name)
-            return found
-
-    def _ask(self, subscription: EventSubscription) -> None:
-        refused = sending.consent(self._world, self._outlets, subscription)
-        with self._world.transaction():
-            subscription.consent = "refused" if refused else "given"
-            error = {"code": "Url validation", "message": refused} if refused else None
-            self._world.end(subscription.operation, error)
-
-    # Parcels.
-
-    def _take(self, moment: dt.datetime) -> tuple[dt.datetime, list[_Parcel]] | None:
-        """Return the next due parcel, with others of its batch, and when they are due."""
-        with self._lock:
-            if not self._heap or self._heap[0][0] > moment:
-                return None
-            at, _, first = heapq.heappop(self._heap)
-            subscription = self._world.event_subscriptions.get(first.subscription)
-            batch = [first]
-            if subscription is not None and not first.given_up:
-                batch += self._rest(subscription, first, at)
-            return at, batch
-
-    def _rest(
-        self, subscription: EventSubscription, first: _Parcel, at: dt.datetime
-    ) -> list[_Parcel]:
-        settings = subscription.properties["destination"]["properties"]
-        most = settings.get("maxEventsPerBatch", 1)
-        room = settings.get("preferredBatchSizeInKilobytes", _BATCH_SIZE) * _KILOBYTE
-        found: list[_Parcel] = []
-        if most == 1:
-            return found
-        room -= len(json.dumps(first.event))
-        for entry in sorted(self._heap, key=lambda each: each[:2]):
-            parcel = entry[2]
-            if entry[0] > at or len(found) + 1 == most:
-                break
-            fits = parcel.subscription == first.subscription and not parcel.given_up
-            size = len(json.dumps(parcel.event))
-            if fits and size <= room:
-                found.append(parcel)
-                self._heap.remove(entry)
-                room -= size
-        heapq.heapify(self._heap)
-        return found
-
-    def _handle(self, at: dt.datetime, batch: list[_Parcel]) -> None:
-        subscription = self._world.event_subscriptions.get(batch[0].subscription)
-        if subscription is None:
+    def _handle(self, subscription: EventSubscription, parcel: _Parcel, at: dt.datetime) -> None:
+        """Try to deliver a parcel that is due, and decide what becomes of it."""
+        if parcel.given_up:
+            self._bury(subscription, parcel, at)
             return
-        if batch[0].given_up:
-            self._bury(subscription, batch[0], at)
+        endpoint = subscription.id.key
+        if at < self._spared.get(endpoint, at):
+            self._push(self._spared[endpoint], parcel)
             return
-        endpoint = self._endpoints[subscription.id.key]
-        if endpoint.held_until and at < endpoint.held_until:
-            self._push(endpoint.held_until, *batch)
-            return
-        fresh = [each for each in batch if at < self._expires(subscription, each)]
-        for parcel in batch:
-            if parcel not in fresh:
-                self._give_up(subscription, parcel, at, "TimeToLiveExceeded")
-        if fresh:
-            self._try(subscription, fresh, at)
-
-    def _try(self, subscription: EventSubscription, batch: list[_Parcel], at: dt.datetime) -> None:
-        events = [each.event for each in batch]
-        attempt = sending.send(self._world, self._outlets, subscription, events, batch[0].attempts)
-        endpoint = self._endpoints[subscription.id.key]
-        if retry.delivered(attempt.status):
-            endpoint.failures = 0
-            return
-        ended = at + attempt.took
-        endpoint.failures += 1
-        endpoint.held_until = ended + retry.hold(endpoint.failures, attempt.status)
-        for parcel in batch:
-            parcel.attempts += 1
-            parcel.attempted = at
-            parcel.outcome = retry.outcome(attempt.status)
-            self._again(subscription, parcel, ended, attempt.status)
-
-    def _again(
-        self, subscription: EventSubscription, parcel: _Parcel, at: dt.datetime, status: int
-    ) -> None:
-        """Decide what becomes of a parcel that was not taken."""
         policy = subscription.properties["retryPolicy"]
-        kind = subscription.properties["destination"]["endpointType"]
-        following = at + disturbance.wait(self._world, parcel.attempts, status)
-        expires = self._expires(subscription, parcel)
-        if retry.hopeless(kind, status):
-            self._give_up(subscription, parcel, at, retry.reason(status))
+        expires = parcel.published + dt.timedelta(minutes=policy["eventTimeToLiveInMinutes"])
+        if at >= expires:
+            self._give_up(subscription, parcel, at, "TimeToLiveExceeded")
+            return
+        answer = sending.send(
+            self._world, self._outlets, subscription, parcel.event, parcel.attempts
+        )
+        if retry.delivered(answer.status):
+            self._failures[endpoint] = 0
+            return
+        ended = at + answer.took
+        self._failures[endpoint] += 1
+        self._spared[endpoint] = ended + retry.hold(self._failures[endpoint], answer.status)
+        parcel.attempts += 1
+        parcel.attempted = at
+        parcel.outcome = retry.outcome(answer.status)
+        following = ended + self._world.injector.retry_wait(
+            retry.wait(parcel.attempts, answer.status),
+            retry.wait(parcel.attempts + 1, answer.status),
+        )
+        if retry.hopeless(subscription.properties["destination"]["endpointType"], answer.status):
+            # The name of the reason is known from issues.
+            reason = f"UndeliverableDueToHttp{parcel.outcome}"
+            self._give_up(subscription, parcel, ended, reason)
         elif parcel.attempts >= policy["maxDeliveryAttempts"]:
-            self._give_up(subscription, parcel, at, "MaxDeliveryAttemptsExceeded")
+            self._give_up(subscription, parcel, ended, "MaxDeliveryAttemptsExceeded")
         else:
             # What expires before its next attempt is given up when it does.
             self._push(min(following, expires), parcel)
-
-    @staticmethod
-    def _expires(subscription: EventSubscription, parcel: _Parcel) -> dt.datetime:
-        minutes = subscription.properties["retryPolicy"]["eventTimeToLiveInMinutes"]
-        return parcel.published + dt.timedelta(minutes=minutes)
 
     # Dead letters.
 
@@ -229,21 +170,12 @@ class Delivery:
         if "deadLetterDestination" not in subscription.properties:
             self.dropped.append(parcel.event)
             return
-        parcel.given_up = at
-        parcel.letter = schemas.dead_letter(
-            parcel.event,
-            reason=reason,
-            attempts=parcel.attempts,
-            outcome=parcel.outcome,
-            published=parcel.published,
-            attempted=parcel.attempted,
-        )
-        last = parcel.attempted or at
-        self._push(max(at, last + retry.DEAD_LETTER_DELAY), parcel)
+        parcel.given_up, parcel.reason = at, reason
+        self._push(max(at, (parcel.attempted or at) + retry.DEAD_LETTER_DELAY), parcel)
 
     def _bury(self, subscription: EventSubscription, parcel: _Parcel, at: dt.datetime) -> None:
         """Write a dead letter; try again for hours where its container does not answer."""
-        settings = subscription.properties["deadLetterDestination"]["properties"]
+        container = subscription.properties["deadLetterDestination"]["properties"]
         # Date and hour have no leading zeros (documented).
         name = (
             f"{subscription.id.name.upper()}/{at.year}/{at.month}/{at.day}/{at.hour}"
@@ -251,10 +183,10 @@ class Delivery:
         )
         try:
             status = self._outlets.store(
-                settings["resourceId"].lower(),
-                settings["blobContainerName"],
+                container["resourceId"].lower(),
+                container["blobContainerName"],
                 name,
-                json.dumps([parcel.letter]).encode(),
+                json.dumps([_dead_letter(parcel)]).encode(),
             )
         except OSError:
             status = retry.UNREACHABLE
@@ -269,9 +201,58 @@ class Delivery:
 
 def _sources(event: Event) -> dict[str, Event]:
     """Return where a resource event may be subscribed to, and how it looks from there."""
-    found = {event["topic"].lower(): event}
+    sources = {event["topic"].lower(): event}
     segments = event["subject"].split("/")
     if len(segments) > 4 and segments[3].lower() == "resourcegroups":  # noqa: PLR2004 - positions
         group = "/".join([*segments[:3], "resourceGroups", segments[4]])
-        found[group.lower()] = {**event, "topic": group}
-    return found
+        sources[group.lower()] = {**event, "topic": group}
+    return sources
+
+
+def _dead_letter(parcel: _Parcel) -> Event:
+    """Return the record of an event that was given up (facts: Delivery, documented).
+
+    In CloudEvents the added names are in lower case; the documented sample has no time of the last
+    attempt there, and shows ``dataversion`` in place of ``specversion``.
+    """
+    record = {
+        "deadLetterReason": parcel.reason,
+        "deliveryAttempts": parcel.attempts,
+        "lastDeliveryOutcome": parcel.outcome,
+        "publishTime": stamp(parcel.published),
+    }
+    if "specversion" not in parcel.event:
+        last = {"lastDeliveryAttemptTime": stamp(parcel.attempted)} if parcel.attempted else {}
+        return {**parcel.event, **record, **last}
+    kept = {name: value for name, value in parcel.event.items() if name != "specversion"}
+    return {**kept, "dataversion": "", **{name.lower(): value for name, value in record.items()}}
+
+
+class Deliveries:
+    """Delivers a world's events on the world's own clock while the context lasts."""
+
+    def __init__(self, world: World, outlets: Outlets | None = None) -> None:
+        """Prepare the deliveries; by default, queues and dead letters are kept in memory."""
+        self._world = world
+        self._delivery = Delivery(world, outlets or Outlets())
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"event-grid-{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop after the attempts that are under way and end soon; what is still due is lost."""
+        self._stopped.set()
+        end = time.monotonic() + _GRACE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_POLL):
+            self._delivery.run_until(self._world.now())

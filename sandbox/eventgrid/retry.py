@@ -1,59 +1,66 @@
-"""When a delivery is tried again, and when it is not (facts: Delivery, documented unless said).
+"""What an answer to a delivery means, and when the next attempt comes.
 
-Azure adds a little chance to every step and may skip some; here they are exact but for the weather.
+See facts: Delivery, documented unless said. Azure adds a little chance to every step and may skip
+some; here they are exact but for faults.
 """
 
+import dataclasses
 import datetime as dt
 from http import HTTPStatus
 
-TIMEOUT = dt.timedelta(seconds=30)
-"""How long an endpoint may take for its answer."""
-LATEST = dt.timedelta(minutes=3)
-"""How late an answer may be and still count, if it is lucky."""
+TIMEOUT = dt.timedelta(seconds=30)  # How long an endpoint may take for its answer.
+LATEST = dt.timedelta(minutes=3)  # How late an answer may be and still count, if it is lucky.
 DEAD_LETTER_DELAY = dt.timedelta(minutes=5)
 """From the last attempt until the dead letter is written."""
-DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)
-"""How long a dead letter waits for its container."""
-TIMED_OUT = 408
-"""Stands in for a status where no answer came in time."""
-UNKNOWN_FUNCTION = 0
-"""Stands in for a status where no function has the id of the destination."""
-UNREACHABLE = -1
-"""Stands in for a status where there was no connection."""
+DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)  # How long a dead letter waits for its container.
+TIMED_OUT = 408  # Stands in for a status where no answer came in time.
+UNKNOWN_FUNCTION = 0  # Stands in for a status where no function has the id of the destination.
+UNREACHABLE = -1  # Stands in for a status where there was no connection.
 
 _STEPS = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200)
-_LEAST = {TIMED_OUT: 120, 503: 30, 404: 300, 401: 300}
 _SUCCESS = range(200, 205)
-_NEVER_AGAIN = {"WebHook": (400, 401, 403, 413)}
-_NEVER_AGAIN_IN_AZURE = (400, 403, 413)
-_OUTCOMES = {
-    TIMED_OUT: "TimedOut",
-    413: "RequestEntityTooLarge",
-    503: "Busy",
-    UNKNOWN_FUNCTION: "InvalidAzureFunctionDestination",
-    UNREACHABLE: "SocketError",
-}
 # After so many failures in a row all of an endpoint's events are held; the number is assumed.
 _PATIENCE = 10
-_HOLD = {401: 300, 403: 300, 404: 300, UNKNOWN_FUNCTION: 600}
-_HOLD_OTHERS = 10
 _LONGEST_HOLD = 3 * 3600
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Refusal:
+    name: str = ""  # Of the outcome; empty: the status' own (assumed).
+    least: int = 0  # Seconds that the next attempt waits at least.
+    hold: int = 10  # Seconds for which an endpoint that keeps failing so is spared at first.
+    final: tuple[str, ...] = ()  # The types of destinations whose events are given up at once.
+
+
+_AZURE = ("AzureFunction", "StorageQueue")
+_REFUSALS = {
+    400: _Refusal(final=("WebHook", *_AZURE)),
+    401: _Refusal(least=300, hold=300, final=("WebHook",)),
+    403: _Refusal(hold=300, final=("WebHook", *_AZURE)),
+    404: _Refusal(least=300, hold=300),
+    413: _Refusal("RequestEntityTooLarge", final=("WebHook", *_AZURE)),
+    503: _Refusal("Busy", least=30),
+    TIMED_OUT: _Refusal("TimedOut", least=120),
+    UNKNOWN_FUNCTION: _Refusal("InvalidAzureFunctionDestination", hold=600),
+    UNREACHABLE: _Refusal("SocketError"),
+}
+_OTHER = _Refusal()
+
+
 def delivered(status: int) -> bool:
-    """Tell whether an answer means success: 200 to 204 only."""
+    """Return whether an answer means success: 200 to 204 only."""
     return status in _SUCCESS
 
 
 def hopeless(endpoint_type: str, status: int) -> bool:
-    """Tell whether a delivery is given up at once."""
-    return status in _NEVER_AGAIN.get(endpoint_type, _NEVER_AGAIN_IN_AZURE)
+    """Return whether a delivery is given up at once."""
+    return endpoint_type in _REFUSALS.get(status, _OTHER).final
 
 
 def wait(attempts: int, status: int) -> dt.timedelta:
     """Return how long to wait after so many attempts, the last of which ended so."""
     step = _STEPS[min(attempts, len(_STEPS)) - 1]
-    return dt.timedelta(seconds=max(step, _LEAST.get(status, 0)))
+    return dt.timedelta(seconds=max(step, _REFUSALS.get(status, _OTHER).least))
 
 
 def hold(failures: int, status: int) -> dt.timedelta:
@@ -63,21 +70,15 @@ def hold(failures: int, status: int) -> dt.timedelta:
     """
     if failures < _PATIENCE:
         return dt.timedelta()
-    seconds = _HOLD.get(status, _HOLD_OTHERS) * 2 ** min(failures - _PATIENCE, 20)
+    seconds = _REFUSALS.get(status, _OTHER).hold * 2 ** min(failures - _PATIENCE, 20)
     return dt.timedelta(seconds=min(seconds, _LONGEST_HOLD))
 
 
 def outcome(status: int) -> str:
-    """Return what an attempt's end is called; most names are the status' own (assumed)."""
-    if status in _OUTCOMES:
-        return _OUTCOMES[status]
+    """Return what an attempt's end is called."""
+    if name := _REFUSALS.get(status, _OTHER).name:
+        return name
     try:
-        phrase = HTTPStatus(status).phrase
+        return "".join(HTTPStatus(status).phrase.title().split())
     except ValueError:
         return "GenericError"
-    return "".join(phrase.title().split())
-
-
-def reason(status: int) -> str:
-    """Return why a hopeless event was given up (known from issues)."""
-    return f"UndeliverableDueToHttp{outcome(status)}"

@@ -1,20 +1,28 @@
 """Event subscriptions as ARM resources: at a subscription, a group or a custom topic, or nested.
 
-Shapes are the documented examples' (``data/arm/examples/eventgrid_*``). ``eventsettings`` checks
-what is sent; a webhook's consent is asked by whoever delivers.
+Shapes are the documented examples' (``data/arm/examples/eventgrid_*``), limits are documented
+(facts: Delivery); what is not simulated is refused by name. A webhook's consent is asked by whoever
+delivers.
 """
 
 import datetime as dt
+from urllib.parse import urlsplit
 
 from sandbox.arm import errors, ids, listing, operations
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.eventgrid import filters, settings
+from sandbox.eventgrid import filters
+from sandbox.eventgrid.filters import invalid
 from sandbox.world.state import EventSubscription
+from sandbox.world.world import World
 
 routes = Routes()
 
+EVENT_GRID = "EventGridSchema"
+CLOUD_EVENTS = "CloudEventSchemaV1_0"
 CONSENT = dt.timedelta(seconds=30)
 """How long a webhook may take for its consent (facts: Resource events, documented)."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Where a local Functions host speaks plain HTTP; Azure takes HTTPS only."""
 _MOST = 500
 _SCOPED = "/~/providers/microsoft.eventgrid/eventsubscriptions"
 _NESTED = (
@@ -26,76 +34,179 @@ _SOURCES = (
     "microsoft.resources/subscriptions/resourcegroups",
     "microsoft.eventgrid/topics",
 )
+_OBJECTS = ("destination", "filter", "retryPolicy", "deadLetterDestination")
+_SETTINGS = (*_OBJECTS, "labels", "eventDeliverySchema", "topic", "provisioningState")
+"""The last two are what reads show and clients send back."""
+_RETRIES = {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+_DESTINATIONS = {
+    "WebHook": ("endpointUrl",),
+    "AzureFunction": ("resourceId",),
+    "StorageQueue": ("resourceId", "queueName"),
+}
+"""The properties that each needs."""
+
+
+# Settings.
+
+
+def _checked(world: World, properties: Json) -> Json:
+    """Return the settings of an event subscription with their defaults; raises ``AzureError``."""
+    sent = {name: value for name, value in properties.items() if value is not None}
+    if unknown := set(sent) - set(_SETTINGS):
+        raise errors.unsupported(f"the setting '{min(unknown)}' of event subscriptions")
+    for name in _OBJECTS:
+        if not isinstance(sent.get(name, {}), dict):
+            raise errors.bad_content(f"an object is required. Path 'properties.{name}'")
+    schema = sent.get("eventDeliverySchema") or EVENT_GRID
+    if schema not in (EVENT_GRID, CLOUD_EVENTS):
+        raise errors.unsupported(f"the eventDeliverySchema '{schema}'")
+    retries = sent.get("retryPolicy") or {}
+    filters.require_known(retries, _RETRIES, "retryPolicy")
+    for name, most in _RETRIES.items():
+        _require_number(retries, name, most, "retryPolicy")
+    settings: Json = {
+        "destination": _destination(world, sent.get("destination") or {}),
+        "filter": filters.check(sent.get("filter") or {}),
+        "labels": sent.get("labels"),
+        "eventDeliverySchema": schema,
+        "retryPolicy": _RETRIES | {name: retries[name] for name in _RETRIES if name in retries},
+    }
+    if "deadLetterDestination" in sent:
+        letters = sent["deadLetterDestination"]
+        if letters.get("endpointType") != "StorageBlob" or not isinstance(
+            letters.get("properties"), dict
+        ):
+            raise errors.unsupported("a deadLetterDestination other than a StorageBlob")
+        needed = ("resourceId", "blobContainerName")
+        filters.require_known(letters["properties"], needed, "deadLetterDestination")
+        _require_texts(letters["properties"], needed, "deadLetterDestination")
+        _require_resource(
+            world, "microsoft.storage/storageaccounts", letters["properties"]["resourceId"]
+        )
+        settings["deadLetterDestination"] = letters
+    return settings
+
+
+def _destination(world: World, sent: Json) -> Json:
+    kind, properties = str(sent.get("endpointType")), sent.get("properties")
+    if not isinstance(properties, dict):
+        raise invalid("a destination with properties is required.")
+    if kind not in _DESTINATIONS:
+        raise errors.unsupported(f"the endpointType '{kind}'")
+    needed, allowed = _DESTINATIONS[kind], ["endpointBaseUrl"]
+    if kind != "StorageQueue":
+        allowed += ["maxEventsPerBatch", "preferredBatchSizeInKilobytes"]
+    filters.require_known(properties, {*needed, *allowed}, f"the endpointType '{kind}'")
+    _require_texts(properties, needed, "destination")
+    if properties.get("maxEventsPerBatch", 1) != 1:
+        raise errors.unsupported("maxEventsPerBatch other than 1")
+    _require_number(properties, "preferredBatchSizeInKilobytes", 1024, "destination.properties")
+    if kind == "WebHook":
+        try:
+            url = urlsplit(properties["endpointUrl"])
+        except ValueError:
+            url = urlsplit("")
+        local = url.scheme == "http" and url.hostname in LOOPBACK
+        if not url.hostname or (url.scheme != "https" and not local):
+            raise invalid(
+                "Supplied URL is invalid. It cannot be null or empty and should be a proper HTTPS "
+                "URL like https://www.example.com."
+            )
+    else:
+        function = kind == "AzureFunction"
+        wanted = "web/sites/functions" if function else "storage/storageaccounts"
+        _require_resource(world, f"microsoft.{wanted}", properties["resourceId"])
+    return {"endpointType": kind, "properties": properties}
+
+
+def _require_texts(properties: Json, names: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if not isinstance(properties.get(name), str) or not properties[name]:
+            raise invalid(f"{where}.properties.{name} is required.")
+
+
+def _require_number(sent: Json, name: str, most: int, where: str) -> None:
+    value = sent.get(name, 1)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise invalid(f"{where}.{name} must be a number from 1 to {most}, not {value}.")
+
+
+def _require_resource(world: World, wanted: str, resource_id: str) -> None:
+    """Raise ``AzureError`` 400 unless the id is of the wanted type and its resource is there."""
+    target = ids.parse(resource_id)
+    if target.type.lower() != wanted:
+        raise invalid(f"'{resource_id}' is not the id of a {wanted}.")
+    if "/".join(target.key.split("/")[:9]) not in world.resources:
+        raise invalid(f"the resource '{resource_id}' does not exist.")
+
+
+# Requests.
 
 
 def _topic(call: Call) -> ids.ArmId:
     """Return what the event subscription or list of the call hangs on; raises ``AzureError``."""
-    if "kind" not in call.args:
-        found = ids.parse(call.id.scope)
-        if found.type.lower() not in _SOURCES:
-            raise errors.unsupported(f"event subscriptions of {found.text or 'the tenant'}")
+    if "kind" in call.args:
+        topic = ids.parse(call.id.text[: call.id.key.rindex("/eventsubscriptions")])
     else:
-        end = call.id.key.rindex("/eventsubscriptions")
-        found = ids.parse(call.id.text[:end])
-    call.world.require_scope(found)
-    return found
-
-
-def _source(call: Call, topic: ids.ArmId) -> str:
-    resource = call.world.resources.get(topic.key)
-    # A system topic stands for its source.
-    source = resource.properties.get("source") if resource else None
-    return str(source or topic.text).lower()
+        topic = ids.parse(call.id.scope)
+        if topic.type.lower() not in _SOURCES:
+            raise errors.unsupported(f"event subscriptions of {topic.text or 'the tenant'}")
+    call.world.require_scope(topic)
+    return topic
 
 
 def _show(call: Call, subscription: EventSubscription) -> Json:
-    found, operation = subscription.properties, subscription.operation
+    settings, operation = subscription.properties, subscription.operation
+    destination = dict(settings["destination"]["properties"])
+    if "endpointUrl" in destination:
+        # Reads show a webhook's address without its query, which may be a secret.
+        destination["endpointBaseUrl"] = destination.pop("endpointUrl").partition("?")[0]
     nested = subscription.id.type.count("/") > 1
-    topic = subscription.id.outer if nested else subscription.id.scope
     return {
         "id": subscription.id.text,
         "name": subscription.id.name,
         "type": subscription.id.type,
         "properties": {
-            **found,
-            "destination": settings.shown_destination(found["destination"]),
+            **settings,
+            "destination": {**settings["destination"], "properties": destination},
             "provisioningState": operation.status(call.world.now(), operation.state),
-            "topic": topic,
+            "topic": subscription.id.outer if nested else subscription.id.scope,
         },
     }
 
 
-def _find(call: Call, key: str) -> EventSubscription:
-    found = call.world.event_subscriptions.get(key)
-    if found is None:
+def _find(call: Call) -> EventSubscription:
+    subscription = call.world.event_subscriptions.get(call.id.key)
+    if subscription is None:
         # The text is assumed.
-        name = ids.parse(key).name
-        raise errors.AzureError(404, "ResourceNotFound", f"Event subscription '{name}' not found.")
-    return found
+        raise errors.AzureError(
+            404, "ResourceNotFound", f"Event subscription '{call.id.name}' not found."
+        )
+    return subscription
 
 
 def _store(call: Call, properties: Json) -> Reply:
     world, topic = call.world, _topic(call)
+    settings = _checked(world, properties)
+    # A system topic stands for its source.
     resource = world.resources.get(topic.key)
-    schema = str(resource.properties.get("inputSchema", "")) if resource else ""
-    checked = settings.check(world, properties, schema)
-    source = _source(call, topic)
+    source = str((resource and resource.properties.get("source")) or topic.text).lower()
     known = world.event_subscriptions.get(call.id.key)
-    siblings = sum(each.source == source for each in world.event_subscriptions.values())
+    siblings = sum(other.source == source for other in world.event_subscriptions.values())
     if known is None and siblings >= _MOST:
-        raise filters.invalid(f"a topic has at most {_MOST} event subscriptions.")
+        raise invalid(f"a topic has at most {_MOST} event subscriptions.")
     operation = world.start_operation()
     operation.resource, operation.location = call.id.text, "global"
     operation.state = "Updating" if known else "Creating"
-    found = operations.headers(call, operation, final=False)
-    stored = EventSubscription(call.id, source, checked, operation)
-    if world.asks_webhooks and checked["destination"]["endpointType"] == "WebHook":
-        # Asking takes as long as it takes; the client comes again by the header made above.
+    headers = operations.headers(call, operation, final=False)
+    stored = EventSubscription(call.id, source, settings, operation)
+    if world.asks_webhooks and settings["destination"]["endpointType"] == "WebHook":
+        # Asking takes as long as it takes, by the wall however fast the clock is; the client comes
+        # again by the header made above.
         stored.consent = "pending"
-        # Webhooks answer by the wall, however fast the clock is.
         operation.ends = world.now() + CONSENT * max(1, world.clock.speed)
     world.put_event_subscription(stored)
-    return Reply(201, _show(call, stored), found)
+    return Reply(201, _show(call, stored), headers)
 
 
 def put(call: Call) -> Reply:
@@ -105,37 +216,29 @@ def put(call: Call) -> Reply:
 
 def patch(call: Call) -> Reply:
     """Change some settings; they stand in the body without ``properties`` (documented)."""
-    known = _find(call, call.id.key)
-    return _store(call, {**known.properties, **call.object_body()})
+    return _store(call, {**_find(call).properties, **call.object_body()})
 
 
 def get(call: Call) -> Reply:
     """Return one event subscription."""
     _topic(call)
-    return Reply(200, _show(call, _find(call, call.id.key)))
+    return Reply(200, _show(call, _find(call)))
 
 
 def delete(call: Call) -> Reply:
     """Delete an event subscription: 200, or 204 when there was none."""
-    found = call.world.event_subscriptions.get(call.id.key)
-    if found is None:
+    if call.id.key not in call.world.event_subscriptions:
         return Reply(204)
-    call.world.remove_event_subscription(found)
+    call.world.remove_event_subscription(_find(call))
     return Reply(200)
-
-
-def full_url(call: Call) -> Reply:
-    """Return a webhook's whole address; reads show it without its query, which may be a secret."""
-    destination = _find(call, call.id.parent.lower()).properties["destination"]
-    return Reply(200, {"endpointUrl": destination["properties"].get("endpointUrl")})
 
 
 def list_all(call: Call) -> Reply:
     """List the event subscriptions at a scope and below, or of a topic."""
     key = _topic(call).key
     subscriptions = call.world.event_subscriptions.values()
-    found = [each for each in subscriptions if ids.contains(key, each.id.key)]
-    return listing.page(call, found, lambda each: _show(call, each))
+    listed = [known for known in subscriptions if ids.contains(key, known.id.key)]
+    return listing.page(call, listed, lambda known: _show(call, known))
 
 
 for _rule, _title in ((_SCOPED, "Event Subscriptions"), (_NESTED, "Topic Event Subscriptions")):
@@ -145,7 +248,6 @@ for _rule, _title in ((_SCOPED, "Event Subscriptions"), (_NESTED, "Topic Event S
         ("PUT", "/<name>", put, "Create Or Update"),
         ("PATCH", "/<name>", patch, "Update"),
         ("DELETE", "/<name>", delete, "Delete"),
-        ("POST", "/<name>/getfullurl", full_url, "Get Full URL"),
     ):
         routes.route(_method, _rule + _suffix, Evidence.DOCUMENTED, f"REST: {_title} - {_name}")(
             _handler

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sandbox.arm import errors, ids, listing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.eventgrid.events import Change, Entry, claims, stamp
+from sandbox.world.events import Entry, claims, stamp
 from sandbox.world.world import World
 
 routes = Routes()
@@ -26,12 +26,9 @@ _TITLES = {
     "Microsoft.Authorization/roleAssignments/delete": "Delete role assignment",
 }
 _TICKS_AT_1970 = 621_355_968_000_000_000
+_BEGINNING = ("eventtimestamp", "ge")
 
 type _Matches = Callable[[Entry], bool]
-
-
-def _ticks(moment: dt.datetime) -> int:
-    return _TICKS_AT_1970 + int(moment.timestamp() * 10_000_000)
 
 
 def _pair(value: str, localized: str | None = None) -> Json:
@@ -41,17 +38,39 @@ def _pair(value: str, localized: str | None = None) -> Json:
 def _submitted(world: World, entry: Entry) -> dt.datetime:
     """Return when an entry is there to be read."""
     key = f"{entry.change.id} {entry.begins}"
-    return entry.at + world.delay(world.weather.log_delay, key)
+    return entry.at + world.injector.delay(world.faults.log_delay, key)
 
 
 def _show(world: World, entry: Entry) -> Json:
-    change = entry.change
-    resource, context = change.resource, change.context
+    """Return an entry as the log shows it (recorded)."""
+    change, begins = entry.change, entry.begins
+    resource, context, gone = change.resource, change.context, change.gone
     cascades = change.action != change.operation
     kind = change.operation.rpartition("/")[0].removesuffix("/action")
     group = "/".join(resource.text.split("/")[:5])
-    name = str(uuid.uuid5(uuid.UUID(change.id), "begins")) if entry.begins else change.id
-    status = "Started" if entry.begins else change.status
+    name = str(uuid.uuid5(uuid.UUID(change.id), "begins")) if begins else change.id
+    status = "Started" if begins else change.status
+    # The answer was 201; every write of a role assignment gets that.
+    assigns = change.operation == "Microsoft.Authorization/roleAssignments/write"
+    created = change.verb == "Write" and (assigns or not change.update)
+    result: Json = {}
+    sub_status = _pair("")
+    if begins:
+        if context.body:
+            result = {"requestbody": json.dumps(context.body, separators=(",", ":"))}
+    elif gone is None:
+        code, phrase = (201, "Created") if created else (200, "OK")
+        result = {"statusCode": phrase, "serviceRequestId": None}
+        sub_status = _pair(phrase, f"{phrase} (HTTP Status Code: {code})")
+    else:
+        # A cascade names what went.
+        result = {
+            "id": gone.name.replace("-", ""),
+            "principalId": gone.principal.replace("-", ""),
+            "roleDefinitionId": gone.role.replace("-", ""),
+            "scope": gone.scope,
+        }
+    ticks = _TICKS_AT_1970 + int(entry.at.timestamp() * 10_000_000)
     shown = {
         "authorization": {
             "action": change.action,
@@ -64,9 +83,7 @@ def _show(world: World, entry: Entry) -> Json:
         "description": "",
         "eventDataId": name,
         "eventName": (
-            _pair("BeginRequest", "Begin request")
-            if entry.begins
-            else _pair("EndRequest", "End request")
+            _pair("BeginRequest", "Begin request") if begins else _pair("EndRequest", "End request")
         ),
         "category": _pair("Administrative"),
         "httpRequest": {
@@ -76,7 +93,7 @@ def _show(world: World, entry: Entry) -> Json:
             # Events call it url (facts: Resource events, recorded).
             "uri": context.url,
         },
-        "id": f"{resource.text}/events/{name}/ticks/{_ticks(entry.at)}",
+        "id": f"{resource.text}/events/{name}/ticks/{ticks}",
         "level": "Error" if status == "Failed" else "Informational",
         "resourceGroupName": resource.group,
         "resourceProviderName": _pair(change.operation.partition("/")[0]),
@@ -84,100 +101,52 @@ def _show(world: World, entry: Entry) -> Json:
         "resourceType": _pair(change.action.rpartition("/")[0] if cascades else kind),
         "operationId": context.correlation_id,
         "operationName": _pair(change.operation, _TITLES.get(change.operation)),
-        "properties": _properties(world, entry),
+        "properties": {
+            **result,
+            "eventCategory": "Administrative",
+            "entity": resource.text,
+            "message": change.operation,
+            "hierarchy": f"{world.tenant}/{resource.subscription}",
+        },
         "status": _pair(status),
-        "subStatus": _pair("") if entry.begins else _sub_status(change),
+        "subStatus": sub_status,
         "eventTimestamp": stamp(entry.at),
         "submissionTimestamp": f"{_submitted(world, entry):%Y-%m-%dT%H:%M:%SZ}",
         "subscriptionId": resource.subscription,
         "tenantId": world.tenant,
     }
     if cascades or change.silent or not context.method:
-        # What follows from another's deletion has no request of its own (recorded).
+        # What follows from another's deletion has no request of its own.
         del shown["httpRequest"]
     return shown
 
 
-def _properties(world: World, entry: Entry) -> Json:
-    """Return what an entry says beyond its frame (recorded): what was sent, what became of it.
-
-    A cascade names what went.
-    """
-    change = entry.change
-    gone, sent = change.gone, change.context.body
-    own: Json
-    if entry.begins:
-        own = {"requestbody": json.dumps(sent, separators=(",", ":"))} if sent else {}
-    elif gone is None:
-        status = "Created" if _creates(change) else "OK"
-        own = {"statusCode": status, "serviceRequestId": None}
-    else:
-        own = {
-            "id": gone.name.replace("-", ""),
-            "principalId": gone.principal.replace("-", ""),
-            "roleDefinitionId": gone.role.replace("-", ""),
-            "scope": gone.scope,
-        }
-    return {
-        **own,
-        "eventCategory": "Administrative",
-        "entity": change.resource.text,
-        "message": change.operation,
-        "hierarchy": f"{world.tenant}/{change.resource.subscription}",
-    }
-
-
-def _sub_status(change: Change) -> Json:
-    if change.gone is not None:
-        return _pair("")
-    if _creates(change):
-        return _pair("Created", "Created (HTTP Status Code: 201)")
-    return _pair("OK", "OK (HTTP Status Code: 200)")
-
-
-def _creates(change: Change) -> bool:
-    """Tell whether the answer was 201, which every write of a role assignment gets (recorded)."""
-    assigns = change.operation == "Microsoft.Authorization/roleAssignments/write"
-    return change.verb == "Write" and (assigns or not change.update)
+def _terms(text: str) -> list[tuple[str, str, str]]:
+    """Return the terms of a filter: name, operator and value, all in lower case."""
+    terms: list[tuple[str, str, str]] = []
+    for part in _AND.split(text):
+        match = _TERM.fullmatch(part.strip())
+        if match is None:
+            raise errors.unsupported(f'the filter "{part}"')
+        terms.append((match[1].lower(), match[2].lower(), match[3].lower()))
+    return terms
 
 
 def _moment(text: str) -> dt.datetime:
     try:
-        found = dt.datetime.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(text.upper())
     except ValueError:
         raise errors.unsupported(f"the time '{text}' in a filter") from None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _beginning(call: Call, text: str) -> dt.datetime:
-    """Return the time from which on a filter asks for the log; raises 400 where there is none.
-
-    That one of more than 90 days ago is refused without an envelope is recorded (facts:
-    Visibility), its code and text are assumed.
-    """
-    for part in _AND.split(text):
-        found = _TERM.fullmatch(part.strip())
-        if found and (found[1].lower(), found[2].lower()) == ("eventtimestamp", "ge"):
-            since = _moment(found[3].upper())
-            if since < call.world.now() - _KEPT:
-                raise errors.FlatError(
-                    400, "BadRequest", "The start time cannot be more than 90 days in the past."
-                )
-            return since
-    raise errors.AzureError(
-        400, "BadRequest", "The $filter must name the beginning: eventTimestamp ge '<time>'."
-    )
-
-
-def _term(text: str) -> _Matches:
+def _test(name: str, operator: str, value: str) -> _Matches:
     """Return the test that one term of a filter makes; raises ``AzureError`` 400.
 
     The id of a group finds what was done to the group itself, such as a move (assumed).
     """
-    found = _TERM.fullmatch(text.strip())
-    name, operator, value = (each.lower() for each in found.groups()) if found else ("", "", "")
     if name == "eventtimestamp" and operator in ("ge", "le"):
-        moment = _moment(value.upper())
+        moment = _moment(value)
         return lambda entry: entry.at >= moment if operator == "ge" else entry.at <= moment
     tests: dict[str, _Matches] = {
         "resourceuri": lambda entry: entry.change.resource.key == value.rstrip("/"),
@@ -187,7 +156,7 @@ def _term(text: str) -> _Matches:
         "eventchannels": lambda _: "operation" in value,
     }
     if operator != "eq" or name not in tests:
-        raise errors.unsupported(f'the filter "{text}"')
+        raise errors.unsupported(f"the filter '{name} {operator}'")
     return tests[name]
 
 
@@ -199,24 +168,36 @@ def _term(text: str) -> _Matches:
     action="Microsoft.Insights/eventtypes/values/read",
 )
 def list_values(call: Call) -> Reply:
-    """List the log, newest first; a filter must name its beginning (documented)."""
-    world, text = call.world, call.query.get("$filter", "")
-    _beginning(call, text)
-    # Its beginning is the first term of most filters, and leaves out the least.
-    tests = [_term(part) for part in reversed(_AND.split(text))]
-    subscription, now = call.args["subscription"], world.now()
-    found = [
+    """List the log, newest first; a filter must name its beginning (documented).
+
+    That a beginning of more than 90 days ago is refused without an envelope is recorded (facts:
+    Activity log), its code and text are assumed.
+    """
+    world, now = call.world, call.world.now()
+    terms = _terms(call.query.get("$filter", ""))
+    begins = [value for name, operator, value in terms if (name, operator) == _BEGINNING]
+    if not begins:
+        raise errors.AzureError(
+            400, "BadRequest", "The $filter must name the beginning: eventTimestamp ge '<time>'."
+        )
+    if _moment(begins[0]) < now - _KEPT:
+        raise errors.FlatError(
+            400, "BadRequest", "The start time cannot be more than 90 days in the past."
+        )
+    # The beginning is the first term of most filters, and leaves out the least.
+    tests = [_test(*term) for term in reversed(terms)]
+    entries = [
         entry
-        for entry in reversed(world.activity)
+        for entry in reversed(world.feed.activity)
         if all(test(entry) for test in tests)
-        and entry.change.resource.subscription.lower() == subscription
+        and entry.change.resource.subscription.lower() == call.args["subscription"]
         and _submitted(world, entry) <= now
     ]
-    found.sort(key=lambda entry: entry.at, reverse=True)
-    wanted = {each for each in call.query.get("$select", "").split(",") if each}
+    entries.sort(key=lambda entry: entry.at, reverse=True)
+    wanted = {name for name in call.query.get("$select", "").split(",") if name}
 
     def show(entry: Entry) -> Json:
         shown = _show(world, entry)
         return {name: shown[name] for name in shown if not wanted or name in wanted}
 
-    return listing.page(call, found, show, size=_PAGE)
+    return listing.page(call, entries, show, size=_PAGE)

@@ -1,11 +1,10 @@
-"""The part of the Kusto query language that the sandbox speaks, compiled to functions over rows.
+"""The part of the Kusto query language that the product and the tested clients speak.
 
-``graph`` calls it. A lexer and a recursive-descent parser; whatever is not understood is a
-``QueryError`` that names it, never a guess. Column and property names are case-sensitive.
+`queries` calls it. A lexer and a recursive-descent parser, which compile a query to functions over
+rows; whatever is not understood is a ``QueryError`` that names it, never a guess. Names of columns
+and properties are case-sensitive.
 
-    table | where e | project a, b = e | extend c = e | order by a desc | take 5
-          | mv-expand k = bag_keys(identity.userAssignedIdentities)
-          | join kind=fullouter (query) on a
+    table | where e | project a, b = e | extend c = e | join kind=fullouter (query) on a
 
 Resource Graph takes at most three joins, and one across tables but for those of ``resources`` and
 ``resourcecontainers``; it unites no other tables than these two (documented), so nobody needs it.
@@ -13,33 +12,86 @@ Resource Graph takes at most three joins, and one across tables but for those of
 
 import dataclasses
 import functools
-import itertools
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from sandbox.graph.kqlexpressions import Columns, Expression, Expressions, Row, text_of
-
+type Row = dict[str, Any]
+type Columns = dict[str, bool]
+"""Names of columns, in their order, and whether each is known to hold text."""
 type Tables = Callable[[str], Iterable[Row]]
 """Returns the rows of a table by its name in lower case."""
+type Expression = Callable[[Row], Any]
 type Stage = Callable[[Iterable[Row], Tables], Iterable[Row]]
 
-_MOST_COMBINED = 3
+_MOST_JOINS = 3
 _KINDS = ("inner", "leftouter", "fullouter")
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n]*)
+      |(?P<string>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")
+      |(?P<number>\d+)
+      |(?P<word>!?[A-Za-z_][\w-]*~?)
+      |(?P<mark>=~|!~|==|!=|[|(),.=])""",
+    re.VERBOSE,
+)
+
+
+class QueryError(Exception):
+    """A query that is not understood, with the place where."""
+
+    def __init__(self, line: int, column: int, token: str, expected: str) -> None:
+        super().__init__(f"line {line}:{column}: '{token}', expected {expected}")
+        self.line = line
+        self.column = column
+        self.token = token
+        self.expected = expected
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    """string, number, word, mark or end."""
+    text: str
+    at: int
+
+
+def _text(value: object) -> str:
+    """Return a value as the language writes it into a text: what is dynamic as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, separators=(",", ":"))
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "=~": lambda a, b: _text(a).lower() == _text(b).lower(),
+    "!~": lambda a, b: _text(a).lower() != _text(b).lower(),
+    "startswith": lambda a, b: _text(a).lower().startswith(_text(b).lower()),
+}
+_FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "tostring": lambda given: _text(given[0]),
+    "tolower": lambda given: _text(given[0]).lower(),
+    "isempty": lambda given: given[0] in (None, ""),
+    "isnotempty": lambda given: given[0] not in (None, ""),
+    # Of texts it takes the first that is not empty (documented).
+    "coalesce": lambda given: next((value for value in given if value not in (None, "")), ""),
+}
 _TEXTUAL = ("tostring", "tolower")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Query:
-    """A compiled query: the table it begins with, if any, and what it makes of its rows."""
+    """A compiled query: the table it begins with, and what it makes of its rows."""
 
     table: str
     stages: tuple[Stage, ...]
     columns: Columns
-    ordered: bool
-    """Whether the query itself says in which order its rows come."""
 
     def run(self, tables: Tables) -> Iterable[Row]:
         """Return the resulting rows."""
-        rows = tables(self.table) if self.table else ()
+        rows = tables(self.table)
         for stage in self.stages:
             rows = stage(rows, tables)
         return rows
@@ -49,7 +101,7 @@ class Query:
 def compile_query(
     text: str, tables: tuple[str, ...], columns: tuple[tuple[str, bool], ...]
 ) -> Query:
-    """Compile a query; raises ``kqltokens.QueryError``.
+    """Compile a query; raises ``QueryError``.
 
     Args:
         text: the query.
@@ -59,189 +111,242 @@ def compile_query(
     return _Parser(text, tables, dict(columns)).query()
 
 
-def _blank(columns: Columns) -> Row:
+def blank(columns: Columns) -> Row:
     """Return a row without values; a text cannot be null (documented)."""
     return {name: "" if text else None for name, text in columns.items()}
 
 
-class _Parser(Expressions):
+def _joined(  # noqa: PLR0913, PLR0917 - what a join is made of
+    kind: str,
+    on: str,
+    other: Query,
+    renamed: dict[str, str],
+    nobody: Row,
+    rows: Iterable[Row],
+    tables: Tables,
+) -> Iterator[Row]:
+    """Yield the rows of a join on a column; ``renamed`` names the other's columns."""
+    index: dict[str, list[Row]] = {}
+    for row in other.run(tables):
+        made = {renamed[name]: value for name, value in row.items()}
+        index.setdefault(row[on], []).append(made)
+    nothing = {name: nobody[name] for name in renamed.values()}
+    matched: set[str] = set()
+    for row in rows:
+        matched.add(row[on])
+        for match in index.get(row[on], [nothing] if kind != "inner" else []):
+            yield {**row, **match}
+    if kind == "fullouter":
+        for text, others in index.items():
+            if text not in matched:
+                yield from ({**nobody, **made} for made in others)
+
+
+class _Parser:
+    """Reads the tokens of a query from left to right."""
+
     def __init__(self, text: str, tables: tuple[str, ...], columns: Columns) -> None:
-        super().__init__(text)
+        self._text = text
         self._tables = tables
         self._all = columns
-        self._combined = 0
-        self._crossed = 0
+        self._columns: Columns = {}
+        """Those that there are at this place."""
+        self._joins = self._crossed = 0
+        self._next = 0
+        self._tokens: list[_Token] = []
+        at = 0
+        while at < len(text):
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise self._error(_Token("", text[at], at), "a name, a literal or an operator")
+            if match.lastgroup != "space":
+                self._tokens.append(_Token(match.lastgroup or "", match[0], at))
+            at = match.end()
+        self._tokens.append(_Token("end", "<EOF>", at))
+
+    # Tokens.
+
+    def _error(self, token: _Token, expected: str) -> QueryError:
+        before = self._text[: token.at]
+        column = token.at - before.rfind("\n") - 1
+        return QueryError(before.count("\n") + 1, column, token.text, expected)
+
+    def _fail(self, expected: str) -> QueryError:
+        return self._error(self._peek, expected)
+
+    @property
+    def _peek(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _accept(self, *texts: str) -> str | None:
+        """Read one of these words or marks, if it is next."""
+        token = self._peek
+        if token.kind in ("word", "mark") and token.text in texts:
+            self._next += 1
+            return token.text
+        return None
+
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise self._fail(f"'{text}'")
+
+    def _take(self, kind: str, expected: str) -> str:
+        """Read a token of a kind."""
+        token = self._peek
+        if token.kind != kind:
+            raise self._fail(expected)
+        self._next += 1
+        return token.text
+
+    # Stages.
 
     def query(self) -> Query:
-        found = self._pipeline()
-        if self.peek.kind != "end":
-            raise self.fail("'|' or the end")
-        return found
+        """Read the whole query; raises ``QueryError``."""
+        query = self._pipeline()
+        if self._peek.kind != "end":
+            raise self._fail("'|' or the end")
+        return query
 
     def _pipeline(self) -> Query:
         """Read a query or a part of one in brackets; leaves its columns behind."""
+        token = self._peek
+        table = self._take("word", "a name").lower()
+        if table not in self._tables:
+            raise self._error(token, f"one of the tables {sorted(self._tables)}")
+        self._columns = dict(self._all)
         stages: list[Stage] = []
-        ordered = False
-        self.columns = {}
-        table = self.peek
-        name = self.word().lower()
-        if name not in self._tables:
-            raise self.error(table, f"one of the tables {sorted(self._tables)}")
-        self.columns = dict(self._all)
-        while self.accept("|"):
-            # A join mixes what was in order.
-            ordered = ordered or self.peek.text in ("order", "sort")
-            ordered = ordered and self.peek.text != "join"
-            stages.append(self._stage(name))
-        return Query(name, tuple(stages), self.columns, ordered)
+        while self._accept("|"):
+            match self._accept("where", "project", "extend", "join"):
+                case "where":
+                    stages.append(self._where())
+                case "project":
+                    stages.append(self._compute(keep=False))
+                case "extend":
+                    stages.append(self._compute(keep=True))
+                case "join":
+                    stages.append(self._join(table))
+                case _:
+                    raise self._fail("one of the operators where, project, extend, join")
+        return Query(table, tuple(stages), self._columns)
 
-    def _bracketed(self) -> Query:
-        """Read a query in brackets, or the bare name of a table, and keep the columns outside."""
-        outer = self.columns
-        if self.accept("("):
-            found = self._pipeline()
-            self.expect(")")
-        else:
-            table = self.peek
-            if self.word().lower() not in self._tables:
-                raise self.error(table, f"one of the tables {sorted(self._tables)}")
-            found = Query(table.text.lower(), (), dict(self._all), ordered=False)
-        self.columns = outer
-        return found
+    def _where(self) -> Stage:
+        test = self._either()
+        return lambda rows, _: (row for row in rows if test(row))
 
-    def _combine(self) -> None:
-        self._combined += 1
-        if self._combined > _MOST_COMBINED:
-            raise self.fail(f"at most {_MOST_COMBINED} joins")
-        self.advance()
+    def _compute(self, *, keep: bool) -> Stage:
+        values: dict[str, Expression] = {}
+        names: Columns = {}
+        while not values or self._accept(","):
+            start = self._peek
+            following = self._tokens[self._next + 1 : self._next + 2]
+            name = ""
+            if start.kind == "word" and following and following[0].text == "=":
+                self._next += 2
+                name, start = start.text, self._peek
+            first = self._next
+            value = self._operand()
+            read = self._tokens[first : self._next]
+            text = start.kind == "string" or start.text in _TEXTUAL
+            text = text or (len(read) == 1 and self._columns.get(start.text, False))
+            name = name or "_".join(token.text for token in read if token.kind == "word")
+            values[name], names[name] = value, text
+        self._columns = self._columns | names if keep else names
+
+        def compute(row: Row) -> Row:
+            made = {name: value(row) for name, value in values.items()}
+            return {**row, **made} if keep else made
+
+        return lambda rows, _: map(compute, rows)
 
     def _join(self, table: str) -> Stage:
         """Return what adds to each row those of another query with the same text in a column."""
-        self._combine()
-        self.expect("kind")
-        self.expect("=")
-        kind = self.accept(*_KINDS)
+        self._joins += 1
+        if self._joins > _MOST_JOINS:
+            raise self._error(self._tokens[self._next - 1], f"at most {_MOST_JOINS} joins")
+        self._expect("kind")
+        self._expect("=")
+        kind = self._accept(*_KINDS)
         if kind is None:
-            raise self.fail(" or ".join(_KINDS))
-        other = self._bracketed()
+            raise self._fail(" or ".join(_KINDS))
+        self._expect("(")
+        columns = self._columns
+        other = self._pipeline()
+        self._columns = columns
+        self._expect(")")
         pair = {table, other.table}
         self._crossed += len(pair) > 1 and pair != {"resources", "resourcecontainers"}
         if self._crossed > 1:
-            raise self.fail("at most one join across tables")
-        self.expect("on")
-        key = self.peek
-        on = self.word()
-        if not (self.columns.get(on) and other.columns.get(on)):
-            raise self.error(key, "a column that holds text on both sides: tostring(...)")
-        renamed = {name: f"{name}1" if name in self.columns else name for name in other.columns}
+            raise self._fail("at most one join across tables")
+        self._expect("on")
+        key = self._peek
+        on = self._take("word", "a name")
+        if not (columns.get(on) and other.columns.get(on)):
+            raise self._error(key, "a column that holds text on both sides: tostring(...)")
+        renamed = {name: f"{name}1" if name in columns else name for name in other.columns}
         added = {renamed[name]: text for name, text in other.columns.items()}
-        self.columns = self.columns | added
-        nothing, nobody = _blank(added), _blank(self.columns)
+        self._columns = columns | added
+        return functools.partial(_joined, kind, on, other, renamed, blank(self._columns))
 
-        def joined(rows: Iterable[Row], tables: Tables) -> Iterator[Row]:
-            index: dict[str, list[Row]] = {}
-            for row in other.run(tables):
-                made = {renamed[name]: value for name, value in row.items()}
-                index.setdefault(row[on], []).append(made)
-            matched: set[str] = set()
-            for row in rows:
-                matches = index.get(row[on], [nothing] if kind != "inner" else [])
-                matched.add(row[on])
-                yield from ({**row, **match} for match in matches)
-            if kind == "fullouter":
-                for key, others in index.items():
-                    if key not in matched:
-                        yield from ({**nobody, **other} for other in others)
+    # Expressions.
 
-        return joined
+    def _either(self) -> Expression:
+        tests = [self._both()]
+        while self._accept("or"):
+            tests.append(self._both())
+        return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
 
-    def _stage(self, table: str) -> Stage:
-        readers: dict[str, Callable[[], Stage]] = {
-            "where": self._filtered,
-            "project": functools.partial(self._computed, keep=False),
-            "extend": functools.partial(self._computed, keep=True),
-            **dict.fromkeys(("order", "sort"), self._ordered),
-            **dict.fromkeys(("limit", "take"), self._limited),
-            "mv-expand": self._expanded,
-            "join": functools.partial(self._join, table),
-        }
-        reader = readers.get(self.peek.text)
-        if reader is None:
-            raise self.fail(f"one of the operators {', '.join(readers)}")
-        if self.peek.text != "join":
-            self.advance()
-        return reader()
+    def _both(self) -> Expression:
+        tests = [self._comparison()]
+        while self._accept("and"):
+            tests.append(self._comparison())
+        return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
 
-    def _filtered(self) -> Stage:
-        test = self.either()
-        return lambda rows, _: (row for row in rows if test(row))
+    def _comparison(self) -> Expression:
+        left = self._operand()
+        if operator := self._accept(*_COMPARE):
+            compare, right = _COMPARE[operator], self._operand()
+            return lambda row: compare(left(row), right(row))
+        if not self._accept("in~"):
+            return left
+        self._expect("(")
+        listed: set[str] = set()
+        while not listed or self._accept(","):
+            listed.add(self._literal().lower())
+        self._expect(")")
+        return lambda row: _text(left(row)).lower() in listed
 
-    def _computed(self, *, keep: bool) -> Stage:
-        named = [self._named()]
-        while self.accept(","):
-            named.append(self._named())
-        names = {name: text for name, _, text in named}
-        self.columns = self.columns | names if keep else names
-        pairs = tuple((name, value) for name, value, _ in named)
+    def _literal(self) -> str:
+        return re.sub(r"\\(.)", r"\1", self._take("string", "a string")[1:-1])
 
-        def compute(row: Row) -> Row:
-            made = {name: value(row) for name, value in pairs}
-            return {**row, **made} if keep else made
+    def _operand(self) -> Expression:
+        """Read one side of a comparison: brackets, a literal, a function or a path."""
+        if self._accept("("):
+            inner = self._either()
+            self._expect(")")
+            return inner
+        token = self._peek
+        if token.kind == "string":
+            value = self._literal()
+            return lambda _: value
+        name = self._take("word", "a name")
+        if self._accept("("):
+            if name not in _FUNCTIONS:
+                raise self._error(token, f"one of the functions {', '.join(_FUNCTIONS)}")
+            apply, given = _FUNCTIONS[name], [self._either()]
+            while name == "coalesce" and self._accept(","):
+                given.append(self._either())
+            self._expect(")")
+            return lambda row: apply([expression(row) for expression in given])
+        if name not in self._columns:
+            raise self._error(token, f"one of the columns {sorted(self._columns)}")
+        members: list[str] = []
+        while self._accept("."):
+            members.append(self._take("word", "a name"))
 
-        return lambda rows, _: (compute(row) for row in rows)
+        def read(row: Row) -> Any:  # noqa: ANN401 - a dynamic value
+            value = row.get(name)
+            for member in members:
+                value = value.get(member) if isinstance(value, dict) else None
+            return value
 
-    def _named(self) -> tuple[str, Expression, bool]:
-        """Read a column's name and value, and whether that is known to be text."""
-        name = ""
-        if self.peek.kind == "word" and self.following == "=":
-            name = self.word()
-            self.expect("=")
-        start, ends = self.peek, self.following in (",", "|", ")", "<EOF>")
-        value = self.either()
-        text = start.text in _TEXTUAL or start.kind == "string"
-        text = text or (ends and self.columns.get(start.text, False))
-        return name or "_".join(self.words_since(start)), value, text
-
-    def _ordered(self) -> Stage:
-        self.expect("by")
-        keys: list[tuple[Expression, bool]] = []
-        while True:
-            value = self.operand()
-            descending = self.accept("asc", "desc") != "asc"
-            keys.append((value, descending))
-            if not self.accept(","):
-                break
-
-        def order(rows: Iterable[Row], _: Tables) -> Iterable[Row]:
-            found = list(rows)
-            for value, descending in reversed(keys):
-                found.sort(key=lambda row, value=value: text_of(value(row)), reverse=descending)  # type: ignore[misc]  # the default binds the loop's value
-            return found
-
-        return order
-
-    def _limited(self) -> Stage:
-        if self.peek.kind != "number":
-            raise self.fail("a number")
-        count = int(self.advance().text)
-        return lambda rows, _: itertools.islice(rows, count)
-
-    def _expanded(self) -> Stage:
-        name, value, _ = self._named()
-        typed = bool(self.accept("to"))
-        if typed:
-            self.expect("typeof")
-            self.expect("(")
-            self.expect("string")
-            self.expect(")")
-        self.columns = self.columns | {name: typed}
-
-        def expand(rows: Iterable[Row], _: Tables) -> Iterator[Row]:
-            for row in rows:
-                found = value(row)
-                if isinstance(found, dict):
-                    found = [{key: each} for key, each in found.items()]
-                for each in found if isinstance(found, list) else [found]:
-                    yield {**row, name: each}
-
-        return expand
+        return read

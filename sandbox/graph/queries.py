@@ -1,172 +1,104 @@
-"""Azure Resource Graph: resources and role assignments as tables.
+"""Azure Resource Graph: resources, their containers and role assignments as tables.
 
-See facts: Errors and Throttling and Resource Graph.
+See facts: Throttling and Resource Graph.
 
 A page's token says how many rows come before it, and each page runs the query anew: while the world
 changes, rows come twice or not at all (recorded, facts: Resource Graph).
 """
 
 import base64
-import dataclasses
+import datetime as dt
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.arm import errors, ids
+from sandbox.arm import attachment, errors, ids
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.authorization import access
-from sandbox.graph import kql, rows
-from sandbox.graph.kqlexpressions import Row
-from sandbox.graph.kqltokens import QueryError
-from sandbox.world.buckets import Bucket
+from sandbox.graph import kql
+from sandbox.graph.kql import QueryError, Row
+from sandbox.resources.types import traits_of
+from sandbox.world import throttling
+from sandbox.world.events import stamp
+from sandbox.world.hierarchy import ManagementGroup
+from sandbox.world.state import Assignment, Resource
+from sandbox.world.world import World
 
 routes = Routes()
 
 _PAGE = 1000
-# Partial scopes matter beyond a number of subscriptions that no sandbox has.
-# Fifteen queries in five seconds (facts: Throttling, documented).
-_QUOTA, _SECONDS = 15, 5
+_OPTIONS = {"$top", "$skip", "$skipToken", "resultFormat", "allowPartialScopes"}
 _TABLES = ("authorizationresources", "resourcecontainers", "resources")
-_OPTIONS = {
-    "$top",
-    "$skip",
-    "$skipToken",
-    "resultFormat",
-    "authorizationScopeFilter",
-    "allowPartialScopes",
-}
+_IDS = ("id", "name", "type", "tenantId", "resourceGroup", "subscriptionId")
+_TEXTS = (*_IDS, "kind", "location", "managedBy")
+_DYNAMIC = ("sku", "plan", "properties", "tags", "identity", "zones", "extendedLocation")
+_COLUMNS = tuple((name, name in _TEXTS) for name in (*_TEXTS, *_DYNAMIC))
+"""The columns of every table, and whether each holds text."""
+_BLANK = kql.blank(dict(_COLUMNS))
 
 
-def _quota(call: Call) -> dict[str, str]:
-    """Charge a query and return the headers that say so; raises ``AzureError`` 429.
-
-    Names are recorded, code and text of the refusal documented (facts: Errors and Throttling;
-    guidance for throttled requests).
-    """
-    world = call.world
-    left, lacking, wait = _QUOTA - 1, None, 0
-    if world.weather.throttling:
-        oid = call.caller.oid if call.caller else ""
-        quota = Bucket(("graph", oid), _QUOTA, _QUOTA / _SECONDS)
-        (left,), lacking, wait = world.buckets.take([quota])
-    headers = {
-        "x-ms-ratelimit-remaining-tenant-resource-requests": str(left),
-        "x-ms-resource-graph-request-duration": "0:00:00:00.0010000",
-        "x-ms-user-quota-remaining": str(left),
-        "x-ms-user-quota-resets-after": f"00:00:{_SECONDS:02}",
-    }
-    if lacking is None:
-        return headers
-    headers |= world.retry(wait)
-    message = "Client application has been throttled and should not attempt to repeat the request."
-    detail = {"code": "RateLimiting", "message": message}
-    raise errors.AzureError(
-        429, "RateLimiting", "Too many queries.", details=[detail], headers=headers
+@routes.route(
+    "POST",
+    "/providers/microsoft.resourcegraph/resources",
+    Evidence.RECORDED,
+    "facts: Resource Graph, misc_vm_vmss_arg_paging #9",
+    action="",
+)
+def query(call: Call) -> Reply:
+    """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
+    world, quota = call.world, throttling.graph(call)
+    body, options = call.object_body(), call.member("options") or {}
+    # The oldest version answers with a table unless asked otherwise (facts: Resource Graph).
+    form = options.get("resultFormat") or (
+        "table" if call.query["api-version"] < "2020" else "objectArray"
     )
-
-
-@dataclasses.dataclass
-class _Index:
-    """What the index shows to the caller of a query within the scopes that it names."""
-
-    call: Call
-    everywhere: bool
-    """Whether the query names no scope."""
-    groups: set[str]
-    """Names of the management groups that it names, and of those beneath them."""
-    subscriptions: set[str]
-
-    def rows(self, table: str) -> Iterator[Row]:
-        """Yield the rows of a table, but for those that it lacks today."""
-        tables = {
-            "resources": self._resources,
-            "resourcecontainers": self._containers,
-            "authorizationresources": self._assignments,
-        }
-        world = self.call.world
-        chance = world.weather.graph_missing
-        found = tables[table]()
-        return (row for row in found if not world.happens(chance)) if chance else found
-
-    def _readable(self, action: str, scopes: list[str]) -> Iterator[bool]:
-        """Yield for each scope whether the caller may read there; one right above settles most."""
-        world = self.call.world
-        oid = self.call.caller.oid if self.call.caller else ""
-
-        @functools.cache
-        def may(scope: str) -> bool:
-            return access.right(world, oid, action, scope) is not None
-
-        for scope in scopes:
-            subscription = ids.parse(scope).subscription
-            whole = bool(subscription) and may(f"/subscriptions/{subscription}")
-            yield whole or may(scope)
-
-    def _resources(self) -> Iterator[Row]:
-        world = self.call.world
-        past = world.weather.graph_delay > 0
-        known = world.past_resources.at(rows.seen(world)) if past else world.resources.values()
-        found = [each for each in known if each.location and self._holds(each.id)]
-        readable = self._readable("*/read", [each.id.text for each in found])
-        for resource, visible in zip(found, readable, strict=True):
-            if visible:
-                yield rows.resource(world, resource)
-
-    def _containers(self) -> Iterator[Row]:
-        """Yield subscriptions and groups, which are never late here (assumed)."""
-        world = self.call.world
-        held = [each for each in world.subscriptions if each in self.subscriptions]
-        action = "Microsoft.Resources/subscriptions/read"
-        readable = self._readable(action, [f"/subscriptions/{each}" for each in held])
-        for subscription, visible in zip(held, readable, strict=True):
-            if visible:
-                yield rows.subscription(world, subscription)
-        groups = [each for each in world.groups.values() if self._holds(each.id)]
-        readable = self._readable(f"{ids.GROUP_TYPE}/read", [each.id.text for each in groups])
-        for group, visible in zip(groups, readable, strict=True):
-            if visible:
-                yield rows.group(world, group)
-
-    def _assignments(self) -> Iterator[Row]:
-        """Yield role assignments; those above subscriptions only to whom names none.
-
-        See facts: Resource Graph.
-        """
-        world = self.call.world
-        past = world.weather.graph_delay > 0
-        known = world.past_assignments.at(rows.seen(world)) if past else world.assignments
-        found = [each for each in known if self._holds(ids.parse(each.scope))]
-        action = "Microsoft.Authorization/roleAssignments/read"
-        readable = self._readable(action, [each.scope for each in found])
-        for assignment, visible in zip(found, readable, strict=True):
-            if visible:
-                yield rows.assignment(world, assignment)
-
-    def _holds(self, scope: ids.ArmId) -> bool:
-        if scope.subscription:
-            return scope.subscription.lower() in self.subscriptions
-        return self.everywhere or scope.name.lower() in self.groups
-
-
-def _index(call: Call, body: Json) -> _Index:
-    """Return what a query is asked of; raises ``AzureError`` 400 for scopes that are no lists."""
-    world = call.world
-    lists = [body.get(name) or [] for name in ("subscriptions", "managementGroups")]
-    if not all(isinstance(each, list) for each in lists):
-        raise errors.bad_content("a list is required. Path 'subscriptions'")
-    wanted = {str(each).lower() for each in lists[0]}
-    named = {str(each).lower() for each in lists[1]}
-    for name in named:
-        wanted |= world.hierarchy.beneath(name, world.subscriptions)
-    everywhere = not (lists[0] or lists[1])
-    groups = {
-        name
-        for name, group in world.hierarchy.groups.items()
-        if named & {name, *(each.name.lower() for each in world.hierarchy.path(group))}
+    numbers = [options.get(name) or 0 for name in ("$skip", "$top")]
+    known = form == "objectArray" and set(options) <= _OPTIONS
+    if not known or not all(isinstance(number, int) for number in numbers):
+        raise errors.unsupported(f"the query options {options} in the format {form}")
+    text = str(body.get("query", ""))
+    try:
+        compiled = kql.compile_query(text, _TABLES, _COLUMNS)
+    except QueryError as error:
+        raise _invalid(error) from None
+    start, size = numbers[0], min(numbers[1] or _PAGE, _PAGE)
+    if token := options.get("$skipToken"):
+        try:
+            page = json.loads(base64.b64decode(str(token)))
+            start, size = int(page["RowsToSkip"]), int(page["MaxRows"])
+        except (ValueError, KeyError, TypeError):
+            message = "The skip token is invalid or has expired."
+            raise errors.AzureError(400, "BadRequest", message) from None
+    index = _Index(call, body)
+    asked = (text, call.caller and call.caller.oid, *index.scopes)
+    rows = world.last_query[1]
+    late = world.faults.graph_delay or world.faults.graph_missing
+    # A further page reads the rows of the one before if nothing has changed since.
+    if world.last_query[0] != asked or late or not token:
+        rows = list(compiled.run(index.rows))
+        if rows and "id" in rows[0]:
+            # Pages need a stable order, which Resource Graph makes from the id (documented).
+            rows.sort(key=lambda row: str(row["id"]).lower())
+        world.last_query = asked, rows
+    shown = rows[start : start + size]
+    more = start + size < len(rows)
+    paged = more and "id" in rows[0]
+    truncated = bool(rows) and world.injector.happens(world.faults.graph_truncated)
+    if truncated:
+        # It says so and gives no token to go on with (documented).
+        shown = shown[: len(shown) // 2]
+    reply: Json = {
+        "totalRecords": len(rows),
+        "count": len(shown),
+        "data": shown,
+        "facets": [],
+        "resultTruncated": "true" if truncated or (more and not paged) else "false",
     }
-    known = set(world.subscriptions)
-    return _Index(call, everywhere, groups, known if everywhere else known & wanted)
+    if paged and not truncated:
+        # Recorded, facts: Resource Graph.
+        page = {"$id": "1", "MaxRows": size, "RowsToSkip": start + size}
+        reply["$skipToken"] = base64.b64encode(json.dumps(page).encode()).decode()
+    return Reply(200, reply, quota)
 
 
 def _invalid(error: QueryError) -> errors.AzureError:
@@ -188,108 +120,186 @@ def _invalid(error: QueryError) -> errors.AzureError:
     return errors.AzureError(400, "BadRequest", str(error), details=details)
 
 
-def _token(rows: int, size: int) -> str:
-    """Return the token of the page that comes after so many rows.
+class _Index:
+    """What the index shows to the caller of a query within the scopes that it names."""
 
-    See facts: Resource Graph, recorded.
-    """
-    told = {"$id": "1", "MaxRows": size, "RowsToSkip": rows}
-    return base64.b64encode(json.dumps(told).encode()).decode()
+    def __init__(self, call: Call, body: Json) -> None:
+        """Read the scopes; raises ``AzureError`` 400 where they are no lists."""
+        self._call, self._world = call, call.world
+        hierarchy = call.world.hierarchy
+        lists = [body.get(name) or [] for name in ("subscriptions", "managementGroups")]
+        if not all(isinstance(scopes, list) for scopes in lists):
+            raise errors.bad_content("a list is required. Path 'subscriptions'")
+        subscriptions, named = ({str(name).lower() for name in names} for names in lists)
+        for name in named:
+            subscriptions |= hierarchy.beneath(name, call.world.subscriptions)
+        self._everywhere = not (lists[0] or lists[1])
+        self._groups = {
+            name
+            for name, group in hierarchy.groups.items()
+            if named & {name, *(above.name.lower() for above in hierarchy.path(group))}
+        }
+        """Names of the management groups that are named, and of those beneath them."""
+        known = set(call.world.subscriptions)
+        self._subscriptions = known if self._everywhere else known & subscriptions
+        self.scopes = self._everywhere, frozenset(self._groups), frozenset(self._subscriptions)
+
+    def rows(self, table: str) -> Iterable[Row]:
+        """Return the rows of a table that the caller may read, but for those it lacks today."""
+        world, delay = self._world, self._world.faults.graph_delay
+        seen = world.now() - dt.timedelta(seconds=delay)
+        rows: Iterator[Row]
+        if table == "resources":
+            resources = world.resource_history.at(seen) if delay else world.resources.values()
+            there = [each for each in resources if each.location and self._holds(each.id)]
+            rows = self._readable(
+                there,
+                "*/read",
+                lambda each: each.id.text,
+                functools.partial(_resource, world, seen),
+            )
+        elif table == "resourcecontainers":
+            rows = self._containers()
+        else:
+            assignments = world.assignment_history.at(seen) if delay else world.assignments
+            rows = self._readable(
+                [each for each in assignments if self._holds(ids.parse(each.scope))],
+                "Microsoft.Authorization/roleAssignments/read",
+                lambda each: each.scope,
+                functools.partial(_assignment, world),
+            )
+        chance = world.faults.graph_missing
+        return (row for row in rows if not world.injector.happens(chance)) if chance else rows
+
+    def _containers(self) -> Iterator[Row]:
+        """Yield subscriptions and groups, which are never late here (assumed)."""
+        world = self._world
+        yield from self._readable(
+            [each for each in world.subscriptions if each in self._subscriptions],
+            "Microsoft.Resources/subscriptions/read",
+            lambda each: f"/subscriptions/{each}",
+            functools.partial(_subscription, world),
+        )
+        yield from self._readable(
+            [each for each in world.groups.values() if self._holds(each.id)],
+            f"{ids.GROUP_TYPE}/read",
+            _id_of,
+            functools.partial(_group, world),
+        )
+
+    def _holds(self, scope: ids.ArmId) -> bool:
+        """Return whether a scope is asked for; those above subscriptions only where none is named.
+
+        See facts: Resource Graph.
+        """
+        if scope.subscription:
+            return scope.subscription.lower() in self._subscriptions
+        return self._everywhere or scope.name.lower() in self._groups
+
+    def _readable[T](
+        self, things: list[T], action: str, scope_of: Callable[[T], str], show: Callable[[T], Row]
+    ) -> Iterator[Row]:
+        """Yield the rows of what the caller may read; one right above settles most."""
+        may = functools.cache(functools.partial(self._call.may, action))
+        for thing in things:
+            scope = scope_of(thing)
+            subscription = ids.parse(scope).subscription
+            if (subscription and may(f"/subscriptions/{subscription}")) or may(scope):
+                yield show(thing)
 
 
-def _page(options: Json) -> tuple[int, int]:
-    """Return how many rows come before a page, and how many it has at most; raises 400."""
-    if token := options.get("$skipToken"):
-        try:
-            told = json.loads(base64.b64decode(str(token)))
-            return int(told["RowsToSkip"]), int(told["MaxRows"])
-        except (ValueError, KeyError, TypeError):
-            raise errors.AzureError(
-                400, "BadRequest", "The skip token is invalid or has expired."
-            ) from None
-    skip, top = (int(options.get(name) or 0) for name in ("$skip", "$top"))
-    return skip, min(top or _PAGE, _PAGE)
+def _id_of(resource: Resource) -> str:
+    return resource.id.text
 
 
-def _run(index: _Index, compiled: kql.Query, key: tuple[object, ...], *, again: bool) -> list[Row]:
-    """Return all rows of a query; a further page remembers them if nothing has changed since."""
-    world = index.call.world
-    key = (key, world.changes)
-    kept, rows = world.last_query
-    late = world.weather.graph_delay or world.weather.graph_missing
-    if kept != key or late or not again:
-        rows = list(compiled.run(index.rows))
-        if not compiled.ordered and rows and "id" in rows[0]:
-            # Pages need a stable order, which Resource Graph makes from the id (documented).
-            rows.sort(key=lambda row: str(row["id"]).lower())
-        world.last_query = key, rows
-    return rows
+# Rows. Types and groups are in lower case (facts: Errors, recorded).
 
 
-def _table(rows: list[Row]) -> Json:
-    """Return rows in the table format; types are judged by the first row (assumed)."""
-    first = rows[0] if rows else {}
-    columns = [{"name": name, "type": _column_type(value)} for name, value in first.items()]
-    return {"columns": columns, "rows": [list(row.values()) for row in rows]}
-
-
-def _column_type(value: object) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    return "string" if isinstance(value, str) else "object"
-
-
-@routes.route(
-    "POST",
-    "/providers/microsoft.resourcegraph/resources",
-    Evidence.RECORDED,
-    "facts: Errors, misc_vm_vmss_arg_paging #9",
-    action="",
-)
-def query(call: Call) -> Reply:
-    """Run a query over what the caller may read; 1000 rows a page, more behind ``$skipToken``."""
-    quota = _quota(call)
-    body = call.object_body()
-    options = call.member("options") or {}
-    unknown = set(options) - _OPTIONS
-    # The oldest version answers with a table unless told otherwise (facts: Errors, recorded).
-    usual = "table" if call.query["api-version"] < "2020" else "objectArray"
-    form = options.get("resultFormat", usual)
-    numbers = [options.get(name) or 0 for name in ("$top", "$skip")]
-    if (
-        unknown
-        or not all(isinstance(each, int) for each in numbers)
-        or form not in ("objectArray", "table")
-    ):
-        raise errors.unsupported(f"the query options {options}")
-    text = str(body.get("query", ""))
-    try:
-        compiled = kql.compile_query(text, _TABLES, rows.COLUMNS)
-    except QueryError as error:
-        raise _invalid(error) from None
-    start, size = _page(options)
-    index = _index(call, body)
-    oid = call.caller.oid if call.caller else ""
-    scopes = (index.everywhere, frozenset(index.groups), frozenset(index.subscriptions))
-    found = _run(index, compiled, (text, oid, scopes), again="$skipToken" in options)
-    shown = found[start : start + size]
-    more = start + size < len(found)
-    paged = more and "id" in found[0]
-    reply: Json = {
-        "totalRecords": len(found),
-        "count": len(shown),
-        "data": _table(shown) if form == "table" else shown,
-        "facets": [],
-        "resultTruncated": "true" if more and not paged else "false",
+def _resource(world: World, seen: dt.datetime, resource: Resource) -> Row:
+    extra, principal = resource.extra, resource.principal
+    own: Json = {"provisioningState": resource.provisioning_state(seen)}
+    if principal:
+        own = {"principalId": principal.oid, "clientId": principal.app_id, "tenantId": world.tenant}
+    return {
+        **_BLANK,
+        **{name: extra[name] for name in (*_TEXTS, *_DYNAMIC) if name in extra},
+        "id": resource.id.text,
+        "name": resource.id.name,
+        "type": resource.type.lower(),
+        "tenantId": world.tenant,
+        "location": ids.region(resource.location),
+        "resourceGroup": resource.id.group.lower(),
+        "subscriptionId": resource.id.subscription,
+        "properties": {**resource.properties, **own},
+        "tags": resource.tags,
+        "identity": attachment.show(world, resource, traits_of(resource.type)).get("identity"),
     }
-    if paged:
-        reply["$skipToken"] = _token(start + size, size)
-    if found and call.world.happens(call.world.weather.graph_truncated):
-        # It says so and gives no token to go on with (documented).
-        shown = shown[: len(shown) // 2]
-        reply |= {"count": len(shown), "resultTruncated": "true"}
-        reply["data"] = _table(shown) if form == "table" else shown
-        reply.pop("$skipToken", None)
-    return Reply(200, reply, quota)
+
+
+def _assignment(world: World, assignment: Assignment) -> Row:
+    return {
+        **_BLANK,
+        "id": assignment.id,
+        "name": assignment.name,
+        "type": "microsoft.authorization/roleassignments",
+        "tenantId": world.tenant,
+        "location": "global",
+        "subscriptionId": ids.parse(assignment.scope).subscription,
+        "properties": {
+            "principalId": assignment.principal,
+            "principalType": assignment.principal_type,
+            # Without a subscription, unlike ARM (assumed from the published sample queries).
+            "roleDefinitionId": (
+                f"/providers/Microsoft.Authorization/RoleDefinitions/{assignment.role}"
+            ),
+            "scope": assignment.scope,
+            "description": assignment.description,
+            "condition": assignment.condition,
+            "conditionVersion": assignment.condition_version,
+            "createdOn": stamp(assignment.created),
+            "createdBy": assignment.created_by,
+            "updatedOn": stamp(assignment.updated),
+            "updatedBy": assignment.updated_by,
+        },
+    }
+
+
+def _subscription(world: World, subscription: str) -> Row:
+    """Return a subscription, with the management groups above it, nearest first.
+
+    See facts: Resource Graph.
+    """
+    over = world.hierarchy.over(subscription)
+    chain: list[ManagementGroup] = [over, *reversed(world.hierarchy.path(over))]
+    return {
+        **_BLANK,
+        "id": f"/subscriptions/{subscription}",
+        "name": world.subscriptions[subscription],
+        "type": "microsoft.resources/subscriptions",
+        "tenantId": world.tenant,
+        "subscriptionId": subscription,
+        "tags": world.subscription_tags.get(subscription, {}),
+        "properties": {
+            "state": "Enabled",
+            "managedByTenants": [],
+            "managementGroupAncestorsChain": [
+                {"name": group.name, "displayName": group.display_name} for group in chain
+            ],
+        },
+    }
+
+
+def _group(world: World, group: Resource) -> Row:
+    return {
+        **_BLANK,
+        "id": ids.respell(group.id.text, "resourceGroups"),
+        "name": group.id.name,
+        "type": "microsoft.resources/subscriptions/resourcegroups",
+        "tenantId": world.tenant,
+        "location": ids.region(group.location),
+        "resourceGroup": group.id.group.lower(),
+        "subscriptionId": group.id.subscription,
+        "managedBy": group.extra.get("managedBy", ""),
+        "tags": group.tags,
+        "properties": {"provisioningState": group.provisioning_state(world.now())},
+    }

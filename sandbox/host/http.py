@@ -8,7 +8,7 @@ can defer its own requests without a storage account.
 import base64
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import format_datetime
@@ -21,12 +21,11 @@ from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from sandbox.host.protocol import RpcHttp, TypedData
-from sandbox.host.queues import MemoryQueues, Message, QueueError
-from sandbox.host.routes import find
-from sandbox.host.storage import StorageError
+from sandbox.host import routes
+from sandbox.host.blobs import StorageError
+from sandbox.host.queues import MemoryQueues, QueueError
 from sandbox.host.triggers import Host
-from sandbox.host.worker import InvocationError
+from sandbox.host.worker import InvocationError, RpcHttp, TypedData
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -46,39 +45,12 @@ _ROUTES = Map(
 
 
 def connection_string(port: int) -> str:
-    """Give the AzureWebJobsStorage that reaches the queues served at this port."""
+    """Return the AzureWebJobsStorage that reaches the queues served at this port."""
     key = base64.b64encode(b"opens nothing").decode()
     return (
         f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};"
         f"QueueEndpoint=http://{ADDRESS}:{port}/{ACCOUNT};"
     )
-
-
-def application(host: Host, queues: MemoryQueues | None = None) -> "WSGIApplication":
-    """Build the WSGI application; without `queues` it has no queue service."""
-
-    @Request.application
-    def respond(request: Request) -> Response:
-        # The real host compares paths without regard to case.
-        routes = _ROUTES.bind_to_environ(request.environ)
-        try:
-            try:
-                endpoint, values = routes.match(request.path.lower())
-            except NotFound:
-                return _function(host, request)
-            if endpoint == "handshake":
-                return _handshake(request)
-            if endpoint == "events":
-                return _events(host, request)
-            if queues is None:
-                raise NotFound
-            return _STORAGE[endpoint](queues, values["queue"], request)
-        except HTTPException as error:
-            return Response(str(error), error.code)
-        except QueueError as error:
-            return Response(status=error.status, headers={"x-ms-error-code": error.code})
-
-    return respond
 
 
 @contextmanager
@@ -108,13 +80,39 @@ class _Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.0"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def _handshake(request: Request) -> Response:
-    """Agree to a CloudEvents subscription (documented, facts: Resource events)."""
-    origin = request.headers.get("WebHook-Request-Origin", "*")
-    return Response(headers={"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"})
+def application(host: Host, queues: MemoryQueues | None = None) -> "WSGIApplication":
+    """Return the WSGI application; without `queues` it has no queue service."""
+
+    @Request.application
+    def respond(request: Request) -> Response:
+        try:
+            try:
+                # The real host compares paths without regard to case.
+                router = _ROUTES.bind_to_environ(request.environ)
+                endpoint, values = router.match(request.path.lower())
+            except NotFound:
+                return _function(host, request)
+            if endpoint == "handshake":
+                # Agree to a CloudEvents subscription (documented, facts: Resource events).
+                origin = request.headers.get("WebHook-Request-Origin", "*")
+                allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+                return Response(headers=allowed)
+            if endpoint == "events":
+                return _events(host, request)
+            if queues is None:
+                raise NotFound
+            if endpoint == "create":
+                return Response(status=201 if queues.create(values["queue"]) else 204)
+            return _send(queues, values["queue"], request)
+        except HTTPException as error:
+            return Response(str(error), error.code)
+        except QueueError as error:
+            return Response(status=error.status, headers={"x-ms-error-code": error.code})
+
+    return respond
 
 
 def _events(host: Host, request: Request) -> Response:
@@ -124,50 +122,63 @@ def _events(host: Host, request: Request) -> Response:
     which Event Grid delivers again.
     """
     function = request.args.get("functionName", "")
-    if not host.takes_events(function):
+    if not host.triggered("eventGridTrigger", function):
         return Response(f"cannot find function: '{function}'", 404)
     kind = request.headers.get("aeg-event-type", "").lower()
+    if kind not in ("subscriptionvalidation", "notification"):
+        return Response(status=202 if kind == "unsubscribe" else 400)
     try:
+        body: Any = json.loads(request.get_data())
         if kind == "subscriptionvalidation":
-            return _agree(json.loads(request.get_data()))
-        if kind == "notification":
-            return _deliver(host, json.loads(request.get_data()), function)
+            # An array of one, or one object that has its data as text.
+            data = body[0]["data"] if isinstance(body, list) else json.loads(body["data"])
+            agreed = json.dumps({"validationResponse": data["validationCode"]})
+            return Response(agreed, mimetype="application/json")
+        if not isinstance(body, list | dict):
+            raise TypeError(body)  # noqa: TRY301 - as what the worker cannot read
+        failures: list[str] = []
+        for event in body if isinstance(body, list) else [body]:
+            try:
+                host.deliver(event, function)
+            except (InvocationError, StorageError) as error:
+                failures.append(str(error))
+        return Response(failures[0], 500) if failures else Response(status=202)
     except (LookupError, TypeError, ValueError) as error:
         return Response(f"the request cannot be read: {error!r}", 500)
-    return Response(status=202 if kind == "unsubscribe" else 400)
 
 
-def _agree(body: Any) -> Response:  # noqa: ANN401 - JSON
-    """Return the code: of an array of one, or of one object that has its data as text."""
-    data = body[0]["data"] if isinstance(body, list) else json.loads(body["data"])
-    return _json({"validationResponse": data["validationCode"]})
-
-
-def _deliver(host: Host, body: Any, function: str) -> Response:  # noqa: ANN401 - JSON
-    """Hand over every event, of an array or one alone, and fail if one of them does."""
-    if not isinstance(body, list | dict):
-        raise TypeError(body)
-    failures: list[str] = []
-    for event in body if isinstance(body, list) else [body]:
-        try:
-            host.deliver(event, function)
-        except (InvocationError, StorageError) as error:
-            failures.append(str(error))
-    return Response(failures[0], 500) if failures else Response(status=202)
+def _send(queues: MemoryQueues, queue: str, request: Request) -> Response:
+    """Put a message into a queue and return the receipt (documented: Put Message)."""
+    # Only what the app's own SDK sends is read here, over the loopback address.
+    try:
+        text = ET.fromstring(request.get_data()).findtext("MessageText", "")  # noqa: S314 - see above.
+    except ET.ParseError:
+        raise QueueError(400, "InvalidXmlDocument") from None
+    delay = request.args.get("visibilitytimeout", "0")
+    if not delay.isdecimal():
+        raise QueueError(400, "InvalidQueryParameterValue")
+    message = queues.put(queue, text, timedelta(seconds=int(delay)))
+    listing = ET.Element("QueueMessagesList")
+    entry = ET.SubElement(listing, "QueueMessage")
+    for name, value in {
+        "MessageId": message.id,
+        "InsertionTime": format_datetime(message.inserted, usegmt=True),
+        "ExpirationTime": format_datetime(message.expires, usegmt=True),
+        "PopReceipt": message.receipt,
+        "TimeNextVisible": format_datetime(message.visible, usegmt=True),
+    }.items():
+        ET.SubElement(entry, name).text = value
+    return Response(ET.tostring(listing, encoding="unicode"), 201, mimetype="application/xml")
 
 
 def _function(host: Host, request: Request) -> Response:
-    """Let the function at the path answer (documented: HTTP trigger; other statuses assumed).
-
-    Unlike Core Tools this asks for keys, as Azure does, so that callers can be tested.
-    """
-    found = find(host.routes, request.path, request.method)
-    if found is None:
+    """Let the function at the path answer (documented: HTTP trigger; other statuses assumed)."""
+    match = routes.find(host.routes, request.path, request.method)
+    if match is None:
         raise NotFound
-    route, parameters = found
-    if not host.keys.open(
-        route, request.headers.get("x-functions-key", request.args.get("code", ""))
-    ):
+    route, parameters = match
+    key = request.headers.get("x-functions-key", request.args.get("code", ""))
+    if not route.opens(key, host.settings):
         raise Unauthorized
     sent = RpcHttp(
         method=request.method,
@@ -179,73 +190,10 @@ def _function(host: Host, request: Request) -> Response:
         body=TypedData(bytes=request.get_data()),
     )
     try:
-        return _answer(host.answer(route, sent))
+        answer = host.answer(route.function, sent)
     except (InvocationError, StorageError):
         # The reason is in the log; callers of a deployed app do not see it either.
         return Response(status=500)
-
-
-def _answer(value: object) -> Response:
-    if not isinstance(value, RpcHttp):
-        return Response(str(value))
-    response = Response(value.body.bytes, int(value.status_code), list(value.headers.items()))
-    for cookie in value.cookies or ():
-        response.set_cookie(
-            cookie.name,
-            cookie.value,
-            max_age=cookie.max_age and int(cookie.max_age.value),
-            expires=cookie.expires and cookie.expires.value.seconds,
-            path=_set(cookie.path),
-            domain=_set(cookie.domain),
-            secure=bool(_set(cookie.secure)),
-            httponly=bool(_set(cookie.http_only)),
-            samesite=cookie.same_site,
-        )
-    return response
-
-
-def _set(attribute: Any) -> Any:  # noqa: ANN401 - the library's message classes
-    """Return an attribute of a cookie, none where it was not set."""
-    return attribute and (attribute.value or None)
-
-
-def _create(queues: MemoryQueues, queue: str, _request: Request) -> Response:
-    return Response(status=201 if queues.create(queue) else 204)
-
-
-def _send(queues: MemoryQueues, queue: str, request: Request) -> Response:
-    # Only what the app's own SDK sends is read here, over the loopback address.
-    try:
-        text = ET.fromstring(request.get_data()).findtext("MessageText", "")  # noqa: S314 - see above.
-    except ET.ParseError:
-        raise QueueError(400, "InvalidXmlDocument") from None
-    delay = request.args.get("visibilitytimeout", "0")
-    if not delay.isdecimal():
-        raise QueueError(400, "InvalidQueryParameterValue")
-    message = queues.put(queue, text, timedelta(seconds=int(delay)))
-    return Response(_receipt(message), 201, mimetype="application/xml")
-
-
-_STORAGE: dict[str, Callable[[MemoryQueues, str, Request], Response]] = {
-    "create": _create,
-    "send": _send,
-}
-
-
-def _receipt(message: Message) -> str:
-    """Write the answer to Put Message (documented)."""
-    listing = ET.Element("QueueMessagesList")
-    entry = ET.SubElement(listing, "QueueMessage")
-    for name, value in {
-        "MessageId": message.id,
-        "InsertionTime": format_datetime(message.inserted, usegmt=True),
-        "ExpirationTime": format_datetime(message.expires, usegmt=True),
-        "PopReceipt": message.receipt,
-        "TimeNextVisible": format_datetime(message.visible, usegmt=True),
-    }.items():
-        ET.SubElement(entry, name).text = value
-    return ET.tostring(listing, encoding="unicode")
-
-
-def _json(value: object) -> Response:
-    return Response(json.dumps(value), mimetype="application/json")
+    if not isinstance(answer, RpcHttp):
+        return Response(str(answer))
+    return Response(answer.body.bytes, int(answer.status_code), list(answer.headers.items()))

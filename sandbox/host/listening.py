@@ -5,19 +5,26 @@ the published source of the queue extension.
 """
 
 import logging
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Self
 
-from sandbox.host import messages
-from sandbox.host.activity import Activity
-from sandbox.host.options import LEASE, POLL, QueueOptions
+from sandbox.host.bindings import decode
+from sandbox.host.blobs import StorageError
 from sandbox.host.queues import Message, QueueError, Queues
-from sandbox.host.storage import StorageError
-from sandbox.host.worker import InvocationError
+from sandbox.host.worker import InvocationError, Worker
 
+# How often queues and timers are looked at, in seconds of real time: an injected clock may jump.
+POLL = 0.05
+# Documented: no more messages can be had at once.
+_MOST = 32
+# How long a taken message stays hidden (documented) unless this lease is renewed.
+_LEASE = timedelta(minutes=10)
 _POISON = "-poison"
 # Documented: a queue's name has at most so many characters.
 _LONGEST_NAME = 63
@@ -25,7 +32,88 @@ _LONGEST_NAME = 63
 _SOON = timedelta(minutes=1)
 # Seconds of real time until a queue that cannot be read is looked at again.
 _PAUSE = 1.0
+_ENCODINGS = {"base64": True, "none": False}
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class QueueOptions:
+    """The section `extensions.queues`, with the defaults of version 2 (documented: host.json)."""
+
+    batch_size: int = 16
+    new_batch_threshold: int = 8
+    max_dequeue_count: int = 5
+    visibility_timeout: timedelta = timedelta()
+    base64: bool = True
+
+    @classmethod
+    def read(cls, worker: Worker) -> Self:
+        """Read the app's `host.json`; the defaults hold where it or a key is missing.
+
+        Raises:
+            ValueError: the file is not JSON, or a value is of the wrong form.
+        """
+        section = worker.section("queues")
+        batch_size = _number(section, "batchSize", cls.batch_size, 1, _MOST)
+        encoding = section.get("messageEncoding", "base64")
+        if encoding not in _ENCODINGS:
+            raise ValueError(f"host.json: messageEncoding is base64 or none, not {encoding!r}")
+        span = section.get("visibilityTimeout", "00:00:00")
+        match = re.fullmatch(r"(\d\d):([0-5]\d):([0-5]\d)", str(span))
+        if match is None:
+            raise ValueError(f"host.json: visibilityTimeout is hh:mm:ss, not {span!r}")
+        hours, minutes, seconds = map(int, match.groups())
+        return cls(
+            batch_size=batch_size,
+            new_batch_threshold=_number(section, "newBatchThreshold", batch_size // 2, 0),
+            max_dequeue_count=_number(section, "maxDequeueCount", cls.max_dequeue_count, 1),
+            visibility_timeout=timedelta(hours=hours, minutes=minutes, seconds=seconds),
+            base64=_ENCODINGS[encoding],
+        )
+
+
+def _number(
+    section: Mapping[str, Any], name: str, default: int, least: int, most: int | None = None
+) -> int:
+    value = section.get(name, default)
+    if type(value) is not int or value < least or (most is not None and value > most):
+        limits = f"from {least}" + (f" to {most}" if most else "")
+        raise ValueError(f"host.json: {name} is a number {limits}, not {value!r}")
+    return value
+
+
+@dataclass
+class Activity:
+    """How much runs just now, and how much ever began; safe between threads."""
+
+    running: int = 0
+    begun: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self) -> None:
+        """Count something that begins."""
+        with self._lock:
+            self.running += 1
+            self.begun += 1
+
+    def end(self) -> None:
+        """Count its end."""
+        with self._lock:
+            self.running -= 1
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """Count what runs inside."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def counts(self) -> tuple[int, int]:
+        """Return both numbers as they are together."""
+        with self._lock:
+            return self.running, self.begun
 
 
 @dataclass
@@ -44,8 +132,7 @@ class Listener:
 
     queue: str
     queues: Queues
-    options: Callable[[], QueueOptions]
-    """Asked each time, so that it may change meanwhile."""
+    options: Callable[[], QueueOptions]  # Asked each time, so that it may change meanwhile.
     clock: Callable[[], datetime]
     activity: Activity
     run: Callable[[Message, str], None]
@@ -65,19 +152,19 @@ class Listener:
                 if len(running) > options.new_batch_threshold:
                     running = wait(running, POLL, return_when=FIRST_COMPLETED).not_done
                     continue
-                with self.activity.one():
+                with self.activity.counted():
                     begun = {self._submit(pool, message) for message in self._take()}
                 if not begun:
                     stopped.wait(_PAUSE if self._lost else POLL)
-                running = {one for one in running | begun if not one.done()}
+                running = {future for future in running | begun if not future.done()}
             while running:
                 self._renew()
                 running = wait(running, POLL).not_done
 
     def _take(self) -> list[Message]:
-        """Take a batch; that there is none to be had is said once, until there is again."""
+        """Take a batch; that there is none to be had is logged once, until there is again."""
         try:
-            found = self.queues.get(self.queue, LEASE, self.options().batch_size)
+            taken = self.queues.get(self.queue, _LEASE, self.options().batch_size)
         except QueueError as error:
             if not self._lost:
                 log.error("cannot read queue %s: %s", self.queue, error)  # noqa: TRY400 - one line
@@ -86,20 +173,21 @@ class Listener:
         if self._lost:
             log.info("queue %s can be read again", self.queue)
         self._lost = False
-        return found
+        return taken
 
     def _submit(self, pool: ThreadPoolExecutor, message: Message) -> Future[None]:
         self.activity.begin()
-        held = _Held(message, self.clock() + LEASE / 2)
+        held = _Held(message, self.clock() + _LEASE / 2)
         self._held.append(held)
-        future = pool.submit(self._process, held)
-        future.add_done_callback(self._done)
-        return future
 
-    def _done(self, work: Future[None]) -> None:
-        self.activity.end()
-        if error := work.exception():
-            log.error("the host itself failed", exc_info=error)
+        def done(work: Future[None]) -> None:
+            self.activity.end()
+            if error := work.exception():
+                log.error("the host itself failed", exc_info=error)
+
+        future = pool.submit(self._process, held)
+        future.add_done_callback(done)
+        return future
 
     def _renew(self) -> None:
         """Renew the leases that are half over, so that nobody else takes these messages."""
@@ -111,19 +199,27 @@ class Listener:
                 if held.over or now < held.renewal:
                     continue
                 try:
-                    held.message = self.queues.release(self.queue, held.message, LEASE)
-                    held.renewal = now + LEASE / 2
+                    held.message = self.queues.release(self.queue, held.message, _LEASE)
+                    held.renewal = now + _LEASE / 2
                 except QueueError:
                     log.exception("cannot renew message %s of %s", held.message.id, self.queue)
                     held.renewal = now + _SOON
 
     def _process(self, held: _Held) -> None:
+        """Run the function with a message, then delete it or let it come again."""
+        options, message, reason = self.options(), held.message, ""
         try:
-            reason = self._why_not(held.message)
+            if message.dequeued > options.max_dequeue_count:
+                reason = "it was taken too often"
+            else:
+                self.run(message, decode(message.text) if options.base64 else message.text)
+        except (InvocationError, StorageError, ValueError) as error:
+            reason = str(error) or type(error).__name__
         finally:
             with held.lock:
                 held.over = True
         try:
+            # Its lease may have been renewed meanwhile, by another receipt.
             if reason:
                 self._fail(held.message, reason)
             else:
@@ -131,17 +227,6 @@ class Listener:
         except QueueError:
             # Its lease ends at some time, and the message comes again.
             log.exception("message %s of queue %s is left", held.message.id, self.queue)
-
-    def _why_not(self, message: Message) -> str:
-        """Run the function; return why the message is not done, an empty text if it is."""
-        options = self.options()
-        if message.dequeued > options.max_dequeue_count:
-            return "it was taken too often"
-        try:
-            self.run(message, messages.decode(message.text) if options.base64 else message.text)
-        except (InvocationError, StorageError, ValueError) as error:
-            return str(error) or type(error).__name__
-        return ""
 
     def _fail(self, message: Message, reason: str) -> None:
         poison = self.queue + _POISON

@@ -1,23 +1,21 @@
-"""Queues as Azure Storage has them: in memory, or in a storage account such as Azurite's.
+"""Queues as Azure Storage has them, in memory or in a storage account such as Azurite's.
 
-`triggers` takes messages from here and `http` puts the app's own there. A message that is taken
+`listening` takes messages from here and `http` puts the app's own there. A message that is taken
 stays, invisible until its lease ends; only whoever holds its latest receipt may delete it. One
 contract test runs on both kinds.
 """
 
-import itertools
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient
 
-from sandbox.host.storage import StorageError, translated
+from sandbox.host.blobs import StorageError, translated
 
 NOW = timedelta()
 # How long a message is kept (documented: Put Message, the default time to live).
@@ -43,45 +41,26 @@ class Message:
     dequeued: int = 0
 
 
-class Queues(Protocol):
-    """What a host needs of its queues; every method raises `QueueError`."""
-
-    def create(self, queue: str) -> bool:
-        """Make sure that the queue exists; tell whether it was missing."""
-
-    def put(self, queue: str, text: str, delay: timedelta = NOW) -> Message:
-        """Add a message that becomes visible after `delay`."""
-
-    def get(self, queue: str, lease: timedelta, limit: int = 1) -> list[Message]:
-        """Take up to `limit` visible messages and hide them for the time of `lease`."""
-
-    def release(self, queue: str, message: Message, delay: timedelta = NOW) -> Message:
-        """Make a taken message visible after `delay`; return it with its new receipt."""
-
-    def delete(self, queue: str, message: Message) -> None:
-        """Remove a taken message for good."""
-
-    def waiting(self, queue: str) -> bool:
-        """Tell whether a message is visible now; delayed and taken ones are not."""
-
-
 @dataclass
 class MemoryQueues:
-    """Queues that last as long as the process, on an injected clock; safe between threads."""
+    """Queues that last as long as the process, on an injected clock; safe between threads.
+
+    Every method raises `QueueError` where Azure Storage would refuse.
+    """
 
     clock: Callable[[], datetime]
     _queues: dict[str, dict[str, Message]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def create(self, queue: str) -> bool:
-        """See `Queues`."""
+        """Make sure that the queue exists; return whether it was missing."""
         with self._lock:
             missing = queue not in self._queues
             self._queues.setdefault(queue, {})
             return missing
 
     def put(self, queue: str, text: str, delay: timedelta = NOW) -> Message:
-        """See `Queues`."""
+        """Add a message that becomes visible after `delay`."""
         if len(text.encode()) > LARGEST:
             raise QueueError(413, "RequestBodyTooLarge")
         if delay >= TIME_TO_LIVE:
@@ -89,50 +68,49 @@ class MemoryQueues:
         now = self.clock()
         message = Message(_guid(), text, now, now + TIME_TO_LIVE, now + delay, _guid())
         with self._lock:
-            self._find(queue)[message.id] = message
+            self._messages(queue)[message.id] = message
         return message
 
     def get(self, queue: str, lease: timedelta, limit: int = 1) -> list[Message]:
-        """See `Queues`."""
+        """Take up to `limit` visible messages and hide them for the time of `lease`."""
         until = self.clock() + lease
         with self._lock:
             taken = [
-                replace(one, visible=until, receipt=_guid(), dequeued=one.dequeued + 1)
-                for one in itertools.islice(self._visible(queue), limit)
+                replace(message, visible=until, receipt=_guid(), dequeued=message.dequeued + 1)
+                for message in self._visible(queue)[:limit]
             ]
-            self._find(queue).update({one.id: one for one in taken})
+            self._messages(queue).update({message.id: message for message in taken})
         return taken
 
     def release(self, queue: str, message: Message, delay: timedelta = NOW) -> Message:
-        """See `Queues`."""
+        """Make a taken message visible after `delay`; return it with its new receipt."""
         until = self.clock() + delay
         with self._lock:
             held = replace(self._held(queue, message), visible=until, receipt=_guid())
-            self._find(queue)[held.id] = held
+            self._messages(queue)[held.id] = held
         return held
 
     def delete(self, queue: str, message: Message) -> None:
-        """See `Queues`."""
+        """Remove a taken message for good."""
         with self._lock:
-            held = self._held(queue, message)
-            del self._find(queue)[held.id]
+            del self._messages(queue)[self._held(queue, message).id]
 
     def waiting(self, queue: str) -> bool:
-        """See `Queues`."""
+        """Return whether a message is visible now; delayed and taken ones are not."""
         with self._lock:
-            return any(self._visible(queue))
+            return bool(self._visible(queue))
 
-    def _find(self, queue: str) -> dict[str, Message]:
+    def _messages(self, queue: str) -> dict[str, Message]:
         if queue not in self._queues:
             raise QueueError(404, "QueueNotFound")
         return self._queues[queue]
 
-    def _visible(self, queue: str) -> Iterator[Message]:
-        now = self.clock()
-        return (one for one in self._find(queue).values() if one.visible <= now < one.expires)
+    def _visible(self, queue: str) -> list[Message]:
+        now, messages = self.clock(), self._messages(queue).values()
+        return [message for message in messages if message.visible <= now < message.expires]
 
     def _held(self, queue: str, message: Message) -> Message:
-        held = self._find(queue).get(message.id)
+        held = self._messages(queue).get(message.id)
         if held is None:
             raise QueueError(404, "MessageNotFound")
         if held.receipt != message.receipt:
@@ -144,11 +122,7 @@ class StorageQueues:
     """The queues of a storage account; close it when done."""
 
     def __init__(self, connection: str) -> None:
-        """Connect lazily.
-
-        Raises:
-            ValueError: the connection string is malformed.
-        """
+        """Connect lazily; raises ``ValueError`` for a malformed connection string."""
         # The host looks again by itself, and must not hang in the client's patience.
         self._service = QueueServiceClient.from_connection_string(connection, retry_total=0)
 
@@ -157,7 +131,7 @@ class StorageQueues:
         self._service.close()
 
     def create(self, queue: str) -> bool:
-        """See `Queues`."""
+        """See `MemoryQueues`."""
         with self._queue(queue) as client:
             try:
                 client.create_queue()
@@ -166,32 +140,32 @@ class StorageQueues:
             return True
 
     def put(self, queue: str, text: str, delay: timedelta = NOW) -> Message:
-        """See `Queues`; the service counts delays in whole seconds."""
+        """See `MemoryQueues`; the service counts delays in whole seconds."""
         with self._queue(queue) as client:
             return _message(client.send_message(text, visibility_timeout=_seconds(delay)))
 
     def get(self, queue: str, lease: timedelta, limit: int = 1) -> list[Message]:
-        """See `Queues`."""
+        """See `MemoryQueues`."""
         with self._queue(queue) as client:
             taken = client.receive_messages(max_messages=limit, visibility_timeout=_seconds(lease))
-            return [_message(one) for one in taken]
+            return [_message(message) for message in taken]
 
     def release(self, queue: str, message: Message, delay: timedelta = NOW) -> Message:
-        """See `Queues`."""
+        """See `MemoryQueues`."""
         with self._queue(queue) as client:
-            found = client.update_message(
+            updated = client.update_message(
                 message.id, message.receipt, visibility_timeout=_seconds(delay)
             )
-        until = found.next_visible_on or message.visible
-        return replace(message, visible=until, receipt=found.pop_receipt or "")
+        until = updated.next_visible_on or message.visible
+        return replace(message, visible=until, receipt=updated.pop_receipt or "")
 
     def delete(self, queue: str, message: Message) -> None:
-        """See `Queues`."""
+        """See `MemoryQueues`."""
         with self._queue(queue) as client:
             client.delete_message(message.id, message.receipt)
 
     def waiting(self, queue: str) -> bool:
-        """See `Queues`."""
+        """See `MemoryQueues`."""
         with self._queue(queue) as client:
             return bool(client.peek_messages())
 
@@ -201,9 +175,12 @@ class StorageQueues:
             yield self._service.get_queue_client(name)
 
 
+type Queues = MemoryQueues | StorageQueues
+
+
 def _message(sent: QueueMessage) -> Message:
     times = (sent.inserted_on, sent.expires_on, sent.next_visible_on)
-    inserted, expires, visible = (one for one in times if one)
+    inserted, expires, visible = (time for time in times if time)
     text, receipt = str(sent.content), sent.pop_receipt or ""
     return Message(sent.id, text, inserted, expires, visible, receipt, sent.dequeue_count or 0)
 

@@ -3,6 +3,9 @@
 `Worker` imports and indexes `function_app.py` and invokes its functions; `triggers` decides when
 and with what. The library is asynchronous and keeps its state in modules, so it gets an event loop
 in a thread of its own, and a process runs one app at a time.
+
+The library asks its caller for the namespace of message classes, which in Azure is generated
+protobuf code, and only ever reads and sets attributes; so plain classes stand in for it here.
 """
 
 import asyncio
@@ -18,8 +21,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 import azure_functions_runtime as runtime
-
-from sandbox.host.protocol import MESSAGES, ParameterBinding, StatusResult, TypedData
+from azure.functions.decorators.core import BindingDirection, DataType
 
 # The library derives the name of the module to import from the script's name.
 APP_MODULE = "function_app"
@@ -45,6 +47,50 @@ class InvocationError(Exception):
         self.stack = stack
 
 
+class TypedData(SimpleNamespace):
+    """A value that travels to or from the worker: `TypedData(json=...)`, `string=`, `bytes=`."""
+
+    def WhichOneof(self, _group: str) -> str | None:  # noqa: N802 - protobuf's own name.
+        """Return the field that is set, or None."""
+        return next(iter(vars(self)), None)
+
+
+class RpcHttp(SimpleNamespace):
+    """A web request or answer; its body is `TypedData`."""
+
+
+class _ParameterBinding(SimpleNamespace):
+    def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's own name.
+        """Return which value is set: never shared memory, always the data itself."""
+        return "data"
+
+
+class _BindingInfo(SimpleNamespace):
+    # The library compares these with what the SDK's decorators put into a binding: numbers.
+    out = BindingDirection.OUT.value
+    inout = BindingDirection.INOUT.value
+    undefined = DataType.UNDEFINED.value
+
+
+class _StatusResult(SimpleNamespace):
+    Success = "Success"
+    Failure = "Failure"
+
+
+_PLAIN = (
+    "FunctionLoadResponse FunctionMetadataResponse InvocationResponse RpcException "
+    "RpcFunctionMetadata RpcRetryOptions WorkerInitResponse WorkerMetadata"
+)
+_MESSAGES = SimpleNamespace(
+    **dict.fromkeys(_PLAIN.split(), SimpleNamespace),
+    BindingInfo=_BindingInfo,
+    ParameterBinding=_ParameterBinding,
+    RpcHttp=RpcHttp,
+    StatusResult=_StatusResult,
+    TypedData=TypedData,
+)
+
+
 @dataclass(frozen=True)
 class Function:
     """A function as indexed; each binding is what `function.json` would hold."""
@@ -56,19 +102,7 @@ class Function:
     @property
     def trigger(self) -> Binding:
         """The one binding that starts the function."""
-        return next(one for one in self.bindings if one["type"].endswith("Trigger"))
-
-    @property
-    def outputs(self) -> tuple[Binding, ...]:
-        """The bindings that carry what the function produced."""
-        return tuple(one for one in self.bindings if one["direction"] == "OUT")
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """What a function produced, by binding name: JSON is parsed, `$return` is the return value."""
-
-    outputs: Mapping[str, object]
+        return next(binding for binding in self.bindings if binding["type"].endswith("Trigger"))
 
 
 class Worker:
@@ -87,6 +121,20 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return a section of `extensions` in the app's `host.json`; what is missing is empty.
+
+        Raises:
+            ValueError: the file is not JSON, or of another form.
+        """
+        file = self.app_dir / "host.json"
+        content = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        for key in ("extensions", name):
+            content = content.get(key, {}) if isinstance(content, dict) else None
+        if not isinstance(content, dict):
+            raise ValueError(f"host.json: extensions.{name} is not an object")  # noqa: TRY004 - of the file
+        return content
+
     def start(self) -> None:
         """Import and index the app; nothing happens when it runs already.
 
@@ -98,10 +146,22 @@ class Worker:
         if not (self.app_dir / f"{APP_MODULE}.py").exists():
             raise AppError(f"no {APP_MODULE}.py in {self.app_dir}")
         ready = threading.Event()
-        self._thread = threading.Thread(target=self._run_loop, args=(ready,), name="worker-loop")
+
+        def run_loop() -> None:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                self._loop.call_soon(ready.set)
+                self._loop.run_forever()
+
+        self._thread = threading.Thread(target=run_loop, name="worker-loop")
         self._thread.start()
         ready.wait()
-        self._import_afresh()
+        # The library imports the app by name. A module left by an earlier start would be another
+        # app's, or the same app's, whose functions can be indexed only once. Modules that the app
+        # imports stay: its folder may hold the whole project, and this host with it.
+        sys.modules.pop(APP_MODULE, None)
+        importlib.invalidate_caches()
+        sys.path.insert(0, str(self.app_dir))
         runtime.start_threadpool_executor()
         try:
             self.functions = self._call(self._index())
@@ -127,63 +187,52 @@ class Worker:
         name: str,
         inputs: Mapping[str, TypedData],
         metadata: Mapping[str, TypedData] | None = None,
-    ) -> Invocation:
+    ) -> Mapping[str, object]:
         """Run a function to its end; several threads may do so at once.
+
+        Returns:
+            What it produced, by binding name: JSON is parsed, `$return` is the return value.
 
         Raises:
             InvocationError: the function raised, or an input does not fit its parameter.
             LookupError: the app has no such function.
         """
-        function = next((one for one in self.functions if one.name == name), None)
+        function = next((known for known in self.functions if known.name == name), None)
         if function is None:
             raise LookupError(f"the app has no function {name!r}")
         invocation = SimpleNamespace(
             invocation_id=str(uuid.uuid4()),
             function_id=function.id,
-            input_data=[ParameterBinding(name=key, data=data) for key, data in inputs.items()],
+            input_data=[_ParameterBinding(name=key, data=data) for key, data in inputs.items()],
             trigger_metadata=dict(metadata or {}),
             trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
             retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
         )
         answer = self._call(runtime.invocation_request(_request(invocation_request=invocation)))
-        if answer.result.status == StatusResult.Failure:
+        if answer.result.status == _StatusResult.Failure:
             raise InvocationError(
                 answer.result.exception.message, answer.result.exception.stack_trace
             )
         outputs = {binding.name: _plain(binding.data) for binding in answer.output_data}
         if answer.return_value is not None:
             outputs["$return"] = _plain(answer.return_value)
-        return Invocation(outputs)
+        return outputs
 
     async def _index(self) -> tuple[Function, ...]:
         init = SimpleNamespace(capabilities={}, function_app_directory=str(self.app_dir))
         answer = await runtime.worker_init_request(_request(worker_init_request=init))
-        if answer.result.status == StatusResult.Failure:
+        if answer.result.status == _StatusResult.Failure:
             raise AppError(answer.result.exception.message)
         listed = await runtime.functions_metadata_request(_request())
-        found = tuple(
-            Function(one.name, one.function_id, tuple(map(json.loads, one.raw_bindings)))
-            for one in listed.function_metadata_results or ()
+        functions = tuple(
+            Function(row.name, row.function_id, tuple(map(json.loads, row.raw_bindings)))
+            for row in listed.function_metadata_results or ()
         )
         # As in Azure, though this library has loaded them all with the listing and refuses none.
-        for one in found:
-            load = SimpleNamespace(function_id=one.id)
+        for function in functions:
+            load = SimpleNamespace(function_id=function.id)
             await runtime.function_load_request(_request(function_load_request=load))
-        return found
-
-    def _import_afresh(self) -> None:
-        # The library imports the app by name. A module left by an earlier start would be another
-        # app's, or the same app's, whose functions can be indexed only once. Modules that the app
-        # imports stay: its folder may hold the whole project, and this host with it.
-        sys.modules.pop(APP_MODULE, None)
-        importlib.invalidate_caches()
-        sys.path.insert(0, str(self.app_dir))
-
-    def _run_loop(self, ready: threading.Event) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            self._loop.call_soon(ready.set)
-            self._loop.run_forever()
+        return functions
 
     def _call[T](self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:
@@ -193,7 +242,7 @@ class Worker:
 
 
 def _request(**content: object) -> SimpleNamespace:
-    properties = {"protos": MESSAGES, "host": "127.0.0.1"}
+    properties = {"protos": _MESSAGES, "host": "127.0.0.1"}
     return SimpleNamespace(request=SimpleNamespace(**content), properties=properties)
 
 

@@ -1,1 +1,1 @@
-"""User-assigned identities, identity blocks, sign-in and the access probe."""
+"""User-assigned identities, sign-in, tokens and the access probe."""

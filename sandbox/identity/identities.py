@@ -1,10 +1,10 @@
 """User-assigned identities (facts: Identities)."""
 
 from sandbox.arm import errors, ids, listing
-from sandbox.arm.documents import existing
+from sandbox.arm.listing import existing
 from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.world import identitylimits
-from sandbox.world.state import Principal, Resource
+from sandbox.world import throttling
+from sandbox.world.state import Resource
 from sandbox.world.world import World
 
 routes = Routes()
@@ -13,15 +13,12 @@ TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _SUFFIX = "/providers/microsoft.managedidentity/userassignedidentities"
 _LIST = f"/subscriptions/<subscription>/resourcegroups/<group>{_SUFFIX}"
 _IDENTITY = f"{_LIST}/<name>"
-# With this api-version identities show how they are isolated (facts: Identities; examples of the
-# REST specification), ``None`` unless they were told.
-_FIRST_ISOLATED = "2024-11-30"
-_SCOPES = ("None", "Regional")
 
 
 def _show(call: Call, identity: Resource) -> Json:
-    principal = _principal(identity)
-    isolated = call.query["api-version"] >= _FIRST_ISOLATED
+    principal = identity.principal
+    if principal is None:
+        raise AssertionError(identity.id.text)
     return {
         "location": identity.location,
         "tags": identity.tags,
@@ -33,35 +30,14 @@ def _show(call: Call, identity: Resource) -> Json:
             "tenantId": call.world.tenant,
             "principalId": principal.oid,
             "clientId": principal.app_id,
-            **(_isolation(identity) if isolated else {}),
         },
     }
-
-
-def _isolation(identity: Resource) -> Json:
-    return {"isolationScope": identity.properties.get("isolationScope", "None")}
-
-
-def _isolate(call: Call, identity: Resource) -> None:
-    """Take the isolation scope of a body over, if it names one; raises ``AzureError`` 400."""
-    wanted = (call.member("properties") or {}).get("isolationScope")
-    if wanted is None:
-        return
-    if wanted not in _SCOPES:
-        raise errors.bad_content(f"Error converting value '{wanted}' to isolationScope")
-    identity.properties = {"isolationScope": wanted}
-
-
-def _principal(identity: Resource) -> Principal:
-    if identity.principal is None:
-        raise AssertionError(identity.id.text)
-    return identity.principal
 
 
 def create(world: World, identity: ids.ArmId, location: str, tags: dict[str, str]) -> Resource:
     """Create an identity with a new principal; routes and seed call it."""
     now = world.now()
-    resource = Resource(identity, TYPE, location, now, now, tags=tags, tagged=True)
+    resource = Resource(identity, TYPE, location, now, now, tags=tags)
     resource.principal = world.new_principal(identity.name, resource_id=identity.text)
     world.put(resource)
     return resource
@@ -74,10 +50,10 @@ def get(call: Call) -> Reply:
 
 
 @routes.route("GET", _LIST, Evidence.RECORDED, "facts: Identities, test_identity_management #3")
-def list_group(call: Call) -> Reply:
-    """List the identities of a group."""
+def list_all(call: Call) -> Reply:
+    """List the identities of a group or, by another route, of a subscription."""
     found = listing.select(call, TYPE)
-    return listing.page(call, found, lambda each: _show(call, each))
+    return listing.page(call, found, lambda identity: _show(call, identity))
 
 
 routes.route(
@@ -85,7 +61,7 @@ routes.route(
     f"/subscriptions/<subscription>{_SUFFIX}",
     Evidence.RECORDED,
     "azure-cli test_redis_cache_export_import",
-)(list_group)
+)(list_all)
 
 
 @routes.route(
@@ -101,24 +77,19 @@ def put(call: Call) -> Reply:
     known = call.world.resources.get(call.id.key)
     if known is not None:
         known.tags = tags
-        _isolate(call, known)
         call.world.put(known)
         return Reply(200, _show(call, known))
-    identitylimits.take(call, body["location"], "create")
-    made = create(call.world, call.id, body["location"], tags)
-    _isolate(call, made)
-    shown = _show(call, made)
+    throttling.identity(call, body["location"], "create")
+    shown = _show(call, create(call.world, call.id, body["location"], tags))
     return Reply(201, shown, {"location": shown["id"]})
 
 
 @routes.route("PATCH", _IDENTITY, Evidence.DOCUMENTED, "REST: User Assigned Identities - Update")
 def patch(call: Call) -> Reply:
-    """Replace the tags, if there are any in the body, and the isolation scope."""
+    """Replace the tags, if there are any in the body."""
     identity = existing(call)
-    body = call.object_body()
-    if "tags" in body:
+    if "tags" in call.object_body():
         identity.tags = dict(call.member("tags") or {})
-    _isolate(call, identity)
     call.world.put(identity)
     return Reply(200, _show(call, identity))
 
@@ -129,43 +100,10 @@ def patch(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """Delete an identity: 200 without a body, or 204 (documented) when there was none.
 
-    Machines keep their reference and role assignments stay (facts: Rights, documented).
+    Machines keep their reference and role assignments stay (facts: Identities, documented).
     """
     identity = call.world.resources.get(call.id.key)
     if identity is None:
         return Reply(204)
     call.world.remove(identity)
     return Reply(200)
-
-
-@routes.route(
-    "POST",
-    f"{_IDENTITY}/listassociatedresources",
-    Evidence.RECORDED,
-    "test_identity_management #2; the members of an item are documented",
-)
-def list_associated(call: Call) -> Reply:
-    """List the resources that carry an identity (api-version 2022-01-31-preview only)."""
-    world = call.world
-    listing.refuse_options(call, "$skip")
-    key = call.id.parent.lower()
-    if key not in world.resources:
-        found = ids.parse(call.id.parent)
-        raise errors.resource_not_found(found)
-    carrying = [each for each in world.resources.values() if key in each.users]
-    shown = [
-        {
-            "id": each.id.text,
-            "name": each.id.name,
-            "type": each.type.lower(),
-            "resourceGroup": each.id.group.lower(),
-            "subscriptionId": each.id.subscription,
-            "subscriptionDisplayName": world.subscriptions[each.id.subscription.lower()],
-        }
-        for each in carrying
-    ]
-    skipped = call.query.get("$skip", "0")
-    if not skipped.isdecimal():
-        raise errors.unsupported(f"the option $skip={skipped}")
-    found = listing.page(call, shown[int(skipped) :], lambda each: each).body
-    return Reply(200, {"totalCount": len(shown), **found})

@@ -1,6 +1,6 @@
 """Access tokens of the sandbox: minting, checking, and a credential for in-process clients.
 
-``signin`` hands them out over HTTP; the application and the access probe check them.
+``signin`` hands them out over HTTP; the application checks them for all services.
 """
 
 import dataclasses
@@ -21,16 +21,14 @@ LIFETIME = 86400
 _ARM = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
 
 
-def resource_of(scope: str) -> str:
-    """Return the resource that a v2 scope names: ``https://x/.default`` is ``https://x``."""
-    return scope.removesuffix("/.default").rstrip("/")
-
-
 def mint(world: World, principal: Principal, resource: str) -> str:
-    """Return a bearer token (JWT) of a principal for a resource, from the world's clock."""
+    """Return a bearer token (JWT) of a principal for a resource, from the world's clock.
+
+    A v2 scope, ``https://x/.default``, names the resource ``https://x``.
+    """
     issued = int(world.now().timestamp())
     claims: dict[str, Any] = {
-        "aud": resource_of(resource),
+        "aud": resource.removesuffix("/.default").rstrip("/"),
         "iss": f"https://sts.windows.net/{world.tenant}/",
         "iat": issued,
         "nbf": issued,
@@ -134,5 +132,5 @@ class Credential:
 
 
 def credential(world: World, principal: Principal | None = None) -> Credential:
-    """Return a credential for a principal, the operator unless told otherwise."""
+    """Return a credential for a principal, by default the operator."""
     return Credential(world, principal or world.operator)

@@ -1,1 +1,1 @@
-"""Resources of every type without a service of its own: one table, one handler."""
+"""Resources of every type without a service of its own: one table of types, one handler."""

@@ -1,15 +1,17 @@
-"""Resource groups, and resources of every type without a service of its own."""
+"""Resources of every type without a service of its own; types differ in the traits of their row.
+
+See facts: Identity by type.
+"""
 
 import datetime as dt
 from http import HTTPStatus
 
-from sandbox.arm import errors, ids, listing, operations
-from sandbox.arm.documents import merge
-from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes
-from sandbox.identity import attachment
-from sandbox.resources.kinds import kind
-from sandbox.resources.resourceview import etag, listed, show
+from sandbox.arm import attachment, errors, ids, listing, operations
+from sandbox.arm.attachment import IdentityTraits
+from sandbox.arm.routing import Call, Evidence, Json, Reply, Routes, merge
+from sandbox.resources.types import TypeTraits, traits_of
 from sandbox.world.state import Resource
+from sandbox.world.world import World
 
 routes = Routes()
 
@@ -25,105 +27,68 @@ _OTHERS = (
     "microsoft.managedidentity/",
     "microsoft.resources/",
 )
+# ARM spells identity blocks in its own lists alike for all types (azure-cli test_acr_identity).
+_ARM = IdentityTraits(none="absent")
 
 
-def _show_group(group: Resource, now: dt.datetime) -> Json:
+def _show(world: World, resource: Resource) -> Json:
+    """Return a resource as its provider does, whatever spelling of the type the client used."""
+    traits = traits_of(resource.type)
+    scope = ids.respell(resource.id.scope, "resourceGroups")
+    path = f"/providers/{traits.type}/{resource.id.name}"
+    if traits.evidence is Evidence.ASSUMED:
+        path = resource.id.text[len(resource.id.scope) :]
+    tags: Json = {"tags": resource.tags or (None if traits.untagged == "null" else {})}
+    if not resource.tags and traits.untagged == "absent":
+        tags = {}
+    state = {"provisioningState": resource.provisioning_state(world.now())} if traits.state else {}
     return {
-        "id": ids.respell(group.id.text, "resourceGroups"),
-        "name": group.id.name,
-        "type": "Microsoft.Resources/resourceGroups",
-        "location": group.location,
-        **({"tags": group.tags} if group.tags or group.tagged else {}),
-        **group.extra,
-        "properties": {"provisioningState": group.provisioning_state(now)},
+        "id": scope + path,
+        "name": resource.id.name,
+        "type": resource.type,
+        "location": resource.location,
+        **tags,
+        **resource.extra,
+        **attachment.show(world, resource, traits),
+        "properties": {**resource.properties, **state},
     }
 
 
-def _tag(call: Call, resource: Resource) -> None:
-    """Take over the tags of a body."""
-    resource.tags = dict(call.member("tags") or {})
-    resource.tagged = call.member("tags") is not None
+def _etag(resource: Resource, traits: TypeTraits) -> dict[str, str]:
+    """Return the header, if the type has it; its value counts writes."""
+    value = f'"{resource.version:08x}-0000-0100-0000-000000000000"'
+    return {"etag": value} if traits.etag else {}
 
 
-@routes.route(
-    "GET",
-    f"{_SUBSCRIPTION}/resourcegroups",
-    Evidence.RECORDED,
-    "azure-cli test_resource_group",
-    action=f"{ids.GROUP_TYPE}/read",
-)
-def list_groups(call: Call) -> Reply:
-    """List the groups of a subscription."""
-    prefix = f"/subscriptions/{call.id.subscription}/".lower()
-    groups = [group for key, group in call.world.groups.items() if key.startswith(prefix)]
-    return listing.page(
-        call, listing.matching(call, groups, ()), lambda each: _show_group(each, call.world.now())
-    )
-
-
-@routes.route("GET", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
-def get_group(call: Call) -> Reply:
-    """Return one group."""
-    return Reply(200, _show_group(call.world.group(call.id), call.world.now()))
-
-
-@routes.route("HEAD", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
-def head_group(call: Call) -> Reply:
-    """Answer 204 when the group exists."""
-    call.world.group(call.id)
-    return Reply(204)
-
-
-@routes.route("PUT", _GROUP, Evidence.RECORDED, "azure-cli test_resource_group")
-def put_group(call: Call) -> Reply:
-    """Create or update a group."""
-    body = call.object_body()
-    if not body.get("location"):
-        raise errors.location_required(gateway=True)
-    now = call.world.now()
-    known = call.world.groups.get(call.id.key)
-    group = known or Resource(call.id, call.id.type, body["location"], now, now)
-    _tag(call, group)
-    group.extra = {"managedBy": body["managedBy"]} if body.get("managedBy") else {}
-    call.world.put_group(group)
-    return Reply(200 if known else 201, _show_group(group, now))
-
-
-@routes.route("PATCH", _GROUP, Evidence.RECORDED, "azure-cli test_tag_update_by_patch")
-def patch_group(call: Call) -> Reply:
-    """Replace the tags, if there are any in the body."""
-    group = call.world.group(call.id)
-    if "tags" in call.object_body():
-        _tag(call, group)
-    call.world.put_group(group)
-    return Reply(200, _show_group(group, call.world.now()))
-
-
-@routes.route("DELETE", _GROUP, Evidence.RECORDED, "facts: Machines, misc_vm_vmss_arg_paging #4")
-def delete_group(call: Call) -> Reply:
-    """Delete a group with all in it; until the operation has ended it is ``Deleting``."""
-    group = call.world.group(call.id)
-    return Reply(202, None, operations.delete_group(call, group))
-
-
-def _list_resources(call: Call) -> Reply:
+def _list_all(call: Call) -> Reply:
+    """List the resources of all types as ARM's own index shows them, in a spelling of its own."""
     world = call.world
     expand = [each for each in call.query.get("$expand", "").split(",") if each]
     if set(expand) - {"createdTime", "changedTime", "provisioningState"}:
         raise errors.unsupported(f"the option $expand={call.query['$expand']}")
     # Without a location it is a part of another, which only its own list shows (documented).
     located = (each for each in listing.within(call) if each.location and world.indexed(each))
-    found = listing.matching(call, located)
 
-    def row(resource: Resource) -> Json:
-        times = {
+    def show(resource: Resource) -> Json:
+        more = {
             "createdTime": _time(resource.created),
             "changedTime": _time(resource.ready_at),
             "provisioningState": resource.provisioning_state(world.now()),
         }
-        return listed(world, resource) | {name: times[name] for name in expand}
+        tagged = resource.tags or traits_of(resource.type).untagged == "object"
+        return {
+            "id": ids.respell(resource.id.text, "resourceGroups"),
+            # All names, the outermost first (azure-cli test_resource_scenario).
+            "name": resource.id.names,
+            "type": resource.type,
+            "location": ids.region(resource.location),
+            **({"tags": resource.tags} if tagged else {}),
+            **resource.extra,
+            **attachment.show(world, resource, _ARM),
+            **{name: more[name] for name in expand},
+        }
 
-    return listing.page(call, found, row)
+    return listing.page(call, listing.matching(call, located), show)
 
 
 def _time(moment: dt.datetime) -> str:
@@ -134,30 +99,19 @@ routes.route(
     "GET",
     f"{_SUBSCRIPTION}/resources",
     Evidence.RECORDED,
-    "facts: Role assignments, misc_vm #0",
+    "facts: Lists, misc_vm #0",
     action=_LIST,
-)(_list_resources)
+)(_list_all)
 routes.route(
     "GET", f"{_GROUP}/resources", Evidence.DOCUMENTED, "REST: Resources - List", action=_LIST
-)(_list_resources)
+)(_list_all)
 
 
-def _enter(call: Call) -> None:
+def _require_served(call: Call) -> None:
     """Raise ``AzureError``: 404 without the group, 400 for what only its own service knows."""
     call.world.group(call.id)
     if f"{call.id.type.lower()}/".startswith(_OTHERS):
         raise errors.unsupported(f"{call.method} {call.id.text}")
-
-
-def _find(call: Call) -> Resource:
-    _enter(call)
-    resource = call.world.resources.get(call.id.key)
-    if resource is None:
-        _require_parent(call)
-        raise errors.resource_not_found(call.id)
-    if call.method == "GET" and not call.world.indexed(resource):
-        raise errors.resource_not_found(call.id)
-    return resource
 
 
 def _require_parent(call: Call) -> None:
@@ -167,6 +121,16 @@ def _require_parent(call: Call) -> None:
         raise errors.parent_not_found(parent.names)
 
 
+def _find(call: Call) -> Resource:
+    _require_served(call)
+    resource = call.world.resources.get(call.id.key)
+    if resource is None:
+        _require_parent(call)
+    if resource is None or (call.method == "GET" and not call.world.indexed(resource)):
+        raise errors.resource_not_found(call.id)
+    return resource
+
+
 @routes.route(
     "GET", _RESOURCE, Evidence.RECORDED, "facts: Identity by type, test_azconfig_identity"
 )
@@ -174,9 +138,9 @@ def get(call: Call) -> Reply:
     """Return a resource, or list a type in a group."""
     if call.id.name:
         resource = _find(call)
-        return Reply(200, show(call.world, resource), etag(resource, kind(resource.type)))
-    _enter(call)
-    return list_by_subscription(call)
+        return Reply(200, _show(call.world, resource), _etag(resource, traits_of(resource.type)))
+    _require_served(call)
+    return list_type(call)
 
 
 @routes.route(
@@ -185,28 +149,34 @@ def get(call: Call) -> Reply:
     Evidence.RECORDED,
     "azure-cli test_list_storage_accounts, test_sb_namespace",
 )
-def list_by_subscription(call: Call) -> Reply:
-    """List a type in a subscription."""
+def list_type(call: Call) -> Reply:
+    """List the resources of a type in a subscription."""
     found = listing.select(call, call.id.type)
-    page = listing.page(call, found, lambda each: show(call.world, each))
-    return Reply(200, dict.fromkeys(kind(call.id.type).list_nulls) | page.body)
+    return listing.page(call, found, lambda resource: _show(call.world, resource))
 
 
-def _written(call: Call, resource: Resource) -> Json:
-    return show(call.world, resource, read=False)
+def _store(call: Call, resource: Resource, status: int, state: str) -> Reply:
+    """Take over tags and extra members of the body, store the resource, and answer.
 
-
-def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
-    """Store a resource, as an operation when it has a state meanwhile."""
-    row = kind(resource.type)
-    found: dict[str, str] = {}
+    Args:
+        call: the request.
+        resource: the resource with its identity and its properties.
+        status: the answer's.
+        state: the provisioning state while the operation runs that the write starts, if it does.
+    """
+    body, traits = call.object_body(), traits_of(resource.type)
+    if call.method == "PUT" or "tags" in body:
+        resource.tags = dict(call.member("tags") or {})
+    kept = {} if call.method == "PUT" else resource.extra
+    resource.extra = kept | {name: body[name] for name in _EXTRA if name in body}
     accepted = status == HTTPStatus.ACCEPTED
+    headers: dict[str, str] = {}
     if state:
-        found = operations.begin(call, resource, state, final=accepted)
+        announced = operations.begin(call, resource, state, final=accepted)
+        headers = {name: value for name, value in announced.items() if name in traits.links}
     call.world.put(resource)
-    body = (operations.receipt if accepted else _written)(call, resource)
-    headers = (found if row.announced else {}) | etag(resource, row, put=call.method == "PUT")
-    return Reply(status, body, headers)
+    answer = None if accepted and not traits.accepted_body else _show(call.world, resource)
+    return Reply(status, answer, headers | _etag(resource, traits))
 
 
 @routes.route(
@@ -214,25 +184,23 @@ def _store(call: Call, resource: Resource, status: int, *, state: str) -> Reply:
 )
 def put(call: Call) -> Reply:
     """Create a resource or replace its definition."""
-    _enter(call)
+    _require_served(call)
     body = call.object_body()
     if not call.id.name:
         raise errors.unsupported(f"PUT {call.id.text}")
     _require_parent(call)
     known = call.world.resources.get(call.id.key)
-    now = call.world.now()
+    traits, now = traits_of(call.id.type), call.world.now()
     parent = call.world.resources.get(call.id.outer.lower())
     location = body.get("location") or (parent.location if parent else "")
-    resource = known or Resource(call.id, kind(call.id.type).type, location, now, now)
-    added = attachment.write(call, resource, call.member("identity"), merge=False)
-    _tag(call, resource)
+    resource = known or Resource(call.id, traits.type, location, now, now)
+    attachment.write(call, resource, call.member("identity"), traits, merge=False)
     resource.properties = dict(call.member("properties") or {})
-    resource.extra = {name: body[name] for name in _EXTRA if name in body}
-    row = kind(resource.type)
-    runs = row.put_runs == "always" or (row.put_runs == "create" and not known)
-    state = (added and row.activating) or ("Updating" if known else row.creating)
-    status = row.replaced if known else row.created
-    return _store(call, resource, status, state=state if runs else "")
+    runs = traits.put_runs == "always" or (traits.put_runs == "create" and not known)
+    state = "Updating" if known else traits.creating
+    return _store(
+        call, resource, traits.replaced if known else traits.created, state if runs else ""
+    )
 
 
 @routes.route(
@@ -241,31 +209,23 @@ def put(call: Call) -> Reply:
 def patch(call: Call) -> Reply:
     """Merge tags, identity and properties."""
     resource = _find(call)
-    body = call.object_body()
-    attachment.write(call, resource, call.member("identity"), merge=True)
-    if "tags" in body:
-        _tag(call, resource)
+    block, traits = call.member("identity"), traits_of(resource.type)
+    attachment.write(call, resource, block, traits, merge=True)
     resource.properties = merge(resource.properties, call.member("properties") or {})
-    resource.extra |= {name: body[name] for name in _EXTRA if name in body}
-    row = kind(resource.type)
-    block = call.member("identity")
     users = "userassigned" in str((block or {}).get("type")).lower()
     runs = {"always": True, "identity": block is not None, "users": users, "never": False}
-    state = row.patching if runs[row.patch_runs] else ""
-    return _store(call, resource, row.patched if state else 200, state=state)
+    state = traits.patching if runs[traits.patch_runs] else ""
+    return _store(call, resource, traits.patched if state else 200, state)
 
 
 @routes.route("DELETE", _RESOURCE, Evidence.RECORDED, "test_backup_identity #33, azure-cli")
 def delete(call: Call) -> Reply:
     """Delete a resource: 200 or, as an operation, 202; 204 when there was none."""
-    _enter(call)
+    _require_served(call)
     resource = call.world.resources.get(call.id.key)
     if resource is None:
         return Reply(204)
-    row = kind(resource.type)
-    if row.delete_runs:
-        found = operations.delete(call, resource)
-        return Reply(202, operations.receipt(call, resource), found)
+    if traits_of(resource.type).delete_runs:
+        return Reply(202, None, operations.delete(call, resource))
     call.world.remove(resource)
-    body = show(call.world, resource) if row.deleted == "resource" else None
-    return Reply(200, body, etag(resource, row) if row.etag == "always" else {})
+    return Reply(200)

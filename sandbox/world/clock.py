@@ -12,8 +12,7 @@ from collections.abc import Callable
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 """When a clock begins that is not told otherwise, so that runs repeat."""
 
-FASTEST = 86400
-"""The most seconds that may pass in one, a day: the calendar has an end."""
+FASTEST = 86400  # The most seconds that may pass in one, a day: the calendar has an end.
 
 
 class Clock:

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from sandbox.arm import ids
@@ -12,8 +12,11 @@ from sandbox.arm import ids
 LONG_AGO = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 """Since when there is what a seed holds, as far as delays go."""
 
-DEALLOCATED = "deallocated"
-"""The power of a machine that holds no place in Azure."""
+DEALLOCATED = "deallocated"  # The power of a machine that holds no place in Azure.
+
+DELETING = "Deleting"
+MOVING = "MovingResources"
+"""The state of two groups between which resources move (issues: azure-cli 11942)."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -23,16 +26,13 @@ class Principal:
     oid: str
     app_id: str
     name: str
-    kind: str
-    """``ServicePrincipal`` or ``User``, as role assignments spell it."""
+    kind: str  # ``ServicePrincipal`` or ``User``, as role assignments spell it.
     created: dt.datetime
     """Role assignments may know it only some time later (facts: Role assignments)."""
     secret: str | None = None
-    resource_id: str | None = None
-    """The resource whose identity it is."""
+    resource_id: str | None = None  # The resource whose identity it is.
     alive: bool = True
-    ended: dt.datetime = LONG_AGO
-    """Since when it is no longer alive."""
+    ended: dt.datetime = LONG_AGO  # Since when it is no longer alive.
 
     def end(self, now: dt.datetime) -> None:
         """Delete it."""
@@ -66,13 +66,10 @@ class Resource:
     type: str
     location: str
     created: dt.datetime
-    ready_at: dt.datetime
-    """When its running operation ends; in the past when none runs."""
+    ready_at: dt.datetime  # When its running operation ends; in the past when none runs.
     entered: dt.datetime = LONG_AGO
     """Since when there is something under its id: its creation, or its last move."""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
-    tagged: bool = False
-    """Whether the last write sent tags, be it none; some types then show an empty object."""
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Other top-level members of its body: sku, kind, zones, managedBy."""
@@ -81,17 +78,11 @@ class Resource:
     """User-assigned identities by lower-case id."""
     identity_written: bool = False
     """Whether a request ever carried an identity block; some types then show ``None``."""
-    busy: str = "Creating"
-    """The provisioning state until ``ready_at``."""
-    outcome: str = "Succeeded"
-    """The provisioning state from then on."""
-    version: int = 1
-    """Counts writes; the entity tag of compute resources."""
+    busy: str = "Creating"  # The provisioning state until ``ready_at``.
+    outcome: str = "Succeeded"  # The provisioning state from then on.
+    version: int = 1  # Counts writes; the entity tag of compute resources.
     power: str = "running"
-    guest: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What a machine's agent last reported; empty: its instance view follows from the model."""
-    principal: Principal | None = None
-    """The principal that a user-assigned identity is."""
+    principal: Principal | None = None  # The principal that a user-assigned identity is.
     instances: dict[str, "Resource"] = dataclasses.field(default_factory=dict)
     """A uniform scale set's machines by number; nobody's request writes them."""
 
@@ -116,8 +107,7 @@ class Assignment:
 
     name: str
     scope: str
-    role: str
-    """The role's GUID, lower case."""
+    role: str  # The role's GUID, lower case.
     principal: str
     principal_type: str
     created: dt.datetime
@@ -128,8 +118,7 @@ class Assignment:
     condition: str | None = None
     condition_version: str | None = None
     delegated: str | None = None
-    granted: dt.datetime = LONG_AGO
-    """When a request made it; what a seed holds counts at once."""
+    granted: dt.datetime = LONG_AGO  # When a request made it; what a seed holds counts at once.
 
     @property
     def id(self) -> str:
@@ -148,8 +137,7 @@ class Lock:
     """A management lock on a subscription, a group or a resource."""
 
     id: str
-    level: str
-    """``CanNotDelete`` or ``ReadOnly``."""
+    level: str  # ``CanNotDelete`` or ``ReadOnly``.
     properties: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Notes and owners, when it was given any."""
 
@@ -166,15 +154,10 @@ class Operation:
     name: str
     started: dt.datetime
     ends: dt.datetime
-    resource: str = ""
-    """The id of the resource that it works on."""
+    resource: str = ""  # The id of the resource that it works on.
     location: str = ""
-    state: str = ""
-    """The resource's provisioning state meanwhile."""
-    error: dict[str, Any] | None = None
-    """Code and message, where it ends as failed."""
-    polled: bool = False
-    """Whether somebody has asked for its state."""
+    state: str = ""  # The resource's provisioning state meanwhile.
+    error: dict[str, Any] | None = None  # Code and message, where it ends as failed.
 
     def status(self, now: dt.datetime, running: str) -> str:
         """Return how it ended, or while it runs the state that it has then."""
@@ -186,6 +169,37 @@ class Operation:
         return {"Retry-After": str(max(1, math.ceil((self.ends - now).total_seconds())))}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One line of the request log: an ARM call as it was answered."""
+
+    method: str
+    path: str
+    status: int
+    app_id: str
+    at: dt.datetime
+
+
+class Pending:
+    """What is done once an operation has ended: removals, moves, a deployment's next step."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Operation, Callable[[], None]]] = []
+
+    def add(self, operation: Operation, effect: Callable[[], None]) -> None:
+        """Call ``effect`` when an operation has ended."""
+        self._waiting.append((operation, effect))
+
+    def finish(self, now: dt.datetime) -> None:
+        """Do what is due by now, in the order in which it was added."""
+        if not self._waiting:
+            return
+        due = [effect for operation, effect in self._waiting if operation.ends <= now]
+        self._waiting = [waiting for waiting in self._waiting if waiting[0].ends > now]
+        for effect in due:
+            effect()
+
+
 @dataclasses.dataclass(slots=True)
 class EventSubscription:
     """Who wants which events of a source, and where they are to be delivered."""
@@ -193,10 +207,8 @@ class EventSubscription:
     id: ids.ArmId
     source: str
     """The lower-case id of the subscription, the group or the topic whose events it gets."""
-    properties: dict[str, Any]
-    """As they were sent and checked, with their defaults."""
-    operation: Operation
-    """Its last write."""
+    properties: dict[str, Any]  # As they were sent and checked, with their defaults.
+    operation: Operation  # Its last write.
     consent: Literal["pending", "given", "refused"] = "given"
     """Whether its endpoint wants the events; only webhooks are asked."""
 
@@ -241,3 +253,43 @@ class Assignments:
             del index[key][name]
             if not index[key]:
                 del index[key]
+
+    def below(self, key: str) -> list[Assignment]:
+        """Return those at or below a lower-case scope."""
+        scopes = [scope for scope in self.by_scope if ids.contains(key, scope)]
+        return [assignment for scope in scopes for assignment in self.by_scope[scope].values()]
+
+
+class History[T]:
+    """The states of things by key, each with the time from which on it was so.
+
+    Lists and indexes that lag behind show things as they were (facts: Role assignments and
+    Throttling).
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, list[tuple[dt.datetime, T | None]]] = {}
+
+    def note(self, key: str, state: T | None, at: dt.datetime, keep: float) -> None:
+        """Note what became of a thing, None when it is gone; what nobody can ask for is dropped.
+
+        Args:
+            key: names the thing.
+            state: what it is now; it must not change any more.
+            at: the time now.
+            keep: for how many seconds others will look back.
+        """
+        states = self._states.setdefault(key, [(LONG_AGO, None)])
+        states.append((at, state))
+        # One state that is old enough for everybody stays, as the oldest that is known.
+        while len(states) > 1 and states[1][0] <= at - dt.timedelta(seconds=keep):
+            del states[0]
+        if len(states) == 1 and state is None:
+            del self._states[key]
+
+    def at(self, moment: dt.datetime) -> Iterator[T]:
+        """Yield all that was there at a moment, or as far back as is known."""
+        for states in self._states.values():
+            seen = next((state for when, state in reversed(states) if when <= moment), states[0][1])
+            if seen is not None:
+                yield seen

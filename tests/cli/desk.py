@@ -14,8 +14,8 @@ from typing import Any
 
 import requests
 
-from tests.children import PATIENCE, until
 from tests.conftest import ROOT
+from tests.world.children import PATIENCE, until
 
 SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
 APP_GROUP = f"{SUB}/resourceGroups/rg-app"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import child
 from tests.cli import desk
 from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, SUB, Desk, read_screen
+from tests.world.children import child
 
 MISSING_GROUP = f"{SUB}/resourceGroups/rg-nowhere"
 OURS = "heritage=identity-reconciler,owner=sandbox,"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import main
-from tests.children import child
 from tests.cli import desk
 from tests.cli.desk import APP_GROUP, SUB, Desk
+from tests.world.children import child
 
 ELSEWHERE = "/subscriptions/22222222-2222-2222-2222-222222222222"
 

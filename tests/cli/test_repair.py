@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from tests.children import child
 from tests.cli import desk
 from tests.cli.desk import (
     APP_GROUP,
@@ -16,6 +15,7 @@ from tests.cli.desk import (
     Desk,
     read_screen,
 )
+from tests.world.children import child
 
 
 def test_a_new_machine_is_planned_applied_and_then_left_alone(cloud: Desk) -> None:

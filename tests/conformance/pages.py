@@ -25,7 +25,7 @@ class Pages:
 
 
 def switches(exchange: Exchange) -> Json:
-    """Return the weather in which a list has pages as long as this one."""
+    """Return the switches by which a list has pages as long as this one."""
     rows = len(exchange.body["value"]) if _link(exchange) else _LONGEST
     # The page may be one of several that are empty.
     return {"page_size": max(rows, 1), "empty_pages": 0 if rows else 100}

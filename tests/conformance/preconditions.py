@@ -13,17 +13,16 @@ from http.client import OK
 from typing import Any
 
 from sandbox.arm import ids
-from sandbox.resources.kinds import kind
+from sandbox.resources.types import traits_of
 from tests.conformance.pages import Pages
 from tests.conformance.recordings import TRIMMED, Exchange, Json, Recording
 from tests.conformance.restore import Restorer
-from tests.sandbox.arm import Arm
+from tests.world.arm import Arm
 
 _GROUP = re.compile(r"/subscriptions/[^/?]+/resourcegroups/[^/?]+", re.IGNORECASE)
 _ROLES = "microsoft.authorization/roledefinitions"
 # These refusals come after the scope was found.
 _FOUND = ("", "OperationNotAllowed", "RoleAssignmentExists", "PrincipalNotFound")
-_REGISTERED_BEFORE = {"Registering": "NotRegistered", "Unregistering": "Registered"}
 _FULL_PAGE = 1000
 
 
@@ -53,8 +52,6 @@ class Preconditions:
                     if self._new(body["id"], exchange):
                         self._restorer.put(body)
             self._target(exchange)
-            if exchange.status == OK and exchange.path.lower().endswith("/instanceview"):
-                self._restorer.view(ids.parse(exchange.path).parent, exchange.body)
             self._hide_roles(exchange)
             if exchange.code == "RoleAssignmentExists":
                 self._restorer.rights.same_assignment(exchange.path, exchange.request["properties"])
@@ -115,22 +112,16 @@ class Preconditions:
         listed = exchange.path.lower().endswith(_ROLES) and exchange.status == 200
         if not listed or exchange.follows or exchange.body["value"]:
             return
-        world.weather = world.weather.changed({"role_filter_delay": 86400})
+        world.faults = world.faults.changed({"role_filter_delay": 86400})
         for role in [each for each in world.roles.values() if each.custom]:
             world.roles[role.guid] = dataclasses.replace(role, updated=world.now())
 
     def _registration(self, exchange: Exchange) -> None:
-        """Let a namespace be registered as an exchange presupposes."""
-        target = ids.parse(exchange.path)
+        """Let a namespace be as little registered as an exchange presupposes."""
         if exchange.code == "MissingSubscriptionRegistration":
-            namespace = target.type.partition("/")[0]
-            self._restorer.registration(target.subscription, namespace, "NotRegistered")
-        shown = exchange.body.get("registrationState") if isinstance(exchange.body, dict) else None
-        if shown and exchange.body["id"].lower() not in self._mentioned:
-            before = str(_REGISTERED_BEFORE.get(shown, shown))
-            namespace = exchange.body["namespace"]
-            self._restorer.registration(target.subscription, namespace, before)
-            self._mentioned.add(exchange.body["id"].lower())
+            target = ids.parse(exchange.path)
+            namespace = target.type.partition("/")[0].lower()
+            self._world.unregistered.add((target.subscription, namespace))
 
     def _principal(self, exchange: Exchange) -> None:
         """Put the principal that an assignment names, unless the answer says it is not there."""
@@ -170,7 +161,7 @@ def _acted_upon(exchange: Exchange) -> str:
     if exchange.method == "POST" or (exchange.method == "GET" and not found.name and nested):
         return found.parent
     # Some providers answer so when they create, too; their resource is a new one.
-    replaced = exchange.status == HTTPStatus.OK != kind(found.type).created
+    replaced = exchange.status == HTTPStatus.OK != traits_of(found.type).created
     written = exchange.method == "PUT" and replaced
     return found.text if written or exchange.method in ("DELETE", "PATCH") else ""
 

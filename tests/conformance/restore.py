@@ -4,15 +4,14 @@ import datetime as dt
 from collections.abc import Callable
 
 from sandbox.arm import ids
-from sandbox.arm.registrations import Registration
-from sandbox.compute import machineview, scalesetview
+from sandbox.compute import machines, scalesets
 from sandbox.identity import identities
 from sandbox.world import hierarchy
 from sandbox.world.hierarchy import ManagementGroup
 from sandbox.world.state import Attached, Principal, Resource
 from tests.conformance.recordings import Json, moment
 from tests.conformance.rights import Rights
-from tests.sandbox.arm import Arm
+from tests.world.arm import Arm
 
 _ASSIGNMENT = "microsoft.authorization/roleassignments"
 _LOCK = "microsoft.authorization/locks"
@@ -41,7 +40,7 @@ class Restorer:
         body = self._known.get(key) or {"id": text}
         group, now = ids.parse(body["id"]), self._world.now()
         made = Resource(group, group.type, body.get("location", _ELSEWHERE), now, now)
-        made.tags, made.tagged = body.get("tags") or {}, body.get("tags") is not None
+        made.tags = body.get("tags") or {}
         made.extra = {name: body[name] for name in body if name not in _OWN}
         self._world.put_group(made)
 
@@ -58,8 +57,6 @@ class Restorer:
             self.rights.role(body)
         elif kind == _LOCK:
             self._lock(found, body)
-        elif kind == hierarchy.TYPE.lower():
-            self._management_group(body)
         elif kind == identities.TYPE.lower():
             self._identity(body)
         elif "/providers/" not in found.key:
@@ -67,31 +64,14 @@ class Restorer:
         elif found.group:
             self._resource(found, body)
 
-    def _management_group(self, body: Json) -> ManagementGroup:
-        tree = self._world.hierarchy
-        name, shown = ids.parse(body["id"]).name, body.get("properties") or {}
-        if (known := tree.groups.get(name.lower())) is not None:
-            return known
-        parent = ((shown.get("details") or {}).get("parent") or {}).get("name") or tree.root.name
-        if parent.lower() not in tree.groups:
-            self._management_group({"id": body["id"].replace(name, parent)})
-        display = shown.get("displayName", name)
-        made = ManagementGroup(name, display, parent.lower(), self._world.now())
-        tree.put(made)
-        return made
-
     def _above(self, scope: str) -> None:
         """Let a management group that rights come from, if the scope is one, be above all."""
-        found, tree = ids.parse(scope), self._world.hierarchy
-        if found.type.lower() == hierarchy.TYPE.lower() and found.name.lower() not in tree.groups:
-            made = self._management_group({"id": scope})
+        name, tree = ids.parse(scope).name, self._world.hierarchy
+        if ids.parse(scope).type.lower() == hierarchy.TYPE.lower() and name not in tree.groups:
             for each in self._world.subscriptions:
-                made.parent = tree.over(each).name.lower()
+                made = ManagementGroup(name, name, tree.over(each).name.lower())
+                tree.put(made)
                 tree.place(each, made)
-
-    def registration(self, subscription: str, namespace: str, state: str) -> None:
-        """Put how a subscription is registered for a namespace."""
-        self._world.registrations.put(subscription, Registration(namespace, state))
 
     def forget(self, listed: ids.ArmId, keep: Callable[[str], bool]) -> None:
         """Take away the locks, roles or role assignments that belong to a list, but for some.
@@ -150,18 +130,8 @@ class Restorer:
             # A few ids have the name in lower case; the name itself is as it was chosen.
             found = ids.parse(f"{found.parent}/{body['name']}")
         parent = ids.parse(found.parent.rpartition("/")[0])
-        member = found.type == scalesetview.INSTANCE and not found.name.isdecimal()
         if parent.name and found.type.count("/") > 1 and parent.key not in world.resources:
-            own = {"properties": {"orchestrationMode": "Flexible"}} if member else {}
-            least = {"id": parent.text, "type": parent.type, **own}
-            self.put(self._known.get(parent.key) or least)
-        if member:
-            self._member(found, parent, body)
-        else:
-            self._store(found, parent, body)
-
-    def _store(self, found: ids.ArmId, parent: ids.ArmId, body: Json) -> None:
-        world = self._world
+            self.put(self._known.get(parent.key) or {"id": parent.text, "type": parent.type})
         properties = dict(body.get("properties") or {})
         state = str(properties.pop("provisioningState", "Succeeded"))
         view = properties.pop("instanceView", {})
@@ -173,16 +143,15 @@ class Restorer:
             created,
             world.now(),
             tags=body.get("tags") or {},
-            tagged=body.get("tags") is not None,
             properties=properties,
             extra={name: value for name, value in body.items() if name not in _OWN},
         )
-        children = made.extra.pop("resources", ()) if made.type == machineview.TYPE else ()
+        children = made.extra.pop("resources", ()) if made.type == machines.TYPE else ()
         self._attach(made, body.get("identity") or {})
         self._state(made, state, view)
         tag = str(body.get("etag", "")).strip('"')
         version = int(tag) if tag.isdecimal() else 1
-        if made.type == scalesetview.INSTANCE:
+        if made.type == scalesets.INSTANCE:
             world.resources[parent.key].instances[found.name] = made
         else:
             world.put(made)
@@ -197,7 +166,6 @@ class Restorer:
             self._identity(self._known.get(key) or {"id": text})
 
     def _state(self, made: Resource, state: str, view: Json) -> None:
-        made.guest = {name: view[name] for name in view if name != "statuses"}
         for status in view.get("statuses", ()):
             if status["code"].startswith("PowerState/"):
                 made.power = status["code"].removeprefix("PowerState/")
@@ -206,25 +174,6 @@ class Restorer:
         elif state != "Succeeded":
             # It is over before the next exchange.
             made.busy, made.ready_at = state, self._world.now() + dt.timedelta(seconds=0.5)
-
-    def _member(self, found: ids.ArmId, scale_set: ids.ArmId, body: Json) -> None:
-        """Put a machine that a flexible scale set lists."""
-        group = "/".join(found.text.split("/")[:5])
-        machine = ids.parse(f"{group}/providers/{machineview.TYPE}/{found.name}")
-        if machine.key not in self._world.resources:
-            own = {"virtualMachineScaleSet": {"id": scale_set.text}}
-            least = {"id": machine.text, "type": machineview.TYPE, "properties": own}
-            self.put(self._known.get(machine.key) or {**least, "location": body["location"]})
-
-    def view(self, text: str, shown: Json) -> None:
-        """Put what the agent of a machine or instance reports, unless that is known."""
-        found = ids.parse(text)
-        machine = self._world.resources.get(found.key)
-        if machine is None and found.type == scalesetview.INSTANCE:
-            scale_set = ids.parse(found.parent).parent.lower()
-            machine = self._world.resources[scale_set].instances.get(found.name)
-        if machine is not None and not machine.guest:
-            machine.guest = {name: shown[name] for name in shown if name != "statuses"}
 
     def _attach(self, resource: Resource, block: Json) -> None:
         world = self._world

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import child
 from tests.conftest import ROOT
+from tests.world.children import child
 
 COMMAND = [sys.executable, "-m", "sandbox", "demo"]
 PATIENCE = 240.0

@@ -7,20 +7,23 @@ import copy
 import heapq
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from reconciler import events
 from reconciler.errors import ReconcilerError
 from reconciler.model import Request
+from sandbox.interleave import Crash
+from sandbox.transport import App, StartResponse
+from sandbox.world.faults import DroppedError, RequestFault
 from sandbox.world.state import Assignment
-from tests.faults.answers import FAULTS, DeathError, Fault, Faulty
+from tests.faults.answers import FAULTS, Fault
 from tests.faults.scenarios import SCENARIOS, SEEDED, Scenario
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, READER, Content
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, READER, Content
 
 COPIES: Final = timedelta(minutes=65)
 """Within an hour all copies of a request have come, and a look takes its time."""
@@ -47,13 +50,20 @@ class Run:
     fault: Fault = None
     wrong: int = 0
     cloud: Cloud = field(init=False)
-    faulty: Faulty = field(init=False)
+    number: int = field(default=0, init=False)
+    """How many calls there were since it is armed."""
+    armed: bool = field(default=False, init=False)
     ended: Content = field(init=False)
     _queue: list[tuple[datetime, int, Request, int]] = field(
         default_factory=list[tuple[datetime, int, Request, int]]
     )
     _order: Iterator[int] = field(default_factory=itertools.count)
     _heard: int = 0
+    _azure: App = field(init=False)
+    _answers: dict[tuple[str, str, bytes], tuple[str, bytes]] = field(
+        default_factory=dict[tuple[str, str, bytes], tuple[str, bytes]]
+    )
+    """What each call was answered before it is armed: status and body."""
 
     def play(self) -> int:
         """Play it to its end; returns how many calls could have gone wrong."""
@@ -63,7 +73,7 @@ class Run:
             if self.scenario.end:
                 self.cloud.deploy(self.scenario.end)
             self.ended = self.scenario.end or self.scenario.start
-            self.faulty.armed = True
+            self.arm()
             self._drive(self.cloud.clock() + COPIES)
             self._sweep()
             self._drive(self.cloud.clock() + COPIES)
@@ -72,12 +82,11 @@ class Run:
                 self._sweep()
                 self._drive(self.cloud.clock() + COPIES)
             self._check_end()
-            return self.faulty.number
+            return self.number
 
     def _prepare(self, folder: Path) -> None:
         self.cloud = cloud = Cloud(folder, **copy.deepcopy(SEEDED))
-        self.faulty = Faulty(cloud.wire.azure, self._watch, wrong=self.wrong, fault=self.fault)
-        cloud.wire.azure = self.faulty
+        self._azure, cloud.wire.azure = cloud.wire.azure, self._call
         cloud.deploy(self.scenario.start)
         stranger = cloud.operator.principal("stranger").oid
         cloud.grant(stranger)
@@ -87,9 +96,54 @@ class Run:
         cloud.pass_time(600)
         self._heard = len(cloud.events)
 
+    def arm(self) -> None:
+        """Watch all writes from now on, and let the call of the number go wrong."""
+        self.armed = True
+        if isinstance(self.fault, RequestFault):
+            wrong = self.fault.model_copy(update={"after": self.wrong - 1, "times": 1})
+            self.cloud.world.faults = self.cloud.world.faults.model_copy(
+                update={"requests": [wrong]}
+            )
+
+    def _call(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        """Hand a call of the app on to Azure, unless this is the one to go wrong."""
+        stream = environ["wsgi.input"]
+        key = (environ["REQUEST_METHOD"], environ["PATH_INFO"].lower(), stream.read())
+        stream.seek(0)
+        self.number += self.armed
+        fault = self.fault if self.armed and self.number == self.wrong else None
+        if fault == "death before":
+            raise Crash
+        if fault == "stale" and key in self._answers:
+            status, content = self._answers[key]
+            start(status, [("Content-Type", "application/json")])
+            return [content]
+        statuses: list[str] = []
+        answered: list[bytes] = []
+        lost: list[DroppedError] = []
+
+        def begin(status: str, headers: list[tuple[str, str]]) -> object:
+            statuses.append(status)
+            return start(status, headers)
+
+        def act() -> None:
+            try:
+                answered.append(b"".join(self._azure(environ, begin)))
+            except DroppedError as error:
+                lost.append(error)
+
+        self._watch(f"{key[0]} {environ['PATH_INFO']}", act)
+        if lost:
+            raise lost[0]
+        if fault == "death after":
+            raise Crash
+        if not self.armed:
+            self._answers[key] = statuses[0], answered[0]
+        return answered
+
     def _watch(self, what: str, act: Callable[[], None]) -> None:
         """Do a write of the app, and see that nothing live or foreign is lost by it."""
-        if what.split(" ", 1)[0] not in {"PUT", "PATCH", "DELETE"} or not self.faulty.armed:
+        if what.split(" ", 1)[0] not in {"PUT", "PATCH", "DELETE"} or not self.armed:
             act()
             return
         world = self.cloud.world
@@ -163,7 +217,7 @@ class Run:
         """Answer one message as the queue trigger does; one that fails is delivered once more."""
         try:
             result = self.cloud.app.handle(request)
-        except DeathError:
+        except Crash:
             self.cloud.deploy(self.ended)
             self._put(request, _REDELIVERED, tries + 1)
         except ReconcilerError:
@@ -178,7 +232,7 @@ class Run:
     def _sweep(self) -> None:
         try:
             result = self.cloud.app.sweep()
-        except DeathError:
+        except Crash:
             self.cloud.deploy(self.ended)
             return
         except ReconcilerError:

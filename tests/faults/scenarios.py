@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.loop.cloud import Cloud
-from tests.loop.lab import (
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import (
     APPS,
     BLOB_READER,
     DATA,
@@ -24,7 +25,6 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB
 
 OTHER = f"{SUB}/resourceGroups/rg-other"
 NEW = machine("vm-new")

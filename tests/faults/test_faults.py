@@ -36,7 +36,7 @@ def _during(run: Run, act: Callable[[], None]) -> None:
     """Play a scenario in which the app does something of its own accord once it is watched."""
 
     def happens(_: object) -> None:
-        run.faulty.armed = True
+        run.arm()
         act()
 
     run.scenario = dataclasses.replace(run.scenario, happens=happens)

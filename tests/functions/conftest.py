@@ -14,17 +14,16 @@ import pytest
 import requests
 
 from sandbox import seed
-from sandbox.demo.clients import Operator
-from sandbox.demo.places import SHARED, machine
-from sandbox.demo.stage import HERE
+from sandbox.demo.fixtures import SHARED, Operator, machine
+from sandbox.demo.scenario import HERE
 from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
 from sandbox.server import Server
-from tests.children import PATIENCE
 from tests.conftest import ROOT
+from tests.world.children import PATIENCE
 
 MACHINE = machine("app-1")
 QUEUE = "reconcile-requests"
@@ -58,7 +57,7 @@ def cloud(tmp_path: Path) -> Generator[Cloud]:
     """The demo's landing zone with its shared identity and one new, bare machine."""
     world = seed.load(seed.read(HERE / "seed.yaml"), operation_delay=0.0)
     events: list[dict[str, Any]] = []
-    world.subscribe(events.append)
+    world.feed.subscribe(events.append)
     with (
         Server(world, tmp_path) as server,
         Operator(server.url, tmp_path / "ca.pem", world) as operator,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.host.queues import StorageQueues
-from tests.children import PATIENCE, child
 from tests.conftest import ROOT
 from tests.functions.conftest import MACHINE, QUEUE, Cloud, healed, post
+from tests.world.children import PATIENCE, child
 
 
 @pytest.mark.usefixtures("settings")

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.deliveries import Deliveries
-from sandbox.demo.places import GROUP, STORE, SUBSCRIPTION
-from sandbox.demo.stage import FUNCTION
+from sandbox.demo.fixtures import GROUP, STORE, SUBSCRIPTION
+from sandbox.demo.scenario import FUNCTION
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import StorageOutlets
 from sandbox.host import http
-from sandbox.host.messages import decode
-from sandbox.outlets import RealStorage
-from sandbox.world.switches import Weather
-from tests.children import PATIENCE, until
+from sandbox.host.bindings import decode
+from sandbox.world.faults import Faults
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, Deployment, healed
+from tests.world.children import PATIENCE, until
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/reconciler"
-OLD_FORMS = Weather(events_textual=1, events_pascal_case=1)
+OLD_FORMS = Faults(events_textual=1, events_pascal_case=1)
 SUBSCRIBED = f"{SUBSCRIPTION}/providers/Microsoft.EventGrid/eventSubscriptions/reconciler"
 
 
@@ -50,7 +50,9 @@ def delivering(cloud: Cloud) -> Generator[None]:
 
 
 @pytest.mark.usefixtures("delivering")
-def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None:
+def test_an_event_delivered_to_an_azure_function_heals_the_machine(
+    cloud: Cloud, deployment: Deployment
+) -> None:
     """A write leads to the function, and the function heals the machine."""
     host = deployment.address.removeprefix("http://")
     cloud.operator.put(SITE, {"properties": {"defaultHostName": host}})
@@ -60,14 +62,14 @@ def test_an_azure_function_is_told(cloud: Cloud, deployment: Deployment) -> None
     until(lambda: healed(cloud))
 
 
-@pytest.mark.parametrize("weather", [Weather(), OLD_FORMS], ids=["fair", "old forms"])
+@pytest.mark.parametrize("faults", [Faults(), OLD_FORMS], ids=["new forms", "old forms"])
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
 @pytest.mark.usefixtures("delivering")
-def test_a_webhook_consents_and_is_told(
-    cloud: Cloud, deployment: Deployment, schema: str, weather: Weather
+def test_the_webhook_consents_and_an_event_delivered_to_it_heals_the_machine(
+    cloud: Cloud, deployment: Deployment, schema: str, faults: Faults
 ) -> None:
     """The app's own webhook answers for the function, whatever form events have."""
-    cloud.server.world.weather = weather
+    cloud.server.world.faults = faults
     url = f"{deployment.address}/runtime/webhooks/eventgrid?functionName={FUNCTION}"
     subscribe(cloud, "WebHook", schema, endpointUrl=url)
     cloud.operator.put(MACHINE, {})
@@ -76,7 +78,9 @@ def test_a_webhook_consents_and_is_told(
 
 
 @pytest.mark.usefixtures("delivering")
-def test_a_webhook_that_is_not_there_fails(cloud: Cloud, deployment: Deployment) -> None:
+def test_a_webhook_that_is_not_there_fails_the_event_subscription(
+    cloud: Cloud, deployment: Deployment
+) -> None:
     """So does the event subscription."""
     destination = {"endpointUrl": f"{deployment.address}/nowhere"}
     content = {"destination": {"endpointType": "WebHook", "properties": destination}}
@@ -90,7 +94,7 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 ) -> None:
     """The storage client puts it there as one object in base64."""
     deployment.queues.create("events")
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", resourceId=STORE, queueName="events")
         until(lambda: deployment.queues.waiting("events"))
@@ -101,11 +105,11 @@ def test_a_queue_behind_a_connection_string_gets_the_event(
 
 
 @pytest.mark.parametrize("schema", ["EventGridSchema", "CloudEventSchemaV1_0"])
-def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
+def test_an_event_delivered_to_a_queue_heals_the_machine(
     cloud: Cloud, deployment: Deployment, schema: str
 ) -> None:
-    """Event Grid leaves the event in its own queue, in either schema, and the machine is healed."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+    """In either schema; nobody posts to the app."""
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
     with Deliveries(cloud.server.world, storage):
         subscribe(cloud, "StorageQueue", schema, resourceId=STORE, queueName=EVENT_QUEUE)
         cloud.operator.put(MACHINE, {})
@@ -115,9 +119,9 @@ def test_an_app_that_nobody_can_post_to_is_told_through_a_queue(
     assert deployment.queues.create(f"{EVENT_QUEUE}-poison"), "a message was poisoned"
 
 
-def test_a_queue_that_is_not_there_is_no_success(deployment: Deployment) -> None:
-    """The store's own status tells."""
-    storage = RealStorage(http.connection_string(int(deployment.address.rpartition(":")[2])))
+def test_a_queue_that_is_not_there_fails_the_delivery(deployment: Deployment) -> None:
+    """With the store's own status."""
+    storage = StorageOutlets(http.connection_string(int(deployment.address.rpartition(":")[2])))
 
     assert storage.enqueue(STORE, "nowhere", "text") == 404
 
@@ -135,7 +139,7 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
     key = base64.b64encode(b"opens nothing").decode()
     with http.serving(blobs) as port:
         at = f"http://127.0.0.1:{port}/devstoreaccount1"
-        storage = RealStorage(
+        storage = StorageOutlets(
             f"AccountName=devstoreaccount1;AccountKey={key};QueueEndpoint={at};BlobEndpoint={at}"
         )
         status = storage.store(STORE, "dead", "HOOK/2026/3/1/9/a.json", b"[]")
@@ -154,4 +158,4 @@ def test_a_dead_letter_is_put_as_a_signed_block_blob() -> None:
 def test_a_malformed_connection_string_is_refused() -> None:
     """Before anything is delivered."""
     with pytest.raises(ValueError, match="onnection"):
-        RealStorage("storage")
+        StorageOutlets("storage")

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from sandbox.deliveries import Deliveries
-from sandbox.demo.places import GROUP, STORE
+from sandbox.demo.fixtures import GROUP, STORE
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import Outlets
 from sandbox.host import http
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.timers import now
-from sandbox.outlets import MemoryStorage
-from tests.children import PATIENCE, until
 from tests.conftest import ROOT
 from tests.functions.conftest import EVENT_QUEUE, MACHINE, Cloud, deployed, healed, post
 from tests.functions.test_triggers import calls
+from tests.world.children import PATIENCE, until
 
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/outcomes"
 SUBSCRIBED = f"{TOPIC}/providers/Microsoft.EventGrid/eventSubscriptions/chat"
@@ -39,9 +39,9 @@ def telling(cloud: Cloud, settings: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def storage(cloud: Cloud) -> Generator[MemoryStorage]:
+def storage(cloud: Cloud) -> Generator[Outlets]:
     """What the world's Event Grid delivers to, by the world's clock."""
-    kept = MemoryStorage()
+    kept = Outlets()
     with Deliveries(cloud.server.world, kept):
         yield kept
 
@@ -71,8 +71,8 @@ class Chat:
         return answer(environ, start_response)
 
 
-def test_a_repair_is_told_to_a_queue(
-    cloud: Cloud, telling: pytest.MonkeyPatch, storage: MemoryStorage
+def test_a_repair_is_published_to_a_queue(
+    cloud: Cloud, telling: pytest.MonkeyPatch, storage: Outlets
 ) -> None:
     """A bare machine's event leads to its repair, and that to an outcome event.
 
@@ -98,7 +98,7 @@ def test_a_repair_is_told_to_a_queue(
 
 
 @pytest.mark.usefixtures("storage")
-def test_audit_is_told_to_a_webhook_and_leads_to_nothing(
+def test_audit_is_published_to_a_webhook_and_leads_to_nothing(
     cloud: Cloud, telling: pytest.MonkeyPatch
 ) -> None:
     """Not even where somebody sends the outcome event back to the app."""
@@ -119,8 +119,8 @@ def test_audit_is_told_to_a_webhook_and_leads_to_nothing(
     assert not healed(cloud)
 
 
-def test_the_publisher_is_loaded_by_nobody_who_does_not_tell(cloud: Cloud) -> None:
-    """It would lengthen every cold start, that of an app that tells included."""
+def test_the_publisher_is_imported_only_when_something_is_published(cloud: Cloud) -> None:
+    """It would lengthen every cold start, that of an app with a topic included."""
     code = "import function_app, sys; print('azure.eventgrid' in sys.modules)"
     told = {"RECONCILER_TOPIC_ENDPOINT": "https://topic.example/api/events"}
     done = subprocess.run(

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.demo.places import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
-from sandbox.host.messages import encode
+from sandbox.demo.fixtures import BLOB_CONTRIBUTOR, BLOB_READER, SHARED, STORE
+from sandbox.host.bindings import encode
 from sandbox.host.queues import MemoryQueues
-from tests.children import PATIENCE
 from tests.functions.conftest import (
     EVENT_QUEUE,
     MACHINE,
@@ -24,6 +23,7 @@ from tests.functions.conftest import (
     post,
 )
 from tests.host.conftest import Clock
+from tests.world.children import PATIENCE
 
 LEASE = timedelta(minutes=1)
 
@@ -53,7 +53,7 @@ def test_an_event_at_the_trigger_becomes_a_write_in_azure(
     assert (principal, BLOB_CONTRIBUTOR) in held(cloud)
 
 
-def test_cloud_events_do_the_same(cloud: Cloud, deployment: Deployment) -> None:
+def test_a_cloud_event_does_the_same(cloud: Cloud, deployment: Deployment) -> None:
     """The binding hands over either schema."""
     deployment.host.deliver(as_cloud_event(cloud.written(MACHINE)))
     deployment.host.drain(PATIENCE)
@@ -85,7 +85,7 @@ def test_a_time_without_a_zone_is_utc(cloud: Cloud, deployment: Deployment) -> N
     ids=lambda time: str(time)[:40],
 )
 @pytest.mark.parametrize("schema", ["event grid", "cloud events"])
-def test_an_event_with_a_malformed_time_is_taken(
+def test_an_event_with_a_malformed_time_is_accepted(
     cloud: Cloud, deployment: Deployment, time: object, schema: str
 ) -> None:
     """The worker library alone would refuse it, and Event Grid send it again for a day."""
@@ -117,7 +117,7 @@ def test_a_forged_event_leads_to_nothing(
     assert calls(cloud) == 0
 
 
-def test_an_identity_s_event_over_the_webhook_grants_what_it_is_to_have(
+def test_an_identity_s_event_over_the_webhook_grants_its_rights(
     cloud: Cloud, deployment: Deployment
 ) -> None:
     """Event Grid posts to the webhook; the machines that should carry the identity follow."""
@@ -131,7 +131,7 @@ def test_an_identity_s_event_over_the_webhook_grants_what_it_is_to_have(
 
 
 def test_an_event_of_no_concern_makes_no_call(cloud: Cloud, deployment: Deployment) -> None:
-    """What no policy speaks of ends at the trigger."""
+    """What policy does not name ends at the trigger."""
     event = cloud.written(MACHINE)
     elsewhere = STORE.replace("appstore", "other")
     changed = {"subject": elsewhere, "data": event["data"] | {"resourceUri": elsewhere}}
@@ -179,7 +179,7 @@ def test_an_event_of_no_concern_leaves_its_queue_without_a_call(
     assert deployment.queues.create(f"{EVENT_QUEUE}-poison")
 
 
-def test_what_must_wait_comes_back_after_its_delay(
+def test_a_deferred_request_comes_back_after_its_delay(
     cloud: Cloud, settings: pytest.MonkeyPatch
 ) -> None:
     """A machine that is being built is looked at again when it has settled."""
@@ -216,7 +216,7 @@ def test_the_timer_finds_what_events_missed(cloud: Cloud, deployment: Deployment
 def test_a_message_of_another_version_is_answered(
     cloud: Cloud, deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unknown key is logged; what the version before let be removed is let no more."""
+    """An unknown key is logged; removals of the version before allow nothing."""
     old = {"id": MACHINE, "seen": ["gone"], "removals": "digest", "more": 1}
     with caplog.at_level(logging.WARNING):
         deployment.queues.put(QUEUE, encode(json.dumps(old)))
@@ -226,7 +226,7 @@ def test_a_message_of_another_version_is_answered(
     assert [one for one in caplog.messages if "unknown key 'more'" in one]
 
 
-def test_an_array_of_events_in_the_queue_is_so_many_events(
+def test_an_array_of_events_in_the_queue_is_handled_event_by_event(
     cloud: Cloud, deployment: Deployment
 ) -> None:
     """What in it is no event is logged, and costs the others nothing."""

@@ -4,9 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from sandbox.host.blobs import BlobError, Blobs, StorageBlobs
+from sandbox.host.blobs import BlobError, Blobs, StorageBlobs, expanded
 from sandbox.host.http import connection_string
-from sandbox.host.storage import expanded
 from tests.host.conftest import empty_blobs
 
 

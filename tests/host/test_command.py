@@ -12,21 +12,20 @@ import pytest
 import requests
 from azure.storage.queue import QueueClient
 
-from sandbox.host.command import main
+from sandbox.__main__ import main
 from sandbox.host.http import connection_string
-from tests.children import PATIENCE, child
 from tests.conftest import ROOT
 from tests.host.conftest import APPS, event
+from tests.world.children import PATIENCE, child
 
 HOURLY = {"SWEEP": "0 0 * * * *"}
-RUN = "import sys; from sandbox.host.command import main; sys.exit(main(sys.argv[1:]))"
 
 
 def start(app: Path, settings: dict[str, str], port: int = 0) -> subprocess.Popen[str]:
     """Run the command in a process of its own."""
     inherited = {key: value for key, value in os.environ.items() if key != "AzureWebJobsStorage"}
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, "--port", str(port), "--app", str(app)],
+        [sys.executable, "-m", "sandbox", "host", "--port", str(port), "--app", str(app)],
         cwd=ROOT,
         env=inherited | settings,
         stdout=subprocess.PIPE,
@@ -127,7 +126,7 @@ def test_wrong_arguments_are_told_in_one_line(
 ) -> None:
     """The exit code is 2."""
     with pytest.raises(SystemExit) as left:
-        main(arguments)
+        main(["host", *arguments])
 
     assert left.value.code == 2
     assert capsys.readouterr().err == f"python -m sandbox host: {complaint}\n"

@@ -10,8 +10,8 @@ from werkzeug.test import Client, TestResponse
 from sandbox.host.http import application, connection_string, serving
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.triggers import Host
-from tests.children import PATIENCE
 from tests.host.conftest import Clock, event, objects
+from tests.world.children import PATIENCE
 
 WEBHOOK = "/runtime/webhooks/EventGrid?functionName=event_grid_trigger"
 

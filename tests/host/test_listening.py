@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.host.options import QueueOptions
+from sandbox.host.listening import QueueOptions
 from sandbox.host.queues import MemoryQueues, Message, QueueError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
-from tests.children import PATIENCE, until
 from tests.host.conftest import APPS, LEASE, Clock, texts
+from tests.world.children import PATIENCE, until
 
 HALF = 5 * 60 + 1
 """Seconds after which half of a lease is over."""

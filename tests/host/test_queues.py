@@ -14,8 +14,8 @@ import pytest
 from sandbox.host.queues import MemoryQueues, QueueError, Queues, StorageQueues
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
-from tests.children import PATIENCE
 from tests.host.conftest import APPS, Clock
+from tests.world.children import PATIENCE
 
 SHORT = timedelta(seconds=1)
 LONG = timedelta(minutes=1)

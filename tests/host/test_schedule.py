@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sandbox.host.schedule import parse
+from sandbox.host.timers import parse
 
 
 @pytest.mark.parametrize(

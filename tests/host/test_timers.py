@@ -3,13 +3,13 @@
 import threading
 from datetime import UTC, datetime
 
+from sandbox.host.bindings import decode
 from sandbox.host.blobs import MemoryBlobs
-from sandbox.host.messages import decode
 from sandbox.host.queues import MemoryQueues
 from sandbox.host.triggers import Host
 from sandbox.host.worker import Worker
-from tests.children import PATIENCE
 from tests.host.conftest import APPS, LEASE, Clock, texts
+from tests.world.children import PATIENCE
 
 QUEUES = ("hourly", "careless", "eager", "often")
 

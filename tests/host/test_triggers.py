@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.host.options import QueueOptions
+from sandbox.host.listening import QueueOptions
 from sandbox.host.queues import MemoryQueues, Message, QueueError
 from sandbox.host.triggers import Host
 from sandbox.host.worker import AppError, InvocationError, Worker
-from tests.children import PATIENCE
 from tests.host.conftest import APPS, Clock, event, objects, texts
+from tests.world.children import PATIENCE
 
 
 def put(queues: MemoryQueues, text: str) -> None:
@@ -250,7 +250,7 @@ def test_draining_gives_up_after_its_time(host: Host, queues: MemoryQueues) -> N
 
 def test_queue_options_come_from_host_json(tmp_path: Path) -> None:
     """Without the file or a key, the documented defaults hold."""
-    default = QueueOptions.read(tmp_path)
+    default = QueueOptions.read(Worker(tmp_path))
     (tmp_path / "host.json").write_text(
         json.dumps({"extensions": {"queues": {"batchSize": 2, "messageEncoding": "none"}}})
     )
@@ -260,7 +260,7 @@ def test_queue_options_come_from_host_json(tmp_path: Path) -> None:
         8,
         5,
     )
-    assert QueueOptions.read(tmp_path) == QueueOptions(2, 1, 5, base64=False)
+    assert QueueOptions.read(Worker(tmp_path)) == QueueOptions(2, 1, 5, base64=False)
 
 
 @pytest.mark.parametrize(
@@ -286,4 +286,4 @@ def test_queue_options_that_mean_nothing_are_refused(
     (tmp_path / "host.json").write_text(content)
 
     with pytest.raises(ValueError, match=message):
-        QueueOptions.read(tmp_path)
+        QueueOptions.read(Worker(tmp_path))

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from sandbox.host.protocol import TypedData
-from sandbox.host.worker import AppError, InvocationError, Worker
+from sandbox.host.worker import AppError, InvocationError, TypedData, Worker
 from tests.host.conftest import APPS
 
 
@@ -77,7 +76,7 @@ def test_another_app_in_the_same_process_is_the_one_that_runs() -> None:
     outputs = []
     for app in ("relay", "single"):
         with Worker(APPS / app) as worker:
-            outputs.append(worker.invoke("event_grid_trigger", event).outputs["requests"])
+            outputs.append(worker.invoke("event_grid_trigger", event)["requests"])
 
     assert outputs == [['{"subject": "s"}', "{}"], "s"]
 

@@ -7,8 +7,9 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.model import Removals
 from sandbox.world.state import Assignment
-from tests.loop.cloud import Cloud, as_request, holds, void
-from tests.loop.lab import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud, as_request, holds, void
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     BLOB_READER,
@@ -22,7 +23,6 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 OWN = {("Reader", "rg-app")}
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
@@ -49,7 +49,7 @@ def unwanted() -> Content:
     return policy(rule(match={"type": "Microsoft.Compute/virtualMachines", "tags": {"new": "*"}}))
 
 
-def test_what_we_grant_bears_all_our_marks(steady: Cloud) -> None:
+def test_a_granted_right_has_all_our_marks(steady: Cloud) -> None:
     """Marker, principal type, who created and who updated it; the name comes from the triple."""
     right = steady.right(steady.principal())
 
@@ -114,7 +114,7 @@ def test_our_right_under_another_condition_is_rewritten(steady: Cloud) -> None:
         {"description": "heritage=identity-reconciler,owner=prod,resource=/subscriptions"},
     ],
 )
-def test_what_is_not_ours_by_every_mark_is_never_touched(
+def test_a_right_without_every_mark_of_ours_is_never_touched(
     steady: Cloud, theirs: dict[str, str | None]
 ) -> None:
     """A forged or foreign marker hands nothing over: neither retired nor unwanted rights go."""
@@ -130,8 +130,8 @@ def test_what_is_not_ours_by_every_mark_is_never_touched(
     assert found in steady.world.assignments
 
 
-def test_the_name_is_no_mark(steady: Cloud) -> None:
-    """Names can be computed and taken by anybody; what a maker of ours wrote is ours under any."""
+def test_a_right_of_a_maker_is_ours_under_any_name(steady: Cloud) -> None:
+    """Names can be computed and taken by anybody."""
     principal = steady.principal()
     rewrite(steady, steady.right(principal), name="11111111-2222-3333-4444-555555555555")
     assert steady.replan().compliant
@@ -141,7 +141,7 @@ def test_the_name_is_no_mark(steady: Cloud) -> None:
     assert steady.rights(principal) == set()
 
 
-def test_a_lost_marker_is_given_back(steady: Cloud) -> None:
+def test_a_lost_marker_is_written_again_where_policy_wants_the_right(steady: Cloud) -> None:
     """Whoever edits the description does not take the right out of our care."""
     right = steady.right(steady.principal())
     rewrite(steady, right, description="edited by hand")
@@ -151,7 +151,7 @@ def test_a_lost_marker_is_given_back(steady: Cloud) -> None:
     assert steady.replan().compliant
 
 
-def test_a_right_that_lost_its_marker_and_is_not_wanted_is_shown(steady: Cloud) -> None:
+def test_an_unwanted_right_that_lost_its_marker_is_withheld(steady: Cloud) -> None:
     """It may have been taken over on purpose, so a person decides."""
     right = steady.right(steady.principal())
     edited = rewrite(steady, right, description=None)
@@ -162,8 +162,8 @@ def test_a_right_that_lost_its_marker_and_is_not_wanted_is_shown(steady: Cloud) 
     assert Hold.NO_MARKER in holds(steady.shown(VM))
 
 
-def test_a_former_owners_right_is_rewritten(steady: Cloud) -> None:
-    """After a renamed deployment its rights bear the new name, and stay what they are."""
+def test_a_former_owner_s_right_gets_our_marker(steady: Cloud) -> None:
+    """After a renamed deployment its rights carry the new name, and stay what they are."""
     right = steady.right(steady.principal())
     steady.deploy(RECONCILER_OWNER="prod-2", RECONCILER_FORMER_OWNERS="prod")
     steady.look(VM)
@@ -172,7 +172,7 @@ def test_a_former_owners_right_is_rewritten(steady: Cloud) -> None:
     assert steady.replan().compliant
 
 
-def test_a_former_owners_retired_right_goes(steady: Cloud) -> None:
+def test_a_former_owner_s_retired_right_is_deleted(steady: Cloud) -> None:
     """What another name of ours granted to a replaced principal is ours to take away."""
     old = steady.principal()
     steady.deploy(RECONCILER_OWNER="prod-2", RECONCILER_FORMER_OWNERS="prod")
@@ -192,7 +192,7 @@ def test_an_unwanted_right_is_withheld_from_an_event(steady: Cloud) -> None:
     assert result.again_after is None
 
 
-def test_another_policys_digest_removes_nothing(steady: Cloud) -> None:
+def test_removals_under_another_policy_s_digest_remove_nothing(steady: Cloud) -> None:
     """A worker with another policy than the sweep's leaves unwanted rights."""
     before = steady.app.policy.digest
     steady.deploy(unwanted())
@@ -206,8 +206,8 @@ def test_another_policys_digest_removes_nothing(steady: Cloud) -> None:
     assert steady.rights(steady.principal()) == OWN
 
 
-def test_a_sweep_removes_what_is_unwanted(steady: Cloud) -> None:
-    """Within its limits the sweep's requests name what may go."""
+def test_a_sweep_removes_an_unwanted_right(steady: Cloud) -> None:
+    """Within its limits its requests name what may go."""
     steady.deploy(unwanted())
     steady.sweep()
 
@@ -215,8 +215,8 @@ def test_a_sweep_removes_what_is_unwanted(steady: Cloud) -> None:
     assert steady.rights(steady.principal(SHARED)) == {("Storage Blob Data Reader", "rg-data")}
 
 
-def test_an_audited_grant_is_no_longer_mended_and_not_taken_away(steady: Cloud) -> None:
-    """Audit only tells; switching a rule to audit is no way to lose rights."""
+def test_an_audited_grant_is_neither_repaired_nor_removed(steady: Cloud) -> None:
+    """Switching a rule to audit is no way to lose rights."""
     steady.deploy(policy(rule(mode="audit")))
     steady.sweep()
     assert steady.rights(steady.principal()) == OWN
@@ -227,8 +227,8 @@ def test_an_audited_grant_is_no_longer_mended_and_not_taken_away(steady: Cloud) 
     assert holds(results[-1].plans[-1]) == {Hold.AUDIT}
 
 
-def test_a_scope_that_contains_our_own_group_is_refused(cloud: Cloud) -> None:
-    """Whoever holds rights over the app's own group holds everything that the app may."""
+def test_a_grant_at_a_scope_that_contains_our_own_group_is_withheld(cloud: Cloud) -> None:
+    """Whoever holds rights over the app's own group holds everything that the app may do."""
     grants = [
         {"role": "Reader", "scope": "{subscription}"},
         {"role": "Reader", "scope": HOME},

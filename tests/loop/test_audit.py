@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.loop.cloud import Cloud
-from tests.loop.lab import SHARED, VM, Content, guardrails, identity, machine, policy, rule
+from tests.world.cloud import Cloud
+from tests.world.policies import SHARED, VM, Content, guardrails, identity, machine, policy, rule
 
 type Story = Callable[[Cloud], object]
 

@@ -7,9 +7,9 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from sandbox import deployment
-from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, SHARED, VM, Content, machine, named, policy, rule
-from tests.loop.live import Live
+from tests.world.cloud import Cloud
+from tests.world.live import Live
+from tests.world.policies import DATA, SHARED, VM, Content, machine, named, policy, rule
 
 READER = "Reader"
 GRANTS = [{"role": READER, "scope": "{resourceGroup}"}, {"role": READER, "scope": DATA}]
@@ -149,7 +149,7 @@ def test_machines_that_share_an_identity(cloud: Cloud, index: int) -> None:
     cloud.pass_time()
     cloud.drive(*places, most=1000)
     cloud.pass_time(3600)
-    cloud.weather(index_delay=index)
+    cloud.set_faults(index_delay=index)
     live = Live(cloud)
     cloud.wire.calls.clear()
     rebuild(cloud, live, *places, system=False)

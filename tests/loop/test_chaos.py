@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.model import Request
 from sandbox.world.state import Assignment
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SEED, machine, policy, rule
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, SEED, machine, policy, rule
 
 OUT = f"{SUB}/resourceGroups/rg-out"
 """A group of which no rule speaks."""
@@ -123,7 +123,7 @@ def test_no_living_right_is_lost_and_all_comes_right(tmp_path: Path, seed: int) 
     cloud.deploy(policy(rule(within=[APPS, DATA])))
     cloud.sweep()
     cloud.pass_time()
-    cloud.weather(**{switch: chance.choice(values) for switch, values in LATE.items()})
+    cloud.set_faults(**{switch: chance.choice(values) for switch, values in LATE.items()})
     forget, later = guard(cloud), list[Request]()
     for _ in range(STEPS):
         start = len(cloud.events)
@@ -142,7 +142,7 @@ def test_no_living_right_is_lost_and_all_comes_right(tmp_path: Path, seed: int) 
             later.clear()
     cloud.drive(*later, most=5000)
 
-    cloud.weather(**{switch: values[0] for switch, values in LATE.items()})
+    cloud.set_faults(**{switch: values[0] for switch, values in LATE.items()})
     for _ in range(2):
         cloud.pass_time(4000)
         cloud.sweep()

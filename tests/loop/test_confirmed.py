@@ -6,9 +6,9 @@ import pytest
 
 from reconciler.changes import PLAN_CHANGED, Hold
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import APPS, DATA, SHARED, VM, Content, guardrails, named, policy, rule
-from tests.loop.sweeps import OWN
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import APPS, DATA, SHARED, VM, Content, guardrails, named, policy, rule
+from tests.world.sweeps import OWN
 
 STORE = f"{DATA}/providers/Microsoft.Storage/storageAccounts/gone"
 READS_GONE = policy(rule(attach=[], system={"grants": [{"role": "Reader", "scope": STORE}]}))

@@ -3,10 +3,10 @@
 import pytest
 
 from reconciler.changes import Hold
-from tests.loop.cloud import Cloud, holds, last
-from tests.loop.lab import VM, Content
-from tests.loop.sweeps import OWN
 from tests.loop.test_gone import ALWAYS, LOG
+from tests.world.cloud import Cloud, holds, last
+from tests.world.policies import VM, Content
+from tests.world.sweeps import OWN
 
 RESOURCES = "Microsoft.Resources/subscriptions/resourceGroups"
 DELETE = "Microsoft.Compute/virtualMachines/delete"

@@ -6,8 +6,8 @@ import pytest
 
 from reconciler.changes import Result, Status
 from reconciler.errors import Rejected
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, named, policy, rule
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, named, policy, rule
 
 ALWAYS = 10_000
 GRAPH = "/microsoft.resourcegraph/"

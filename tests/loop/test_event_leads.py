@@ -8,11 +8,11 @@ from reconciler.changes import Result, Status
 from reconciler.events import Event, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.loop.cloud import Cloud, as_request, blocked
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
-from tests.loop.live import Live
-from tests.loop.sweeps import GRAPH, OWN, fleet
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud, as_request, blocked
+from tests.world.live import Live
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
+from tests.world.sweeps import GRAPH, OWN, fleet
 
 LOCK = f"{APPS}/providers/Microsoft.Authorization/locks/keep"
 SECONDS = 30
@@ -39,8 +39,8 @@ def compared(cloud: Cloud) -> int:
     return sum(GRAPH in call.path for call in cloud.wire.calls)
 
 
-def test_a_foreign_right_that_satisfied_policy_and_goes_is_replaced(steady: Cloud) -> None:
-    """In seconds, though its name fits nobody; by one of ours."""
+def test_a_deleted_foreign_right_that_satisfied_policy_is_replaced(steady: Cloud) -> None:
+    """In seconds, by one of ours, though its name fits nobody."""
     principal = foreign(steady)
     live = Live(steady)
     take(steady, principal)
@@ -50,7 +50,7 @@ def test_a_foreign_right_that_satisfied_policy_and_goes_is_replaced(steady: Clou
     assert steady.right(principal).description == steady.mark()
 
 
-def test_a_foreign_right_of_an_identity_is_replaced(steady: Cloud) -> None:
+def test_a_deleted_foreign_right_of_an_identity_is_replaced(steady: Cloud) -> None:
     """As a machine's is."""
     principal = steady.principal(SHARED)
     held = steady.rights(principal)
@@ -66,7 +66,7 @@ def test_a_foreign_right_of_an_identity_is_replaced(steady: Cloud) -> None:
 
 
 def test_a_scope_is_compared_at_most_once_a_minute(steady: Cloud) -> None:
-    """Whoever makes and deletes rights of his own there does not use up the index."""
+    """Rights that others make and delete there do not use up the index."""
     other = steady.world.new_principal("app").oid
     live = Live(steady)
     for _ in range(20):
@@ -89,8 +89,8 @@ def test_a_scope_is_compared_at_most_once_a_minute(steady: Cloud) -> None:
     assert steady.rights(principal) == OWN
 
 
-def test_a_comparison_answers_the_deletions_that_came_before_it(steady: Cloud) -> None:
-    """A list that was read ten seconds after an event has seen what it told: lists lag."""
+def test_a_comparison_covers_the_deletions_ten_seconds_before_it(steady: Cloud) -> None:
+    """Lists lag, but by less than that."""
     unknown = [
         Request(ResourceId.parse(f"{APPS}{ASSIGNMENTS}/{steady.world.guid()}"), steady.clock())
         for _ in range(5)
@@ -104,7 +104,7 @@ def test_a_comparison_answers_the_deletions_that_came_before_it(steady: Cloud) -
     assert all(ASSIGNMENTS in call.path for call in steady.wire.calls)
 
 
-def test_many_who_lack_a_right_are_found_by_a_sweep_of_the_scope(steady: Cloud) -> None:
+def test_more_than_200_who_lack_a_right_are_left_to_a_sweep_of_the_scope(steady: Cloud) -> None:
     """Up to 200 are requested; of more than that the scope is swept."""
     rows = steady.operator.query(
         "resources | where type =~ 'microsoft.compute/virtualmachines'"
@@ -125,7 +125,7 @@ def test_many_who_lack_a_right_are_found_by_a_sweep_of_the_scope(steady: Cloud) 
         assert len(found) == (1 if scopes else count)
 
 
-def test_a_lock_that_is_deleted_has_what_it_held_back_done(steady: Cloud) -> None:
+def test_what_a_deleted_lock_held_back_is_done(steady: Cloud) -> None:
     """The dead right of a rebuilt machine stayed under it."""
     old = steady.principal()
     live = Live(steady)
@@ -153,8 +153,8 @@ def test_a_lock_that_is_deleted_has_what_it_held_back_done(steady: Cloud) -> Non
     ("place", "swept"),
     [(APPS, [APPS]), (SUB, [SUB]), (DATA, [DATA]), (f"{SUB[:-1]}2", [])],
 )
-def test_a_locks_deletion_has_its_scope_swept(steady: Cloud, place: str, swept: list[str]) -> None:
-    """Its writing holds back, and asks for nothing."""
+def test_a_deleted_lock_has_its_scope_swept(steady: Cloud, place: str, swept: list[str]) -> None:
+    """A written one holds back, and requests nothing."""
     lock = f"{place}/providers/Microsoft.Authorization/locks/keep"
     heard = {
         what: [
@@ -168,16 +168,16 @@ def test_a_locks_deletion_has_its_scope_swept(steady: Cloud, place: str, swept: 
 
 
 @pytest.mark.parametrize("place", [VM, f"{VM}/extensions/agent"])
-def test_the_lock_of_a_machine_has_its_group_swept(steady: Cloud, place: str) -> None:
-    """A request for the machine would not find what else it held back."""
+def test_a_machine_s_deleted_lock_has_its_group_swept(steady: Cloud, place: str) -> None:
+    """A request for the machine would not find what else the lock held back."""
     lock = f"{place}/providers/Microsoft.Authorization/locks/keep"
     (request,) = steady.app.requests(Event("Microsoft.Resources.ResourceDeleteSuccess", lock))
 
     assert request.id == ResourceId.parse(APPS)
 
 
-def test_an_attached_identitys_rights_are_looked_at_once_an_hour(cloud: Cloud) -> None:
-    """By a request that leads to no others, whatever the machines that are given it."""
+def test_an_attached_identity_s_rights_are_looked_at_once_an_hour(cloud: Cloud) -> None:
+    """By a request that leads to no others, however many machines are given it."""
     fleet(cloud, 3)
     cloud.world.remove_assignment(cloud.right(cloud.principal(SHARED)))
     cloud.pass_time(2 * 3600)
@@ -193,7 +193,7 @@ def test_an_attached_identitys_rights_are_looked_at_once_an_hour(cloud: Cloud) -
     assert cloud.rights(cloud.principal(SHARED)) == {("Storage Blob Data Reader", "rg-data")}
 
 
-def test_only_the_identitys_own_event_asks_for_those_that_carry_it(steady: Cloud) -> None:
+def test_only_an_identity_s_own_event_requests_those_that_carry_it(steady: Cloud) -> None:
     """The look after an attach does not, nor does it ask the index."""
     steady.resource().users.clear()
     steady.wire.calls.clear()
@@ -207,7 +207,7 @@ def test_only_the_identitys_own_event_asks_for_those_that_carry_it(steady: Cloud
     assert [request.id for request in own.requests] == [ResourceId.parse(VM)]
 
 
-def test_a_deletions_look_is_put_back_and_answered_by_the_rebuilds_own(steady: Cloud) -> None:
+def test_a_deletion_s_request_is_put_back_and_covered_by_the_rebuild_s_look(steady: Cloud) -> None:
     """It is due when a rebuild would have settled, and costs nothing then."""
     live = Live(steady)
     steady.operator.call("DELETE", VM)
@@ -238,7 +238,7 @@ def test_a_rebuild_that_never_comes_is_looked_at_when_it_would_have_settled(stea
 
 @pytest.mark.parametrize("time", ["", "soon", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", 5])
 @pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess", "ActionSuccess"])
-def test_hostile_times_change_nothing_but_when(steady: Cloud, time: object, what: str) -> None:
+def test_an_event_s_hostile_time_is_bounded(steady: Cloud, time: object, what: str) -> None:
     """An event of the year 1, or of the year 9999, is one of a week ago or of now."""
     take(steady, steady.principal())
     # A look since then would answer what is so old.
@@ -259,8 +259,8 @@ FAR = timedelta(days=365 * 50)
 
 @pytest.mark.parametrize("shift", [-FAR, FAR], ids=["long ago", "far ahead"])
 @pytest.mark.parametrize("place", [VM, SHARED, APPS, f"{APPS}{ASSIGNMENTS}/x"])
-def test_hostile_messages_end(steady: Cloud, place: str, shift: timedelta) -> None:
-    """Whoever writes to the queue names times as he likes, and sights that nobody had."""
+def test_a_hostile_message_comes_to_an_end(steady: Cloud, place: str, shift: timedelta) -> None:
+    """Whoever writes to the queue chooses times and sightings freely."""
     steady.world.remove_assignment(steady.right(steady.principal()))
     moment = steady.clock() + shift
     sights = tuple(Sighting(moment, what, about) for what in Sight for about in ("", VM, "x=y>z"))
@@ -279,7 +279,7 @@ def test_hostile_messages_end(steady: Cloud, place: str, shift: timedelta) -> No
 
 
 @pytest.mark.parametrize("header", ["-1", "1e9", "9" * 400, "soon", "", "\u0664", "0"])
-def test_hostile_waits_are_bounded(steady: Cloud, header: str) -> None:
+def test_a_hostile_retry_after_is_bounded(steady: Cloud, header: str) -> None:
     """A 429 closes its kind of call for an hour at most."""
     steady.wire.answer("GET", ASSIGNMENTS, 429, "X", headers={"Retry-After": header})
     result = steady.look(VM)
@@ -288,7 +288,7 @@ def test_hostile_waits_are_bounded(steady: Cloud, header: str) -> None:
     assert timedelta(seconds=1) <= result.again_after <= timedelta(hours=1, seconds=10)
 
 
-def test_a_role_that_is_not_known_everywhere_yet_is_granted_later(cloud: Cloud) -> None:
+def test_a_role_that_is_not_replicated_yet_is_granted_later(cloud: Cloud) -> None:
     """RoleDefinitionDoesNotExist passes as PrincipalNotFound does, or not at all."""
     cloud.wire.answer("PUT", ASSIGNMENTS, 400, "RoleDefinitionDoesNotExist", times=3)
     cloud.drive(VM)
@@ -303,8 +303,8 @@ def test_a_role_that_is_not_known_everywhere_yet_is_granted_later(cloud: Cloud) 
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_unknown_conflict_is_tried_once_more_and_then_shown(cloud: Cloud, method: str) -> None:
-    """With Azure's text and a next step; whether it passes nobody knows."""
+def test_an_unknown_conflict_is_tried_once_more_and_then_blocked(cloud: Cloud, method: str) -> None:
+    """With Azure's text and a next step; nobody knows whether it passes."""
     cloud.wire.answer(method, "", 409, "CanvasIsFull", text="no room for it", times=10_000)
     results = cloud.drive(VM)
     tried = [call for call in cloud.wire.writes if call.method == method and "vm1" in str(call)]
@@ -322,10 +322,10 @@ def test_an_unknown_conflict_is_tried_once_more_and_then_shown(cloud: Cloud, met
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 410, 418, 422, 451])
-def test_an_unknown_refusal_is_shown_with_azures_text_and_nothing_else_stops(
+def test_an_unknown_refusal_is_blocked_with_azure_s_text_and_stops_nothing_else(
     cloud: Cloud, status: int
 ) -> None:
-    """No bug of ours, no poison queue."""
+    """It is no bug of ours, and no poison message."""
     cloud.deploy(policy(rule(attach=[]), identities={}))
     cloud.wire.answer("PUT", ASSIGNMENTS, status, "Whatever", text="the reason", times=10_000)
     results = cloud.drive(VM)
@@ -357,8 +357,8 @@ def test_a_disabled_subscription_is_asked_once_for_all_its_machines(cloud: Cloud
     assert all(cloud.rights(cloud.principal(place)) == OWN for place in places)
 
 
-def test_an_id_of_nobody_asks_for_nothing_twice(steady: Cloud) -> None:
-    """A deletion of what never was ours is looked at when it is due, and proved by nobody."""
+def test_a_deleted_id_that_was_never_ours_is_looked_at_once(steady: Cloud) -> None:
+    """When it is due; its end is not proved."""
     live = Live(steady)
     live.ask(as_request(machine("never")))
     live.run(3600)

@@ -8,8 +8,8 @@ from reconciler.changes import Result
 from reconciler.events import Event
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request
-from tests.loop.cloud import Cloud, as_request
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
+from tests.world.cloud import Cloud, as_request
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
 
 OWN = {("Reader", "rg-app")}
 
@@ -24,8 +24,8 @@ def deletion(cloud: Cloud, vm: str = VM) -> Request:
     return request
 
 
-def test_an_older_event_is_answered_without_a_call(steady: Cloud) -> None:
-    """A look that began after the event has seen all that it could tell."""
+def test_an_event_older_than_the_last_look_costs_no_call(steady: Cloud) -> None:
+    """The look has seen all that the event could tell."""
     request = Request(ResourceId.parse(VM), since=steady.clock())
     steady.pass_time(1)
     steady.look(VM)
@@ -36,7 +36,7 @@ def test_an_older_event_is_answered_without_a_call(steady: Cloud) -> None:
     assert (result.plans, result.again_after) == ((), None)
 
 
-def test_a_newer_event_is_looked_at(steady: Cloud) -> None:
+def test_an_event_newer_than_the_last_look_is_looked_at(steady: Cloud) -> None:
     """What happened after the look began may have been missed by it."""
     steady.look(VM)
     steady.pass_time(1)
@@ -46,7 +46,7 @@ def test_a_newer_event_is_looked_at(steady: Cloud) -> None:
     assert steady.wire.calls
 
 
-def test_a_look_without_leave_to_remove_does_not_answer_one_with_it(steady: Cloud) -> None:
+def test_a_look_without_removals_does_not_cover_a_request_with_them(steady: Cloud) -> None:
     """A sweep's request may do more than the look that came before."""
     steady.look(VM)
     steady.wire.calls.clear()
@@ -58,8 +58,8 @@ def test_a_look_without_leave_to_remove_does_not_answer_one_with_it(steady: Clou
     assert steady.wire.calls
 
 
-def test_a_copy_that_is_due_soon_answers_what_comes_meanwhile(steady: Cloud) -> None:
-    """The look that failed is no answer; its copy is, in ten seconds."""
+def test_a_copy_that_is_due_soon_covers_what_comes_meanwhile(steady: Cloud) -> None:
+    """The look that failed covers nothing; its copy does, in ten seconds."""
     deletion(steady)
     steady.wire.answer("GET", "/virtualmachines/", 503)
     failed = steady.look(VM)
@@ -73,7 +73,7 @@ def test_a_copy_that_is_due_soon_answers_what_comes_meanwhile(steady: Cloud) -> 
     assert steady.rights(steady.principal()) == OWN
 
 
-def test_a_copy_that_is_due_late_answers_nothing(steady: Cloud) -> None:
+def test_a_copy_that_is_due_late_covers_nothing(steady: Cloud) -> None:
     """What is to be looked at again is not yet as it should be."""
     deletion(steady)
     steady.wire.answer("GET", "/virtualmachines/", 503, headers={"Retry-After": "600"})
@@ -83,8 +83,8 @@ def test_a_copy_that_is_due_late_answers_nothing(steady: Cloud) -> None:
     assert steady.rights(steady.principal()) == OWN
 
 
-def test_a_copy_without_leave_to_remove_does_not_answer_one_with_it(steady: Cloud) -> None:
-    """Nor does a copy that is due soon: a sweep named what may go."""
+def test_a_copy_without_removals_does_not_cover_a_request_with_them(steady: Cloud) -> None:
+    """A sweep named what may go."""
     steady.wire.answer("GET", "/virtualmachines/", 503)
     steady.look(VM)
     steady.wire.calls.clear()
@@ -96,9 +96,9 @@ def test_a_copy_without_leave_to_remove_does_not_answer_one_with_it(steady: Clou
 
 
 @pytest.mark.parametrize("at_end", [False, True])
-def test_our_own_echoes_make_no_call(cloud: Cloud, *, at_end: bool) -> None:
-    """Our PATCH and PUTs raise events; what they wrote was looked at, whenever they are told."""
-    cloud.world.weather = cloud.world.weather.changed({"events_at_end": at_end})
+def test_an_event_of_our_own_write_costs_no_call(cloud: Cloud, *, at_end: bool) -> None:
+    """What we wrote was looked at after the write, whenever its event comes."""
+    cloud.world.faults = cloud.world.faults.changed({"events_at_end": at_end})
     cloud.events.clear()
     cloud.drive(*cloud.app.sweep().requests)
     cloud.wire.calls.clear()
@@ -111,10 +111,10 @@ def test_our_own_echoes_make_no_call(cloud: Cloud, *, at_end: bool) -> None:
     assert cloud.wire.calls == []
 
 
-def test_our_own_failures_ask_for_a_look(cloud: Cloud) -> None:
-    """A PATCH that was accepted and failed later left something undone."""
-    cloud.world.weather = cloud.world.weather.changed(
-        {"faults": [{"method": "PATCH", "late": True, "times": 1}]}
+def test_an_accepted_patch_that_failed_later_is_looked_at(cloud: Cloud) -> None:
+    """It left something undone."""
+    cloud.world.faults = cloud.world.faults.changed(
+        {"requests": [{"method": "PATCH", "late": True, "times": 1}]}
     )
     cloud.events.clear()
     cloud.drive(VM)
@@ -126,8 +126,8 @@ def test_our_own_failures_ask_for_a_look(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("how", ["WriteFailure", "WriteCancel", "DeleteFailure", "ActionCancel"])
 @pytest.mark.parametrize("place", [VM, SHARED, APPS, f"{APPS}{ASSIGNMENTS}/x"])
-def test_only_our_own_failures_ask_for_a_look(steady: Cloud, place: str, how: str) -> None:
-    """What others failed to do changed nothing; of ours a resource or identity is looked at."""
+def test_a_failure_of_others_is_not_looked_at(steady: Cloud, place: str, how: str) -> None:
+    """It changed nothing; of ours a resource or identity is looked at."""
     client = steady.world.app.app_id
     found = [
         steady.app.requests(
@@ -153,15 +153,15 @@ def test_a_rebuild_is_repaired_by_what_its_events_ask_for(steady: Cloud) -> None
     assert steady.attached() == {"system", "shared"}
 
 
-def test_a_deleted_right_leads_to_its_machine_and_comes_back(steady: Cloud) -> None:
-    """The name of a deleted assignment tells whose it was, though nothing was stored."""
+def test_a_deleted_right_is_found_by_its_name_and_granted_again(steady: Cloud) -> None:
+    """The name shows whose it was, though nothing was stored."""
     results = steady.drive(deletion(steady))
 
     assert [str(request.id) for request in results[0].requests] == [VM]
     assert steady.rights(steady.principal()) == OWN
 
 
-def test_a_deleted_right_of_an_identity_leads_to_it(steady: Cloud) -> None:
+def test_a_deleted_right_of_an_identity_requests_the_identity(steady: Cloud) -> None:
     """A user-assigned identity is a candidate too."""
     result = steady.look(deletion(steady, SHARED))
 
@@ -179,7 +179,7 @@ def test_a_name_without_dashes_is_recognised(steady: Cloud) -> None:
     assert steady.wire.calls[0].path == request.id.key
 
 
-def test_a_right_that_nobody_claims_is_sought_once_more(steady: Cloud) -> None:
+def test_a_deleted_right_whose_owner_is_not_found_is_sought_once_more(steady: Cloud) -> None:
     """The index may not know a young machine yet: it is asked again five minutes later."""
     unknown = Request(ResourceId.parse(f"{APPS}{ASSIGNMENTS}/{steady.world.guid()}"))
     first = steady.look(unknown)
@@ -196,7 +196,7 @@ def test_a_right_that_nobody_claims_is_sought_once_more(steady: Cloud) -> None:
     assert steady.wire.writes == []
 
 
-def test_a_right_at_a_machine_comes_back_when_the_machine_does(cloud: Cloud) -> None:
+def test_a_right_at_a_machine_is_granted_again_when_the_machine_is_rebuilt(cloud: Cloud) -> None:
     """Who is granted something at a machine is looked at when that is written or deleted."""
     other = machine("vm2")
     cloud.build(other)
@@ -223,8 +223,8 @@ def test_a_young_machines_deleted_right_is_found_by_the_second_search(steady: Cl
     assert steady.rights(steady.principal()) == OWN
 
 
-def test_a_search_that_fails_comes_again_ever_later(steady: Cloud) -> None:
-    """A search is no exception from the delays, nor from giving up."""
+def test_a_failed_search_is_repeated_with_growing_delays(steady: Cloud) -> None:
+    """And given up like anything else."""
     request = deletion(steady)
     steady.wire.answer("POST", "/microsoft.resourcegraph/", 503, times=10_000)
     results = steady.drive(request)
@@ -235,8 +235,8 @@ def test_a_search_that_fails_comes_again_ever_later(steady: Cloud) -> None:
     assert results[-1].again_after is None
 
 
-def test_a_marked_right_written_by_another_leads_to_its_machine(steady: Cloud) -> None:
-    """Somebody edited it: its marker, or its principal, says whose it is."""
+def test_our_right_written_by_another_requests_its_machine(steady: Cloud) -> None:
+    """Somebody edited it: its marker, or its principal, shows whose it is."""
     right = steady.right(steady.principal())
     steady.events.clear()
     steady.grant(right.principal, name=right.name, description="edited by hand")
@@ -245,7 +245,7 @@ def test_a_marked_right_written_by_another_leads_to_its_machine(steady: Cloud) -
     assert steady.right(right.principal).description == steady.mark(VM)
 
 
-def test_a_right_of_others_that_was_written_asks_for_nothing(steady: Cloud) -> None:
+def test_a_foreign_right_that_was_written_requests_nothing(steady: Cloud) -> None:
     """Whoever may grant at a scope must not thereby have it swept, with leave to remove."""
     steady.events.clear()
     steady.grant(steady.world.new_principal("app").oid)
@@ -257,7 +257,7 @@ def test_a_right_of_others_that_was_written_asks_for_nothing(steady: Cloud) -> N
 
 
 def test_a_marker_that_names_nothing_of_ours_hides_no_owner(steady: Cloud) -> None:
-    """The description says something else, but the principal still tells whose it is."""
+    """The principal still shows whose it is."""
     right = steady.right(steady.principal())
     steady.events.clear()
     steady.grant(
@@ -268,7 +268,7 @@ def test_a_marker_that_names_nothing_of_ours_hides_no_owner(steady: Cloud) -> No
     assert steady.right(right.principal).description == steady.mark(VM)
 
 
-def test_our_own_assignment_events_ask_for_nothing(steady: Cloud) -> None:
+def test_an_event_of_an_assignment_that_we_wrote_requests_nothing(steady: Cloud) -> None:
     """What we wrote we know."""
     deletion(steady)
     steady.events.clear()
@@ -278,7 +278,7 @@ def test_our_own_assignment_events_ask_for_nothing(steady: Cloud) -> None:
     assert steady.hear() == []
 
 
-def test_an_identity_leads_to_the_machines_that_should_carry_it(cloud: Cloud) -> None:
+def test_a_new_identity_requests_the_machines_that_should_carry_it(cloud: Cloud) -> None:
     """Created after its machines, it is attached to each."""
     cloud.build(machine("vm2"))
     cloud.drive(SHARED)
@@ -287,7 +287,7 @@ def test_an_identity_leads_to_the_machines_that_should_carry_it(cloud: Cloud) ->
     assert cloud.attached(machine("vm2")) == {"system", "shared"}
 
 
-def test_a_deleted_group_takes_its_machines_rights_elsewhere_along(cloud: Cloud) -> None:
+def test_machines_of_a_deleted_group_lose_their_rights_in_other_groups(cloud: Cloud) -> None:
     """The machines of a deleted group lose what they held in other groups."""
     grant = {"role": "Reader", "scope": DATA}
     cloud.deploy(policy(rule(system={"grants": [grant]})))
@@ -303,7 +303,7 @@ def test_a_deleted_group_takes_its_machines_rights_elsewhere_along(cloud: Cloud)
 
 
 @pytest.mark.parametrize("place", [VM, SHARED])
-def test_what_is_asked_twice_is_done_once(cloud: Cloud, place: str) -> None:
+def test_a_second_look_right_after_the_first_writes_nothing(cloud: Cloud, place: str) -> None:
     """A second look right after the first finds nothing to write."""
     cloud.drive(VM, SHARED)
     cloud.wire.calls.clear()

@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.changes import Hold
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, holds, last
-from tests.loop.lab import DATA, SHARED, VM, Content, policy, rule
-from tests.loop.sweeps import GRAPH, OWN
+from tests.world.cloud import Cloud, holds, last
+from tests.world.policies import DATA, SHARED, VM, Content, policy, rule
+from tests.world.sweeps import GRAPH, OWN
 
 AT_VM = "/virtualmachines/vm1"
 AT_SHARED = "/userassignedidentities/shared"
@@ -167,14 +167,14 @@ def test_a_404_and_an_index_without_a_row_take_nothing(
 def test_a_row_that_is_still_there_keeps_the_rights(steady: Cloud) -> None:
     """Even where the log tells of an end: an index that is late proves nothing."""
     old = steady.principal()
-    steady.weather(graph_delay=2 * 3600)
+    steady.set_faults(graph_delay=2 * 3600)
     steady.delete(VM)
     results = steady.drive(VM)
 
     assert steady.rights(old) == OWN
     assert holds(last(results)) <= {Hold.GONE_UNPROVED, Hold.CARRIED}
 
-    steady.weather(graph_delay=0)
+    steady.set_faults(graph_delay=0)
     steady.pass_time(24 * 3600)
     steady.sweep()
 
@@ -185,7 +185,7 @@ def test_a_row_that_is_still_there_keeps_the_rights(steady: Cloud) -> None:
 def test_an_index_older_than_the_rebuild_keeps_the_old_right(steady: Cloud, delay: int) -> None:
     """A row of the old principal proves that the index is too old to tell; it is asked again."""
     old = steady.principal()
-    steady.weather(graph_delay=delay)
+    steady.set_faults(graph_delay=delay)
     steady.build()
     new = steady.principal()
     steady.drive(VM)
@@ -213,7 +213,7 @@ def test_a_stale_machine_beside_a_stale_index_takes_nothing(steady: Cloud) -> No
     steady.drive(VM)
     new = steady.principal()
     steady.pass_time(1000)
-    steady.weather(graph_delay=4 * 3600)
+    steady.set_faults(graph_delay=4 * 3600)
     steady.wire.answer("GET", AT_VM, 200, body=before, times=FOR_LONG)
     steady.drive(VM, most=200)
 
@@ -240,7 +240,7 @@ def test_a_stale_identity_takes_nothing(steady: Cloud, times: int) -> None:
 
 def test_a_machine_that_shows_ids_of_a_deleted_identity_proves_no_life(steady: Cloud) -> None:
     """Its entry may show them for a week."""
-    steady.weather(dead_entry_delay=7 * 24 * 3600)
+    steady.set_faults(dead_entry_delay=7 * 24 * 3600)
     old = steady.principal(SHARED)
     steady.delete(SHARED)
     steady.drive(SHARED)

@@ -1,8 +1,18 @@
 """Exclusive identities through the sweep: nobody else may carry them."""
 
 from reconciler.changes import Hold
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import DATA, IDENTITIES, VM, Content, guardrails, machine, named, policy, rule
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import (
+    DATA,
+    IDENTITIES,
+    VM,
+    Content,
+    guardrails,
+    machine,
+    named,
+    policy,
+    rule,
+)
 
 STRAY = machine("stray", DATA)
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from reconciler.changes import Hold
 from reconciler.observe import desired_of
 from reconciler.render import text
-from reconciler.render.text import Finding
-from tests.loop.cloud import Cloud, as_request, holds
-from tests.loop.lab import APPS, VM, Content, policy
+from reconciler.render.comparison import Comparison
+from tests.world.cloud import Cloud, as_request, holds
+from tests.world.policies import APPS, VM, Content, policy
 
 
 def exempt(cloud: Cloud, days: int, scope: str = VM) -> Content:
@@ -19,9 +19,9 @@ def exempt(cloud: Cloud, days: int, scope: str = VM) -> Content:
 
 def told(cloud: Cloud) -> str:
     """Return the plan of the machine as the command line shows it."""
-    observed, plan = cloud.app.controller.plan(as_request(VM))
-    finding = Finding(observed, desired_of(cloud.app.policy, observed.subject), plan)
-    return "\n".join(text.plan_lines([finding], cloud.app.policy))
+    observed, plan = cloud.app.reconciler.plan(as_request(VM))
+    comparison = Comparison(observed, desired_of(cloud.app.policy, observed.subject), plan)
+    return "\n".join(text.plan_lines([comparison], cloud.app.policy))
 
 
 def test_an_exempt_machine_is_not_touched(cloud: Cloud) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     DATA,
@@ -17,7 +18,6 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 FAR = "33333333-3333-3333-3333-333333333333"
 FAR_DATA = f"/subscriptions/{FAR}/resourceGroups/rg-far"

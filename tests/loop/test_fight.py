@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked
+from tests.world.policies import (
     ASSIGNMENTS,
     BLOB_READER,
     DATA,
@@ -20,7 +20,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.wire import Call
+from tests.world.wire import Call
 
 ALWAYS = 10**6
 HOUR = timedelta(hours=1)
@@ -134,7 +134,7 @@ def begin(cloud: Cloud, fight: Fight, when: str) -> None:
         cloud.wire.before("GET", "", lambda: fight.undo(cloud), times=ALWAYS)
     elif when == "at each event":
         fight.undo(cloud)
-        cloud.world.subscribe(_on_write(cloud, fight))
+        cloud.world.feed.subscribe(_on_write(cloud, fight))
     else:
         fight.undo(cloud)
 
@@ -154,8 +154,10 @@ def _on_write(cloud: Cloud, fight: Fight) -> Callable[[Content], None]:
 
 @pytest.mark.parametrize("when", ["before each look", "at each event"])
 @pytest.mark.parametrize("name", FIGHTS)
-def test_a_fight_ends_after_three_writes(cloud: Cloud, name: str, when: str) -> None:
-    """Also where the undo comes before our next look; then nothing comes of itself any more."""
+def test_an_undone_change_is_contended_after_three_writes(
+    cloud: Cloud, name: str, when: str
+) -> None:
+    """Also where the undo comes before our next look; nothing comes of itself after that."""
     fight = FIGHTS[name]
     begin(cloud, fight, when)
     for _ in range(6):
@@ -169,7 +171,9 @@ def test_a_fight_ends_after_three_writes(cloud: Cloud, name: str, when: str) -> 
 
 
 @pytest.mark.parametrize("name", FIGHTS)
-def test_whoever_asks_there_are_at_most_three_writes_an_hour(cloud: Cloud, name: str) -> None:
+def test_a_contended_change_is_written_three_times_an_hour_whoever_asks(
+    cloud: Cloud, name: str
+) -> None:
     """Events of every minute and sweeps, for four hours; each hour it is tried anew."""
     fight = FIGHTS[name]
     begin(cloud, fight, "before each look")
@@ -189,8 +193,10 @@ def test_whoever_asks_there_are_at_most_three_writes_an_hour(cloud: Cloud, name:
 
 @pytest.mark.parametrize("when", ["before each look", "at each event"])
 @pytest.mark.parametrize("name", NARROWING)
-def test_what_narrows_is_never_given_up(cloud: Cloud, name: str, when: str) -> None:
-    """It is made again and again, with a pause of at most five minutes."""
+def test_a_condition_is_restored_as_often_as_it_is_undone(
+    cloud: Cloud, name: str, when: str
+) -> None:
+    """With a pause of at most five minutes."""
     fight = NARROWING[name]
     begin(cloud, fight, when)
     made: list[datetime] = []
@@ -207,7 +213,7 @@ def test_what_narrows_is_never_given_up(cloud: Cloud, name: str, when: str) -> N
     assert made[-1] - started > timedelta(minutes=170)
 
 
-def test_a_condition_rewritten_four_times_is_there_half_an_hour_later(cloud: Cloud) -> None:
+def test_a_condition_undone_four_times_is_restored_half_an_hour_later(cloud: Cloud) -> None:
     """Whoever rewrites it for an hour must not have it for good."""
     cloud.deploy(blobs(CONDITION))
     cloud.drive(SHARED)
@@ -235,7 +241,7 @@ def test_an_exclusive_identity_is_detached_as_often_as_it_is_attached(cloud: Clo
 
 
 def test_an_unwanted_right_is_removed_as_often_as_it_is_put_back(steady: Cloud) -> None:
-    """By whoever may act as the app; another's would not be ours."""
+    """By whoever may act as the app; what another puts back is not ours."""
     steady.deploy(policy(rule(system={"grants": []})))
     for _ in range(6):
         steady.sweep()
@@ -245,7 +251,7 @@ def test_an_unwanted_right_is_removed_as_often_as_it_is_put_back(steady: Cloud) 
         steady.pass_time(60)
 
 
-def test_other_changes_of_the_same_machine_go_on(cloud: Cloud) -> None:
+def test_a_contended_change_holds_back_no_other_of_its_machine(cloud: Cloud) -> None:
     """One that is contended keeps nobody else waiting."""
     wanted = policy(rule(attach=["shared", "other"]), identities=named() | named("other"))
     cloud.deploy(wanted)
@@ -258,8 +264,8 @@ def test_other_changes_of_the_same_machine_go_on(cloud: Cloud) -> None:
     assert cloud.attached() == {"system", "shared", "other"}
 
 
-def test_a_rebuilt_machine_is_another_one(cloud: Cloud) -> None:
-    """Whoever fought over its forerunner; a machine that is recycled by design is no fight."""
+def test_a_rebuilt_machine_is_not_contended(cloud: Cloud) -> None:
+    """A machine that is recycled by design is no fight, whoever fought over its forerunner."""
     cloud.deploy(policy(rule(attach=[])))
     for _ in range(6):
         cloud.build()
@@ -267,10 +273,10 @@ def test_a_rebuilt_machine_is_another_one(cloud: Cloud) -> None:
         assert cloud.rights(cloud.principal()) == {("Reader", "rg-app")}
 
 
-def test_a_list_that_lags_is_no_fight(cloud: Cloud) -> None:
-    """A GET of the right's own id shows that it is there, so nothing is written again."""
+def test_a_right_that_its_list_lacks_is_not_written_again(cloud: Cloud) -> None:
+    """A GET of the right's own id shows that it is there."""
     cloud.deploy(policy(rule(attach=[])))
-    cloud.weather(assignment_lag=900)
+    cloud.set_faults(assignment_lag=900)
     results = cloud.drive(VM, most=100)
 
     assert sum(one.method == "PUT" for one in cloud.wire.calls) == 1

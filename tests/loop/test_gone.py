@@ -12,8 +12,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, blocked, holds, last
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked, holds, last
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     DATA,
@@ -24,7 +24,7 @@ from tests.loop.lab import (
     VM,
     machine,
 )
-from tests.loop.sweeps import GRAPH
+from tests.world.sweeps import GRAPH
 
 OWN = {("Reader", "rg-app")}
 MISSING = "/virtualmachines/vm1"
@@ -114,7 +114,7 @@ def test_a_gone_identity_loses_its_rights_as_a_machine_does(steady: Cloud, end: 
 def test_a_late_log_is_asked_again(steady: Cloud, place: str) -> None:
     """It is asked at ten minutes and at twice that; nothing goes before it tells."""
     old, before = steady.principal(place), steady.rights(steady.principal(place))
-    steady.weather(log_delay=900)
+    steady.set_faults(log_delay=900)
     steady.delete(place)
     began = steady.clock()
     second = steady.look(steady.copy(steady.look(place)))

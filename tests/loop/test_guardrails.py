@@ -4,10 +4,10 @@ import pytest
 
 from reconciler.changes import Hold, Reason
 from tests.loop import test_custom_roles as custom
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import APPS, DATA, VM, Content, guardrails, policy, rule
-from tests.loop.sweeps import OWN
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import APPS, DATA, VM, Content, guardrails, policy, rule
+from tests.world.sweeps import OWN
 
 ELSEWHERE = {"scope": f"{SUB}/resourceGroups/rg-x", "roles": ["Reader", "Storage Blob Data Reader"]}
 READ_DATA = {"scope": DATA, "roles": ["Storage Blob Data Reader"]}

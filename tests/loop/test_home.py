@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import Hold
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import (
     APPS,
     DATA,
     HOME,
@@ -19,7 +20,6 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB, SUBSCRIPTION
 
 ELSEWHERE = "99999999-9999-9999-9999-999999999999"
 FAR_HOME = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-reconciler"

@@ -7,8 +7,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.loop.cloud import Cloud, blocked, holds, last
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked, holds, last
+from tests.world.policies import (
     APPS,
     HOME,
     IDENTITIES,
@@ -198,7 +198,7 @@ def test_an_identity_deleted_and_made_anew_is_attached_again(
     cloud: Cloud, told: str, *, shows_ids: bool
 ) -> None:
     """Beside another identity, where the default may not change."""
-    cloud.weather(dead_entry_delay=7 * 24 * 3600 if shows_ids else 0)
+    cloud.set_faults(dead_entry_delay=7 * 24 * 3600 if shows_ids else 0)
     both = shared_only(attach=["shared", "other"])
     two = named() | named("other")
     cloud.deploy(policy(both, identities=two))

@@ -11,9 +11,9 @@ from reconciler.changes import NOT_YET, Result
 from reconciler.model import Request
 from sandbox import deployment
 from sandbox.world.state import Assignment
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SHARED, VM, Content, machine, policy, rule
-from tests.loop.live import Live
+from tests.world.cloud import Cloud
+from tests.world.live import Live
+from tests.world.policies import APPS, DATA, SHARED, VM, Content, machine, policy, rule
 
 DELAYS = [5, 60, 600]
 BLOBS = {("Storage Blob Data Reader", "rg-data")}
@@ -54,7 +54,7 @@ def started(cloud: Cloud, delay: float) -> tuple[Live, Watchman]:
     """Let the index be late from now on; everything has been as policy asks for an hour."""
     cloud.pass_time(3600)
     cloud.wire.calls.clear()
-    cloud.weather(index_delay=delay)
+    cloud.set_faults(index_delay=delay)
     live, watchman = Live(cloud), Watchman(cloud)
     live.watch = watchman
     return live, watchman

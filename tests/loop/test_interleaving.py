@@ -15,11 +15,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from reconciler.changes import Result
-from sandbox import wsgi
+from sandbox import transport
 from sandbox.interleave import Choose, Fate, Move, Parked
 from tests.conftest import ROOT
-from tests.loop.cloud import Cloud
-from tests.loop.lab import BLOB_READER, DATA, SHARED, VM, identity, policy, rule
+from tests.world.cloud import Cloud
+from tests.world.policies import BLOB_READER, DATA, SHARED, VM, identity, policy, rule
 
 OPERATOR = "operator"
 MOST_DEATHS = 3
@@ -80,7 +80,7 @@ def landing(folder: str) -> Cloud:
     cloud.grant(cloud.principal(), role=BLOB_READER, scope=DATA)
     cloud.grant(cloud.operator.principal("stranger").oid)
     cloud.build(system=False)
-    cloud.operator.session = wsgi.session(cloud.gate.around(cloud.operator.app))
+    cloud.operator.session = transport.session(cloud.gate.around(cloud.operator.app))
     return cloud
 
 

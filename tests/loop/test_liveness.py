@@ -13,8 +13,8 @@ from reconciler.changes import Hold, Result, Status
 from reconciler.errors import SettingsError
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, Sight, Sighting
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     DATA,
@@ -27,7 +27,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import GRAPH, fleet
+from tests.world.sweeps import GRAPH, fleet
 
 REDELIVERED = 30
 """Seconds after which the host hands out a message again (host.json)."""
@@ -58,7 +58,7 @@ def deleted(cloud: Cloud, place: str = VM, scope: str = APPS) -> Request:
 # What was lost on the way to the queue.
 
 
-def test_a_message_is_not_answered_by_the_copy_that_it_led_to(cloud: Cloud) -> None:
+def test_a_message_is_not_covered_by_the_copy_that_it_led_to(cloud: Cloud) -> None:
     """The copy may never have reached the queue: its storage may have refused it."""
     cloud.deploy(policy(without_system()))
     cloud.build(settle=False)
@@ -78,7 +78,7 @@ def test_a_message_is_not_answered_by_the_copy_that_it_led_to(cloud: Cloud) -> N
     assert cloud.attached() == {"system", "shared"}
 
 
-def test_a_scope_s_message_is_not_answered_by_the_copy_that_it_led_to(cloud: Cloud) -> None:
+def test_a_scope_s_message_is_not_covered_by_the_copy_that_it_led_to(cloud: Cloud) -> None:
     """Of a burst of events one copy sweeps the scope, where that was put into the queue."""
     cloud.look(event(cloud, APPS))
     cloud.clock.forward(5)
@@ -92,7 +92,7 @@ def test_a_scope_s_message_is_not_answered_by_the_copy_that_it_led_to(cloud: Clo
 
 
 def test_a_deletion_that_comes_again_is_compared_again(steady: Cloud) -> None:
-    """Whoever lacked a right may not have been asked for."""
+    """The requests for those who lacked a right may have been lost."""
     steady.grant(
         steady.operator.principal("stranger").oid, name="11111111-2222-4333-8444-555555555555"
     )
@@ -107,8 +107,8 @@ def test_a_deletion_that_comes_again_is_compared_again(steady: Cloud) -> None:
     assert [str(one.id) for one in steady.look(request).requests] == [VM]
 
 
-def test_an_identity_given_before_a_look_failed_is_looked_at_as_well(cloud: Cloud) -> None:
-    """The copy finds it attached, and asks for nobody."""
+def test_an_identity_attached_before_a_failed_look_is_requested(cloud: Cloud) -> None:
+    """The copy finds it attached, and would request nobody."""
     cloud.wire.answer("GET", "/virtualmachines/", 503, "ServerError", skip=1)
     result = cloud.look(VM)
 
@@ -120,10 +120,10 @@ def test_an_identity_given_before_a_look_failed_is_looked_at_as_well(cloud: Clou
 
 
 @pytest.mark.parametrize("left", ["nothing", "a copy"])
-def test_a_look_at_an_identity_s_own_rights_answers_no_event_of_it(
+def test_a_look_at_an_identity_s_own_rights_does_not_cover_its_event(
     steady: Cloud, left: str
 ) -> None:
-    """Only its own event asks for those that carry a dead entry of it."""
+    """Only that event requests those that carry a dead entry of it."""
     steady.pass_time(4000)
     steady.recreate_identity()
     told = event(steady, SHARED, written=True)
@@ -137,10 +137,10 @@ def test_a_look_at_an_identity_s_own_rights_answers_no_event_of_it(
     assert [str(one.id) for one in steady.look(told).requests] == [VM]
 
 
-def test_a_copy_that_asks_whether_it_is_gone_stands_for_nobody_once_it_was_found(
+def test_a_copy_that_asks_for_an_end_covers_nobody_once_the_id_was_found(
     steady: Cloud,
 ) -> None:
-    """It is answered by the look that found the rebuilt machine, so its turn sees nothing."""
+    """The look that found the rebuilt machine covers it, so that it reads nothing."""
     steady.delete(VM)
     steady.pass_time(60)
     gone = steady.look(event(steady, VM)).again
@@ -161,8 +161,8 @@ def test_a_copy_that_asks_whether_it_is_gone_stands_for_nobody_once_it_was_found
 
 
 def test_our_deleted_right_is_granted_again_though_its_list_still_shows_it(steady: Cloud) -> None:
-    """Lists lag behind deletions as well; its own id tells."""
-    steady.weather(assignment_lag=45)
+    """Lists lag behind deletions as well; a GET of the right's own id does not."""
+    steady.set_faults(assignment_lag=45)
     request = deleted(steady)
     steady.clock.forward(1)
 
@@ -171,9 +171,9 @@ def test_our_deleted_right_is_granted_again_though_its_list_still_shows_it(stead
     assert steady.rights(steady.principal()) == {("Reader", "rg-app")}
 
 
-def test_another_look_at_the_lagging_list_does_not_answer_for_a_deletion(steady: Cloud) -> None:
+def test_another_look_at_a_lagging_list_does_not_cover_a_deletion(steady: Cloud) -> None:
     """It found nothing to do."""
-    steady.weather(assignment_lag=45)
+    steady.set_faults(assignment_lag=45)
     request = deleted(steady)
     steady.clock.forward(0.2)
     steady.look(event(steady, VM, written=True))
@@ -184,15 +184,15 @@ def test_another_look_at_the_lagging_list_does_not_answer_for_a_deletion(steady:
     assert steady.rights(steady.principal()) == {("Reader", "rg-app")}
 
 
-def test_a_foreign_right_that_satisfied_policy_is_missed_though_the_list_shows_it(
+def test_a_deleted_foreign_right_is_replaced_though_its_list_still_shows_it(
     cloud: Cloud,
 ) -> None:
-    """The one that is gone is known by its name; the list of its scope may still hold it."""
+    """The deleted one is known by its name."""
     cloud.build()
     theirs = cloud.grant(cloud.principal())
     cloud.sweep()
     cloud.pass_time()
-    cloud.weather(assignment_lag=45)
+    cloud.set_faults(assignment_lag=45)
     found = f"{APPS}{ASSIGNMENTS}/{theirs.name}"
     assert cloud.operator.call("DELETE", found, version="2022-04-01").status_code == 200
     request = event(cloud, found)
@@ -203,9 +203,9 @@ def test_a_foreign_right_that_satisfied_policy_is_missed_though_the_list_shows_i
     assert cloud.rights(cloud.principal()) == {("Reader", "rg-app")}
 
 
-def test_a_comparison_right_after_a_deletion_does_not_answer_it(steady: Cloud) -> None:
+def test_a_comparison_right_after_a_deletion_does_not_cover_it(steady: Cloud) -> None:
     """The list that it read may still have shown what was deleted; a minute later it does not."""
-    steady.weather(assignment_lag=5)
+    steady.set_faults(assignment_lag=5)
     places = fleet(steady, 2)
     steady.drive(*places)
     steady.pass_time()
@@ -219,8 +219,10 @@ def test_a_comparison_right_after_a_deletion_does_not_answer_it(steady: Cloud) -
     assert all(steady.rights(steady.principal(one)) for one in places)
 
 
-def test_a_burst_of_deletions_at_a_scope_comes_to_an_end(steady: Cloud) -> None:
-    """Each is one read, and one comparison a minute serves all that are old enough."""
+def test_a_burst_of_deletions_at_a_scope_costs_a_read_each_and_few_comparisons(
+    steady: Cloud,
+) -> None:
+    """One comparison a minute serves all that are old enough."""
     places = [f"{APPS}{ASSIGNMENTS}/99999999-2222-4333-8444-{number:012}" for number in range(30)]
     results = steady.drive(*(event(steady, place) for place in places), most=150)
 
@@ -233,7 +235,7 @@ def test_a_burst_of_deletions_at_a_scope_comes_to_an_end(steady: Cloud) -> None:
 
 
 def test_more_dead_entries_than_are_remembered_are_given_up_as_well(cloud: Cloud) -> None:
-    """What does not fit is seen anew at every look, which is no progress."""
+    """Those that do not fit are new at every look, which is no progress."""
     names = [f"dead{number:02}" for number in range(25)]
     for name in names:
         cloud.recreate_identity(identity(name))
@@ -254,8 +256,8 @@ def test_more_dead_entries_than_are_remembered_are_given_up_as_well(cloud: Cloud
 
 @pytest.mark.parametrize("part", ["/microsoft.resourcegraph/", "/eventtypes/"])
 @pytest.mark.parametrize("code", ["ResourceNotFound", "NotFound", ""])
-def test_a_question_that_is_not_found_is_asked_again(cloud: Cloud, part: str, code: str) -> None:
-    """A 404 of the index or the log says nothing about what was asked for; nothing is raised."""
+def test_a_404_of_the_index_or_the_log_is_asked_again(cloud: Cloud, part: str, code: str) -> None:
+    """It says nothing about what was asked for."""
     cloud.build()
     cloud.sweep()
     cloud.delete(VM)
@@ -271,8 +273,8 @@ def test_a_question_that_is_not_found_is_asked_again(cloud: Cloud, part: str, co
     assert all("vm1" not in (one.description or "") for one in cloud.world.assignments)
 
 
-def test_a_sweep_whose_question_is_not_found_is_asked_again(cloud: Cloud) -> None:
-    """It would fail in the timer, and come to nothing until the next."""
+def test_a_404_of_the_index_has_the_sweep_asked_again(cloud: Cloud) -> None:
+    """The next timer may be half an hour away."""
     cloud.wire.answer("POST", GRAPH, 404, "ResourceNotFound")
 
     result = cloud.app.sweep()
@@ -285,7 +287,7 @@ def test_a_sweep_whose_question_is_not_found_is_asked_again(cloud: Cloud) -> Non
 # What is asked too often, and kept too long.
 
 
-def test_another_s_right_in_a_role_that_policy_does_not_grant_costs_one_read(
+def test_a_foreign_right_in_a_role_that_policy_does_not_grant_costs_one_read(
     steady: Cloud,
 ) -> None:
     """Deployments make such rights by the hundred, and Resource Graph's quota is everybody's."""
@@ -298,8 +300,8 @@ def test_another_s_right_in_a_role_that_policy_does_not_grant_costs_one_read(
     assert len(steady.wire.calls) == 1
 
 
-def test_a_swept_identity_asks_nobody_who_carries_it(steady: Cloud) -> None:
-    """The same sweep has looked at everybody's entries; each question would list them all."""
+def test_a_swept_identity_does_not_ask_the_index_who_carries_it(steady: Cloud) -> None:
+    """The same sweep has looked at everybody's entries."""
     swept = steady.app.sweep()
     (request,) = [one for one in swept.requests if one.id.is_type(USER_ASSIGNED_IDENTITY)]
     steady.wire.calls.clear()
@@ -309,8 +311,8 @@ def test_a_swept_identity_asks_nobody_who_carries_it(steady: Cloud) -> None:
     assert not [call for call in steady.wire.calls if GRAPH in call.path]
 
 
-def test_a_dead_entry_is_found_by_the_sweep_itself(steady: Cloud) -> None:
-    """Nobody told that the identity was recreated."""
+def test_a_dead_entry_is_found_by_a_sweep(steady: Cloud) -> None:
+    """No event told that the identity was recreated."""
     steady.recreate_identity()
 
     steady.sweep()
@@ -336,7 +338,7 @@ def test_unwanted_rights_are_named_in_messages_that_the_queue_takes(cloud: Cloud
     assert cloud.rights(cloud.principal(SHARED)) == {("Storage Blob Data Reader", "rg-data")}
 
 
-def test_what_a_message_may_remove_is_not_remembered_at_any_length(steady: Cloud) -> None:
+def test_removals_of_many_ids_are_not_remembered(steady: Cloud) -> None:
     """A process remembers ids and times, not messages: others can write to the queue."""
     names = frozenset(
         ResourceId.parse(f"{DATA}{ASSIGNMENTS}/99999999-2222-4333-8444-{number:012}")
@@ -348,12 +350,14 @@ def test_what_a_message_may_remove_is_not_remembered_at_any_length(steady: Cloud
     steady.clock.forward(1)
     steady.look(request)
 
-    kept = [one.removals for one in steady.app.recent._known.values()]  # noqa: SLF001 (how much it is)
-    assert all(one is None or len(one.ids or ()) < 100 for one in kept)
+    known = steady.app.recent._known.values()  # noqa: SLF001 (how much it is)
+    runs = [run for one in known for run in (one.finished, one.coming) if run]
+    assert all(run.removals is None or len(run.removals.ids or ()) < 100 for run in runs)
+    assert runs
 
 
-def test_a_copy_that_did_not_reach_the_queue_stands_for_nobody(cloud: Cloud) -> None:
-    """Its storage refused it, and the process lives on; another event of the id is looked at."""
+def test_a_copy_that_did_not_reach_the_queue_covers_nobody(cloud: Cloud) -> None:
+    """Another event of the id is looked at."""
     cloud.deploy(policy(without_system()))
     cloud.build(settle=False)
     cloud.pass_time(8)
@@ -364,6 +368,6 @@ def test_a_copy_that_did_not_reach_the_queue_stands_for_nobody(cloud: Cloud) -> 
     assert cloud.look(event(cloud, VM, written=True)) == Result()
 
     with pytest.raises(SettingsError):
-        cloud.app.later(result.again, result.again_after)
+        cloud.app.defer(result.again, result.again_after)
 
     assert cloud.look(event(cloud, VM, written=True)).again

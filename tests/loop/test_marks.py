@@ -11,8 +11,8 @@ from reconciler.ids import ResourceId
 from reconciler.marker import Ownership, assignment_name
 from reconciler.model import Removals, RoleAssignment
 from sandbox.identity import tokens
-from tests.loop.cloud import Cloud, as_request, holds, last
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, as_request, holds, last
+from tests.world.policies import (
     APPS,
     BLOB_READER,
     DATA,
@@ -26,7 +26,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import OWN
+from tests.world.sweeps import OWN
 
 BLOBS = {("Storage Blob Data Reader", "rg-data")}
 OTHER = machine("vm2")
@@ -224,8 +224,8 @@ def test_two_deployments_on_one_triple_agree_whose_it_is(
     assert cloud.rights(who) == BLOBS
     assert sum(owners(cloud, who, same=same)) == 1
     assert sum(call.method == "PUT" and name in call.path for call in cloud.wire.calls) <= 2
-    assert first.controller.plan(as_request(SHARED))[1].compliant
-    assert other.controller.plan(as_request(SHARED))[1].compliant
+    assert first.reconciler.plan(as_request(SHARED))[1].compliant
+    assert other.reconciler.plan(as_request(SHARED))[1].compliant
 
 
 @pytest.mark.parametrize("same", [False, True], ids=["two identities", "one identity"])

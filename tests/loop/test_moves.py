@@ -7,9 +7,9 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, VM, guardrails, machine, named, policy, rule
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, VM, guardrails, machine, named, policy, rule
 
 TARGET = f"{SUB}/resourceGroups/rg-target"
 MOVED = machine(group=TARGET)
@@ -31,7 +31,7 @@ def placed(cloud: Cloud) -> Cloud:
 
 def move(cloud: Cloud, seconds: float) -> Request:
     """Move the machine, which takes that long; returns what its event asks for."""
-    cloud.world.weather = cloud.world.weather.changed({"operation_delay": seconds})
+    cloud.world.faults = cloud.world.faults.changed({"operation_delay": seconds})
     body: dict[str, Any] = {"resources": [VM], "targetResourceGroup": TARGET}
     answer = cloud.operator.call("POST", f"{APPS}/moveResources", body, version="2021-04-01")
     assert answer.status_code == 202, answer.text
@@ -39,8 +39,8 @@ def move(cloud: Cloud, seconds: float) -> Request:
     return request
 
 
-def test_a_move_sweeps_the_group_at_once_and_once_more_in_five_minutes(placed: Cloud) -> None:
-    """It is told when it begins, and the index is late as well."""
+def test_a_move_has_its_group_swept_at_once_and_five_minutes_later(placed: Cloud) -> None:
+    """It is announced when it begins, and the index is late as well."""
     request = move(placed, 0)
     first = placed.look(request)
 
@@ -50,8 +50,8 @@ def test_a_move_sweeps_the_group_at_once_and_once_more_in_five_minutes(placed: C
     assert second.again is None
 
 
-def test_a_second_sweep_is_due_even_if_another_look_answers_the_first(placed: Cloud) -> None:
-    """Whoever looked at the group just now saw no more of the move than we would."""
+def test_a_covered_sweep_of_a_move_is_repeated_all_the_same(placed: Cloud) -> None:
+    """The run that covers it saw no more of the move than it would have."""
     request = move(placed, 240)
     placed.pass_time(1)
     placed.look(APPS)
@@ -62,7 +62,7 @@ def test_a_second_sweep_is_due_even_if_another_look_answers_the_first(placed: Cl
     assert result.again_after == ONCE_MORE
 
 
-def test_a_sweep_that_fails_does_not_forget_the_move(placed: Cloud) -> None:
+def test_a_failed_sweep_s_copy_still_knows_of_the_move(placed: Cloud) -> None:
     """The copy that comes instead still knows."""
     request = move(placed, 0)
     placed.wire.answer("POST", "/microsoft.resourcegraph/", 503)
@@ -85,7 +85,7 @@ def test_a_moved_machine_has_its_rights_under_its_new_id(placed: Cloud, seconds:
     assert placed.replan(MOVED).compliant
 
 
-def test_the_right_of_a_machine_that_leaves_policy_stays(placed: Cloud) -> None:
+def test_a_machine_moved_out_of_policy_keeps_its_right(placed: Cloud) -> None:
     """A live principal's right is not retired, wherever the machine is."""
     placed.deploy(policy(rule(system=IN_DATA), identities=named()), guardrails())
     principal = placed.principal()
@@ -94,7 +94,7 @@ def test_the_right_of_a_machine_that_leaves_policy_stays(placed: Cloud) -> None:
     assert placed.rights(principal) == {("Reader", "rg-data")}
 
 
-def test_asking_whether_a_move_would_go_well_asks_for_nothing(placed: Cloud) -> None:
+def test_the_validation_of_a_move_requests_nothing(placed: Cloud) -> None:
     """It moves nothing."""
     body = {"resources": [VM], "targetResourceGroup": TARGET}
     path = f"{APPS}/validateMoveResources"

@@ -14,10 +14,10 @@ from reconciler.app import App
 from reconciler.changes import Outcome, Status
 from reconciler.render.json import outcome as as_json
 from sandbox.server import Server
-from sandbox.world.switches import Fault, Weather
+from sandbox.world.faults import Faults, RequestFault
 from tests.conftest import ROOT
-from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, VM, Content, policy, rule
+from tests.world.cloud import Cloud
+from tests.world.policies import DATA, VM, Content, policy, rule
 
 TOPIC = f"{DATA}/providers/Microsoft.EventGrid/topics/outcomes"
 SENDER = "d5a91429-5739-47e2-a06b-3470a27159e7"
@@ -40,7 +40,7 @@ class Told:
     @property
     def events(self) -> list[Content]:
         """What the topic took."""
-        return self.cloud.world.published.get(TOPIC.lower(), [])
+        return self.cloud.world.feed.published.get(TOPIC.lower(), [])
 
     @property
     def kinds(self) -> list[str]:
@@ -68,7 +68,7 @@ def lose_right(cloud: Cloud) -> None:
     cloud.pass_time()
 
 
-def test_a_rebuilt_machine_is_told_as_changed(told: Told) -> None:
+def test_a_repair_is_published_as_changed(told: Told) -> None:
     """What is done and what still waits, in the words of the command line's JSON."""
     told.cloud.build(system=False)
     results = told.cloud.drive(VM)
@@ -96,7 +96,7 @@ def test_a_rebuilt_machine_is_told_as_changed(told: Told) -> None:
     assert data["digest"] == told.cloud.app.policy.digest
 
 
-def test_a_look_that_finds_nothing_tells_nothing(told: Told) -> None:
+def test_a_look_that_finds_nothing_publishes_nothing(told: Told) -> None:
     """Nor does a sweep."""
     told.cloud.drive(VM)
     told.cloud.sweep()
@@ -104,7 +104,7 @@ def test_a_look_that_finds_nothing_tells_nothing(told: Told) -> None:
     assert told.events == []
 
 
-def test_without_the_setting_nothing_is_told(told: Told) -> None:
+def test_without_the_setting_nothing_is_published(told: Told) -> None:
     """The default."""
     told.cloud.deploy()
     lose_right(told.cloud)
@@ -114,7 +114,7 @@ def test_without_the_setting_nothing_is_told(told: Told) -> None:
     assert told.events == []
 
 
-def test_audit_tells_what_would_be_done(told: Told) -> None:
+def test_audit_publishes_what_would_be_done(told: Told) -> None:
     """By the setting the change is in the plan, by policy it is withheld; nothing is done."""
     lose_right(told.cloud)
     told.deploy(RECONCILER_MODE="audit")
@@ -132,8 +132,8 @@ def test_audit_tells_what_would_be_done(told: Told) -> None:
     assert told.cloud.wire.writes == []
 
 
-def test_what_needs_a_person_is_told_as_blocked(told: Told) -> None:
-    """With Azure's own code, and what was done beside it."""
+def test_a_refusal_that_needs_a_person_is_published_as_blocked(told: Told) -> None:
+    """With Azure's own code, beside what was done."""
     told.cloud.build()
     told.cloud.wire.answer("DELETE", "/roleassignments/", 409, "ScopeLocked")
     told.cloud.look(VM)
@@ -144,7 +144,7 @@ def test_what_needs_a_person_is_told_as_blocked(told: Told) -> None:
     assert found == {"BLOCKED": "ScopeLocked", "DONE": ""}
 
 
-def test_a_quarrel_is_told_as_contended(told: Told) -> None:
+def test_contention_is_published_as_contended(told: Told) -> None:
     """Once the app gives in."""
     for _ in range(4):
         lose_right(told.cloud)
@@ -153,7 +153,7 @@ def test_a_quarrel_is_told_as_contended(told: Told) -> None:
     assert told.kinds == ["Changed", "Changed", "Changed", "Contended"]
 
 
-def test_a_sweep_that_may_not_look_is_told_about_everything(told: Told) -> None:
+def test_a_blocked_sweep_is_published_about_the_tenant(told: Told) -> None:
     """There is no plan, and the outcome has no change."""
     told.cloud.wire.answer("POST", GRAPH, 403, "AuthorizationFailed")
     told.cloud.app.sweep()
@@ -169,15 +169,17 @@ def refuse(status: int) -> Callable[[Told], None]:
     """Let the topic answer so, once: whoever tries again is heard."""
 
     def act(told: Told) -> None:
-        fault = Fault(path="/eventgrid/", status=status, times=1)
-        told.cloud.world.weather = Weather(faults=[fault])
+        fault = RequestFault(path="/eventgrid/", status=status, times=1)
+        told.cloud.world.faults = Faults(requests=[fault])
 
     return act
 
 
 def drop(told: Told) -> None:
     """Let the topic hang up, once."""
-    told.cloud.world.weather = Weather(faults=[Fault(path="/eventgrid/", drop=True, times=1)])
+    told.cloud.world.faults = Faults(
+        requests=[RequestFault(path="/eventgrid/", drop=True, times=1)]
+    )
 
 
 def disown(told: Told) -> None:
@@ -218,7 +220,7 @@ def misfit(told: Told) -> None:
     ],
     ids=["429", "500", "503", "403", "dropped", "no right", "no topic", "schema", "refused"],
 )
-def test_a_topic_that_takes_nothing_changes_nothing(
+def test_a_topic_that_refuses_events_changes_nothing_else(
     told: Told,
     caplog: pytest.LogCaptureFixture,
     trouble: Callable[[Told], None],
@@ -239,7 +241,7 @@ def test_a_topic_that_takes_nothing_changes_nothing(
     assert "Bearer" not in caplog.text
 
 
-def test_outcome_events_that_come_back_ask_for_nothing(told: Told) -> None:
+def test_an_outcome_event_that_comes_back_requests_nothing(told: Told) -> None:
     """Whoever subscribes the app to its own topic gets no loop, in either schema."""
     told.cloud.build(system=False)
     told.cloud.drive(VM)

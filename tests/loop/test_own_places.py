@@ -3,8 +3,8 @@
 import pytest
 
 from reconciler.changes import Hold
-from tests.loop.cloud import Cloud, blocked, holds
-from tests.loop.lab import (
+from tests.world.cloud import Cloud, blocked, holds
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     DATA,
@@ -17,7 +17,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import GRAPH, OWN
+from tests.world.sweeps import GRAPH, OWN
 
 STORE = f"{DATA}/providers/Microsoft.Storage/storageAccounts/stapp"
 KEY = "a2V5"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import Result
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SEED, SHARED, VM, Content, policy, rule
-from tests.loop.wire import Call
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, SEED, SHARED, VM, Content, policy, rule
+from tests.world.wire import Call
 
 MOST_CALLS = 16
 """More calls than any run below makes."""
@@ -88,8 +88,10 @@ def holders(cloud: Cloud) -> set[str]:
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_another_worker_may_do_the_same_at_any_moment(recycled: Cloud, number: int) -> None:
-    """Two workers on one machine: nothing is doubled, nothing is lost."""
+def test_another_worker_on_the_same_machine_at_any_moment_doubles_nothing(
+    recycled: Cloud, number: int
+) -> None:
+    """Nor is anything lost."""
     old = holders(recycled)
     at_call(recycled, number, other_worker(recycled))
     recycled.drive(VM)
@@ -100,7 +102,7 @@ def test_another_worker_may_do_the_same_at_any_moment(recycled: Cloud, number: i
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_the_machine_may_be_rebuilt_at_any_moment(recycled: Cloud, number: int) -> None:
+def test_a_machine_rebuilt_at_any_moment_ends_as_policy_asks(recycled: Cloud, number: int) -> None:
     """Its events lead to another look, and no principal in between keeps or lacks anything."""
     old = holders(recycled)
     at_call(recycled, number, lambda: recycled.build(settle=False))
@@ -139,8 +141,10 @@ def test_a_machine_rebuilt_and_repaired_by_another_keeps_its_new_rights(
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_the_identity_may_be_recreated_at_any_moment(recycled: Cloud, number: int) -> None:
-    """Whatever was attached or granted in between, the next looks mend it."""
+def test_an_identity_recreated_at_any_moment_ends_as_policy_asks(
+    recycled: Cloud, number: int
+) -> None:
+    """Whatever was attached or granted in between, the next looks repair it."""
     old = holders(recycled)
     at_call(recycled, number, recycled.recreate_identity)
     recycled.drive(VM)
@@ -154,7 +158,7 @@ def test_the_identity_may_be_recreated_at_any_moment(recycled: Cloud, number: in
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_the_machine_may_be_deleted_at_any_moment(recycled: Cloud, number: int) -> None:
+def test_a_machine_deleted_at_any_moment_leaves_no_right(recycled: Cloud, number: int) -> None:
     """A right granted to a machine that was just deleted is retired with the others."""
     at_call(recycled, number, partial(recycled.delete, VM))
     recycled.drive(VM)
@@ -183,7 +187,7 @@ def moves(cloud: Cloud, held: dict[str, set[tuple[str, str]]], *, blind: bool) -
 @pytest.mark.parametrize("rebuilt", [False, True])
 @pytest.mark.parametrize("blind", [False, True])
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_the_machine_may_be_moved_at_any_moment(
+def test_a_machine_moved_at_any_moment_keeps_its_rights(
     tmp_path: Path, number: int, *, blind: bool, rebuilt: bool
 ) -> None:
     """To a group, or to a subscription that we cannot read; also once it was just repaired."""
@@ -219,8 +223,10 @@ def test_the_machine_may_be_moved_at_any_moment(
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_the_process_may_die_at_any_call(recycled: Cloud, number: int) -> None:
-    """State lives in Azure: a new process that gets the same message again finishes the work."""
+def test_a_process_that_dies_at_any_call_is_replaced_by_the_next(
+    recycled: Cloud, number: int
+) -> None:
+    """State lives in Azure: a new process that gets the same message finishes the work."""
     old = holders(recycled)
 
     def die() -> None:
@@ -239,7 +245,7 @@ def test_the_process_may_die_at_any_call(recycled: Cloud, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, MOST_CALLS))
-def test_anothers_identity_attached_at_any_moment_stays(recycled: Cloud, number: int) -> None:
+def test_a_foreign_identity_attached_at_any_moment_stays(recycled: Cloud, number: int) -> None:
     """Delta PATCHes under an etag lose no update."""
     acted = at_call(recycled, number, partial(recycled.attach, "foreign"))
     recycled.drive(VM)

@@ -3,8 +3,8 @@
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import APPS, SHARED, VM, policy, rule
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import APPS, SHARED, VM, policy, rule
 
 OWN = {("Reader", "rg-app")}
 

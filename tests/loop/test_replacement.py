@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.changes import Hold
-from tests.loop.cloud import Cloud, blocked, holds
-from tests.loop.lab import (
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud, blocked, holds
+from tests.world.policies import (
     APPS,
     ASSIGNMENTS,
     BLOB_READER,
@@ -20,7 +21,6 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.sandbox.arm import SUB
 
 STORES = f"{DATA}/providers/Microsoft.Storage/storageAccounts"
 GOOD, TYPO, OTHER = f"{STORES}/images", f"{STORES}/imagse", f"{STORES}/other"

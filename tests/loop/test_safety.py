@@ -11,8 +11,9 @@ import pytest
 from reconciler import messages
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request
-from tests.loop.cloud import Cloud
-from tests.loop.lab import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud
+from tests.world.policies import (
     APPS,
     DATA,
     ELSEWHERE,
@@ -29,8 +30,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import GRAPH, OWN
-from tests.sandbox.arm import SUB, SUBSCRIPTION
+from tests.world.sweeps import GRAPH, OWN
 
 
 def stop_by_eviction(cloud: Cloud) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from reconciler.changes import CreateAssignment, Hold
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import APPS, DATA, VM, Content, policy, rule
-from tests.loop.live import Live
-from tests.loop.sweeps import GRAPH, OWN
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud, holds
+from tests.world.live import Live
+from tests.world.policies import APPS, DATA, VM, Content, policy, rule
+from tests.world.sweeps import GRAPH, OWN
 
 STORE = f"{DATA}/providers/Microsoft.Storage/storageAccounts/appstore"
 MISSPELT = f"{DATA}/providers/Microsoft.Storage/storageAccounts/appstor"

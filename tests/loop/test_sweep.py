@@ -5,9 +5,9 @@ from datetime import timedelta
 from reconciler.changes import Result
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, DATA, SHARED, machine, policy, rule
-from tests.loop.sweeps import GRAPH, OWN, fleet, ids
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, DATA, SHARED, machine, policy, rule
+from tests.world.sweeps import GRAPH, OWN, fleet, ids
 
 
 def test_a_sweep_nominates_exactly_what_differs(cloud: Cloud) -> None:
@@ -21,7 +21,7 @@ def test_a_sweep_nominates_exactly_what_differs(cloud: Cloud) -> None:
     assert ids(cloud.app.sweep()) == {"vm1", "vm2", "vm3", "shared"}
 
 
-def test_a_sweep_over_a_new_world_brings_everything_about(cloud: Cloud) -> None:
+def test_a_sweep_over_a_new_world_brings_it_to_what_policy_asks(cloud: Cloud) -> None:
     """Installed late, the app finds what no event ever told it."""
     cloud.sweep()
 
@@ -37,7 +37,7 @@ def test_a_sweep_writes_nothing_itself(cloud: Cloud) -> None:
     assert cloud.wire.writes == []
 
 
-def test_a_sweep_of_a_scope_that_failed_comes_again(steady: Cloud) -> None:
+def test_a_failed_sweep_of_a_scope_comes_again(steady: Cloud) -> None:
     """A request is not lost because the index is throttled."""
     right = steady.right(steady.principal())
     steady.world.remove_assignment(right)
@@ -48,7 +48,7 @@ def test_a_sweep_of_a_scope_that_failed_comes_again(steady: Cloud) -> None:
     assert steady.rights(steady.principal()) == OWN
 
 
-def test_a_sweep_of_a_scope_asks_for_what_lies_or_holds_there(cloud: Cloud) -> None:
+def test_a_sweep_of_a_scope_nominates_what_lies_there_or_is_granted_there(cloud: Cloud) -> None:
     """Of one group: its machines, and what is granted something in it."""
     cloud.build(machine("vm9", DATA))
     cloud.deploy(policy(rule(within=[APPS, DATA])))
@@ -57,8 +57,8 @@ def test_a_sweep_of_a_scope_asks_for_what_lies_or_holds_there(cloud: Cloud) -> N
     assert ids(cloud.look(DATA)) == {"vm9", "shared"}
 
 
-def test_a_sweep_of_a_scope_knows_who_reaches_it_through_a_map(cloud: Cloud) -> None:
-    """Which entry a machine picks is told by its location or tags, not by its id."""
+def test_a_sweep_of_a_scope_nominates_who_reaches_it_through_a_map(cloud: Cloud) -> None:
+    """A machine's location or tags pick the entry, not its id."""
     system = {"grants": [{"role": "Reader", "scope": "{maps.data[location]}"}]}
     content = policy(rule(system=system)) | {"maps": {"data": {"westeurope": DATA}}}
     cloud.deploy(content)
@@ -66,7 +66,7 @@ def test_a_sweep_of_a_scope_knows_who_reaches_it_through_a_map(cloud: Cloud) -> 
     assert ids(cloud.look(DATA)) == {"vm1", "shared"}
 
 
-def test_lasting_holds_are_not_asked_for_over_and_over(cloud: Cloud) -> None:
+def test_a_lasting_hold_alone_is_not_nominated(cloud: Cloud) -> None:
     """A look could change nothing about what a person must decide."""
     cloud.attach("foreign")
     cloud.deploy(policy(rule(allowDefaultChange=False)))
@@ -86,7 +86,7 @@ def test_a_scope_is_swept_once_for_a_burst_of_its_events(cloud: Cloud) -> None:
 
 
 def test_a_scope_is_swept_at_most_once_a_minute(cloud: Cloud) -> None:
-    """What comes later waits for one copy, which answers all of it, and nobody else's scope."""
+    """What comes later waits for one copy, which covers all of it; other scopes do not wait."""
     began = cloud.clock()
     cloud.look(APPS)
     before = len(cloud.wire.calls)
@@ -105,8 +105,8 @@ def test_a_scope_is_swept_at_most_once_a_minute(cloud: Cloud) -> None:
     assert ids(cloud.look(copy)) == {"vm1"}
 
 
-def test_a_copy_of_a_sweep_that_comes_too_early_is_put_back_without_a_call(cloud: Cloud) -> None:
-    """A queue's clock is another."""
+def test_a_sweep_s_copy_that_comes_too_early_is_put_back_without_a_call(cloud: Cloud) -> None:
+    """The queue's clock is not ours."""
     cloud.look(APPS)
     cloud.pass_time(2)
     copy = cloud.look(Request(ResourceId.parse(APPS), since=cloud.clock())).again
@@ -117,7 +117,7 @@ def test_a_copy_of_a_sweep_that_comes_too_early_is_put_back_without_a_call(cloud
     assert (early.requests, early.again, len(cloud.wire.calls)) == ((), copy, before)
 
 
-def test_what_a_message_leads_to_is_not_lost_when_it_comes_again(cloud: Cloud) -> None:
+def test_a_look_s_message_that_comes_again_leads_on_again(cloud: Cloud) -> None:
     """The process ended after the look and before the queue had its requests."""
     cloud.drive(SHARED)
     cloud.build()
@@ -129,8 +129,8 @@ def test_what_a_message_leads_to_is_not_lost_when_it_comes_again(cloud: Cloud) -
     assert ids(first) == ids(again) == {"vm1"}
 
 
-def test_what_a_sweep_leads_to_is_not_lost_when_its_message_comes_again(cloud: Cloud) -> None:
-    """Nor here, though the same scope is swept again a minute later only."""
+def test_a_sweep_s_message_that_comes_again_leads_on_again(cloud: Cloud) -> None:
+    """Though the same scope is swept again a minute later only."""
     cloud.build()
     message = Request(ResourceId.parse(APPS), since=cloud.clock() - timedelta(seconds=1))
 
@@ -143,7 +143,7 @@ def test_what_a_sweep_leads_to_is_not_lost_when_its_message_comes_again(cloud: C
 
 
 def test_what_was_moved_out_of_a_scope_is_sought_everywhere_and_once_more(cloud: Cloud) -> None:
-    """It may be anywhere, and the index may not know it there yet."""
+    """The index may not show it in its new place yet."""
     cloud.build(machine("vm9", DATA))
     cloud.deploy(policy(rule(within=[DATA], attach=[]), identities={}))
     moved = Sighting(cloud.clock(), Sight.MOVED)
@@ -164,7 +164,7 @@ def test_what_was_moved_out_of_a_scope_is_sought_everywhere_and_once_more(cloud:
     assert second.again is None
 
 
-def test_a_sweep_that_failed_is_asked_again(cloud: Cloud) -> None:
+def test_a_failed_sweep_of_everything_is_asked_again(cloud: Cloud) -> None:
     """The timer may be half an hour away, and the index was only busy."""
     cloud.wire.answer("POST", GRAPH, 503, "ServiceUnavailable", times=1)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from reconciler.changes import Status
-from tests.loop.cloud import Cloud
-from tests.loop.lab import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machine
-from tests.loop.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
+from tests.world.cloud import Cloud
+from tests.world.policies import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machine
+from tests.world.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 
 def asks(cloud: Cloud, times: int) -> None:
@@ -14,9 +14,9 @@ def asks(cloud: Cloud, times: int) -> None:
         list(cloud.app.arm.query("resources | where id == 'x' | project id", ()))
 
 
-def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
-    """Of fifteen a window it takes no more than ten, and waits for its turn with the others."""
-    steady.world.weather = steady.world.weather.changed({"throttling": True})
+def test_a_sweep_takes_at_most_ten_of_fifteen_queries_a_window(steady: Cloud) -> None:
+    """It leaves the others to looks, and waits for its turn."""
+    steady.world.faults = steady.world.faults.changed({"throttling": True})
     steady.wire.tick = 0
     asks(steady, 9)
     before = steady.clock()
@@ -34,8 +34,8 @@ def test_a_sweep_leaves_queries_to_looks(steady: Cloud) -> None:
 
 @pytest.mark.parametrize("place", [APPS, DATA])
 def test_a_sweep_of_a_scope_leaves_queries_to_looks(steady: Cloud, place: str) -> None:
-    """Whoever makes many events of groups must not starve the looks."""
-    steady.world.weather = steady.world.weather.changed({"throttling": True})
+    """Many events of groups must not starve the looks."""
+    steady.world.faults = steady.world.faults.changed({"throttling": True})
     steady.wire.tick = 0
     asks(steady, 9)
     result = steady.look(place)
@@ -45,7 +45,7 @@ def test_a_sweep_of_a_scope_leaves_queries_to_looks(steady: Cloud, place: str) -
     asks(steady, 4)
 
 
-def test_what_the_index_wrongly_shows_leads_to_nothing(steady: Cloud) -> None:
+def test_a_row_that_is_wrong_leads_to_no_change(steady: Cloud) -> None:
     """Each nomination is decided from fresh reads."""
     steady.wire.answer("POST", GRAPH, 200, body={"data": []}, times=2)
     swept = steady.app.sweep()
@@ -56,8 +56,8 @@ def test_what_the_index_wrongly_shows_leads_to_nothing(steady: Cloud) -> None:
     assert steady.wire.writes == []
 
 
-def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Cloud) -> None:
-    """A live machine that the index does not show was not counted against the limit."""
+def test_a_machine_that_the_index_lacks_is_requested_without_removals(steady: Cloud) -> None:
+    """It may be alive, and was not counted against the limit."""
     steady.deploy(machines_lost_their_rule())
     principal = steady.principal()
     rows = steady.operator.query(
@@ -84,10 +84,10 @@ def test_what_the_index_missed_is_asked_for_without_leave_to_remove(steady: Clou
     ],
 )
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
-def test_what_the_index_could_not_show_is_reported_and_never_absent(
+def test_an_index_that_cannot_be_read_is_reported_and_nominates_nothing(
     steady: Cloud, status: int, body: Content, position: int
 ) -> None:
-    """Throttled for long, partial or down: the sweep says so and nominates nothing."""
+    """Throttled for long, partial or down: what it could not show is never absent."""
     steady.wire.answer("POST", GRAPH, status, body=body, skip=position, times=1000)
     result = steady.app.sweep()
 
@@ -148,7 +148,7 @@ def test_all_pages_of_the_index_are_read(steady: Cloud) -> None:
     assert steady.wire.calls[1].body["options"]["$skipToken"] == "next"
 
 
-def test_an_index_of_others_assignments_is_of_no_concern(steady: Cloud) -> None:
+def test_foreign_assignments_are_neither_counted_nor_nominated(steady: Cloud) -> None:
     """Whatever else is granted in the subscription is neither counted nor asked for."""
     for _ in range(3):
         other = steady.world.new_principal("app")

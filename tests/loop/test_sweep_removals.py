@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.loop.cloud import Cloud
-from tests.loop.lab import DATA, SHARED, VM, Content, guardrails, named, policy, rule
-from tests.loop.sweeps import OWN, fleet, machines_lost_their_rule
+from tests.world.cloud import Cloud
+from tests.world.policies import DATA, SHARED, VM, Content, guardrails, named, policy, rule
+from tests.world.sweeps import OWN, fleet, machines_lost_their_rule
 
 RAILS: Content = {"count": 2, "percent": 0}
 
 
-def test_a_sweep_removes_as_many_as_it_may(cloud: Cloud) -> None:
-    """At the limit the unwanted go; the machines themselves keep their identities."""
+def test_a_sweep_removes_unwanted_rights_up_to_its_limit(cloud: Cloud) -> None:
+    """The machines themselves keep their identities."""
     places = fleet(cloud, 2)
     cloud.deploy(machines_lost_their_rule(), guardrails(maxRemovals=RAILS))
     cloud.sweep()
@@ -53,7 +53,7 @@ def test_the_limit_is_the_larger_of_count_and_percent(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("without", ["rules", "identity"])
-def test_what_policy_no_longer_speaks_of_counts_against_the_limit(
+def test_rights_that_policy_no_longer_names_count_against_the_limit(
     cloud: Cloud, without: str
 ) -> None:
     """A rule or identity that was deleted from policy cannot slip past the limit.
@@ -77,7 +77,7 @@ def test_what_policy_no_longer_speaks_of_counts_against_the_limit(
 
 
 def test_an_identity_that_policy_dropped_loses_its_rights(steady: Cloud) -> None:
-    """Its markers still name it, so the sweep finds it without policy."""
+    """Its markers still name it, so a sweep finds it without policy."""
     steady.deploy(policy(rule(attach=[]), identities=named("other")))
     steady.sweep()
 
@@ -85,7 +85,7 @@ def test_an_identity_that_policy_dropped_loses_its_rights(steady: Cloud) -> None
 
 
 def test_a_gone_machine_is_found_by_its_marker(steady: Cloud) -> None:
-    """Its delete event was lost; the sweep retires its rights, after the same waiting."""
+    """Its delete event was lost; a sweep retires its rights, after the same waiting."""
     old = steady.principal()
     steady.delete(VM)
     steady.sweep()

@@ -2,9 +2,9 @@
 
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
-from tests.loop.cloud import Cloud, blocked, holds
-from tests.loop.lab import ASSIGNMENTS, DATA, VM, Content, guardrails, identity, policy, rule
-from tests.sandbox.arm import SUB
+from tests.world.arm import SUB
+from tests.world.cloud import Cloud, blocked, holds
+from tests.world.policies import ASSIGNMENTS, DATA, VM, Content, guardrails, identity, policy, rule
 
 TEMPLATE = identity("avd-{location}").replace(SUB, "{subscription}")
 WEST = identity("avd-westeurope")

@@ -10,12 +10,12 @@ from reconciler.app import App
 from reconciler.azure.throttle import DEFERRED
 from reconciler.changes import Result, Status
 from reconciler.model import Request
-from sandbox.world.switches import Weather
-from tests.loop.cloud import Cloud
-from tests.loop.lab import VM, machine
+from sandbox.world.faults import Faults
+from tests.world.cloud import Cloud
+from tests.world.policies import VM, machine
 
 NEIGHBOUR = machine("vm2")
-BUSY = Weather(throttling=True, operation_delay=5)
+BUSY = Faults(throttling=True, operation_delay=5)
 TICK = 0.001
 """Seconds that a call takes: more calls a second than any bucket is refilled with."""
 
@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> Cloud:
     cloud.pass_time(3600)
     cloud.wire.calls.clear()
     cloud.world.requests.clear()
-    cloud.world.weather = BUSY
+    cloud.world.faults = BUSY
     return cloud
 
 
@@ -113,7 +113,7 @@ def test_machines_that_are_recycled_at_once_meet_few_refusals(
             assert cloud.operator.call(method, each, body).status_code < 300
         cloud.pass_time(10)
     cloud.world.requests.clear()
-    cloud.world.weather = BUSY
+    cloud.world.faults = BUSY
     cloud.wire.tick = TICK
     app = processes_of(cloud, processes)
     results = cloud.drive(*cloud.hear(start), most=50 * machines, by=app)

@@ -6,8 +6,9 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud
-from tests.loop.hierarchy import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud
+from tests.world.hierarchy import (
     CORP,
     DESCENDANTS,
     HOUR,
@@ -20,8 +21,7 @@ from tests.loop.hierarchy import (
     start,
     watched,
 )
-from tests.loop.lab import APPS, VM
-from tests.sandbox.arm import SUB, SUBSCRIPTION
+from tests.world.policies import APPS, VM
 
 
 def test_machines_of_all_its_subscriptions_are_repaired(corp: Cloud) -> None:

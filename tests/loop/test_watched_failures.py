@@ -7,8 +7,9 @@ import pytest
 
 from reconciler.errors import Again, ArmError, Blocked
 from reconciler.ids import ResourceId
-from tests.loop.cloud import Cloud, blocked
-from tests.loop.hierarchy import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud, blocked
+from tests.world.hierarchy import (
     CORP,
     DESCENDANTS,
     HOUR,
@@ -19,8 +20,7 @@ from tests.loop.hierarchy import (
     start,
     watched,
 )
-from tests.loop.lab import VM
-from tests.sandbox.arm import SUB, SUBSCRIPTION
+from tests.world.policies import VM
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 503])
@@ -104,7 +104,7 @@ def test_a_refresh_that_fails_keeps_what_was_known(
         assert watched(corp) == [SUBSCRIPTION, SECOND]
 
     (message,) = [
-        one.getMessage() for one in caplog.records if one.name == "reconciler.azure.watched"
+        one.getMessage() for one in caplog.records if one.name == "reconciler.azure.memory"
     ]
     assert message.startswith("RECONCILER_MANAGEMENT_GROUPS: the management group corp cannot be")
     assert "stays watched" in message

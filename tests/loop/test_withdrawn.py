@@ -9,8 +9,9 @@ from reconciler import events, messages
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.loop.cloud import Cloud, holds
-from tests.loop.lab import (
+from tests.world.arm import SUB, SUBSCRIPTION
+from tests.world.cloud import Cloud, holds
+from tests.world.policies import (
     APPS,
     DATA,
     SEED,
@@ -23,8 +24,7 @@ from tests.loop.lab import (
     policy,
     rule,
 )
-from tests.loop.sweeps import OWN, ids
-from tests.sandbox.arm import SUB, SUBSCRIPTION
+from tests.world.sweeps import OWN, ids
 
 TARGET = f"{SUB}/resourceGroups/rg-target"
 TEAM = f"{SUB}/resourceGroups/rg-team"

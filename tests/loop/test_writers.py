@@ -1,8 +1,8 @@
 """Who else writes to a machine: it is busy, overtakes us, or is no longer the one that was seen."""
 
 from reconciler.changes import Hold, Status
-from tests.loop.cloud import Cloud, blocked, holds, void
-from tests.loop.lab import VM
+from tests.world.cloud import Cloud, blocked, holds, void
+from tests.world.policies import VM
 
 OWN = {("Reader", "rg-app")}
 ALWAYS = 10_000

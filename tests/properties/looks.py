@@ -27,7 +27,7 @@ from tests.properties.places import (
     roles,
     scopes,
 )
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     CROWN,
     DATA,

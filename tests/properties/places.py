@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from reconciler.model import Mode
 from reconciler.policy.model import GuardrailGrant
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,

@@ -14,7 +14,7 @@ from reconciler.policy.model import Exemption
 from tests.properties.looks import observed
 from tests.properties.places import RAILS
 from tests.properties.wishes import wants
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,
@@ -38,7 +38,7 @@ _exempt = st.builds(
     st.sampled_from((VM, APP, IDS, DATA, SUB, UNWATCHED)),
     st.sampled_from((NOON.date(), (NOON - timedelta(days=1)).date())),
 )
-_terms = st.lists(_exempt, max_size=2).map(
+_contexts = st.lists(_exempt, max_size=2).map(
     lambda some: replace(CONTEXT, guardrails=RAILS, exemptions=tuple(some))
 )
 
@@ -104,9 +104,9 @@ class Case:
         return removals.ids is None or unwanted in removals.ids
 
     def exempt(self, place: ResourceId | None) -> bool:
-        """Tell whether policy keeps its hands off a place today."""
+        """Return whether an exemption of a place is in force."""
         return place is not None and self.context.exemption(place, self.found.at) is not None
 
 
-cases = st.builds(Case, wants(), observed(), requests, _terms)
-"""What a controller may be given, forged or not."""
+cases = st.builds(Case, wants(), observed(), requests, _contexts)
+"""What a planner may be given, forged or not."""

@@ -10,7 +10,7 @@ from reconciler.model import Mode, Resource
 from reconciler.policy import Policy, desired
 from reconciler.policy.match import matching_rules
 from reconciler.policy.model import Guardrails, Identity, Rule
-from tests.unit.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
+from tests.world.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
 
 TYPES = ("Microsoft.Compute/virtualMachines", "Microsoft.Web/sites")
 GLOBS = st.lists(st.sampled_from(("*", "a*", "*b", "?", "[ab]", "b")), max_size=2)

@@ -10,8 +10,8 @@ from reconciler.events import Event
 from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
-from tests.unit.builders import APP, DATA, NOON, SUB, VM
-from tests.unit.watches import VAULT, WATCH
+from tests.unit.routing import ROUTER, VAULT
+from tests.world.builders import APP, DATA, NOON, SUB, VM
 
 WEEK = timedelta(days=7)
 
@@ -52,22 +52,22 @@ bodies = json_values | st.fixed_dictionaries(
 
 
 @given(bodies)
-def test_no_body_raises(body: object) -> None:
+def test_no_body_raises_and_times_are_bounded(body: object) -> None:
     """An exception would take the other events of a delivery down with it."""
-    told = events.decode(body)
+    decoded = events.decode(body)
 
-    if told:
-        for request in WATCH.requests(told, NOON):
+    if decoded:
+        for request in ROUTER.requests(decoded, NOON):
             assert request.since
             assert NOON - WEEK <= request.since <= NOON
 
 
 @given(kinds, texts, st.none() | st.datetimes(timezones=st.just(UTC)), data)
-def test_only_what_is_ours_is_asked_for_and_can_be_queued(
+def test_every_request_is_of_our_concern_and_can_be_queued(
     kind: str, subject: str, time: datetime | None, content: dict[str, object]
 ) -> None:
     """Watched resources, policy's identities and places where policy may grant; nothing else."""
-    for request in WATCH.requests(Event(kind, subject, time, content), NOON):
+    for request in ROUTER.requests(Event(kind, subject, time, content), NOON):
         assert _is_ours(request.id)
         assert request.removals is None
         assert messages.decode(messages.encode(request)) == request

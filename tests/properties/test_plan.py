@@ -16,7 +16,6 @@ from reconciler.changes import (
     Plan,
     Reason,
     UpdateAssignment,
-    is_unwanted,
     unwanted_id,
 )
 from reconciler.ids import ResourceId
@@ -24,10 +23,8 @@ from reconciler.marker import parse
 from reconciler.model import Desired, Mode, Resource, RoleAssignment, Traces, Wanted
 from tests.properties import planning
 from tests.properties.planning import Case
-from tests.unit.builders import DATA, HOME, IDS, LAB, MAKER, OLD
 from tests.unit.worlds import apply_to, asked_again
-
-DEAD = frozenset({Reason.RESOURCE_GONE, Reason.PRINCIPAL_REPLACED})
+from tests.world.builders import DATA, HOME, IDS, LAB, MAKER, OLD
 
 
 def touched(made: Plan) -> list[RoleAssignment]:
@@ -110,7 +107,7 @@ def test_nothing_dead_goes_where_any_part_of_the_proof_is_missing(case: Case) ->
 
     for lacking in unproved:
         for change in replace(case, found=lacking).plan.changes:
-            dead = isinstance(change, DeleteAssignment) and change.reason in DEAD
+            dead = isinstance(change, DeleteAssignment) and change.reason.dead
             gone = isinstance(change, DetachIdentity) and change.reason is Reason.IDENTITY_GONE
             assert not dead
             assert not gone or lacking.endings
@@ -123,7 +120,7 @@ def test_a_principal_that_another_resource_carries_loses_nothing(case: Case) -> 
     elsewhere = {carried for place, carried in shown.items() if place != case.found.id}
 
     for change in case.plan.changes:
-        if isinstance(change, DeleteAssignment) and change.reason in DEAD:
+        if isinstance(change, DeleteAssignment) and change.reason.dead:
             assert change.assignment.principal not in elsewhere
 
 
@@ -178,18 +175,18 @@ def test_nothing_is_done_to_what_is_exempt(case: Case) -> None:
 
 
 @given(planning.cases)
-def test_what_is_alive_goes_only_by_name(case: Case) -> None:
+def test_a_right_of_today_s_principal_goes_only_by_name(case: Case) -> None:
     """No event can take a right away that the subject's principal of today holds."""
     for change in case.plan.changes:
         if isinstance(change, DeleteAssignment):
             alive = change.assignment.principal == case.found.principal
             assert (change.reason is Reason.UNWANTED) == alive
-        if is_unwanted(change):
+        if change.reason.unwanted:
             assert case.allows(unwanted_id(change))
 
 
 @given(planning.cases)
-def test_what_is_alive_and_wanted_is_never_taken_away(case: Case) -> None:
+def test_a_wanted_right_of_today_s_principal_never_goes(case: Case) -> None:
     """Whatever a request says: what policy wants of the subject's principal stays."""
     rights = {(one.what.role, one.what.scope) for one in case.wanted.grants}
     carried = {one.what for one in case.wanted.attach if case.found.identities.get(one.what)}
@@ -274,8 +271,8 @@ def _audited[T](wanted: tuple[Wanted[T], ...]) -> tuple[Wanted[T], ...]:
 
 
 @given(planning.cases)
-def test_audit_plans_no_write_for_what_policy_speaks_of(case: Case) -> None:
-    """The same is told as in repair mode, and all of it withheld."""
+def test_audit_withholds_every_change_that_policy_asks_for(case: Case) -> None:
+    """The plan shows the same as in repair mode, and all of it withheld."""
     wanted = case.wanted
     audited = Desired(
         _audited(wanted.attach),
@@ -287,20 +284,22 @@ def test_audit_plans_no_write_for_what_policy_speaks_of(case: Case) -> None:
     )
     rights = {(one.what.role, one.what.scope) for one in wanted.grants}
 
-    told = replace(case, wants=lambda _: audited).plan
+    audit_plan = replace(case, wants=lambda _: audited).plan
     repaired = case.plan
 
     # What is left are rights that no rule speaks of, be it in audit or not.
-    assert all(isinstance(one, DeleteAssignment) for one in told.changes)
-    assert all((one.role, one.scope) not in rights for one in touched(told))
-    shown = {*told.changes, *(held.change for held in told.withheld)}
+    assert all(isinstance(one, DeleteAssignment) for one in audit_plan.changes)
+    assert all((one.role, one.scope) not in rights for one in touched(audit_plan))
+    shown = {*audit_plan.changes, *(held.change for held in audit_plan.withheld)}
     assert set(repaired.changes) <= shown
     # What guardrails forbid by now is a finding only where policy would grant it.
     mended = {*repaired.changes, *(held.change for held in repaired.withheld)}
     forbidden = {one.assignment for one in mended if one.reason is Reason.FORBIDDEN}  # type: ignore[union-attr]
     assert _apart_from(forbidden, shown) == _apart_from(forbidden, mended)
-    lifted = {held.change for held in told.withheld if held.hold in {Hold.AUDIT, Hold.ROLLOUT}}
-    assert set(repaired.changes) - set(told.changes) <= lifted
+    lifted = {
+        held.change for held in audit_plan.withheld if held.hold in {Hold.AUDIT, Hold.ROLLOUT}
+    }
+    assert set(repaired.changes) - set(audit_plan.changes) <= lifted
 
 
 def _apart_from(forbidden: set[RoleAssignment], changes: set[Change]) -> set[Change]:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from reconciler.ids import ResourceId
 from reconciler.model import (
-    VIRTUAL_MACHINE,
     Desired,
     Grant,
     NewIdentity,
@@ -29,7 +28,7 @@ from tests.properties.places import (
     roles,
     scopes,
 )
-from tests.unit.builders import APP, CONTEXT, CROWN, DATA, LAB, SECOND, SUB
+from tests.world.builders import APP, CONTEXT, CROWN, DATA, LAB, SECOND, SUB
 
 _choices = st.sampled_from((frozenset[ResourceId](), frozenset({DATA, LAB})))
 
@@ -95,7 +94,9 @@ _rules = st.lists(
             "mode": modes,
             "rollout": st.sampled_from((0, 50, 100)),
             "within": st.just([str(SUB)]),
-            "match": st.just({"type": [VIRTUAL_MACHINE, "Microsoft.Web/sites"]}),
+            "match": st.just(
+                {"type": ["Microsoft.Compute/virtualMachines", "Microsoft.Web/sites"]}
+            ),
             "attach": st.lists(st.sampled_from(sorted(_NAMED)), max_size=2),
             "allowDefaultChange": booleans,
             "allowRestart": booleans,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.sandbox.arm import Arm
 from tests.sandbox.grid import Grid
+from tests.world.arm import Arm
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from typing import Any
 import requests
 
 from sandbox.eventgrid.delivery import Delivery
-from sandbox.eventgrid.outlets import Answer, Outlets
-from tests.sandbox.arm import STORE, SUB, Arm, identity
+from sandbox.eventgrid.sending import Answer, Outlets
+from tests.world.arm import STORE, SUB, Arm, identity
 
 HOOK = "https://hook.example/events?code=secret"
 SUBSCRIPTIONS = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions"
 DAY = 86400
 SCHEDULE = [10, 30, 60, 300, 600, 1800, 3600, 10800, 21600]
-"""Seconds between the attempts to deliver an event in fair weather."""
+"""Seconds between the attempts to deliver an event without faults."""
 
 type Content = dict[str, Any]
 
@@ -40,10 +40,10 @@ class Grid:
         """Seconds after the start at which deliveries were tried."""
         self.queued: list[tuple[str, str, str]] = []
         self.blobs: dict[str, Any] = {}
-        self.delivery = Delivery(self.world, Outlets(self._call, self._enqueue, self._store))
+        self.delivery = Delivery(self.world, _Endpoints(self))
         self._start = self.world.now()
 
-    def _call(
+    def answer(
         self,
         method: str,
         url: str,
@@ -51,6 +51,7 @@ class Grid:
         body: bytes,
         patience: dt.timedelta,
     ) -> Answer:
+        """Answer a call of Event Grid's."""
         content: Any = json.loads(body) if body else None
         self.calls.append((method, url, headers, content))
         asked = method == "OPTIONS" or headers["aeg-event-type"] == "SubscriptionValidation"
@@ -73,11 +74,13 @@ class Grid:
             raise self.fault
         return self.status
 
-    def _enqueue(self, account: str, queue: str, text: str) -> int:
+    def enqueue(self, account: str, queue: str, text: str) -> int:
+        """Take a queue message."""
         self.queued.append((account, queue, text))
         return self._tried()
 
-    def _store(self, account: str, container: str, name: str, body: bytes) -> int:
+    def store(self, account: str, container: str, name: str, body: bytes) -> int:
+        """Take a dead letter."""
         if not self.container:
             raise ConnectionRefusedError
         if self.container < 300:
@@ -145,6 +148,16 @@ class Grid:
     def messages(self) -> list[Any]:
         """Return what the queue got, decoded."""
         return [json.loads(base64.b64decode(text)) for _, _, text in self.queued]
+
+
+class _Endpoints(Outlets):
+    """What the grid's deliveries reach."""
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self.call = grid.answer  # type: ignore[method-assign]
+        self.enqueue = grid.enqueue  # type: ignore[method-assign]
+        self.store = grid.store  # type: ignore[method-assign]
 
 
 def to(kind: str, **properties: Any) -> Content:  # noqa: ANN401 - JSON

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from sandbox.authorization import access
 from sandbox.authorization.roles import Permissions, Role
-from sandbox.world.switches import Weather
-from tests.sandbox.arm import BLOB_READ, BLOB_READER, GROUP, MACHINE, STORE, Arm, error, identity
+from sandbox.world.faults import Faults
+from tests.world.arm import BLOB_READ, BLOB_READER, GROUP, MACHINE, STORE, Arm, error, identity
 
 OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
 MACHINES = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"
@@ -86,7 +86,7 @@ def reads_blobs(arm: Arm) -> bool:
 def test_a_granted_right_counts_later(arm: Arm) -> None:
     """For data and for ARM's own calls; a rewrite does not begin anew, an end is at once."""
     stranger, operator = arm.principal("stranger"), arm.world.operator
-    arm.world.weather = Weather(effect_delay=300)
+    arm.world.faults = Faults(effect_delay=300)
     own = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
     made = arm.assign(STORE, own, BLOB_READER)
     assert made.status_code == 201
@@ -110,7 +110,7 @@ def test_a_granted_right_counts_later(arm: Arm) -> None:
 def test_each_right_has_its_own_delay_of_a_span(arm: Arm) -> None:
     """Between the least and the most, and not all at once."""
     stranger = arm.principal("stranger")
-    arm.world.weather = Weather(effect_delay=(60, 600))
+    arm.world.faults = Faults(effect_delay=(60, 600))
     scopes = [MACHINE, STORE, identity("id1"), identity("id2")]
     for scope in scopes:
         arm.assign(scope, stranger.oid)

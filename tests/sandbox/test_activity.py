@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.world.switches import Fault, Weather
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from sandbox.world.faults import Faults, RequestFault
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 LOG = f"{SUB}/providers/Microsoft.Insights/eventtypes/management/values"
 SINCE = "eventTimestamp ge '2026-03-01T12:00:00Z'"
@@ -87,7 +87,7 @@ def test_other_filters_are_refused(arm: Arm, text: str) -> None:
 
 def test_a_write_has_an_entry_for_its_request_and_one_for_its_end(arm: Arm) -> None:
     """Started, then Succeeded, under one correlation id; the request's body is in the first."""
-    arm.world.weather = Weather(operation_delay=30)
+    arm.world.faults = Faults(operation_delay=30)
     arm.call("PATCH", MACHINE, {"tags": {"a": "b"}})
     of_machine = f"resourceUri eq '{MACHINE}'"
     (begun,) = log(arm, of_machine, SINCE)[:1]
@@ -105,7 +105,7 @@ def test_a_write_has_an_entry_for_its_request_and_one_for_its_end(arm: Arm) -> N
 
 def test_a_write_that_fails_late_says_so(arm: Arm) -> None:
     """Its second entry is an error."""
-    arm.world.weather = Weather(faults=[Fault(method="DELETE", late=True, times=1)])
+    arm.world.faults = Faults(requests=[RequestFault(method="DELETE", late=True, times=1)])
     assert arm.call("DELETE", MACHINE).status_code == 202
     arm.settle()
 
@@ -122,7 +122,7 @@ def test_a_write_that_fails_late_says_so(arm: Arm) -> None:
 def test_an_entry_shows_late(delay: Any, after: float, *, shown: bool) -> None:  # noqa: ANN401
     """Only the delay after it was written; each has its own where a range is given."""
     arm = Arm()
-    arm.world.weather = Weather(log_delay=delay)
+    arm.world.faults = Faults(log_delay=delay)
     arm.call("DELETE", STORE)
     arm.clock.forward(after)
 
@@ -179,7 +179,7 @@ def test_the_end_of_a_resource_is_told(arm: Arm) -> None:
 def test_an_eviction_without_a_request_is_told_by_no_event(arm: Arm, policy: str) -> None:
     """The platform's own: the log alone knows of it."""
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["eventType"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["eventType"]))
     machine = arm.world.resources[MACHINE.lower()]
     with arm.world.transaction():
         arm.world.evict(machine, deletes=policy == "Delete")

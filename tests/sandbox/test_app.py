@@ -5,7 +5,7 @@ import pytest
 from sandbox.arm.app import SERVICES
 from sandbox.arm.routing import Evidence
 from sandbox.identity import tokens
-from tests.sandbox.arm import GROUP, MACHINE, READER, STORE, SUB, SUBSCRIPTION, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, READER, STORE, SUB, SUBSCRIPTION, Arm, error
 
 
 def test_a_call_without_a_token_is_challenged(arm: Arm) -> None:
@@ -104,52 +104,16 @@ def test_generic_lists_filter_and_page(arm: Arm) -> None:
     assert "substringof" in refused.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "joint", "none"),
-    [
-        ("Microsoft.Storage/storageAccounts", 200, "SystemAssigned,UserAssigned", True),
-        ("Microsoft.ContainerRegistry/registries", 201, "systemAssigned, userAssigned", False),
-        (
-            "Microsoft.AppConfiguration/configurationStores",
-            200,
-            "SystemAssigned, UserAssigned",
-            False,
-        ),
-    ],
-)
-def test_providers_differ_in_their_identity_block(
-    arm: Arm, kind: str, status: int, joint: str, *, none: bool
-) -> None:
-    """Spelling of the type, status of PATCH, and the look of none are the provider's."""
-    path = f"{GROUP}/providers/{kind}/thing"
-    arm.call("PUT", path, {"location": "westus"})
-    assert "identity" not in arm.get(path)
-    block = {
-        "type": "SystemAssigned,UserAssigned",
-        "userAssignedIdentities": {identity("id1"): {}},
-    }
-    patched = arm.patch(path, block)
-    arm.clock.forward(1)
-    shown = arm.get(path)["identity"]
+def test_a_group_shows_its_tags_and_what_manages_it(arm: Arm) -> None:
+    """Without tags there is no such member; the id is spelled as ARM does."""
+    path = f"{SUB}/resourcegroups/new"
 
-    assert patched.status_code == status
-    assert shown["type"] == joint
-    assert list(shown["userAssignedIdentities"]) == [identity("id1")]
-    arm.patch(path, {"type": "None"})
-    assert ("identity" in arm.get(path)) is none
-
-
-def test_identities_are_tagged_and_deleted(arm: Arm) -> None:
-    """PATCH replaces tags and keeps the principal; a second DELETE finds nothing."""
-    before = arm.get(identity("id1"))
-    patched = arm.call("PATCH", identity("id1"), {"tags": {"team": "desk"}}).json()
-
-    assert patched == {**before, "tags": {"team": "desk"}}
-    assert arm.call("DELETE", identity("id1")).status_code == 200
-    assert arm.call("DELETE", identity("id1")).status_code == 204
-    elsewhere = identity("id1").replace("/rg/", "/gone/")
-    assert error(arm.call("PUT", elsewhere, {"location": "x"})) == (404, "ResourceGroupNotFound")
-    assert error(arm.call("PUT", identity("new"), {})) == (400, "LocationRequired")
+    made = arm.call("PUT", path, {"location": "westus"})
+    assert "tags" not in made.json()
+    assert made.json()["id"] == f"{SUB}/resourceGroups/new"
+    arm.call("PUT", path, {"location": "westus", "tags": {"a": "b"}, "managedBy": path})
+    shown = arm.get(path)
+    assert (shown["tags"], shown["managedBy"]) == ({"a": "b"}, path)
 
 
 def test_role_definitions_are_read_by_guid(arm: Arm) -> None:
@@ -223,7 +187,7 @@ def test_the_sandbox_reads_what_curl_sends(arm: Arm) -> None:
     """Its own routes take JSON for what it is, though curl calls it a form."""
     form = "application/x-www-form-urlencoded"
     headers = {"Content-Type": form, "Authorization": f"Bearer {_token(arm)}"}
-    url = "https://management.azure.com/sandbox/weather"
+    url = "https://management.azure.com/sandbox/faults"
     answer = arm.session.patch(url, data='{"graphDelay": 60}', headers=headers)
 
     assert answer.json()["graphDelay"] == 60

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.identity import tokens
 from sandbox.world.state import Assignment
-from tests.sandbox.arm import (
+from tests.world.arm import (
     BLOB_READ,
     BLOB_READER,
     GROUP,
@@ -247,3 +247,14 @@ def test_who_rewrites_an_assignment_is_told_apart_from_who_made_it(arm: Arm) -> 
         assert (shown["createdBy"], shown["updatedBy"]) == (maker.oid, other.oid)
         assert shown["createdOn"] == before["createdOn"] < shown["updatedOn"]
         assert shown["description"] == "new"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_assignments_and_roles_are_named_by_guids(arm: Arm, method: str) -> None:
+    """Another name is refused by every method."""
+    for kind in ("Assignment", "Definition"):
+        path = f"{GROUP}/providers/Microsoft.Authorization/role{kind}s/reader"
+        permissions = [{"actions": ["*/read"]}]
+        wanted = {"roleName": "x", "assignableScopes": [GROUP], "permissions": permissions}
+        body = {"properties": wanted} if method == "PUT" else None
+        assert error(arm.call(method, path, body)) == (400, f"InvalidRole{kind}Id")

@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.arm import errors
 from sandbox.authorization import conditions
-from tests.sandbox.arm import BLOB_READER, GROUP, READER, STORE, SUB, Arm, error
+from tests.world.arm import BLOB_READER, GROUP, READER, STORE, SUB, Arm, error
 
 WRITE = "Microsoft.Authorization/roleAssignments/write"
 DELETE = "Microsoft.Authorization/roleAssignments/delete"

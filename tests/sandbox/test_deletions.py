@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/vmss"
 VAULT = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/one"
@@ -48,7 +48,7 @@ def test_a_resource_is_there_until_its_deletion_has_ended(arm: Arm, path: str) -
 def test_nothing_is_written_to_what_is_being_deleted(arm: Arm) -> None:
     """Writes and actions conflict; a second deletion joins the first, reads go on."""
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["eventType"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["eventType"]))
     first = arm.call("DELETE", MACHINE)
 
     assert error(arm.attach("id1")) == (409, "Conflict")

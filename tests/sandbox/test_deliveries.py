@@ -6,15 +6,15 @@ import threading
 
 from werkzeug.wrappers import Response
 
-from sandbox.deliveries import Deliveries
+from sandbox.eventgrid.delivery import Deliveries
+from sandbox.eventgrid.sending import Outlets
 from sandbox.host import http
-from sandbox.outlets import MemoryStorage, outlets
-from tests.sandbox.arm import STORE, Arm, identity
 from tests.sandbox.grid import QUEUE, SUBSCRIPTIONS
+from tests.world.arm import STORE, Arm, identity
 
 
 @dataclasses.dataclass
-class Hanging(MemoryStorage):
+class Hanging(Outlets):
     """Does not answer until it is let go."""
 
     asked: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -45,7 +45,7 @@ def test_who_does_not_answer_does_not_keep_all_from_stopping(arm: Arm) -> None:
 
 def test_a_queue_takes_no_more_than_a_real_one() -> None:
     """64 KB with base64 (documented); what is larger is dropped or a dead letter."""
-    storage = MemoryStorage()
+    storage = Outlets()
 
     assert storage.enqueue(STORE, "events", "x" * 64 * 1024) == 201
     assert storage.enqueue(STORE, "events", "x" * (64 * 1024 + 1)) == 413
@@ -54,7 +54,7 @@ def test_a_queue_takes_no_more_than_a_real_one() -> None:
 def test_an_answer_comes_with_how_long_it_took() -> None:
     """Deliveries need it, since a late answer is none."""
     with http.serving(Response("well", 200)) as port:
-        call = outlets(MemoryStorage()).call
+        call = Outlets().call
         answer = call("POST", f"http://127.0.0.1:{port}/", {}, b"", dt.timedelta(minutes=1))
 
     assert (answer.status, answer.body) == (200, b"well")

@@ -3,8 +3,8 @@
 from typing import Any
 
 from sandbox import deployment
-from sandbox.world.switches import Weather
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm, identity
+from sandbox.world.faults import Faults
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, identity
 
 LOG = "/providers/Microsoft.Insights/eventtypes/management/values"
 SYSTEM = {"type": "SystemAssigned"}
@@ -13,7 +13,7 @@ SYSTEM = {"type": "SystemAssigned"}
 def listen(arm: Arm) -> list[dict[str, Any]]:
     """Return what events tell from now on."""
     told: list[dict[str, Any]] = []
-    arm.world.subscribe(lambda event: told.append(event["data"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["data"]))
     return told
 
 
@@ -25,7 +25,7 @@ def finish(arm: Arm) -> None:
 
 def test_a_rebuild_tells_of_the_deployment_first(arm: Arm) -> None:
     """Then of the machine, its extensions and the machine again, all as one work."""
-    arm.world.weather = Weather(operation_delay=20)
+    arm.world.faults = Faults(operation_delay=20)
     told, began = listen(arm), arm.clock()
     old = arm.patch(MACHINE, SYSTEM).json()["identity"]["principalId"]
     arm.call("DELETE", MACHINE)

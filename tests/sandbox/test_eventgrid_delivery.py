@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP
-from tests.sandbox.grid import DAY, HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to
+from tests.sandbox.grid import DAY, HOOK, QUEUE, SUBSCRIPTIONS, Grid, to
+from tests.world.arm import GROUP
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
 
@@ -61,32 +61,6 @@ def test_a_function_that_does_not_exist_is_waited_for(grid: Grid) -> None:
 
     operations = {body[0]["data"]["operationName"] for body in grid.delivered()}
     assert "Microsoft.ManagedIdentity/userAssignedIdentities/write" in operations
-
-
-def test_events_come_in_batches_where_that_is_asked_for(grid: Grid) -> None:
-    """All or none: a batch that is not taken comes again as a whole."""
-    grid.subscribe(destination=hook(maxEventsPerBatch=3))
-    grid.status = 500
-    for number in range(4):
-        grid.write(f"id-{number}")
-    grid.turn(1)
-    grid.status = 200
-    grid.turn(60)
-
-    assert [len(body) for body in grid.delivered()] == [3, 1, 3, 1]
-
-
-def test_a_batch_has_a_size(grid: Grid) -> None:
-    """More than fits comes in the next one; a large event comes alone."""
-    destination = hook(maxEventsPerBatch=5000, preferredBatchSizeInKilobytes=4)
-    grid.subscribe(destination=destination)
-    for number in range(5):
-        grid.write(f"id-{number}")
-    grid.turn(1)
-
-    sizes = [len(body) for body in grid.delivered()]
-    assert sum(sizes) == 5
-    assert max(sizes) < 5
 
 
 def test_each_subscription_is_served_for_itself(grid: Grid) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from sandbox.arm.errors import AzureError
 from sandbox.eventgrid import filters
-from tests.sandbox.arm import GROUP
 from tests.sandbox.grid import Grid
+from tests.world.arm import GROUP
 
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/VM-1"
 CLAIM = "http://schemas.microsoft.com/identity/claims/objectidentifier"
@@ -23,7 +23,6 @@ EVENT: dict[str, Any] = {
         "claims": {"appid": "a", CLAIM: "oid"},
         "httpRequest": None,
         "count": 5,
-        "cold": True,
         "zones": ["one", "two"],
     },
 }
@@ -78,16 +77,6 @@ def test_types_and_subjects(wanted: dict[str, Any], passed: bool) -> None:  # no
         (advanced("stringin", "Subject", VM.lower()), True),
         (advanced("StringIn", "type", EVENT["eventType"]), True),
         (advanced("StringIn", "data.count", "5"), False),
-        (advanced("NumberIn", "data.count", 4, 5), True),
-        (advanced("NumberNotIn", "data.count", 4), True),
-        (advanced("NumberInRange", "data.count", [1, 3], [5, 9]), True),
-        (advanced("NumberNotInRange", "data.count", [1, 9]), False),
-        (advanced("NumberLessThan", "data.count", value=5), False),
-        (advanced("NumberLessThanOrEquals", "data.count", value=5), True),
-        (advanced("NumberGreaterThan", "data.count", value=4), True),
-        (advanced("NumberGreaterThanOrEquals", "data.count", value=6), False),
-        (advanced("BoolEquals", "data.cold", value=True), True),
-        (advanced("BoolEquals", "data.cold", value=False), False),
     ],
 )
 def test_operators(wanted: dict[str, Any], passed: bool) -> None:  # noqa: FBT001 - a table's column
@@ -102,24 +91,11 @@ def test_operators(wanted: dict[str, Any], passed: bool) -> None:  # noqa: FBT00
         ("StringContains", False),
         ("StringNotIn", True),
         ("StringNotContains", True),
-        ("NumberIn", False),
-        ("NumberNotIn", True),
     ],
 )
 def test_a_missing_key_passes_negations_only(operator: str, passed: bool) -> None:  # noqa: FBT001 - a table's column
     """What is not there is none of the values."""
-    value = 1 if operator.startswith("Number") else "x"
-
-    assert passes(advanced(operator, "data.missing", value)) is passed
-
-
-@pytest.mark.parametrize(
-    ("key", "null"), [("data.missing", True), ("data.httpRequest", True), ("data.count", False)]
-)
-def test_null_and_absent_are_alike(key: str, null: bool) -> None:  # noqa: FBT001 - a table's column
-    """Two operators ask for just that."""
-    assert passes(advanced("IsNullOrUndefined", key)) is null
-    assert passes(advanced("IsNotNull", key)) is not null
+    assert passes(advanced(operator, "data.missing", "x")) is passed
 
 
 def test_a_key_with_dots_is_out_of_reach() -> None:
@@ -154,18 +130,17 @@ def test_the_limits_themselves_are_allowed() -> None:
 @pytest.mark.parametrize(
     ("wanted", "named"),
     [
-        ({"advancedFilters": advanced("IsNotNull")["advancedFilters"] * 26}, "26 advanced filters"),
+        ({"advancedFilters": [{}] * 26}, "26 advanced filters"),
         (advanced("StringIn", OPERATION, *"abcdefghijklmnopqrstuvwxyz"), "26 values"),
         (advanced("StringIn", OPERATION, "x" * 513), "512"),
         (advanced("StringMatches", OPERATION, "x"), "StringMatches"),
         (advanced("StringIn", "", "x"), "empty key"),
         (advanced("StringIn"), "needs values"),
         (advanced("StringIn", OPERATION, 1), "texts"),
-        (advanced("NumberIn", OPERATION, "1"), "numbers"),
-        (advanced("NumberInRange", OPERATION, 1), "pairs"),
-        (advanced("NumberLessThan", OPERATION, 1), "needs value"),
-        (advanced("BoolEquals", OPERATION, value="true"), "true or false"),
-        ({"advancedFilters": [{"operatorType": "IsNotNull"}]}, "key"),
+        (advanced("NumberIn", OPERATION, 1), "NumberIn"),
+        (advanced("IsNotNull", OPERATION), "IsNotNull"),
+        (advanced("StringIn", OPERATION, value="x"), "'value'"),
+        ({"advancedFilters": [{"operatorType": "StringIn"}]}, "key"),
         ({"advancedFilters": {"key": OPERATION}}, "list"),
         ({"includedEventTypes": "All"}, "includedEventTypes"),
         ({"subjectBeginsWith": ["/a", "/b"]}, "subjectBeginsWith"),

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from sandbox.eventgrid.retry import TIMEOUT
-from sandbox.outlets import MemoryStorage, outlets
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, error, identity
+from sandbox.eventgrid.sending import Outlets
 from tests.sandbox.grid import HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, error, identity
 
 TOPICS = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
@@ -38,8 +38,6 @@ def test_it_shows_what_was_sent_with_its_defaults(grid: Grid) -> None:
         "provisioningState": "Succeeded",
         "topic": SUB,
     }
-    url = grid.arm.call("POST", f"{SUBSCRIPTIONS}/hook/getFullUrl").json()
-    assert url == {"endpointUrl": HOOK}
 
 
 def test_a_webhook_is_asked_for_its_consent(grid: Grid) -> None:
@@ -109,7 +107,7 @@ def test_a_webhook_must_answer(grid: Grid, fault: OSError, why: str) -> None:
 def test_a_host_name_that_is_none_is_not_reached() -> None:
     """Whoever delivers goes on to the next, as after any other failure."""
     with pytest.raises(OSError, match="label empty"):
-        outlets(MemoryStorage()).call("POST", "https://a..b/", {}, b"", TIMEOUT)
+        Outlets().call("POST", "https://a..b/", {}, b"", TIMEOUT)
 
 
 def test_a_fast_clock_leaves_a_webhook_its_time(grid: Grid) -> None:
@@ -208,7 +206,7 @@ def test_a_source_has_one_system_topic(grid: Grid) -> None:
         ({"destination": to("AzureFunction", resourceId=STORE)}, "sites/functions"),
         ({"destination": to("AzureFunction", resourceId=f"{SITE}/functions/f")}, "does not exist"),
         ({"destination": to("StorageQueue", resourceId=STORE)}, "queueName"),
-        ({"destination": hook(maxEventsPerBatch=5001)}, "maxEventsPerBatch"),
+        ({"destination": hook(maxEventsPerBatch=2)}, "maxEventsPerBatch"),
         ({"destination": hook(preferredBatchSizeInKilobytes=1025)}, "preferredBatchSize"),
         ({"destination": hook(maxDelay=1)}, "maxDelay"),
         ({"retryPolicy": {"maxDeliveryAttempts": 31}}, "maxDeliveryAttempts"),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.eventgrid import schemas
-from sandbox.world.switches import Weather
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
+from sandbox.eventgrid import sending
+from sandbox.world.faults import Faults
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
 
 LOWER = GROUP.replace("resourceGroups", "resourcegroups")
 
@@ -17,7 +17,7 @@ LOWER = GROUP.replace("resourceGroups", "resourcegroups")
 def events(arm: Arm) -> list[dict[str, Any]]:
     """The events from now on."""
     found: list[dict[str, Any]] = []
-    arm.world.subscribe(found.append)
+    arm.world.feed.subscribe(found.append)
     return found
 
 
@@ -73,7 +73,7 @@ def test_events_have_the_documented_members(
         for schema in ("eventgrid", "cloudevents"):
             name = f"docs_subscription_{verb}_success_{schema}.json"
             sample = json.loads((shared / "events" / name).read_text("utf-8"))[0]
-            ours = schemas.to_cloud(event) if schema == "cloudevents" else event
+            ours = sending.to_cloud(event) if schema == "cloudevents" else event
 
             assert ours.keys() == sample.keys()
             assert ours["data"].keys() == sample["data"].keys()
@@ -134,7 +134,7 @@ def test_reading_and_refused_writes_cause_no_event(arm: Arm, events: list[dict[s
 def test_a_subscriber_may_call_back(arm: Arm) -> None:
     """Events come after the write, so that reading there shows it."""
     seen: list[str] = []
-    arm.world.subscribe(lambda _: seen.append(arm.get(MACHINE)["identity"]["type"]))
+    arm.world.feed.subscribe(lambda _: seen.append(arm.get(MACHINE)["identity"]["type"]))
     arm.patch(MACHINE, {"type": "SystemAssigned"})
     arm.settle()
 
@@ -153,7 +153,7 @@ def test_an_operations_event_comes_at_its_end(arm: Arm, events: list[dict[str, A
 
 def test_a_switch_tells_at_once(arm: Arm, events: list[dict[str, Any]]) -> None:
     """Where the end is not awaited, acceptance is told."""
-    arm.world.weather = Weather(events_at_end=False)
+    arm.world.faults = Faults(events_at_end=False)
     arm.patch(MACHINE, {"type": "SystemAssigned"})
 
     assert [event["eventTime"] for event in events] == ["2026-03-01T12:00:00.0000000Z"]
@@ -183,7 +183,7 @@ def test_events_may_go_astray(
     arm: Arm, events: list[dict[str, Any]], switch: str, at_once: int, in_the_end: int
 ) -> None:
     """Each switch is a probability; a late event comes five minutes later."""
-    arm.world.weather = arm.world.weather.changed({switch: 1.0})
+    arm.world.faults = arm.world.faults.changed({switch: 1.0})
     arm.call("PUT", identity("new"), {"location": "westus"})
     first = len(events)
     arm.settle(300)
@@ -193,7 +193,7 @@ def test_events_may_go_astray(
 
 def test_reordered_events_overtake_each_other(arm: Arm, events: list[dict[str, Any]]) -> None:
     """All come, in another order than they were written."""
-    arm.world.weather = Weather(events_reordered=1.0)
+    arm.world.faults = Faults(events_reordered=1.0)
     names = [identity(f"id{number}") for number in range(10, 20)]
     for name in names:
         arm.call("PUT", name, {"location": "westus"})
@@ -209,7 +209,7 @@ def test_old_events_hold_their_parts_as_text(arm: Arm, events: list[dict[str, An
 
     See facts: Resource events.
     """
-    arm.world.weather = Weather(events_textual=1, operation_delay=0)
+    arm.world.faults = Faults(events_textual=1, operation_delay=0)
     arm.patch(MACHINE, {"type": "SystemAssigned"})
     (event,) = events
     data = event["data"]
@@ -223,7 +223,7 @@ def test_old_events_hold_their_parts_as_text(arm: Arm, events: list[dict[str, An
 
 def test_names_may_begin_with_capitals(arm: Arm, events: list[dict[str, Any]]) -> None:
     """But for those of claims, which are the token's (facts: Resource events)."""
-    arm.world.weather = Weather(events_pascal_case=1, operation_delay=0)
+    arm.world.faults = Faults(events_pascal_case=1, operation_delay=0)
     arm.patch(MACHINE, {"type": "SystemAssigned"})
     data = events[0]["data"]
 

@@ -1,11 +1,16 @@
 """docs/fidelity.md tells what the routes say."""
 
+import re
+
+from pydantic.alias_generators import to_camel
+
 from sandbox.arm.app import SERVICES
-from sandbox.world.switches import Weather
-from sandbox.world.timing import TIMINGS, Moment
+from sandbox.arm.routing import Evidence
+from sandbox.world.faults import Faults
 from tools import fidelity
 
 OTHER = {
+    "client_id_required",
     "page_size",
     "empty_pages",
     "graph_truncated",
@@ -16,7 +21,7 @@ OTHER = {
     "events_duplicate",
     "events_textual",
     "events_pascal_case",
-    "faults",
+    "requests",
 }
 """Switches that are about something else than time."""
 
@@ -33,14 +38,18 @@ def test_every_route_says_where_it_is_known_from() -> None:
 
 
 def test_every_switch_of_time_has_its_row() -> None:
-    """And every row its switch, evidence, and place among visible, effective and told."""
-    named = {switch for row in TIMINGS for switch in row.switches}
+    """And every row its evidence, and its place among visible, effective and told."""
+    lines = fidelity.BEHAVIOUR_IN_TIME.read_text("utf-8").splitlines()[2:]
+    rows = [line.strip("|").split(" | ") for line in lines]
+    moments, _, _, evidence, _, switches = (list(column) for column in zip(*rows, strict=True))
 
-    assert named == set(Weather.model_fields) - OTHER
-    assert {row.moment for row in TIMINGS} == set(Moment)
-    for row in TIMINGS:
-        assert row.source.strip(), row.what
-        assert row.when.strip(), row.what
-    assert [row.moment for row in TIMINGS] == sorted(
-        (row.moment for row in TIMINGS), key=list(Moment).index
-    )
+    assert {switch for cell in switches for switch in re.findall(r"`(\w+)`", cell)} == {
+        to_camel(switch) for switch in Faults.model_fields if switch not in OTHER
+    }
+    assert list(dict.fromkeys(map(str.strip, moments))) == [
+        "visible when",
+        "effective when",
+        "told when",
+    ]
+    assert set(evidence) <= {each.value for each in Evidence}
+    assert all(cell.strip() for row in rows for cell in row[:5])

@@ -4,17 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import (
-    GROUP,
-    MACHINE,
-    SEED,
-    STORE,
-    SUB,
-    SUBSCRIPTION,
-    Arm,
-    error,
-    identity,
-)
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, SUB, SUBSCRIPTION, Arm, error, identity
 
 CORP = "/providers/Microsoft.Management/managementGroups/corp"
 HOLDERS = """
@@ -41,25 +31,11 @@ def rows(arm: Arm, text: str, **options: object) -> list[dict[str, Any]]:
     return found
 
 
-def test_who_bears_an_identity_is_asked_by_the_keys_of_the_map(arm: Arm) -> None:
-    """mv-expand over bag_keys gives one row for each identity of each resource."""
-    arm.attach("id1", "id2")
-    text = f"""
-        resources
-        | where type =~ 'Microsoft.Compute/virtualMachines'  // the index has lower case
-        | mv-expand bearer = bag_keys(identity.userAssignedIdentities)
-        | where tolower(bearer) == '{identity("id2").lower()}'
-        | project id, bearer
-    """
-
-    assert rows(arm, text) == [{"id": MACHINE, "bearer": identity("id2")}]
-
-
 def test_who_carries_a_principal_is_asked_by_the_identity(arm: Arm) -> None:
     """System principals and those of user-assigned identities are found by path."""
     own = arm.patch(MACHINE, {"type": "SystemAssigned"}).json()["identity"]["principalId"]
     user = arm.get(identity("id1"))["properties"]["principalId"]
-    text = f"resources | where identity['principalId'] == '{own}' | project name"
+    text = f"resources | where identity.principalId == '{own}' | project name"
 
     assert rows(arm, text) == [{"name": "vm"}]
     text = f"Resources | where properties.principalId in~ ('{user.upper()}', 'x') | project name"
@@ -87,15 +63,8 @@ def test_role_assignments_are_a_table(arm: Arm) -> None:
         ("name =~ 'VM'", True),
         ("name != 'vm'", False),
         ("name !~ 'x' and (name == 'a' or name == 'vm')", True),
-        ("not(name == 'vm')", False),
-        ("id has 'virtualmachines'", True),
-        ("id has 'virtualmachine'", False),
-        ("id contains 'virtualmachine'", True),
-        ("name in ('a', 'vm')", True),
-        ("name !in ('a', 'vm')", False),
-        ("tags['team'] == 'desk'", True),
+        ("tags.team == 'desk'", True),
         ("tags.team =~ 'DESK'", True),
-        ("isnull(tags.none)", True),
         ('tostring(tags) == \'{"team":"desk"}\'', True),
         ("isempty(identity.principalId)", True),
         ("name == 'it\\'s'", False),
@@ -129,7 +98,13 @@ def test_conditions_follow_the_query_language(test: str, *, expected: bool) -> N
         ("alertsmanagementresources", "alertsmanagementresources"),
         ("resources | where name == 'x", "'"),
         ("resources | where (name == 'x'", "<EOF>"),
-        ("resources | limit many", "many"),
+        ("resources | take 5", "take"),
+        ("resources | order by id asc", "order"),
+        ("resources | mv-expand key = bag_keys(tags)", "mv-expand"),
+        ("resources | where id has 'vm'", "has"),
+        ("resources | where name in ('vm')", "in"),
+        ("resources | where tags['team'] == 'desk'", "["),
+        ("resources | where isnull(tags)", "isnull"),
         ("", "<EOF>"),
         ("resources | join (resources) on id", "("),
         ("resources | join kind=rightouter (resources) on id", "rightouter"),
@@ -159,7 +134,7 @@ def disks(count: int) -> Arm:
 def test_pages_follow_the_skip_token() -> None:
     """A page holds at most 1000 rows; the token goes on behind it, without losing any."""
     arm = disks(1500)
-    text = "resources | where type =~ 'microsoft.compute/disks' | project id | order by id asc"
+    text = "resources | where type =~ 'microsoft.compute/disks' | project id"
     first = arm.query(text).json()
     second = arm.query(text, **{"$skipToken": first["$skipToken"]}).json()
 
@@ -284,7 +259,8 @@ def test_containers_are_a_table() -> None:
     root = {"name": arm.world.tenant, "displayName": "Tenant Root Group"}
     names = [{"name": "corp", "displayName": "Corp"}, {"name": "top", "displayName": "Top"}]
     assert chain == [*names, root]
-    text = "resourcecontainers | where type endswith '/resourcegroups' | project id"
+    kind = "microsoft.resources/subscriptions/resourcegroups"
+    text = f"resourcecontainers | where type =~ '{kind}' | project id"
     assert {row["id"] for row in rows(arm, text)} == {GROUP, f"{SUB}/resourceGroups/rg-reconciler"}
     arm.called_by(arm.principal("person"))
     assert rows(arm, text) == []
@@ -325,24 +301,17 @@ def test_only_readable_rows_are_shown(arm: Arm) -> None:
     assert arm.call("GET", SUB).status_code == 403
 
 
-def test_the_oldest_version_answers_with_a_table(arm: Arm) -> None:
-    """Columns and rows there, and where the format is asked for."""
+def test_the_oldest_version_is_refused(arm: Arm) -> None:
+    """It answers with a table, which nobody here asks for."""
     path = "/providers/Microsoft.ResourceGraph/resources"
-    body = {"query": "resources | where name == 'vm' | project name, tags"}
-    old = arm.call("POST", path, body, version="2019-04-01").json()["data"]
-    asked = arm.query(body["query"], resultFormat="table").json()["data"]
 
-    assert old["columns"] == [
-        {"name": "name", "type": "string"},
-        {"name": "tags", "type": "object"},
-    ]
-    assert old["rows"] == [["vm", {}]]
-    assert asked == old
+    assert arm.call("POST", path, {"query": "resources"}, version="2019-04-01").status_code == 400
+    assert arm.query("resources", resultFormat="table").status_code == 400
 
 
 def test_a_query_tells_what_is_left_of_the_quota(arm: Arm) -> None:
     """Clients that pace themselves read it."""
-    headers = arm.query("resources | take 1").headers
+    headers = arm.query("resources").headers
 
     assert headers["x-ms-user-quota-remaining"] == "14"
     assert headers["x-ms-user-quota-resets-after"] == "00:00:05"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
 
 NAME = "88888888-0000-0000-0000-000000000000"
 
@@ -22,7 +22,7 @@ def test_a_client_gets_its_own_ids_back(arm: Arm) -> None:
 def test_events_tell_the_clients_correlation(arm: Arm) -> None:
     """Its id joins a client's requests with what came of them."""
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["data"]["correlationId"]))
+    arm.world.feed.subscribe(lambda event: told.append(event["data"]["correlationId"]))
 
     arm.call("PUT", GROUP, {"location": "x"}, headers={"x-ms-correlation-request-id": NAME})
     assert told == [NAME]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import wsgi
+from sandbox import transport
 from sandbox.interleave import MOST_MOVES, Choose, Fate, Gate, Move, Parked, StuckError, seeded
 
 type Work = Callable[[], object]
@@ -19,10 +19,10 @@ class Stage:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self.session = wsgi.session(self.gate.around(self.app))
+        self.session = transport.session(self.gate.around(self.app))
         self.reached: list[str] = []
 
-    def app(self, environ: dict[str, Any], start: wsgi.StartResponse) -> Iterable[bytes]:
+    def app(self, environ: dict[str, Any], start: transport.StartResponse) -> Iterable[bytes]:
         """Note the path."""
         self.reached.append(environ["PATH_INFO"].removeprefix("/"))
         start("200 OK", [])

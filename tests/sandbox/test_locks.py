@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error, identity
-
-CREDENTIAL = {
-    "properties": {"issuer": "https://issuer", "subject": "s", "audiences": ["api://x"]},
-}
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 
 def lock(arm: Arm, scope: str, level: str = "CanNotDelete", name: str = "keep") -> int:
@@ -55,16 +51,6 @@ def test_a_read_only_lock_stops_writes_and_actions(arm: Arm) -> None:
     assert arm.get(MACHINE)
     assert lock(arm, GROUP, "CanNotDelete") == 200
     assert arm.attach("id1").status_code == 200
-
-
-def test_a_delete_lock_keeps_federated_credentials(arm: Arm) -> None:
-    """The lock of an identity covers its credentials."""
-    path = f"{identity('id1')}/federatedIdentityCredentials/one"
-    assert arm.call("PUT", path, CREDENTIAL).status_code == 201
-    assert lock(arm, identity("id1")) == 201
-
-    assert error(arm.call("DELETE", path)) == (409, "ScopeLocked")
-    assert arm.call("PUT", path, CREDENTIAL).status_code == 200
 
 
 def test_locks_are_listed_around_a_scope(arm: Arm) -> None:

@@ -2,9 +2,16 @@
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
 
 BOTH = "SystemAssigned, UserAssigned"
+SPOT = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/spot"
+
+
+def power(arm: Arm, machine: str) -> str:
+    """Return the power state that a machine's instance view shows."""
+    view = arm.get(f"{machine}?$expand=instanceView")["properties"]["instanceView"]
+    return str(view["statuses"][1]["code"])
 
 
 def test_a_new_machine_is_creating_until_its_operation_succeeds(arm: Arm) -> None:
@@ -156,8 +163,7 @@ def test_power_actions_run_as_operations(arm: Arm) -> None:
     arm.clock.forward(1)
     done = arm.call("GET", final)
     assert (done.status_code, done.content) == (200, b"")
-    view = arm.get(f"{MACHINE}?$expand=instanceView")["properties"]["instanceView"]
-    assert view["statuses"][1]["code"] == "PowerState/deallocated"
+    assert power(arm, MACHINE) == "PowerState/deallocated"
 
 
 def test_ids_are_found_in_any_case_and_keep_their_spelling(arm: Arm) -> None:
@@ -241,15 +247,68 @@ def test_a_patch_merges_objects_and_null_removes(arm: Arm) -> None:
     assert "vmId" in properties
 
 
-def test_a_deallocated_machine_reports_nothing(arm: Arm) -> None:
-    """Its agent is silent; the disks remain."""
-    path = f"{MACHINE}?$expand=instanceView"
-    running = arm.get(path)["properties"]["instanceView"]
-    arm.call("POST", f"{MACHINE}/deallocate")
-    stopped = arm.get(path)["properties"]["instanceView"]
+def test_a_write_replaces_properties_but_keeps_them_where_none_are_sent(arm: Arm) -> None:
+    """What a PUT leaves out goes; one without properties leaves all as it was."""
+    body = {"location": "westus"}
+    arm.call("PUT", MACHINE, body | {"properties": {"host": {"id": "h"}}})
+    again = arm.call("PUT", MACHINE, body | {"properties": {"priority": "Low"}})
 
-    assert {"computerName", "osName", "osVersion", "vmAgent"} <= set(running)
-    assert set(stopped) == {"disks", "hyperVGeneration", "statuses"}
+    assert again.status_code == 200
+    assert "host" not in again.json()["properties"]
+    arm.call("PUT", MACHINE, body)
+    assert arm.get(MACHINE)["properties"]["priority"] == "Low"
+
+
+def test_a_machine_is_updating_while_an_extension_is(arm: Arm) -> None:
+    """The operation is the machine's as well."""
+    arm.call("PUT", f"{MACHINE}/extensions/agent", {"location": "westus"})
+
+    machine = arm.get(MACHINE)
+    assert machine["properties"]["provisioningState"] == "Updating"
+    assert machine["resources"][0]["properties"]["provisioningState"] == "Creating"
+    arm.clock.forward(1)
+    assert arm.get(MACHINE)["properties"]["provisioningState"] == "Succeeded"
+
+
+@pytest.mark.parametrize("verb", ["redeploy", "reapply", "reimage", "restart"])
+def test_a_repaired_machine_runs_as_before(arm: Arm, verb: str) -> None:
+    """202 with both links."""
+    answer = arm.call("POST", f"{MACHINE}/{verb}")
+
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert {"azure-asyncoperation", "location"} <= {each.lower() for each in answer.headers}
+    assert power(arm, MACHINE) == "PowerState/running"
+
+
+def test_a_spot_machine_that_is_evicted_goes_without_an_event(arm: Arm) -> None:
+    """Its provider does not know it any more, its principal is gone, and only the POST is told."""
+    body = {"location": "westus", "identity": {"type": "SystemAssigned"}}
+    spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
+    made = arm.call("PUT", SPOT, body | spot).json()
+    arm.settle()
+    events: list[str] = []
+    arm.world.feed.subscribe(lambda event: events.append(event["eventType"]))
+
+    assert arm.call("POST", f"{SPOT}/simulateEviction").status_code == 204
+    arm.settle()
+    assert error(arm.call("GET", SPOT)) == (404, "NotFound")
+    assert events == ["Microsoft.Resources.ResourceActionSuccess"]
+    assert not arm.world.principals[made["identity"]["principalId"]].alive
+    again = arm.call("PUT", SPOT, body)
+    assert again.status_code == 201
+    assert again.json()["identity"]["principalId"] != made["identity"]["principalId"]
+
+
+def test_an_evicted_machine_is_deallocated_by_another_policy(arm: Arm) -> None:
+    """One that is no Spot machine is not evicted at all."""
+    spot = {"priority": "Spot", "evictionPolicy": "Deallocate"}
+    arm.call("PUT", SPOT, {"location": "westus", "properties": spot})
+    arm.clock.forward(1)
+
+    assert arm.call("POST", f"{SPOT}/simulateEviction").status_code == 204
+    assert power(arm, SPOT) == "PowerState/deallocated"
+    refused = arm.call("POST", f"{MACHINE}/simulateEviction")
+    assert error(refused) == (409, "OperationNotAllowed")
 
 
 def test_an_identity_of_a_foreign_subscription_is_refused(arm: Arm) -> None:
@@ -264,7 +323,7 @@ def test_an_identity_of_a_foreign_subscription_is_refused(arm: Arm) -> None:
     ("method", "path"),
     [
         ("POST", f"{MACHINE}/convertToManagedDisks"),
-        ("GET", f"{MACHINE}?$expand=userData,everything"),
+        ("GET", f"{MACHINE}?$expand=userData"),
         ("GET", f"{GROUP}/providers/Microsoft.Compute/virtualMachines?$filter=x"),
         ("GET", f"{SUB}/providers/Microsoft.Compute/virtualMachines?statusOnly=true"),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
 
 OTHER_SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 TARGET = f"{SUB}/resourceGroups/rg2"
@@ -131,7 +131,7 @@ def test_both_groups_take_no_writes_meanwhile(arm: Arm) -> None:
 def test_azure_tells_of_the_action_and_of_nothing_else(arm: Arm) -> None:
     """Its source's group is named, at the end; who listens for the target hears nothing."""
     events: list[dict[str, Any]] = []
-    arm.world.subscribe(events.append)
+    arm.world.feed.subscribe(events.append)
     ask(arm, MACHINE)
     assert not events
     arm.settle()
@@ -226,11 +226,11 @@ def test_a_read_only_lock_of_either_group_forbids_it(arm: Arm) -> None:
 
 
 def test_a_move_that_fails_late_moves_nothing(arm: Arm) -> None:
-    """The weather may end it as failed; its event says so."""
+    """A fault may end it as failed; its event says so."""
     told: list[str] = []
-    arm.world.subscribe(lambda event: told.append(event["eventType"]))
-    arm.world.weather = arm.world.weather.changed(
-        {"faults": [{"method": "POST", "path": "/moveResources", "late": True, "times": 1}]}
+    arm.world.feed.subscribe(lambda event: told.append(event["eventType"]))
+    arm.world.faults = arm.world.faults.changed(
+        {"requests": [{"method": "POST", "path": "/moveResources", "late": True, "times": 1}]}
     )
     answer = ask(arm, MACHINE)
     arm.settle()

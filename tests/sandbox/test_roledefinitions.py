@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.world.switches import Weather
-from tests.sandbox.arm import GROUP, READER, STORE, SUB, Arm, error
+from sandbox.world.faults import Faults
+from tests.world.arm import GROUP, READER, STORE, SUB, Arm, error
 
 GUID = "0a0a0a0a-1111-2222-3333-444444444444"
 ROLES = "/providers/Microsoft.Authorization/roleDefinitions"
@@ -94,7 +94,7 @@ def test_a_block_of_permissions_takes_nothing_from_another(arm: Arm) -> None:
 
 def test_filtered_lists_lag_behind_with_the_switch(arm: Arm) -> None:
     """A role just changed is missing from them for a while, but not under its id."""
-    arm.world.weather = Weather(role_filter_delay=10)
+    arm.world.faults = Faults(role_filter_delay=10)
     put(arm)
 
     assert names(arm, SUB, "roleName eq 'Restarter'") == []

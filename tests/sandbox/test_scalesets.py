@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, SUB, Arm, error, identity
+from tests.world.arm import GROUP, SUB, Arm, error, identity
 
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/vmss"
 SYSTEM = {"type": "SystemAssigned"}
@@ -92,10 +92,11 @@ def test_removing_an_instance_leaves_the_sets_principal(arm: Arm) -> None:
 
 
 def test_a_flexible_set_takes_no_system_identity(arm: Arm) -> None:
-    """It has no instances of its own, and only user-assigned identities."""
+    """It has only user-assigned identities; its machines are not listed here."""
     create(arm, orchestration="Flexible")
 
-    assert instances(arm) == []
+    listed = arm.call("GET", f"{SET}/virtualMachines")
+    assert error(listed) == (400, "UnsupportedBySandbox")
     assert error(arm.patch(SET, SYSTEM)) == (400, "InvalidParameter")
     assert "identity" not in arm.get(SET)
     entries: dict[str, Any] = {identity("id1"): {}}
@@ -149,33 +150,6 @@ def test_a_write_of_the_size_alone_leaves_the_model(arm: Arm) -> None:
     assert not left["properties"]["latestModelApplied"]
 
 
-def test_user_data_is_shown_on_demand(arm: Arm) -> None:
-    """A set has it in the profile of its machines."""
-    create(arm)
-    profile = {"userData": "eA==", "osProfile": {"adminUsername": "a", "adminPassword": "b"}}
-    arm.call("PATCH", SET, {"properties": {"virtualMachineProfile": profile}})
-
-    plain = arm.get(SET)["properties"]["virtualMachineProfile"]
-    assert plain == {"osProfile": {"adminUsername": "a"}}
-    asked = arm.get(f"{SET}?$expand=userData")["properties"]["virtualMachineProfile"]
-    assert asked["userData"] == "eA=="
-
-
-@pytest.mark.parametrize(
-    ("verb", "state"),
-    [("deallocate", "deallocated"), ("powerOff", "stopped"), ("restart", "running")],
-)
-def test_instances_are_stopped_and_started(arm: Arm, verb: str, state: str) -> None:
-    """All of them unless some are named; their view tells."""
-    create(arm)
-
-    assert arm.call("POST", f"{SET}/{verb}", {"instanceIds": ["1"]}).status_code == 202
-    view = arm.get(f"{SET}/virtualMachines/1?$expand=instanceView")["properties"]["instanceView"]
-    assert view["statuses"][1]["code"] == f"PowerState/{state}"
-    other = arm.get(f"{SET}/virtualMachines/0?$expand=instanceView")["properties"]["instanceView"]
-    assert other["statuses"][1]["code"] == "PowerState/running"
-
-
 def test_unknown_instances_and_options_are_named(arm: Arm) -> None:
     """Instances that are not there, none at all for an upgrade, and options."""
     create(arm)
@@ -214,10 +188,49 @@ def test_a_size_is_a_number(arm: Arm, capacity: object) -> None:
     assert "identity" not in arm.get(SET)
 
 
+def test_older_versions_show_no_entity_tag(arm: Arm) -> None:
+    """An instance has had one for longer than its set."""
+    create(arm)
+    path = f"{SET}/virtualMachines"
+
+    for version, shown in (("2022-11-01", False), ("2023-09-01", True)):
+        (first, _) = arm.call("GET", path, version=version).json()["value"]
+        assert ("etag" in first) is shown
+    assert "etag" not in arm.call("GET", SET, version="2023-09-01").json()
+
+
+def test_an_action_on_an_instance_has_an_event_with_its_id(arm: Arm) -> None:
+    """One on all of them, or on a list of numbers, is the set's."""
+    create(arm)
+    subjects: list[str] = []
+    arm.world.feed.subscribe(lambda event: subjects.append(event["subject"].partition("/vmss")[2]))
+
+    for action in ("deallocate", "virtualMachines/0/restart", "virtualMachines/1/powerOff"):
+        assert arm.call("POST", f"{SET}/{action}").status_code == 202
+        arm.settle()
+    assert subjects == [
+        "/deallocate",
+        "/virtualMachines/0/restart",
+        "/virtualMachines/1/powerOff",
+    ]
+    missing = arm.call("POST", f"{SET}/virtualMachines/7/start")
+    assert error(missing) == (404, "NotFound")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_no_request_writes_one_instance(arm: Arm, method: str) -> None:
+    """Refused by name, and never taken for a resource without a service of its own."""
+    create(arm)
+
+    answer = arm.call(method, f"{SET}/virtualMachines/0", {})
+    assert error(answer) == (400, "UnsupportedBySandbox")
+    assert len(instances(arm)) == 2
+
+
 def test_instances_are_no_resources_of_their_own(arm: Arm) -> None:
     """Neither a list of resources nor events tell of them."""
     events: list[dict[str, Any]] = []
-    arm.world.subscribe(events.append)
+    arm.world.feed.subscribe(events.append)
     create(arm)
     listed = arm.get(f"{GROUP}/resources?$filter=name eq 'vmss'")["value"]
 

@@ -8,7 +8,7 @@ import yaml
 
 from sandbox import seed
 from sandbox.authorization import access
-from tests.sandbox.arm import (
+from tests.world.arm import (
     BLOB_READ,
     GROUP,
     MACHINE,
@@ -167,6 +167,6 @@ def test_a_wrong_seed_says_where(change: dict[str, Any], message: str) -> None:
 
 def test_a_key_that_is_there_twice_is_refused() -> None:
     """Wherever it is; YAML itself would take the last."""
-    text = "subscriptions: []\nweather:\n  throttling: true\n  throttling: false\n"
+    text = "subscriptions: []\nfaults:\n  throttling: true\n  throttling: false\n"
     with pytest.raises(seed.SeedError, match="line 4: 'throttling' is there twice"):
         seed.load(text)

@@ -17,8 +17,8 @@ from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 from sandbox import seed
 from sandbox.identity import tokens
 from sandbox.server import Server
-from tests.children import PATIENCE, child
-from tests.sandbox.arm import GROUP, MACHINE, SEED, SUB, identity
+from tests.world.arm import GROUP, MACHINE, SEED, SUB, identity
+from tests.world.children import PATIENCE, child
 
 ROOT = Path(__file__).parent.parent.parent
 SERVE = [sys.executable, "-m", "sandbox", "serve"]
@@ -95,7 +95,7 @@ def test_many_clients_write_at_once(tmp_path: Path) -> None:
     token = tokens.mint(world, world.operator, "https://management.azure.com")
     headers = {"Authorization": f"Bearer {token}"}
     events: list[str] = []
-    world.subscribe(lambda event: events.append(event["subject"]))
+    world.feed.subscribe(lambda event: events.append(event["subject"]))
 
     def write(client: int) -> set[int]:
         with requests.Session() as session:

@@ -4,7 +4,8 @@ from typing import Any
 
 import requests
 
-from tests.sandbox.arm import MACHINE, Arm, identity
+from sandbox.world.faults import Faults
+from tests.world.arm import MACHINE, Arm, identity
 
 STORAGE = "https://storage.azure.com"
 
@@ -40,10 +41,12 @@ def test_the_application_gets_its_identitys_token(arm: Arm) -> None:
 
 
 def test_a_user_assigned_identity_has_to_be_named(arm: Arm) -> None:
-    """Without a client id there is no identity, by whichever name it may be asked for otherwise."""
+    """With the switch on; without it the application's only identity is meant."""
     app, headers = arm.world.app, {"X-IDENTITY-HEADER": arm.world.identity_secret}
     path = f"/msi/token?api-version=2019-08-01&resource={STORAGE}"
 
+    assert ask(arm, path, **headers).json()["client_id"] == app.app_id
+    arm.world.faults = Faults(client_id_required=True)
     for nameless in ("", "&client_id="):
         answer = ask(arm, path + nameless, **headers)
         assert (answer.status_code, answer.json()["statusCode"]) == (400, 400)
@@ -53,8 +56,6 @@ def test_a_user_assigned_identity_has_to_be_named(arm: Arm) -> None:
         f"mi_res_id={app.resource_id}",
     ):
         assert ask(arm, f"{path}&{named}", **headers).json()["client_id"] == app.app_id
-    arm.world.app = arm.principal("stranger")
-    assert ask(arm, path, **headers).status_code == 200
 
 
 def test_metadata_gives_only_what_the_machine_carries(arm: Arm) -> None:

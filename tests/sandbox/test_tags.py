@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
 
 DEFAULT = "providers/Microsoft.Resources/tags/default"
 
@@ -59,9 +59,9 @@ def test_tags_are_those_of_the_resource(arm: Arm) -> None:
 
 
 def test_the_news_of_tags_is_of_the_resource(arm: Arm) -> None:
-    """Facts A1: the subject is the machine, the operation and its provider are those of tags."""
+    """The subject is the machine, the operation is that of tags (facts: Resource events)."""
     events: list[dict[str, Any]] = []
-    arm.world.subscribe(events.append)
+    arm.world.feed.subscribe(events.append)
     arm.call("PUT", f"{MACHINE}/{DEFAULT}", tags(a="1"))
     arm.call("DELETE", f"{MACHINE}/{DEFAULT}")
 

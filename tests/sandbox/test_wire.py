@@ -3,16 +3,16 @@
 import pytest
 import requests
 
-from sandbox import wsgi
-from tests.loop.wire import RESET, Wire
-from tests.sandbox.arm import GROUP, MACHINE, STORE, Arm
+from sandbox import transport
+from tests.world.arm import GROUP, MACHINE, STORE, Arm
+from tests.world.wire import RESET, Wire
 
 
 @pytest.fixture
 def wire(arm: Arm) -> Wire:
     """A wire in front of the world, through which its client calls."""
     made = Wire(arm.app, arm.clock)
-    arm.session = wsgi.session(made)
+    arm.session = transport.session(made)
     return made
 
 

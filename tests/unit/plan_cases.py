@@ -28,7 +28,7 @@ from reconciler.model import (
     Traces,
 )
 from reconciler.plan import PlanContext, plan
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     CONTEXT,
     DATA,

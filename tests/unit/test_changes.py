@@ -88,11 +88,11 @@ def test_every_kind_of_change_is_described() -> None:
 @pytest.mark.parametrize("change", KINDS)
 def test_a_description_is_plain_and_names_kind_and_reason(change: Change) -> None:
     """Every output format prints the same values, and JSON can hold them."""
-    told = changes.describe(change)
+    described = changes.describe(change)
 
-    assert json.loads(json.dumps(told)) == told
-    assert told["kind"] == type(change).__name__
-    assert told["reason"] == change.reason.name
+    assert json.loads(json.dumps(described)) == described
+    assert described["kind"] == type(change).__name__
+    assert described["reason"] == change.reason.name
 
 
 def test_a_description_says_what_is_touched() -> None:
@@ -114,9 +114,9 @@ def test_a_description_says_what_is_touched() -> None:
 
 def test_the_system_assigned_identity_has_a_name_in_descriptions() -> None:
     """Switching it on has no identity id that could be shown."""
-    told = changes.describe(AttachIdentity(ResourceId.parse(GROUP), None))
+    described = changes.describe(AttachIdentity(ResourceId.parse(GROUP), None))
 
-    assert told["identity"] == "system-assigned"
+    assert described["identity"] == "system-assigned"
 
 
 def lost(template: str, why: str = "nothing is known") -> CreateAssignment:
@@ -126,16 +126,16 @@ def lost(template: str, why: str = "nothing is known") -> CreateAssignment:
 
 def test_a_grant_whose_scope_has_no_name_shows_its_template_and_no_scope() -> None:
     """What it might be about is not guessed, and never the machine's own id."""
-    told = changes.describe(lost("{location}"))
+    described = changes.describe(lost("{location}"))
 
-    assert told["scope"] is None
-    assert told["template"] == "{location}"
-    assert GROUP not in json.dumps(told)
+    assert described["scope"] is None
+    assert described["template"] == "{location}"
+    assert GROUP not in json.dumps(described)
     with pytest.raises(TypeError, match="has no name here: nothing is known"):
         _ = lost("{location}").grant.place
 
 
-def test_two_grants_without_a_name_are_two() -> None:
+def test_two_unresolved_grants_have_two_fingerprints() -> None:
     """Who approved the one has not approved the other; why it has none counts for nothing."""
     one, other, same = (
         replace(PLAN, withheld=(Withheld(change, Hold.UNRESOLVED),))
@@ -163,15 +163,15 @@ def test_two_grants_without_a_name_are_two() -> None:
     ]
     + [(AttachIdentity(PLAN.id, None), False)],
 )
-def test_only_what_takes_away_what_is_alive_is_unwanted(
+def test_only_a_reason_that_takes_away_what_is_in_use_is_unwanted(
     change: Change,
     unwanted: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
     """That alone needs a request which names it."""
-    assert changes.is_unwanted(change) is unwanted
+    assert change.reason.unwanted is unwanted
 
 
-def test_what_is_unwanted_is_named_by_its_own_id() -> None:
+def test_an_unwanted_change_is_named_by_its_assignment_or_identity() -> None:
     """A role assignment by its own, an exclusive identity's entry by the identity's."""
     _, attach, detach, create, update, delete = every_change()
     assert isinstance(detach, DetachIdentity)
@@ -213,7 +213,7 @@ def test_casing_does_not_change_a_fingerprint(spelled: Callable[[str], str]) -> 
         ),
     ],
 )
-def test_what_passes_does_not_change_a_fingerprint(later: Plan) -> None:
+def test_times_sightings_and_details_do_not_change_a_fingerprint(later: Plan) -> None:
     """A plan that a person approved stays the same plan while time goes by."""
     assert later.fingerprint == PLAN.fingerprint
 
@@ -227,12 +227,22 @@ def test_only_a_lasting_hold_changes_a_fingerprint(hold: Hold) -> None:
     assert (held.fingerprint == PLAN.fingerprint) is hold.passing
 
 
-def test_what_will_be_removed_later_is_never_an_empty_plan() -> None:
+def test_a_waiting_removal_has_another_fingerprint_than_an_empty_plan() -> None:
     """Who approves an empty plan has approved no removal, whenever it comes."""
     empty = Plan(PLAN.id, NOON)
     later = replace(empty, withheld=(Withheld(PLAN.changes[0], Hold.UNCONFIRMED),))
 
     assert later.fingerprint != empty.fingerprint
+
+
+def test_the_reasons_that_mean_dead_are_few_and_known() -> None:
+    """What is in use must never count as dead: it would go before anything else."""
+    assert {reason for reason in Reason if reason.dead} == {
+        Reason.IDENTITY_GONE,
+        Reason.IDENTITY_RECREATED,
+        Reason.PRINCIPAL_REPLACED,
+        Reason.RESOURCE_GONE,
+    }
 
 
 def test_the_passing_holds_are_few_and_known() -> None:
@@ -267,12 +277,12 @@ def test_the_passing_holds_are_few_and_known() -> None:
         ),
     ],
 )
-def test_what_is_approved_changes_a_fingerprint(other: Plan) -> None:
+def test_another_change_hold_or_incarnation_changes_a_fingerprint(other: Plan) -> None:
     """Whatever would be done to something else, or otherwise, needs a new approval."""
     assert other.fingerprint != PLAN.fingerprint
 
 
-def test_the_case_of_a_condition_counts() -> None:
+def test_the_case_of_a_condition_changes_a_fingerprint() -> None:
     """Conditions hold values that Azure compares with case, unlike ids."""
     wanted, shouted = (
         replace(PLAN, changes=(CreateAssignment(Grant(ROLE, PLAN.id, condition), None, ""),))
@@ -282,7 +292,7 @@ def test_the_case_of_a_condition_counts() -> None:
     assert wanted.fingerprint != shouted.fingerprint
 
 
-def test_the_case_of_a_tag_counts() -> None:
+def test_the_case_of_a_tag_changes_a_fingerprint() -> None:
     """What reads a tag's value may tell Desktop from desktop."""
     plain, loud = (
         replace(PLAN, changes=(CreateIdentity(NewIdentity(PLAN.id, "west", (("team", team),))),))

@@ -15,8 +15,8 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
-from reconciler.reconcile.recent import Contention
-from tests.unit.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
+from reconciler.reconcile.contention import Contention, Repetition
+from tests.world.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)
@@ -40,7 +40,7 @@ def made(times: int, change: Change = CREATE, incarnation: str | None = None) ->
     """Return what is known after a change was made some times at noon."""
     contention = Contention(lambda: NOON)
     for _ in range(times):
-        contention.made(VM, change, incarnation)
+        contention.record(VM, change, incarnation)
     return contention
 
 
@@ -62,19 +62,19 @@ NARROWS = {
 
 
 @pytest.mark.parametrize("change", WIDENS.values(), ids=list(WIDENS))
-def test_what_was_made_three_times_within_an_hour_is_contended(change: Change) -> None:
+def test_a_change_made_three_times_within_an_hour_is_contended(change: Change) -> None:
     """Whether or not a look saw it fulfilled in between: somebody undoes it each time."""
-    assert not made(2, change).contended(VM, change)
-    assert made(3, change).contended(VM, change)
+    assert not made(2, change).repetition(VM, change).contended
+    assert made(3, change).repetition(VM, change).contended
 
 
 @pytest.mark.parametrize("change", NARROWS.values(), ids=list(NARROWS))
-def test_what_narrows_is_never_given_up(change: Change) -> None:
-    """However often somebody widens it, and it still waits before each time."""
+def test_a_change_that_narrows_is_never_contended(change: Change) -> None:
+    """However often somebody widens it; before each time it still waits."""
     contention = made(100, change)
 
-    assert not contention.contended(VM, change)
-    assert contention.wait(VM, change) == 5 * MINUTES
+    assert not contention.repetition(VM, change).contended
+    assert contention.repetition(VM, change).wait == 5 * MINUTES
 
 
 @pytest.mark.parametrize(
@@ -90,24 +90,24 @@ def test_what_narrows_is_never_given_up(change: Change) -> None:
         (9, 5 * MINUTES),
     ],
 )
-def test_a_change_waits_ten_seconds_and_twice_as_long_each_time(
+def test_a_repeated_change_waits_ten_seconds_doubling_up_to_five_minutes(
     times: int, wait: timedelta | None
 ) -> None:
     """Whichever event asks for it."""
-    assert made(times, NARROW).wait(VM, NARROW) == wait
+    assert made(times, NARROW).repetition(VM, NARROW).wait == wait
 
 
-def test_waiting_counts_from_the_last_time() -> None:
+def test_the_wait_counts_from_the_last_write() -> None:
     """And ends when it is over."""
     clock = Clock()
     contention = Contention(clock)
-    contention.made(VM, CREATE)
+    contention.record(VM, CREATE)
     clock.now += 4 * SECONDS
-    assert contention.wait(VM, CREATE) == 6 * SECONDS
+    assert contention.repetition(VM, CREATE).wait == 6 * SECONDS
     clock.now += 6 * SECONDS
-    assert contention.wait(VM, CREATE) is None
-    contention.made(VM, CREATE)
-    assert contention.wait(VM, CREATE) == 20 * SECONDS
+    assert contention.repetition(VM, CREATE).wait is None
+    contention.record(VM, CREATE)
+    assert contention.repetition(VM, CREATE).wait == 20 * SECONDS
 
 
 @pytest.mark.parametrize(
@@ -131,46 +131,44 @@ def test_another_change_is_no_repetition(
     """A rebuilt machine is another one, and what it is given is new."""
     contention = made(3, CREATE, "a")
 
-    assert contention.times(place, change, incarnation) == 0
-    assert not contention.contended(place, change, incarnation)
-    assert contention.wait(place, change, incarnation) is None
+    assert contention.repetition(place, change, incarnation) == Repetition()
 
 
-def test_the_same_change_is_known_whatever_the_case_and_the_marker() -> None:
+def test_a_change_is_the_same_whatever_its_case_and_marker() -> None:
     """Answers differ in spelling from one look to the next."""
     contention = made(3)
     spelled = ResourceId.parse(DATA.text.upper())
     again = CreateAssignment(Grant(READER, spelled), NEW.upper(), "another marker")
 
-    assert contention.contended(ResourceId.parse(VM.text.upper()), again)
+    assert contention.repetition(ResourceId.parse(VM.text.upper()), again).contended
 
 
-def test_a_change_is_tried_again_after_an_hour() -> None:
-    """The fight may have ended; it is contended again by one more time within the hour."""
+def test_a_contended_change_may_be_made_once_a_write_is_an_hour_old() -> None:
+    """One more write within the hour makes it contended again."""
     clock = Clock()
     contention = Contention(clock)
     for minutes in (0, 20, 40):
         clock.now = NOON + minutes * MINUTES
-        contention.made(VM, CREATE)
+        contention.record(VM, CREATE)
 
     clock.now = NOON + 60 * MINUTES
-    assert contention.contended(VM, CREATE)
+    assert contention.repetition(VM, CREATE).contended
     clock.now += SECONDS
-    assert not contention.contended(VM, CREATE)
-    assert contention.times(VM, CREATE) == 2
-    contention.made(VM, CREATE)
-    assert contention.contended(VM, CREATE)
+    assert not contention.repetition(VM, CREATE).contended
+    assert contention.repetition(VM, CREATE).times == 2
+    contention.record(VM, CREATE)
+    assert contention.repetition(VM, CREATE).contended
 
 
 def test_only_the_latest_ten_thousand_changes_are_remembered() -> None:
     """Losing one costs nothing but a later notice."""
     contention = made(3)
     for number in range(10_000):
-        contention.made(ResourceId.parse(f"{VM}{number}"), CREATE)
+        contention.record(ResourceId.parse(f"{VM}{number}"), CREATE)
 
-    assert contention.times(VM, CREATE) == 0
+    assert contention.repetition(VM, CREATE).times == 0
 
 
-def test_of_one_change_only_the_latest_times_are_remembered() -> None:
+def test_only_the_latest_writes_of_a_change_are_remembered() -> None:
     """Nobody can fill the memory by undoing it."""
-    assert made(1000).times(VM, CREATE) <= 10
+    assert made(1000).repetition(VM, CREATE).times <= 10

@@ -8,7 +8,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity, Wanted
 from reconciler.policy import desired
 from reconciler.policy.model import Identity
-from tests.unit.builders import (
+from tests.unit.wishes import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
+from tests.world.builders import (
     APP,
     BLOB_READER,
     IDS,
@@ -19,7 +20,6 @@ from tests.unit.builders import (
     machine,
     user_identity,
 )
-from tests.unit.wishes import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
 
 
 def test_an_identity_s_grants_are_its_own() -> None:

@@ -6,8 +6,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode
 from reconciler.policy import desired
 from reconciler.policy.match import matching_rules
-from tests.unit.builders import OTHER_VM, SUB, UNWATCHED, VM, below, machine
 from tests.unit.wishes import MACHINES, ON_DATA, rule, wants
+from tests.world.builders import OTHER_VM, SUB, UNWATCHED, VM, below, machine
 
 GROUP = "resourceGroups/rg-vm"
 

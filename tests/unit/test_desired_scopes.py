@@ -7,7 +7,8 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Unresolved, Wanted
 from reconciler.policy import desired
-from tests.unit.builders import (
+from tests.unit.wishes import MACHINES, ON_DATA, policy, rule, wants
+from tests.world.builders import (
     APP,
     BLOB_READER,
     DATA,
@@ -20,7 +21,6 @@ from tests.unit.builders import (
     machine,
     user_identity,
 )
-from tests.unit.wishes import MACHINES, ON_DATA, policy, rule, wants
 
 VAULTS = "providers/Microsoft.KeyVault/vaults"
 

@@ -10,19 +10,8 @@ from reconciler.events import EventRouter, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
 from reconciler.policy.model import System
-from tests.unit.builders import (
-    APP,
-    DATA,
-    FAR_VM,
-    NOON,
-    SECOND,
-    SETTLE,
-    STRANGER,
-    SUB,
-    VM,
-    below,
-)
-from tests.unit.watches import OURS, VAULT, WATCH, asked, event, policy_for
+from tests.unit.routing import OURS, ROUTER, VAULT, event, policy_for, requested_ids
+from tests.world.builders import APP, DATA, FAR_VM, NOON, SECOND, SETTLE, STRANGER, SUB, VM, below
 
 MINUTE = timedelta(minutes=1)
 ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"
@@ -38,34 +27,34 @@ ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"
     ],
 )
 @pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess", "ActionSuccess"])
-def test_a_governed_resource_and_its_children_ask_for_the_resource(
+def test_an_event_of_a_governed_resource_or_its_child_requests_the_resource(
     place: ResourceId, what: str
 ) -> None:
-    """A delete is asked for too: a machine may live there again."""
-    assert asked(event(place, what)) == [VM]
+    """A deletion too: a machine may live there again."""
+    assert requested_ids(event(place, what)) == [VM]
 
 
 FAILED = [f"{what}{how}" for what in ("Write", "Delete", "Action") for how in ("Failure", "Cancel")]
 
 
 @pytest.mark.parametrize("what", FAILED)
-def test_what_failed_or_was_cancelled_asks_for_nothing(what: str) -> None:
+def test_a_failure_of_others_requests_nothing(what: str) -> None:
     """Nothing changed by it that its own success would not announce."""
-    assert asked(event(VM, what)) == []
-    assert asked(event(VM, what, claims={"appid": STRANGER})) == []
+    assert requested_ids(event(VM, what)) == []
+    assert requested_ids(event(VM, what, claims={"appid": STRANGER})) == []
 
 
 @pytest.mark.parametrize("what", FAILED)
-def test_our_own_write_that_failed_asks_for_a_look(what: str) -> None:
-    """What of an operation fails after its answer, only the event tells."""
+def test_a_failure_of_our_own_write_requests_its_resource_or_identity(what: str) -> None:
+    """Only the event shows what of an operation fails after its answer."""
     ours = {"appid": OURS}
 
-    assert asked(event(VM, what, claims=ours)) == [VM]
-    assert asked(event(APP, what, claims=ours)) == [APP]
-    assert asked(event(below(VM, "extensions/agent"), what, claims=ours)) == []
-    assert asked(event(below(VAULT, f"{ASSIGNMENT}/a"), what, claims=ours)) == []
-    assert asked(event(DATA, what, claims=ours)) == []
-    assert asked(event(FAR_VM, what, claims=ours)) == []
+    assert requested_ids(event(VM, what, claims=ours)) == [VM]
+    assert requested_ids(event(APP, what, claims=ours)) == [APP]
+    assert requested_ids(event(below(VM, "extensions/agent"), what, claims=ours)) == []
+    assert requested_ids(event(below(VAULT, f"{ASSIGNMENT}/a"), what, claims=ours)) == []
+    assert requested_ids(event(DATA, what, claims=ours)) == []
+    assert requested_ids(event(FAR_VM, what, claims=ours)) == []
 
 
 @pytest.mark.parametrize(
@@ -100,13 +89,13 @@ def test_our_own_write_that_failed_asks_for_a_look(what: str) -> None:
         ),
     ],
 )
-def test_a_request_says_when_it_is_due_and_whether_its_id_must_be_there(
+def test_a_write_expects_its_id_and_a_deletion_is_due_after_settling(
     place: ResourceId, what: str, request_: Request
 ) -> None:
-    """A 404 after a write means "not yet"; a deletion waits for the look of the rebuild."""
-    watch = replace(WATCH, settle=SETTLE)
+    """A 404 after a write means "not yet"; the look of a rebuild covers its deletion."""
+    router = replace(ROUTER, settle=SETTLE)
 
-    assert watch.requests(event(place, what), NOON + MINUTE) == (request_,)
+    assert router.requests(event(place, what), NOON + MINUTE) == (request_,)
 
 
 @pytest.mark.parametrize(
@@ -122,70 +111,72 @@ def test_a_request_says_when_it_is_due_and_whether_its_id_must_be_there(
         pytest.param(f"{VM}/../vm-2", id="dot segments"),
     ],
 )
-def test_what_is_not_ours_asks_for_nothing(place: ResourceId | str) -> None:
+def test_an_event_of_no_concern_requests_nothing(place: ResourceId | str) -> None:
     """Nothing but watched resources, policy's identities, and where policy may grant."""
-    assert asked(event(place)) == []
+    assert requested_ids(event(place)) == []
 
 
-def test_an_identity_of_policy_asks_for_itself() -> None:
-    """The worker then asks for the resources that should carry it."""
-    assert asked(event(ResourceId.parse(APP.text.lower()))) == [APP]
+def test_an_event_of_an_identity_in_policy_requests_the_identity() -> None:
+    """The worker then requests the resources that should carry it."""
+    assert requested_ids(event(ResourceId.parse(APP.text.lower()))) == [APP]
 
 
 @pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess"])
 @pytest.mark.parametrize("place", [DATA, SUB], ids=["group", "subscription"])
-def test_a_scope_that_came_or_went_is_swept(place: ResourceId, what: str) -> None:
-    """What was granted at it or below it is gone when it comes again."""
-    assert asked(event(place, what)) == [place]
+def test_a_written_or_deleted_scope_is_swept(place: ResourceId, what: str) -> None:
+    """What was granted at it or below it is gone when it is made anew."""
+    assert requested_ids(event(place, what)) == [place]
 
 
 @pytest.mark.parametrize("types", [(), ("Microsoft.Web/sites",)], ids=["governed", "not"])
 @pytest.mark.parametrize("place", [VM, SECOND, VAULT], ids=["machine", "identity", "vault"])
-def test_the_group_of_a_resource_that_is_a_scope_is_swept(
+def test_a_resource_at_which_policy_grants_has_its_group_swept(
     place: ResourceId, types: tuple[str, ...]
 ) -> None:
-    """A request for a machine reconciles it, which tells nothing of those who are granted there."""
-    watch = EventRouter(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
+    """A request for the machine itself would miss those who are granted something there."""
+    router = EventRouter(policy_for(*types, scope=place, guarded=SUB), (SUB,), OURS)
 
-    assert asked(event(place), watch)[0] == place.group_id
+    assert requested_ids(event(place), router)[0] == place.group_id
 
 
 @pytest.mark.parametrize("place", [VAULT, DATA], ids=["resource", "group"])
-def test_what_holds_a_scope_is_swept_wherever_it_lies(place: ResourceId) -> None:
-    """Rights are granted where guardrails allow it, be it in no watched subscription."""
-    watch = EventRouter(policy_for(guarded=VAULT), (), OURS)
+def test_a_scope_of_a_grant_is_swept_in_a_subscription_that_is_not_watched(
+    place: ResourceId,
+) -> None:
+    """Rights are granted where guardrails allow it."""
+    router = EventRouter(policy_for(guarded=VAULT), (), OURS)
 
-    assert asked(event(place), watch) == [DATA]
-    assert asked(event(place), replace(watch, policy=policy_for(guarded=SECOND))) == []
+    assert requested_ids(event(place), router) == [DATA]
+    assert requested_ids(event(place), replace(router, policy=policy_for(guarded=SECOND))) == []
 
 
 @pytest.mark.parametrize("known", [(SUB,), None], ids=["known", "not known"])
-def test_no_event_has_everything_swept(known: tuple[ResourceId, ...] | None) -> None:
-    """Azure tells of no change of the tenant itself."""
-    assert asked(event("/"), replace(WATCH, subscriptions=known)) == []
+def test_no_event_has_the_whole_tenant_swept(known: tuple[ResourceId, ...] | None) -> None:
+    """Tenant-level scopes have no events."""
+    assert requested_ids(event("/"), replace(ROUTER, subscriptions=known)) == []
 
 
-def test_actions_on_a_scope_leave_it_as_it_is_except_moves() -> None:
-    """Listing keys is frequent and changes nothing; a move takes resources elsewhere."""
+def test_of_actions_on_a_scope_only_a_move_has_it_swept() -> None:
+    """Listing keys is frequent and changes nothing."""
     prefix = "Microsoft.Resources/subscriptions/resourceGroups"
     move = f"{prefix}/moveResources/action"
     export = f"{prefix}/exportTemplate/action"
 
-    assert asked(event(VAULT, "ActionSuccess")) == []
-    assert asked(event(DATA, "ActionSuccess", operationName=export)) == []
-    assert asked(event(DATA, "ActionSuccess", operationName=move)) == [DATA]
+    assert requested_ids(event(VAULT, "ActionSuccess")) == []
+    assert requested_ids(event(DATA, "ActionSuccess", operationName=export)) == []
+    assert requested_ids(event(DATA, "ActionSuccess", operationName=move)) == [DATA]
 
 
-def test_a_request_tells_a_move_from_other_changes_of_a_group() -> None:
-    """It is swept once more: a move is told when it begins."""
+def test_a_move_s_request_has_a_sighting_of_it() -> None:
+    """Its group is swept once more: a move is announced when it begins."""
     operation = "Microsoft.Resources/subscriptions/resourceGroups/{}/action"
     move, ask = (operation.format(one) for one in ("MoveResources", "validateMoveResources"))
-    told = event(DATA, "ActionSuccess", operationName=move)
+    delivered = event(DATA, "ActionSuccess", operationName=move)
 
     moved = (Sighting(NOON, Sight.MOVED),)
-    assert WATCH.requests(told, NOON) == (Request(DATA, since=NOON, sightings=moved),)
-    assert WATCH.requests(event(DATA), NOON) == (Request(DATA, since=NOON),)
-    assert asked(event(DATA, "ActionSuccess", operationName=ask)) == []
+    assert ROUTER.requests(delivered, NOON) == (Request(DATA, since=NOON, sightings=moved),)
+    assert ROUTER.requests(event(DATA), NOON) == (Request(DATA, since=NOON),)
+    assert requested_ids(event(DATA, "ActionSuccess", operationName=ask)) == []
 
 
 @pytest.mark.parametrize(
@@ -201,22 +192,22 @@ def test_a_request_tells_a_move_from_other_changes_of_a_group() -> None:
         pytest.param(ResourceId.parse("/"), None, id="the tenant"),
     ],
 )
-def test_a_lock_that_is_deleted_lets_go_on_what_it_held_back(
+def test_a_deleted_lock_has_the_locked_scope_swept(
     locked: ResourceId, swept: ResourceId | None
 ) -> None:
-    """Wherever the lock was, the rights and resources in its group are looked at again."""
+    """What it held back may go on, wherever in the group the lock was."""
     lock = below(locked, "providers/Microsoft.Authorization/locks/l")
 
-    assert asked(event(lock, "DeleteSuccess")) == ([swept] if swept else [])
-    unknown = asked(event(lock, "DeleteSuccess"), replace(WATCH, subscriptions=None))
+    assert requested_ids(event(lock, "DeleteSuccess")) == ([swept] if swept else [])
+    unknown = requested_ids(event(lock, "DeleteSuccess"), replace(ROUTER, subscriptions=None))
     assert ResourceId.parse("/") not in unknown
 
 
-def test_a_lock_outside_what_is_watched_counts_where_policy_may_grant() -> None:
-    """Rights there can be held back, too."""
+def test_a_deleted_lock_has_its_scope_swept_where_policy_may_grant() -> None:
+    """Also in a subscription that is not watched: it may have held rights back."""
     lock = below(VAULT, "providers/Microsoft.Authorization/locks/l")
 
-    assert asked(event(lock, "DeleteSuccess"), replace(WATCH, subscriptions=())) == [DATA]
+    assert requested_ids(event(lock, "DeleteSuccess"), replace(ROUTER, subscriptions=())) == [DATA]
 
 
 @pytest.mark.parametrize("what", ["WriteSuccess", "DeleteSuccess", "ActionSuccess"])
@@ -231,9 +222,11 @@ def test_a_lock_outside_what_is_watched_counts_where_policy_may_grant() -> None:
 @pytest.mark.parametrize(
     "place", [below(VAULT, f"{ASSIGNMENT}/a"), VM, APP, DATA], ids=["right", "vm", "app", "group"]
 )
-def test_our_own_writes_ask_for_nothing(place: ResourceId, claims: object, what: str) -> None:
-    """The look that followed the write answers its echo, whatever it was about."""
-    assert asked(event(place, what, claims=claims)) == []
+def test_a_success_of_our_own_requests_nothing(
+    place: ResourceId, claims: object, what: str
+) -> None:
+    """The look that followed the write covers it, whatever it was about."""
+    assert requested_ids(event(place, what, claims=claims)) == []
 
 
 @pytest.mark.parametrize(
@@ -241,18 +234,18 @@ def test_our_own_writes_ask_for_nothing(place: ResourceId, claims: object, what:
     ["{claims}", "[" * 100_000, "null", None, [], {"appid": None}, {"appid": "another"}, {}],
     ids=["placeholder", "deep", "null", "none", "list", "no app", "another app", "empty"],
 )
-def test_anybody_else_s_assignments_are_looked_at(claims: object) -> None:
+def test_an_assignment_written_by_another_is_requested(claims: object) -> None:
     """Claims that cannot be read are not ours."""
     made = below(VAULT, f"{ASSIGNMENT}/a")
 
-    assert asked(event(made, claims=claims)) == [made]
+    assert requested_ids(event(made, claims=claims)) == [made]
 
 
-def test_without_a_known_client_no_write_is_taken_for_ours() -> None:
+def test_without_a_known_client_no_event_counts_as_our_own() -> None:
     """An event without `appid` must not equal a setting that is not there."""
     made = below(VAULT, f"{ASSIGNMENT}/a")
 
-    assert asked(event(made, claims={}), replace(WATCH, own_client=None)) == [made]
+    assert requested_ids(event(made, claims={}), replace(ROUTER, own_client=None)) == [made]
 
 
 WEEK = timedelta(days=7)
@@ -273,18 +266,18 @@ WEEK = timedelta(days=7)
 def test_a_request_s_time_lies_between_a_week_ago_and_now(
     time: datetime | None, since: datetime
 ) -> None:
-    """An event may say anything; what lies ahead would be put back for ever."""
-    told = replace(event(VM), time=time)
+    """An event may hold any time; one far ahead would be put back for ever."""
+    delivered = replace(event(VM), time=time)
 
-    assert [one.since for one in WATCH.requests(told, NOON + MINUTE)] == [since]
+    assert [one.since for one in ROUTER.requests(delivered, NOON + MINUTE)] == [since]
 
 
 @pytest.mark.parametrize(
     "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "noon", "", 7, [], None]
 )
-def test_a_time_that_is_none_counts_as_now(text: object) -> None:
+def test_a_time_that_cannot_be_read_counts_as_now(text: object) -> None:
     """Neither what is malformed nor what no calendar holds."""
-    told = decode(
+    delivered = decode(
         {
             "eventType": "Microsoft.Resources.ResourceWriteSuccess",
             "subject": str(VM),
@@ -292,16 +285,18 @@ def test_a_time_that_is_none_counts_as_now(text: object) -> None:
         }
     )
 
-    assert told is not None
-    assert [one.since for one in WATCH.requests(told, NOON)] == [NOON]
+    assert delivered is not None
+    assert [one.since for one in ROUTER.requests(delivered, NOON)] == [NOON]
 
 
-def test_a_scope_that_only_an_identity_is_granted_at_is_one_too() -> None:
+def test_a_scope_at_which_only_an_identity_is_granted_is_swept() -> None:
     """Rules and identities alike lose what was granted there."""
-    watch = replace(WATCH, policy=replace(WATCH.policy, rules=()))
+    router = replace(ROUTER, policy=replace(ROUTER.policy, rules=()))
 
-    assert asked(event(VAULT), watch) == [DATA]
-    assert asked(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), watch) == []
+    assert requested_ids(event(VAULT), router) == [DATA]
+    assert (
+        requested_ids(event(below(DATA, "providers/Microsoft.KeyVault/vaults/kv2")), router) == []
+    )
 
 
 def test_a_scope_that_a_map_names_is_swept() -> None:
@@ -312,5 +307,5 @@ def test_a_scope_that_a_map_names_is_swept() -> None:
     maps = {"vault": {"dev": VAULT}}
     mapped = replace(mapped, rules=(rule,), identities={}, maps=maps)
 
-    assert asked(event(VAULT), EventRouter(mapped, (), OURS)) == [DATA]
-    assert asked(event(VAULT), EventRouter(replace(mapped, maps={}), (), OURS)) == []
+    assert requested_ids(event(VAULT), EventRouter(mapped, (), OURS)) == [DATA]
+    assert requested_ids(event(VAULT), EventRouter(replace(mapped, maps={}), (), OURS)) == []

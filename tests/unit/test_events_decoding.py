@@ -9,8 +9,8 @@ import pytest
 from reconciler import events
 from reconciler.errors import MessageError
 from reconciler.events import Event
-from tests.unit.builders import NOON, VM
-from tests.unit.watches import asked, event
+from tests.unit.routing import event, requested_ids
+from tests.world.builders import NOON, VM
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,9 @@ from tests.unit.watches import asked, event
     ids=lambda text: repr(text[:9]),
 )
 def test_a_message_that_is_no_event_is_refused(text: bytes) -> None:
-    """It is kept in the poison queue, where it can be looked at."""
+    """It ends in the poison queue, where it can be looked at."""
     with pytest.raises(MessageError, match="the message is no"):
-        events.read(text)
+        events.decode_message(text)
 
 
 def test_an_event_in_a_message_is_read_in_either_schema() -> None:
@@ -34,16 +34,18 @@ def test_an_event_in_a_message_is_read_in_either_schema() -> None:
 
     for body in (old, new):
         text = json.dumps(body)
-        assert events.read(text.encode()) == events.read(text.encode("utf-8-sig"))
-        assert events.read(text.encode()) == (Event("x", "s", NOON, {}),)
+        assert events.decode_message(text.encode()) == events.decode_message(
+            text.encode("utf-8-sig")
+        )
+        assert events.decode_message(text.encode()) == (Event("x", "s", NOON, {}),)
 
 
-def test_an_array_in_a_message_is_so_many_events(caplog: pytest.LogCaptureFixture) -> None:
-    """In either schema; what cannot be read is one line, never a lost batch."""
+def test_an_array_in_a_message_is_decoded_event_by_event(caplog: pytest.LogCaptureFixture) -> None:
+    """In either schema; what cannot be read is one line of the log, never a lost batch."""
     caplog.set_level(logging.WARNING)
     bodies = [{"eventType": "x"}, None, {"type": "y"}, [{"type": "z"}], {}, 7]
 
-    assert events.read(json.dumps(bodies).encode()) == (Event("x", ""), Event("y", ""))
+    assert events.decode_message(json.dumps(bodies).encode()) == (Event("x", ""), Event("y", ""))
     assert [one.getMessage() for one in caplog.records] == [
         "4 of 6 events in a message cannot be read"
     ]
@@ -53,17 +55,17 @@ def test_authorization_is_never_read() -> None:
     """Its keys are spelled in two ways, and a cascade names another action than its own."""
     spelled = {"Scope": "/subscriptions/x", "Action": "Microsoft.Resources/x/delete"}
 
-    assert asked(event(VM, authorization=spelled)) == [VM]
+    assert requested_ids(event(VM, authorization=spelled)) == [VM]
 
 
 def test_the_action_at_the_end_of_a_subject_is_dropped() -> None:
     """A POST's subject ends in its action; without `resourceUri` it is all there is."""
-    told = Event("Microsoft.Resources.ResourceActionSuccess", f"{VM}/restart")
+    delivered = Event("Microsoft.Resources.ResourceActionSuccess", f"{VM}/restart")
 
-    assert asked(told) == [VM]
+    assert requested_ids(delivered) == [VM]
 
 
-def test_cloud_events_say_the_same_as_event_grid_events() -> None:
+def test_a_cloud_event_decodes_as_the_event_grid_event_does() -> None:
     """Only the names on the envelope differ."""
     data = {"resourceUri": str(VM)}
     kind = "Microsoft.Resources.ResourceWriteSuccess"
@@ -85,15 +87,17 @@ def test_cloud_events_say_the_same_as_event_grid_events() -> None:
         (None, None),
     ],
 )
-def test_times_are_read_where_they_can_be(text: object, time: datetime | None) -> None:
-    """Digits beyond the microsecond are dropped; a wrong time is none."""
-    told = events.decode({"eventType": "x", "eventTime": text})
+def test_a_time_without_a_zone_is_utc_and_a_wrong_one_is_none(
+    text: object, time: datetime | None
+) -> None:
+    """Digits beyond the microsecond are dropped."""
+    delivered = events.decode({"eventType": "x", "eventTime": text})
 
-    assert told is not None
-    assert told.time == time
+    assert delivered is not None
+    assert delivered.time == time
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 7, {}, {"type": 7}, {"eventType": None}])
-def test_what_has_neither_schema_is_no_event(body: object) -> None:
+def test_a_body_in_neither_schema_is_no_event(body: object) -> None:
     """A handshake, a list, a stray text."""
     assert events.decode(body) is None

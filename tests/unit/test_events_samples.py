@@ -12,7 +12,7 @@ import pytest
 from reconciler import events
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
-from tests.unit.watches import OURS, WATCH, asked, policy_for
+from tests.unit.routing import OURS, ROUTER, policy_for, requested_ids
 
 # What each file must lead to, were the type of its resource in a rule and its subscription watched.
 SUBSCRIPTION = "/subscriptions/{subscription-id}"
@@ -75,39 +75,39 @@ OTHER_FILES = {
 }
 
 
-def test_every_file_of_events_is_expected(shared: Path) -> None:
+def test_every_sample_file_has_a_row_in_the_table(shared: Path) -> None:
     """A sample that is added needs a row in the table."""
     assert {file.name for file in (shared / "events").iterdir()} == FILES.keys() | OTHER_FILES
 
 
 @pytest.mark.parametrize(("name", "expected"), FILES.items(), ids=list(FILES))
-def test_a_sample_leads_to_the_request_that_it_should(
-    shared: Path, name: str, expected: str | None
-) -> None:
-    """Both schemas, all ages of documentation and third parties' samples; never an exception."""
+def test_a_sample_requests_the_id_of_its_row(shared: Path, name: str, expected: str | None) -> None:
+    """Both schemas, documentation of all ages and third parties' samples; none raises."""
     content = json.loads((shared / "events" / name).read_text("utf-8"))
     bodies = content if isinstance(content, list) else [content]
     watched = ResourceId.parse(expected or SUBSCRIPTION).subscription_id
     assert watched is not None
-    watch = EventRouter(EVERYTHING, (watched,), OURS)
-    decoded = [told for told in map(events.decode, bodies) if told]
+    router = EventRouter(EVERYTHING, (watched,), OURS)
+    decoded = [delivered for delivered in map(events.decode, bodies) if delivered]
 
-    found = [one for told in decoded for one in asked(told, watch)]
+    found = [one for delivered in decoded for one in requested_ids(delivered, router)]
 
     assert found == ([ResourceId.parse(expected)] if expected else [])
 
 
-def test_a_group_s_event_from_a_storage_queue_asks_for_its_sweep(shared: Path) -> None:
-    """Queue messages are base64; this one's JSON has a comma too many, which is mended here."""
+def test_a_group_s_event_from_a_storage_queue_has_the_group_swept(shared: Path) -> None:
+    """Queue messages are base64; this one's JSON has a comma too many, which is removed here."""
     path = shared / "events" / "c7n_storagequeue_message_base64.json"
     packed = json.loads(path.read_text("utf-8"))["queue_message_content_base64"]
     text = base64.b64decode(packed).decode().replace('"Succeeded",', '"Succeeded"')
-    told = events.decode(json.loads(text))
+    delivered = events.decode(json.loads(text))
 
-    assert told is not None
-    group = ResourceId.parse(told.subject)
+    assert delivered is not None
+    group = ResourceId.parse(delivered.subject)
     assert group.subscription_id is not None
-    assert asked(told, replace(WATCH, subscriptions=(group.subscription_id,))) == [group]
+    assert requested_ids(delivered, replace(ROUTER, subscriptions=(group.subscription_id,))) == [
+        group
+    ]
 
 
 def recorded_assignments(shared: Path) -> list[Mapping[str, Any]]:
@@ -120,7 +120,7 @@ def recorded_assignments(shared: Path) -> list[Mapping[str, Any]]:
 def as_event(record: Mapping[str, Any]) -> Event:
     """Put a record's content into an event, as Event Grid does."""
     kind = record["operationName"]["value"].rpartition("/")[2].capitalize()
-    told = events.decode(
+    delivered = events.decode(
         {
             "eventType": f"Microsoft.Resources.Resource{kind}Success",
             "subject": record["resourceId"],
@@ -133,24 +133,24 @@ def as_event(record: Mapping[str, Any]) -> Event:
             },
         }
     )
-    assert told is not None
-    return told
+    assert delivered is not None
+    return delivered
 
 
 def test_an_activity_log_record_is_no_event(shared: Path) -> None:
-    """It has neither schema, so it is nothing."""
+    """It has neither schema."""
     assert not any(map(events.decode, recorded_assignments(shared)))
 
 
-def test_recorded_writes_and_deletes_of_role_assignments_are_looked_at(shared: Path) -> None:
+def test_recorded_events_of_role_assignments_request_the_assignment(shared: Path) -> None:
     """Also the cascade of a deleted group: names without dashes, another authorization.action."""
     records = recorded_assignments(shared)
     places = [ResourceId.parse(record["resourceId"]) for record in records]
     assert any("-" not in place.name for place in places)
 
     for record, place in zip(records, places, strict=True):
-        watch = EventRouter(policy_for(guarded=place.scope), (), OURS)
-        theirs = replace(watch, own_client=record["claims"]["appid"])
-        assert asked(as_event(record), watch) == [place]
-        assert asked(as_event(record), theirs) == []
-        assert asked(as_event(record)) == []
+        router = EventRouter(policy_for(guarded=place.scope), (), OURS)
+        theirs = replace(router, own_client=record["claims"]["appid"])
+        assert requested_ids(as_event(record), router) == [place]
+        assert requested_ids(as_event(record), theirs) == []
+        assert requested_ids(as_event(record)) == []

@@ -26,7 +26,7 @@ from reconciler.errors import (
     Unreadable,
 )
 
-# The refusals that facts: Errors lists, then the others that were recorded, by file.
+# The refusals of facts: Errors, then the others that were recorded, by file.
 MEANINGS: dict[str, type[ArmError]] = {
     "400_PrincipalNotFound_1": Again,
     "400_PrincipalNotFound_2": Again,

@@ -13,7 +13,7 @@ from reconciler.errors import MessageError
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Removals, Request, Sight, Sighting
 from tests import strategies
-from tests.unit.builders import APP, NOON, SECOND, VM
+from tests.world.builders import APP, NOON, SECOND, VM
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
@@ -48,13 +48,13 @@ def test_a_request_survives_the_queue(request: Request) -> None:
     assert messages.decode(messages.encode(request)) == request
 
 
-def test_a_message_is_json_that_a_person_can_write() -> None:
-    """Only the id must be there, and what has no value is left out."""
+def test_a_message_needs_no_key_but_its_id() -> None:
+    """A person can write one by hand; a key without a value is left out."""
     assert json.loads(messages.encode(Request(VM))) == {"id": str(VM)}
     assert messages.decode(json.dumps({"id": str(VM)})) == Request(VM)
 
 
-def test_a_message_has_a_form_of_its_own() -> None:
+def test_the_keys_of_a_message_are_fixed() -> None:
     """The next version reads what this one put into the queue."""
     request = Request(
         VM,
@@ -84,8 +84,8 @@ def test_the_spelling_of_an_id_survives() -> None:
 
 
 @pytest.mark.parametrize("removals", [Removals("d", None), Removals("d", None, at_once=True)])
-def test_no_message_lets_everything_go(removals: Removals) -> None:
-    """Only a plan that is shown or counted asks for that, and nothing of it is queued."""
+def test_removals_without_ids_are_queued_as_removing_nothing(removals: Removals) -> None:
+    """Only a plan that is shown or counted asks for everything, and that is never queued."""
     again = messages.decode(messages.encode(Request(VM, removals=removals))).removals
 
     assert again == Removals("d", frozenset())
@@ -105,7 +105,7 @@ def test_a_message_of_the_version_before_is_read_and_allows_nothing() -> None:
 
 
 @pytest.mark.parametrize("seen", ["gone", [1], None, {}, 7])
-def test_what_the_version_before_had_seen_is_dropped_whatever_it_is(seen: object) -> None:
+def test_the_seen_key_of_the_version_before_is_dropped_whatever_it_holds(seen: object) -> None:
     """Nothing is decided by it any more."""
     assert messages.decode(json.dumps({"id": str(VM), "seen": seen})) == Request(VM)
 
@@ -177,14 +177,14 @@ def test_an_unknown_key_of_any_length_is_one_short_line(caplog: pytest.LogCaptur
         ('{"id": "/", "sightings": [{"at": "noon", "what": "gone"}]}', "`sightings.at`"),
     ],
 )
-def test_what_is_no_request_is_refused_with_what_is_wrong(text: str, complaint: str) -> None:
-    """A poisoned message is read by a person, who must see why."""
+def test_a_malformed_message_is_refused_with_what_is_wrong(text: str, complaint: str) -> None:
+    """A person reads it in the poison queue, and must see why."""
     with pytest.raises(MessageError, match=complaint):
         messages.decode(text)
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_nothing_in_the_queue_raises_anything_else(text: str) -> None:
+def test_no_text_raises_anything_but_a_message_error(text: str) -> None:
     """Whatever lies there is no request, and only `MessageError` comes out."""
     with pytest.raises(MessageError):
         messages.decode(text)
@@ -207,8 +207,10 @@ def test_nothing_in_the_queue_raises_anything_else(text: str) -> None:
     ),
     moments,
 )
-def test_whatever_can_be_read_can_be_reckoned_with(content: object, now: datetime) -> None:
-    """A request out of any message is bounded, and goes into the queue again as it is."""
+def test_a_bounded_request_stays_the_same_when_bounded_or_queued_again(
+    content: object, now: datetime
+) -> None:
+    """Its times can be added to and compared, whatever the message held."""
     try:
         request = messages.decode(json.dumps(content))
     except MessageError:
@@ -233,8 +235,10 @@ def test_whatever_can_be_read_can_be_reckoned_with(content: object, now: datetim
         (NOON.astimezone(timezone(-HOUR)), NOON),
     ],
 )
-def test_times_lie_between_a_week_ago_and_an_hour_ahead(time: datetime, kept: datetime) -> None:
-    """One far ahead would be put back for ever, one of the year 1 cannot be reckoned with."""
+def test_bounded_times_lie_between_a_week_ago_and_an_hour_ahead(
+    time: datetime, kept: datetime
+) -> None:
+    """A time far ahead would be put back for ever; one near the year 1 overflows."""
     request = Request(VM, since=time, first=time, sightings=(Sighting(time, Sight.GONE, "about"),))
 
     assert messages.bounded(request, NOON) == Request(
@@ -242,15 +246,15 @@ def test_times_lie_between_a_week_ago_and_an_hour_ahead(time: datetime, kept: da
     )
 
 
-def test_what_has_no_time_gets_none_and_the_rest_is_kept() -> None:
+def test_bounding_keeps_everything_but_times_and_older_sightings() -> None:
     """Only times and the number of sightings are bounded."""
     request = Request(VM, expected=True, removals=Removals("d", frozenset({APP})))
 
     assert messages.bounded(request, NOON) == request
 
 
-def test_a_request_keeps_at_most_twenty_sightings() -> None:
-    """The latest ones, whether they come in a message or from ourselves."""
+def test_a_request_keeps_the_latest_twenty_sightings() -> None:
+    """Whether they come in a message or from ourselves."""
     many = tuple(Sighting(NOON, Sight.GONE, str(number)) for number in range(1000))
     text = messages.encode(Request(VM, sightings=many))
 

@@ -1,4 +1,4 @@
-"""What the domain's values tell about themselves."""
+"""What the domain's values derive from their own fields."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,6 @@ from reconciler.model import (
     Sighting,
     Traces,
     UserIdentity,
-    is_reconciled,
 )
 from tests import strategies
 
@@ -54,38 +53,14 @@ def test_an_identity_s_entry_is_found_whatever_its_case() -> None:
         pytest.param(UserIdentity(IDENTITY, "p-2"), "p-2", "p-2", id="user-assigned identity"),
     ],
 )
-def test_what_was_observed_knows_its_principal_and_its_incarnation(
+def test_an_observation_has_its_subject_s_principal_and_incarnation(
     subject: Resource | UserIdentity | None, principal: str | None, incarnation: str | None
 ) -> None:
-    """A machine is told from its predecessor by its own id, an identity by its principal."""
+    """A machine differs from its predecessor by its own id, an identity by its principal."""
     observed = Observed(MACHINE, NOON, subject)
 
     assert observed.principal == principal
     assert observed.incarnation == incarnation
-
-
-@pytest.mark.parametrize(
-    ("place", "reconciled"),
-    [
-        (str(MACHINE), True),
-        (str(MACHINE).upper(), True),
-        (str(IDENTITY), True),
-        (f"{MACHINE}/extensions/agent", False),
-        (f"{MACHINE}/providers/Microsoft.Compute/virtualMachines/vm-2", False),
-        (f"{GROUP}/providers/Microsoft.Compute/disks/d", False),
-        ("/subscriptions/s/providers/Microsoft.Compute/virtualMachines/vm-1", False),
-        ("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app", False),
-        (GROUP, False),
-        ("/subscriptions/s", False),
-        ("/", False),
-    ],
-)
-def test_only_machines_and_identities_in_a_group_are_reconciled(
-    place: str,
-    reconciled: bool,  # noqa: FBT001 (a row of the table)
-) -> None:
-    """What a message names below another resource, or outside any group, is neither."""
-    assert is_reconciled(ResourceId.parse(place)) is reconciled
 
 
 @pytest.mark.parametrize(
@@ -98,7 +73,7 @@ def test_only_machines_and_identities_in_a_group_are_reconciled(
         (Removals("d", None), True),
     ],
 )
-def test_what_is_named_may_go(
+def test_removals_allow_what_they_name(
     removals: Removals,
     goes: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
@@ -136,7 +111,7 @@ _REMOVALS = st.builds(Removals, st.sampled_from("de"), _SOME, st.booleans())
 
 
 @given(_REMOVALS, _REMOVALS, strategies.ids)
-def test_what_is_covered_allows_nothing_else(
+def test_removals_allow_all_that_the_covered_ones_allow(
     one: Removals, other: Removals, any_: ResourceId
 ) -> None:
     """Covering is of one policy, and goes with what may go and how soon."""

@@ -113,7 +113,7 @@ def test_the_publisher_asks_for_no_other_audience() -> None:
 
     endpoint = "https://t.usgovvirginia-1.eventgrid.azure.us/api/events"
     topic = Topic(endpoint, Nobody(), "prod", "digest", Mode.REPAIR, lambda: NOON)
-    topic.tell(VM, Result(outcomes=(BLOCKED,)))
+    topic.publish(VM, Result(outcomes=(BLOCKED,)))
 
     assert scopes == ["https://eventgrid.azure.us/.default"]
 

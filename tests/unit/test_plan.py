@@ -3,7 +3,8 @@
 from reconciler.changes import Reason
 from reconciler.model import Ending, Sight, Sighting, Traces
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import DEAD, HERE, attach, create, delete, detach, update
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,
@@ -29,13 +30,12 @@ from tests.unit.builders import (
     observed,
     user_identity,
 )
-from tests.unit.plan_cases import DEAD, HERE, attach, create, delete, detach, update
 
 _VAULT = "providers/Microsoft.KeyVault/vaults/kv"
 
 
 def test_a_passing_hold_says_when_it_lifts() -> None:
-    """The controller looks again then, not before."""
+    """The next look is due then, not before."""
     young = plan(
         attached(), observed(machine(created=NOON), identities=HERE), LOOK, CONTEXT
     ).withheld[0]

@@ -5,7 +5,21 @@ import pytest
 from reconciler.changes import CreateAssignment, Hold, Reason
 from reconciler.marker import Marker
 from reconciler.model import Ending, Request, RoleAssignment, Traces
-from tests.unit.builders import (
+from tests.unit.plan_cases import (
+    AUDIT,
+    CONDITION,
+    ENDED,
+    GONE_SEEN,
+    HERE,
+    REPLACED,
+    Case,
+    attach,
+    check,
+    create,
+    delete,
+    update,
+)
+from tests.world.builders import (
     APP,
     LONG_AGO,
     NEW,
@@ -32,20 +46,6 @@ from tests.unit.builders import (
     switched_on,
     unresolved,
     user_identity,
-)
-from tests.unit.plan_cases import (
-    AUDIT,
-    CONDITION,
-    ENDED,
-    GONE_SEEN,
-    HERE,
-    REPLACED,
-    Case,
-    attach,
-    check,
-    create,
-    delete,
-    update,
 )
 
 ASSIGNMENTS = {
@@ -119,7 +119,7 @@ ASSIGNMENTS = {
         observed(bare(), assignment(OLD), **REPLACED),
         withheld=((delete(assignment(OLD), Reason.PRINCIPAL_REPLACED), Hold.REPLACED_UNPROVED),),
     ),
-    "a gone machine's right goes once its end is told": Case(
+    "a gone machine's right goes once its end is in the log": Case(
         NOTHING,
         observed(None, assignment(OLD), **ENDED),
         (delete(assignment(OLD), Reason.RESOURCE_GONE),),
@@ -137,7 +137,7 @@ ASSIGNMENTS = {
         (delete(dead, Reason.RESOURCE_GONE),),
         request=Request(APP),
     ),
-    "a gone identity's right stays until its end is told": Case(
+    "a gone identity's right stays until its end is in the log": Case(
         NOTHING,
         observed(None, dead, id_=APP),
         withheld=((delete(dead, Reason.RESOURCE_GONE), Hold.UNCONFIRMED),),
@@ -219,20 +219,22 @@ LOST = {
 
 
 @pytest.mark.parametrize("case", ASSIGNMENTS.values(), ids=list(ASSIGNMENTS))
-def test_rights_are_granted_mended_and_retired(case: Case) -> None:
+def test_each_case_of_the_table_of_assignments(case: Case) -> None:
     """Every row of the table in `plan.assignments`."""
     check(case)
 
 
 @pytest.mark.parametrize("found", FORGED.values(), ids=list(FORGED))
-def test_what_lacks_one_mark_is_never_deleted(found: RoleAssignment) -> None:
+def test_an_assignment_without_one_of_the_four_marks_is_never_deleted(
+    found: RoleAssignment,
+) -> None:
     """Anybody may write a marker; a principal that nobody has does not make it ours."""
     check(Case(NOTHING, observed(machine(), found, **REPLACED), request=WITH_REMOVALS))
     check(Case(NOTHING, observed(None, found, **ENDED), request=GONE_SEEN))
 
 
 @pytest.mark.parametrize("found", LOST.values(), ids=list(LOST))
-def test_what_we_made_and_another_may_have_rewritten_is_shown_and_stays(
+def test_an_assignment_that_another_may_have_rewritten_is_withheld(
     found: RoleAssignment,
 ) -> None:
     """Its marker may be forged, so nothing that it says is believed."""
@@ -242,7 +244,7 @@ def test_what_we_made_and_another_may_have_rewritten_is_shown_and_stays(
     check(Case(NOTHING, observed(None, found, **ENDED), withheld=shown, request=GONE_SEEN))
 
 
-def test_a_name_is_no_mark() -> None:
+def test_an_assignment_of_ours_under_another_name_is_ours() -> None:
     """Names can be computed and taken by anybody; what is ours under another name is ours."""
     renamed = assignment(id=foreign().id)
 
@@ -283,7 +285,7 @@ def test_a_grant_waits_as_long_as_the_identity_that_receives_it(found: object, h
     )
 
 
-def test_a_right_that_an_audited_rule_speaks_of_is_not_taken_away() -> None:
+def test_an_audited_rule_withholds_the_old_right_s_removal_too() -> None:
     """Audit never writes: neither the old principal's right goes, nor does the new one come."""
     check(
         Case(
@@ -297,7 +299,7 @@ def test_a_right_that_an_audited_rule_speaks_of_is_not_taken_away() -> None:
     )
 
 
-def test_a_grant_whose_scope_has_no_name_keeps_nothing() -> None:
+def test_an_unresolved_grant_keeps_no_old_right() -> None:
     """What the resource's own data no longer picks is unwanted like any other right."""
     wanted = unresolved()
     lost = CreateAssignment(wanted.unresolved[0].what, NEW, OWNERSHIP.marker_for(VM))

@@ -8,7 +8,7 @@ import pytest
 from reconciler.changes import Hold, Plan
 from reconciler.plan import plan
 from reconciler.policy.model import Guardrails
-from tests.unit.builders import CONTEXT, DATA, LOOK, granted, machine, observed
+from tests.world.builders import CONTEXT, DATA, LOOK, granted, machine, observed
 
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 DEFINITION = f"/providers/Microsoft.Authorization/roleDefinitions/{CUSTOM}"

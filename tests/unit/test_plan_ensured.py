@@ -8,7 +8,8 @@ from reconciler.changes import AttachIdentity, CreateIdentity, Hold, Plan, Withh
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, NewIdentity, Resource, Wanted
 from reconciler.plan import PlanContext, plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT
+from tests.world.builders import (
     APP,
     CONTEXT,
     CROWN,
@@ -24,7 +25,6 @@ from tests.unit.builders import (
     observed,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT
 
 FAR = below(UNWATCHED, "/".join(APP.text.split("/")[3:]))
 

@@ -22,7 +22,9 @@ from reconciler.model import (
     UserIdentity,
 )
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import GONE_SEEN
+from tests.unit.plan_cases import REPLACED as PROVED
+from tests.world.builders import (
     APP,
     CONTEXT,
     LONG_AGO,
@@ -42,8 +44,6 @@ from tests.unit.builders import (
     observed,
     user_identity,
 )
-from tests.unit.plan_cases import GONE_SEEN
-from tests.unit.plan_cases import REPLACED as PROVED
 
 DAYS = timedelta(days=1)
 MINUTES = timedelta(minutes=1)
@@ -210,7 +210,7 @@ def test_a_first_404_starts_the_waiting() -> None:
         (Traces({OTHER_VM: OLD}), str(OTHER_VM)),
     ],
 )
-def test_what_lacks_proof_says_which(traces: Traces, words: str) -> None:
+def test_a_withheld_removal_names_the_missing_proof(traces: Traces, words: str) -> None:
     """A person looks there."""
     assert decided(observed(None, assignment(OLD), traces=traces), first_missed(HOUR))[2] == words
 

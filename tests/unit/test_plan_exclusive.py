@@ -15,7 +15,8 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, Removals, Request, Resource, Wanted
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT
+from tests.world.builders import (
     APP,
     CONTEXT,
     CROWN,
@@ -37,7 +38,6 @@ from tests.unit.builders import (
     switched_on,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT
 
 DETACH = DetachIdentity(VM, APP, Reason.NOT_ALLOWED)
 SITE = below(SUB, "resourceGroups/rg/providers/Microsoft.Web/sites/app")
@@ -71,7 +71,9 @@ def test_an_exclusive_identity_is_detached_where_no_rule_attaches_it() -> None:
     ],
     ids=["an event", "no names", "other names", "another policy"],
 )
-def test_it_is_detached_only_where_removals_are_allowed(request_: Request) -> None:
+def test_an_exclusive_identity_is_detached_only_where_removals_are_allowed(
+    request_: Request,
+) -> None:
     """As rights that nobody asks for: a sweep within its limits, or a person, removes them."""
     found = planned(unwelcome(), request=request_)
 
@@ -80,7 +82,7 @@ def test_it_is_detached_only_where_removals_are_allowed(request_: Request) -> No
 
 
 @pytest.mark.parametrize("resource", [machine(entry()), machine(entry(), managed_by="somebody")])
-def test_it_is_detached_by_its_name_also_where_another_resource_manages(resource: Resource) -> None:
+def test_an_exclusive_identity_is_detached_from_a_managed_resource_too(resource: Resource) -> None:
     """What may not be there is unwanted wherever it is."""
     request = Request(VM, removals=removing(APP))
 
@@ -98,17 +100,17 @@ def test_it_is_detached_by_its_name_also_where_another_resource_manages(resource
         (unwelcome(), machine(entry(), etag=None), Hold.NO_ETAG),
     ],
 )
-def test_what_holds_other_changes_of_identities_holds_this_one(
+def test_every_hold_on_an_identity_holds_the_detach_of_an_exclusive_one(
     desired: Desired, resource: Resource, hold: Hold
 ) -> None:
-    """The same terms, and the last one goes only under an etag."""
+    """As for any other change of identities; the last one goes only under an etag."""
     found = planned(desired, resource)
 
     assert not found.changes
     assert [one.hold for one in found.withheld] == [hold]
 
 
-def test_one_that_may_only_be_a_neighbour_stays() -> None:
+def test_an_identity_whose_name_only_fits_the_template_stays_attached() -> None:
     """What its own GET did not show to be the one that policy means is nobody's to detach."""
     found = plan(unwelcome(), observed(machine(entry()), identities={}), WITH_REMOVALS, CONTEXT)
 
@@ -116,7 +118,7 @@ def test_one_that_may_only_be_a_neighbour_stays() -> None:
 
 
 def test_the_app_s_own_identity_stays_attached() -> None:
-    """At a desk only the principal tells that it is the app's."""
+    """Where a person signed in, only the principal shows that it is the app's."""
     ours = user_identity(principal=next(iter(CONTEXT.ownership.makers)))
     looked = observed(machine(entry(principal=None)), identities={APP: ours})
     found = plan(unwelcome(), looked, WITH_REMOVALS, CONTEXT)
@@ -124,7 +126,7 @@ def test_the_app_s_own_identity_stays_attached() -> None:
     assert [one.hold for one in found.withheld] == [Hold.OWN_IDENTITY]
 
 
-def test_it_goes_last() -> None:
+def test_an_exclusive_identity_is_detached_after_every_other_change() -> None:
     """What a live workload may still use is taken away after everything else is in place."""
     wants = both(replace(attached(SECOND, default_change=True)), switched_on(default_change=True))
     wants = replace(wants, unwelcome=unwelcome().unwelcome)

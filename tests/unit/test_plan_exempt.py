@@ -18,7 +18,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, NewIdentity, Observed, Request, Wanted
 from reconciler.plan import plan
 from reconciler.policy.model import Exemption
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT, ENDED, GONE_SEEN, HERE, RECREATED_SEEN, REPLACED
+from tests.world.builders import (
     APP,
     CONTEXT,
     DATA,
@@ -43,7 +44,6 @@ from tests.unit.builders import (
     unresolved,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT, ENDED, GONE_SEEN, HERE, RECREATED_SEEN, REPLACED
 
 WHY = "forensics (until 2026-03-01)"
 
@@ -179,7 +179,7 @@ def test_an_exemption_ends_with_its_last_day_in_utc(at: datetime, in_force: obje
     assert (not found.changes) is in_force
 
 
-def test_of_several_exemptions_the_longest_is_told() -> None:
+def test_of_several_exemptions_the_longest_is_named() -> None:
     """One that has ended does not end the others."""
     more = [exemption(expires="2026-02-01"), exemption(SUB, expires="2026-06-01", reason="freeze")]
     (held,) = planned(granted(), observed(machine()), *more, exemption()).withheld
@@ -187,7 +187,7 @@ def test_of_several_exemptions_the_longest_is_told() -> None:
     assert held.detail == "freeze (until 2026-06-01)"
 
 
-def test_time_alone_does_not_ask_for_another_look() -> None:
+def test_an_exemption_is_no_passing_hold() -> None:
     """An exemption lasts; the sweep after its end finds what it held."""
     held = planned(attached(), observed(machine(created=NOON), identities=HERE))
 

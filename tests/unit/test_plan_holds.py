@@ -7,9 +7,9 @@ import pytest
 from reconciler.changes import Hold, Withheld
 from reconciler.plan import holds, plan
 from reconciler.policy.model import Exemption
-from tests.unit.builders import CONTEXT, NOON, VM, granted, machine, observed
 from tests.unit.holds import HOLDS
 from tests.unit.plan_cases import Case, check, create
+from tests.world.builders import CONTEXT, NOON, VM, granted, machine, observed
 
 _FORENSICS = Exemption.model_validate(
     {"scope": str(VM), "reason": "forensics", "expires": "2026-12-31"}
@@ -25,7 +25,7 @@ ROWS = HOLDS | {
 
 
 @pytest.mark.parametrize("case", ROWS.values(), ids=list(ROWS))
-def test_what_may_not_be_done_is_withheld_and_shown(case: Case) -> None:
+def test_a_forbidden_change_is_withheld_with_its_hold(case: Case) -> None:
     """Each hold, at each kind of change that it can stop."""
     check(case)
 
@@ -36,16 +36,15 @@ def test_every_hold_is_tested() -> None:
 
 
 @pytest.mark.parametrize("position", range(len(holds.HOLDS)))
-def test_every_row_of_the_table_decides_something(
+def test_no_row_of_the_table_can_be_left_out(
     position: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without it, at least one of the cases above would come out otherwise."""
+    hold = holds.HOLDS[position].hold
     table = (*holds.HOLDS[:position], *holds.HOLDS[position + 1 :])
     monkeypatch.setattr(holds, "HOLDS", table)
 
-    assert any(_outcome(case) != tuple(case.withheld) for case in ROWS.values()), holds.HOLDS[
-        position
-    ][0].name
+    assert any(_outcome(case) != tuple(case.withheld) for case in ROWS.values()), hold.name
 
 
 def _outcome(case: Case) -> object:
@@ -73,7 +72,7 @@ def test_only_what_time_lifts_says_to_wait() -> None:
     assert waiting == {hold for hold in Hold if hold.passing} | {Hold.REMOVALS}
 
 
-def test_what_policy_itself_holds_back_is_neither_drift_nor_an_error() -> None:
+def test_a_plan_held_back_by_policy_alone_is_settled() -> None:
     """A plan in which nothing else is left is settled, but not compliant."""
     assert {hold for hold in Hold if hold.agreed} == {Hold.EXEMPT, Hold.ROLLOUT}
     for hold in Hold:

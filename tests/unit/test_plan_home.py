@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.plan import Home
-from tests.unit.builders import DATA, HOME, IDS, OURSELVES, SUB, UNWATCHED, below
+from tests.world.builders import DATA, HOME, IDS, OURSELVES, SUB, UNWATCHED, below
 
 STORE = below(DATA, "providers/Microsoft.Storage/storageAccounts/queues")
 PLACES = (HOME, OURSELVES, STORE)

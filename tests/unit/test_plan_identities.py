@@ -9,7 +9,8 @@ from reconciler.changes import Hold, Reason
 from reconciler.ids import ResourceId
 from reconciler.model import Ending, Request, Sight, Sighting, Traces
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.unit.plan_cases import DEAD, HERE, Case, attach, check, detach
+from tests.world.builders import (
     APP,
     CONTEXT,
     IDS,
@@ -34,7 +35,6 @@ from tests.unit.builders import (
     switched_on,
     user_identity,
 )
-from tests.unit.plan_cases import DEAD, HERE, Case, attach, check, detach
 
 SECONDS = timedelta(seconds=1)
 IS_SECOND = {SECOND: user_identity(SECOND)}
@@ -195,12 +195,12 @@ IDENTITIES = {
 
 
 @pytest.mark.parametrize("case", IDENTITIES.values(), ids=list(IDENTITIES))
-def test_identities_are_attached_and_freed(case: Case) -> None:
+def test_each_case_of_the_table_of_identities(case: Case) -> None:
     """Every row of the table in `plan.identities`."""
     check(case)
 
 
-def test_a_dead_entry_of_others_keeps_back_the_attach_that_it_would_make_fail() -> None:
+def test_an_attach_waits_for_another_s_dead_entry_to_go() -> None:
     """Only its owner may take it away; a machine that needs no attach is not spoken of."""
     dead = machine(entry(SECOND, None))
     shown = (
@@ -214,7 +214,7 @@ def test_a_dead_entry_of_others_keeps_back_the_attach_that_it_would_make_fail() 
 
 
 @pytest.mark.parametrize("state", ["Creating", "Updating", "Deleting"])
-def test_an_entry_of_others_without_principal_may_be_an_attach_under_way(state: str) -> None:
+def test_another_s_entry_on_a_changing_machine_is_not_dead(state: str) -> None:
     """A busy machine waits anyway, and says nothing of others' entries."""
     found = observed(machine(entry(SECOND, None), state=state), identities=HERE)
 
@@ -283,7 +283,7 @@ def test_an_identity_that_was_detached_to_be_healed_is_attached_again(
     )
 
 
-def test_identities_outside_the_place_for_them_are_not_freed_either() -> None:
+def test_an_identity_outside_the_guardrails_places_is_not_detached() -> None:
     """The guardrails' places bound what policy may do with an identity, whatever it is."""
     outside = below(SUB, f"resourceGroups/rg-id2/{'/'.join(APP.text.split('/')[5:])}")
     assert not IDS.contains(outside)

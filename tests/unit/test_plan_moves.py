@@ -7,7 +7,7 @@ import pytest
 from reconciler.changes import DeleteAssignment, Hold, Reason
 from reconciler.model import Ending, Request, Traces
 from reconciler.plan import plan
-from tests.unit.builders import (
+from tests.world.builders import (
     APP,
     CONTEXT,
     LONG_AGO,
@@ -68,7 +68,7 @@ def test_a_move_between_a_right_and_the_rebuild_keeps_the_right(
     assert bool(planned.changes) is (hold is None)
 
 
-def test_identities_cannot_move() -> None:
+def test_an_identity_s_old_right_goes_without_asking_for_moves() -> None:
     """Their old right goes without a word of the log (documented)."""
     old = assignment(OLD, resource=APP)
     found = observed(user_identity(), old, confirmed=True, traces=Traces({APP: OF_APP}))

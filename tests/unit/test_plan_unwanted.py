@@ -13,7 +13,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import Desired, Removals, Request, RoleAssignment
 from reconciler.plan import plan
 from reconciler.policy.model import Exemption
-from tests.unit.builders import (
+from tests.unit.plan_cases import AUDIT, CONDITION, Case, check, create, delete, update
+from tests.world.builders import (
     APP,
     BLOB_READER,
     CONTEXT,
@@ -43,7 +44,6 @@ from tests.unit.builders import (
     unresolved,
     user_identity,
 )
-from tests.unit.plan_cases import AUDIT, CONDITION, Case, check, create, delete, update
 
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")
 NEAR = below(DATA, "providers/Microsoft.KeyVault/vaults/kv-2")
@@ -180,7 +180,7 @@ def test_an_unwanted_right_stays_until_what_replaces_it_is_there(case: Case) -> 
     check(replace(case, request=request))
 
 
-def test_what_keeps_an_unwanted_right_is_told() -> None:
+def test_a_kept_right_names_the_grant_that_it_waits_for() -> None:
     """A person sees which grant it waits for, and every plan counts it."""
     planned = plan(
         granted(scope=NEAR),
@@ -209,7 +209,7 @@ def test_what_keeps_an_unwanted_right_is_told() -> None:
         ),
     ],
 )
-def test_only_a_person_lets_one_go_before_its_replacement(
+def test_an_unwanted_right_goes_before_its_replacement_only_where_a_person_agreed(
     removals: Removals, hold: Hold | None
 ) -> None:
     """Asked once more, for this very right and policy."""
@@ -392,7 +392,7 @@ def test_a_custom_role_that_became_privileged_is_shown(
     assert [held.hold for held in planned.withheld] == ([Hold.GUARDRAILS] if shown else [])
 
 
-def test_what_has_no_name_replaces_nothing() -> None:
+def test_an_unresolved_grant_replaces_nothing() -> None:
     """A tag that picks no entry takes away what it picked before."""
     wanted: Desired = unresolved()
     lost = CreateAssignment(wanted.unresolved[0].what, NEW, OWNERSHIP.marker_for(VM))

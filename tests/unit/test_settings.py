@@ -444,3 +444,14 @@ def test_the_examples_in_the_docs_are_right() -> None:
 
     assert examples.keys() == settings_read()
     assert settings.read(examples).repair
+
+
+def test_the_defaults_in_the_docs_are_those_of_the_code() -> None:
+    """Whoever leaves a setting out gets what the page says."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    defaults = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| `([^`]+)` \|", page, re.MULTILINE))
+
+    assert len(defaults) == 7
+    for name, text in defaults.items():
+        assert settings.read(LEAST | {name: text}) == settings.read(LEAST), name

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from reconciler.azure import throttle
-from reconciler.azure.throttle import GRAPH, Bucket, Throttle, bucket_of, resource_bucket
+from reconciler.azure.throttle import GRAPH, Bucket, Throttle, bucket_of
 from reconciler.errors import Again
 from reconciler.ids import ResourceId
 
@@ -65,19 +65,19 @@ def wait(busy: Throttle, bucket: Bucket) -> timedelta | None:
 def answered(busy: Throttle, bucket: Bucket, **headers: str) -> None:
     """Make a call whose answer has some headers, underscores for dashes."""
     busy.check(bucket)
-    busy.saw({name.replace("_", "-"): text for name, text in headers.items()})
+    busy.note({name.replace("_", "-"): text for name, text in headers.items()})
     busy.done(bucket)
 
 
 def update(resource: ResourceId = VM, region: str = "westeurope") -> Bucket:
     """Return the bucket of a PATCH."""
-    return resource_bucket(resource, "write", region)
+    return bucket_of(resource, "write", region)
 
 
 def patched(busy: Throttle, left: int, bucket: Bucket | None = None) -> None:
     """Make a PATCH whose answer shows what the machine has left."""
     busy.check(bucket or update())
-    busy.saw(
+    busy.note(
         {
             BUDGET: "Microsoft.Compute/UpdateVMSubscriptionMaximum;1498,"
             f"Microsoft.Compute/UpdateVMResource;{left}"
@@ -102,7 +102,7 @@ def test_a_call_that_is_put_off_says_so(busy: Throttle) -> None:
 def test_a_429_closes_its_kind_of_call_in_its_subscription(busy: Throttle, clock: Clock) -> None:
     """For as long as Azure asked; the caller comes back then, all others after him."""
     busy.check(READS)
-    busy.saw({}, "")
+    busy.note({}, "")
     assert busy.close(READS, 40 * SECOND) == 40 * SECOND
     elsewhere = Bucket("22222222-2222-2222-2222-222222222222", "read")
 
@@ -157,7 +157,7 @@ def test_headers_tell_when_a_bucket_is_nearly_empty(
     """What is left is used but for a few calls, then as fast as it comes in; nothing is refused."""
     bucket = bucket_of(place, kind) if place else Bucket(throttle.TENANT, kind)
     busy.check(bucket)
-    busy.saw({f"{LEFT}{header}-{kind}s": "12"})
+    busy.note({f"{LEFT}{header}-{kind}s": "12"})
 
     assert [wait(busy, bucket) is None for _ in range(3)] == [True, True, False]
     clock.forward(0.5)
@@ -186,10 +186,10 @@ def test_time_that_passes_between_two_looks_at_the_clock_closes_nothing() -> Non
 def test_a_call_is_counted_before_its_answer_comes(busy: Throttle) -> None:
     """Many are under way at once; an answer that is overtaken shows too much."""
     busy.check(READS)
-    busy.saw({f"{LEFT}subscription-reads": "20"})
+    busy.note({f"{LEFT}subscription-reads": "20"})
     for _ in range(5):
         busy.check(READS)
-    busy.saw({f"{LEFT}subscription-reads": "19"})
+    busy.note({f"{LEFT}subscription-reads": "19"})
 
     assert [wait(busy, READS) is None for _ in range(6)].count(True) == 5
 
@@ -225,7 +225,7 @@ def test_sweeps_leave_queries_to_looks(busy: Throttle, clock: Clock) -> None:
     """Five of the fifteen of each window."""
     sweep = GRAPH._replace(leave=5)
     busy.check(sweep)
-    busy.saw({"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"})
+    busy.note({"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"})
 
     assert [wait(busy, sweep) for _ in range(9)] == [None] * 9
     put_off = wait(busy, sweep)
@@ -243,7 +243,7 @@ def test_a_used_up_quota_is_waited_for(
 ) -> None:
     """Until the time that the header names; then it is whole again."""
     busy.check(GRAPH)
-    busy.saw({"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": resets})
+    busy.note({"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": resets})
 
     put_off = wait(busy, GRAPH)
     assert put_off is not None
@@ -262,7 +262,7 @@ def test_a_machine_keeps_its_last_update(busy: Throttle, clock: Clock) -> None:
     assert timedelta(seconds=15) <= put_off <= timedelta(seconds=30)
     assert wait(busy, update(OTHER)) is None
     assert wait(busy, WRITES) is None
-    assert wait(busy, resource_bucket(VM, "read")) is None
+    assert wait(busy, bucket_of(VM, "read", "")) is None
     clock.forward(15)
     assert wait(busy, update()) is None
 
@@ -281,7 +281,7 @@ def test_a_refusal_for_the_resource_s_own_sake_stops_no_neighbour(
     ):
         own = update(SET if "Set" in name else VM)
         busy.check(own)
-        busy.saw(headers, body)
+        busy.note(headers, body)
         assert busy.close(own, 24 * SECOND) >= 24 * SECOND
 
         assert wait(busy, own) is not None
@@ -304,7 +304,7 @@ def test_a_refusal_for_all_of_a_region_stops_that_region(
 ) -> None:
     """Compute counts by subscription and region; other providers and regions go on."""
     busy.check(update())
-    busy.saw(headers, body)
+    busy.note(headers, body)
     busy.close(update(), 24 * SECOND)
 
     assert wait(busy, update()) is not None
@@ -325,12 +325,12 @@ def test_one_subscription_has_one_bucket_however_it_is_spelt() -> None:
 def test_a_refusal_by_arm_itself_stops_all_of_its_kind(busy: Throttle) -> None:
     """Whoever would have answered."""
     busy.check(update())
-    busy.saw({"x-ms-failure-cause": "gateway"}, "SubscriptionRequestsThrottled")
+    busy.note({"x-ms-failure-cause": "gateway"}, "SubscriptionRequestsThrottled")
     busy.close(update(), 4 * SECOND)
 
     assert wait(busy, update(OTHER, "northeurope")) is not None
     assert wait(busy, update(STORE)) is not None
-    assert wait(busy, resource_bucket(VM, "read")) is None
+    assert wait(busy, bucket_of(VM, "read", "")) is None
 
 
 @pytest.mark.parametrize(
@@ -346,8 +346,8 @@ def test_a_refusal_by_arm_itself_stops_all_of_its_kind(busy: Throttle) -> None:
 )
 def test_headers_that_say_nothing_close_nothing(busy: Throttle, hostile: dict[str, str]) -> None:
     """Nor do they raise."""
-    busy.check(resource_bucket(VM, "read"))
-    busy.saw(hostile)
+    busy.check(bucket_of(VM, "read", ""))
+    busy.note(hostile)
 
     assert {wait(busy, READS) for _ in range(300)} == {None}
 
@@ -368,9 +368,10 @@ def test_one_line_tells_of_all_that_wait(busy: Throttle, caplog: pytest.LogCaptu
 def test_what_is_remembered_is_bounded(busy: Throttle, clock: Clock) -> None:
     """The oldest goes first; what is full again is forgotten when it is asked for."""
     for number in range(throttle._ENTRIES + 500):  # noqa: SLF001 (no other way to see the memory)
-        own = resource_bucket(
+        own = bucket_of(
             ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/v{number}"),
             "write",
+            region="",
         )
         patched(busy, 0, own)
     assert len(busy._levels) == throttle._ENTRIES  # noqa: SLF001
@@ -384,7 +385,7 @@ def test_what_is_remembered_is_bounded(busy: Throttle, clock: Clock) -> None:
 def test_threads_share_what_is_left(busy: Throttle) -> None:
     """Together they take no more than there is, and their answers are not mixed up."""
     busy.check(READS)
-    busy.saw({f"{LEFT}subscription-reads": "60"})
+    busy.note({f"{LEFT}subscription-reads": "60"})
     taken: list[bool] = []
 
     def ask() -> None:

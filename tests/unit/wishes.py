@@ -4,7 +4,7 @@ from reconciler.model import Desired
 from reconciler.policy import Policy, desired
 from reconciler.policy.model import Guardrails, Identity, Rule
 from reconciler.policy.templates import Maps
-from tests.unit.builders import APP, DATA, SECOND, SUB, below, machine
+from tests.world.builders import APP, DATA, SECOND, SUB, below, machine
 
 MACHINES = "Microsoft.Compute/virtualMachines"
 IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"

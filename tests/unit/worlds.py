@@ -25,7 +25,7 @@ from reconciler.model import (
     Traces,
     UserIdentity,
 )
-from tests.unit.builders import MAKER, NEW, OTHER_VM, SETTLE, assignment
+from tests.world.builders import MAKER, NEW, OTHER_VM, SETTLE, assignment
 
 LATER = 10 * SETTLE
 """After so long the end of what was not found may be asked for; six times that is an hour."""

@@ -27,13 +27,14 @@ from pydantic_core import PydanticCustomError
 from reconciler import roles
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold, is_guid
-from reconciler.model import USER_ASSIGNED_IDENTITY, VIRTUAL_MACHINE
+from reconciler.model import USER_ASSIGNED_IDENTITY
 from reconciler.policy import templates
 from reconciler.policy.templates import IdentityTemplate, MapEntry, Subject
+from reconciler.resource_types import CARRIERS
 from reconciler.suggestions import Suggestions, did_you_mean, nearest
 
 _NEAR_TYPE: Final = 0.95
-"""How much a type must look like a machine's to be it misspelled: there are other real ones."""
+"""How much a type must look like one that is reconciled to be that, misspelled."""
 _ROLE_DEFINITION: Final = "Microsoft.Authorization/roleDefinitions"
 _LONGEST_ID: Final = 2048
 """Characters of an id, as `reconciler.ids` has it, and of a template of ids."""
@@ -329,7 +330,8 @@ def _condition(text: str) -> str:
 
 
 def _near_type(text: str) -> str:
-    if (near := nearest(text, [VIRTUAL_MACHINE], cutoff=_NEAR_TYPE)) and fold(text) != fold(near):
+    reconciled = [type_.name for type_ in CARRIERS.values()]
+    if (near := nearest(text, reconciled, cutoff=_NEAR_TYPE)) and fold(text) != fold(near):
         raise ValueError(f"unknown resource type '{text}'{did_you_mean(near)}")
     return text
 

@@ -8,7 +8,7 @@ import pytest
 from sandbox import seed
 from sandbox.server import Server
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import SEED
+from tests.world.arm import SEED
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from azure.mgmt.compute.models import (
     VirtualMachineUpdate,
 )
 
-from sandbox.world.switches import Weather
+from sandbox.world.faults import Faults
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import identity
+from tests.world.arm import identity
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_identities_are_merged(compute: ComputeManagementClient) -> None:
 
 def test_a_poller_waits_for_the_end(azure: Azure, compute: ComputeManagementClient) -> None:
     """While the operation runs the poller says so; its result is the machine as it then is."""
-    azure.world.weather = Weather(operation_delay=0.5)
+    azure.world.faults = Faults(operation_delay=0.5)
     azure.world.clock.speed = 0
     poller = compute.virtual_machines.begin_update("rg", "vm", update("id1"))
 

@@ -6,9 +6,10 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
 
 from sandbox.server import Server
+from sandbox.world.faults import Faults
 from sandbox.world.state import Attached
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import MACHINE, identity
+from tests.world.arm import MACHINE, identity
 
 SCOPE = "https://management.azure.com/.default"
 
@@ -41,12 +42,11 @@ def test_an_app_gets_its_identity(server: Server, named: str) -> None:
     assert claims["tid"] == server.world.tenant
 
 
-@pytest.mark.usefixtures("server")
-def test_an_app_that_names_no_identity_gets_none() -> None:
-    """Its only one is user-assigned, and App Service wants such a one named.
-
-    See facts: Functions, issues.
-    """
+def test_an_app_that_names_no_identity_gets_none_where_a_client_id_is_required(
+    server: Server,
+) -> None:
+    """App Service wants a user-assigned identity named (facts: Functions, issues)."""
+    server.world.faults = Faults(client_id_required=True)
     with (
         ManagedIdentityCredential() as credential,
         pytest.raises(CredentialUnavailableError, match="400"),

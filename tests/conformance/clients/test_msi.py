@@ -1,9 +1,9 @@
-"""azure-mgmt-msi: user-assigned identities and their federated credentials."""
+"""azure-mgmt-msi: user-assigned identities."""
 
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.msi import ManagedServiceIdentityClient
-from azure.mgmt.msi.models import FederatedIdentityCredential, Identity, IdentityUpdate
+from azure.mgmt.msi.models import Identity, IdentityUpdate
 
 from tests.conformance.clients.azure import Azure
 
@@ -46,22 +46,3 @@ def test_an_identity_needs_a_group(msi: ManagedServiceIdentityClient) -> None:
 
     assert caught.value.error is not None
     assert caught.value.error.code == "ResourceGroupNotFound"
-
-
-def test_federated_credentials_live_and_die(msi: ManagedServiceIdentityClient) -> None:
-    """Create, update, list and delete below an identity."""
-    credentials = msi.federated_identity_credentials
-    wanted = FederatedIdentityCredential(
-        issuer="https://issuer.example", subject="one", audiences=["api://AzureADTokenExchange"]
-    )
-    made = credentials.create_or_update("rg", "id1", "ci", wanted)
-    wanted.subject = "two"
-    credentials.create_or_update("rg", "id1", "ci", wanted)
-
-    assert made.issuer == "https://issuer.example"
-    assert credentials.get("rg", "id1", "ci").subject == "two"
-    assert [each.name for each in credentials.list("rg", "id1")] == ["ci"]
-    credentials.delete("rg", "id1", "ci")
-    assert list(credentials.list("rg", "id1")) == []
-    with pytest.raises(HttpResponseError):
-        credentials.get("rg", "id1", "ci")

@@ -13,7 +13,7 @@ from azure.mgmt.resource.resources.models import (
 )
 
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import GROUP, MACHINE, STORE, identity
+from tests.world.arm import GROUP, MACHINE, STORE, identity
 
 VERSION = "2023-01-01"
 
@@ -81,22 +81,6 @@ def test_lists_are_filtered_and_paged(resource: ResourceManagementClient) -> Non
     inside = "resourceGroup eq 'rg' and name eq 'store'"
     assert [each.id for each in resource.resources.list(filter=inside)] == [STORE]
     assert [len(list(page)) for page in pages] == [3, 1]
-
-
-def test_lists_are_filtered_by_one_tag(resource: ResourceManagementClient) -> None:
-    """Groups and resources alike; beside another filter it is refused."""
-    tags = {"Team": "web"}
-    resource.resource_groups.create_or_update("x", ResourceGroup(location="westus", tags=tags))
-    resource.resources.begin_update_by_id(
-        STORE, parameters=GenericResource(tags=tags), api_version=VERSION
-    ).result()
-    text = "tagName eq 'team' and tagValue eq 'web'"
-
-    assert [each.name for each in resource.resource_groups.list(filter=text)] == ["x"]
-    assert [each.id for each in resource.resources.list(filter=text)] == [STORE]
-    assert list(resource.resources.list(filter="tagName eq 'team' and tagValue eq 'Web'")) == []
-    with pytest.raises(HttpResponseError):
-        list(resource.resources.list(filter=f"{text} and location eq 'westus'"))
 
 
 def test_a_missing_identity_is_refused(resource: ResourceManagementClient) -> None:

@@ -14,7 +14,7 @@ from azure.mgmt.compute.models import (
 )
 
 from tests.conformance.clients.azure import Azure
-from tests.sandbox.arm import identity
+from tests.world.arm import identity
 
 
 @pytest.fixture

@@ -1,35 +1,10 @@
 """Changes that policy and settings forbid: audit, guardrails, places, and whose a resource is."""
 
-from reconciler.changes import Hold, Reason
+from dataclasses import replace
+
+from reconciler.changes import CreateIdentity, Hold, Reason
 from reconciler.ids import ResourceId
-from reconciler.model import IdentityBlock
-from tests.unit.builders import (
-    APP,
-    CONTRIBUTOR,
-    CROWN,
-    ELSEWHERE,
-    FAR_VM,
-    HOME,
-    LAB,
-    MAKER,
-    NOTHING,
-    OF_APP,
-    OLD,
-    OTHER_VM,
-    OURSELVES,
-    SUB,
-    assignment,
-    attached,
-    bare,
-    below,
-    entry,
-    foreign,
-    granted,
-    machine,
-    observed,
-    switched_on,
-    user_identity,
-)
+from reconciler.model import IdentityBlock, Mode, NewIdentity, Wanted
 from tests.unit.plan_cases import (
     AUDIT,
     CONDITION,
@@ -46,6 +21,34 @@ from tests.unit.plan_cases import (
     held,
     update,
 )
+from tests.world.builders import (
+    APP,
+    CONTRIBUTOR,
+    CROWN,
+    ELSEWHERE,
+    FAR_VM,
+    HOME,
+    LAB,
+    MAKER,
+    NOTHING,
+    OF_APP,
+    OLD,
+    OTHER_VM,
+    OURSELVES,
+    SUB,
+    UNWATCHED,
+    assignment,
+    attached,
+    bare,
+    below,
+    entry,
+    foreign,
+    granted,
+    machine,
+    observed,
+    switched_on,
+    user_identity,
+)
 
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 SITE = below(SUB, "resourceGroups/rg-vm/providers/Microsoft.Web/sites/app")
@@ -53,6 +56,8 @@ HOUSE = below(HOME, "providers/Microsoft.ManagedIdentity/userAssignedIdentities/
 INDOORS = below(HOME, "providers/Microsoft.Compute/virtualMachines/vm-1")
 INSIDE = below(HOME, "providers/Microsoft.Storage/storageAccounts/queues")
 FAR = machine(id=FAR_VM)
+FAR_ID = below(UNWATCHED, "/".join(APP.text.split("/")[3:]))
+NEW_FAR = NewIdentity(FAR_ID, "westeurope")
 MANAGED = machine(managed_by=str(OTHER_VM))
 PRIVILEGED = granted(CONTRIBUTOR, LAB)
 
@@ -170,6 +175,14 @@ HOLDS = {
         NOTHING,
         observed(None, assignment(OLD, resource=FAR_VM), id_=FAR_VM, **ENDED),
         GONE_SEEN,
+    ),
+    "not watched: create an identity for a machine that is": Case(
+        replace(attached(FAR_ID), ensured=(Wanted(NEW_FAR, Mode.REPAIR, ("rule r",)),)),
+        observed(machine(), identities={FAR_ID: None}),
+        withheld=(
+            (CreateIdentity(NEW_FAR), Hold.NOT_WATCHED),
+            (attach(FAR_ID), Hold.IDENTITY_PLACE),
+        ),
     ),
     "managed: attach": held(attach(), Hold.MANAGED, attached(), observed(MANAGED, identities=HERE)),
     "managed: grant": held(create(), Hold.MANAGED, granted(), observed(MANAGED)),

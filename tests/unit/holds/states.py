@@ -14,7 +14,21 @@ from reconciler.model import (
     Sighting,
     Traces,
 )
-from tests.unit.builders import (
+from tests.unit.plan_cases import (
+    CONDITION,
+    GONE_SEEN,
+    HERE,
+    LONG,
+    RECREATED_SEEN,
+    REPLACED,
+    Case,
+    attach,
+    create,
+    delete,
+    detach,
+    held,
+)
+from tests.world.builders import (
     APP,
     BLOB_READER,
     DATA,
@@ -40,20 +54,6 @@ from tests.unit.builders import (
     switched_on,
     unresolved,
     user_identity,
-)
-from tests.unit.plan_cases import (
-    CONDITION,
-    GONE_SEEN,
-    HERE,
-    LONG,
-    RECREATED_SEEN,
-    REPLACED,
-    Case,
-    attach,
-    create,
-    delete,
-    detach,
-    held,
 )
 
 GONE_APP: dict[str, Any] = {
@@ -222,6 +222,14 @@ HOLDS = {
         Hold.UNCONFIRMED,
         attached(),
         observed(machine(entry(principal=OLD)), identities=HERE),
+    ),
+    "unconfirmed: the entry of an identity that is gone": Case(
+        both(attached(), attached(SECOND)),
+        observed(machine(entry()), identities=GONE_APP["identities"]),
+        withheld=(
+            (detach(Reason.IDENTITY_GONE), Hold.UNCONFIRMED),
+            (attach(SECOND), Hold.UNCONFIRMED),
+        ),
     ),
     "gone, unproved": held(
         delete(assignment(OLD), Reason.RESOURCE_GONE),

@@ -10,11 +10,10 @@ STORAGE = "AzureWebJobsStorage"
 
 @app.route(route="reports/{year:int}/{*rest}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def reports(req: func.HttpRequest) -> func.HttpResponse:
-    """Say what was asked for, with a header and a cookie."""
+    """Say what was asked for, with a header."""
     said = json.dumps([req.method, dict(req.route_params), dict(req.params)])
     answer = func.HttpResponse(said, status_code=203, mimetype="application/json")
     answer.headers["X-Seen"] = req.headers.get("x-sent", "")
-    answer.headers.add("Set-Cookie", "seen=yes; Path=/api; HttpOnly; Max-Age=60; SameSite=Lax")
     return answer
 
 

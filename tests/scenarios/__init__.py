@@ -1,0 +1,1 @@
+"""Scenarios: a fleet, what happens to it, and what must be true in the end and at every moment."""
