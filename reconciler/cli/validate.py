@@ -74,7 +74,18 @@ def policy_notes(policy: Policy, now: datetime) -> Iterator[str]:
 
     `now`, in UTC, says which exemptions have ended.
     """
-    yield from _exemption_notes(policy, now)
+    for number, exemption in enumerate(policy.exemptions):
+        origin = policy.origins[f"exemption {number}"]
+        if not exemption.in_force(now):
+            yield (
+                f"{origin}: the exemption of {exemption.scope} is past: {exemption.expires}; "
+                "delete it, or give a later day"
+            )
+        elif not desired.reaches(policy, exemption.scope):
+            yield (
+                f"{origin}: no rule and no identity speaks of {exemption.scope}: its exemption has "
+                "no effect unless policy once granted something there; check the id"
+            )
     own = [entry.grants for entry in policy.identities.values()]
     system = [rule.system.grants for rule in policy.rules if rule.system]
     scopes = [grant.scope for grants in (*own, *system) for grant in grants]
@@ -93,21 +104,6 @@ def policy_notes(policy: Policy, now: datetime) -> Iterator[str]:
         origin = policy.origins[f"rule {rule.name}"]
         for note in (*_match_notes(rule), *_mode_notes(policy, rule)):
             yield f"{origin}: {note}"
-
-
-def _exemption_notes(policy: Policy, now: datetime) -> Iterator[str]:
-    for number, exemption in enumerate(policy.exemptions):
-        origin = policy.origins[f"exemption {number}"]
-        if not exemption.in_force(now):
-            yield (
-                f"{origin}: the exemption of {exemption.scope} is past: {exemption.expires}; "
-                "delete it, or give a later day"
-            )
-        elif not desired.reaches(policy, exemption.scope):
-            yield (
-                f"{origin}: no rule and no identity speaks of {exemption.scope}: its exemption has "
-                "no effect unless policy once granted something there; check the id"
-            )
 
 
 def _role_notes(policy: Policy) -> Iterator[str]:

@@ -40,18 +40,6 @@ from reconciler.render.comparison import (
 )
 from reconciler.roles import role_name
 
-__all__ = [
-    "counted",
-    "log_lines",
-    "outcome_line",
-    "plan_lines",
-    "printable",
-    "question",
-    "subject_lines",
-    "summary",
-    "wait_condition",
-]
-
 type Details = list[tuple[str, str]]
 
 _SIGNS = {

@@ -16,22 +16,20 @@ from tests.properties.places import RAILS
 from tests.properties.wishes import wants
 from tests.world.builders import (
     APP,
-    BLOB_READER,
     CONTEXT,
     DATA,
     IDS,
     LONG_AGO,
     NEW,
-    NOON,
     OF_APP,
     OLD,
-    READER,
     SECOND,
     SUB,
     UNWATCHED,
     VM,
     assignment,
 )
+from tests.world.ids import BLOB_READER, NOON, READER
 
 _exempt = st.builds(
     lambda scope, expires: Exemption(scope=scope, reason="why", expires=expires),

@@ -8,7 +8,8 @@ from reconciler.model import Desired, Grant, Mode, Wanted
 from reconciler.policy import desired
 from reconciler.policy.model import Rule
 from tests.unit.wishes import ON_DATA, policy, rule, wants
-from tests.world.builders import APP, BLOB_READER, DATA, READER, SECOND, VM
+from tests.world.builders import APP, DATA, SECOND, VM
+from tests.world.ids import BLOB_READER, READER
 
 
 def test_all_matching_rules_add_up() -> None:

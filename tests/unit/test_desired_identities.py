@@ -9,17 +9,8 @@ from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity
 from reconciler.policy import desired
 from reconciler.policy.model import Identity
 from tests.unit.wishes import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
-from tests.world.builders import (
-    APP,
-    BLOB_READER,
-    IDS,
-    SECOND,
-    SUB,
-    UNWATCHED,
-    below,
-    machine,
-    user_identity,
-)
+from tests.world.builders import APP, IDS, SECOND, SUB, UNWATCHED, below, machine, user_identity
+from tests.world.ids import BLOB_READER
 
 
 def test_an_identity_s_grants_are_its_own() -> None:

@@ -9,7 +9,7 @@ from reconciler.policy.match import matching_rules
 from tests.unit.wishes import MACHINES, ON_DATA, rule, wants
 from tests.world.builders import OTHER_VM, SUB, UNWATCHED, VM, below, machine
 
-GROUP = "resourceGroups/rg-vm"
+GROUP = "resourceGroups/rg-app"
 
 
 def matched(match: dict[str, object], **changes: object) -> bool:
@@ -21,7 +21,7 @@ def matched(match: dict[str, object], **changes: object) -> bool:
     ("within", "inside"),
     [
         (SUB, True),
-        (below(SUB, "resourceGroups/RG-VM"), True),
+        (below(SUB, "resourceGroups/RG-APP"), True),
         (VM, True),
         (below(SUB, "resourceGroups/rg"), False),
         (OTHER_VM, False),
@@ -42,10 +42,10 @@ def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
         ({"type": ["Microsoft.Web/sites", MACHINES]}, True),
         ({"type": "Microsoft.Compute/virtualMachines/extensions"}, False),
         ({"resourceGroup": "RG-*"}, True),
-        ({"resourceGroup": ["other", "rg-v?"]}, True),
+        ({"resourceGroup": ["other", "rg-a?p"]}, True),
         ({"resourceGroup": "vm"}, False),
-        ({"name": "vm-[12]"}, True),
-        ({"name": "VM-*"}, True),
+        ({"name": "vm[12]"}, True),
+        ({"name": "VM*"}, True),
         ({"name": "*-2"}, False),
         ({"resourceGroup": "rg-*", "name": "*-2"}, False),
         ({"location": "West Europe"}, True),

@@ -25,7 +25,6 @@ from tests.world.builders import (
     DATA,
     IDS,
     LOOK,
-    NOON,
     NOTHING,
     OLD,
     OTHER_VM,
@@ -44,6 +43,7 @@ from tests.world.builders import (
     unresolved,
     user_identity,
 )
+from tests.world.ids import NOON
 
 WHY = "forensics (until 2026-03-01)"
 

@@ -13,8 +13,8 @@ from reconciler.policy.load import load
 from reconciler.policy.templates import Subject, fill
 from reconciler.roles import Role
 from tests.unit.policy_files import GOOD, SUB, UAI, written
+from tests.world.ids import READER
 
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 DEFINITIONS = "providers/Microsoft.Authorization/roleDefinitions"
 
