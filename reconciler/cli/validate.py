@@ -19,11 +19,9 @@ from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError, Problem
 from reconciler.ids import fold
 from reconciler.model import Mode
-from reconciler.policy import desired, load
-from reconciler.policy.language import GUARDRAILS_FILE, Grant, Policy, Rule
-from reconciler.policy.language.matching import ALL
-from reconciler.policy.language.templates import beginning, entries
-from reconciler.policy.load import folders
+from reconciler.policy import Policy, desired, load
+from reconciler.policy.model import FULL_ROLLOUT, GUARDRAILS_FILE, Grant, Rule
+from reconciler.policy.templates import beginning, entries
 from reconciler.render.text import counted
 from reconciler.resource_types import CARRIERS
 
@@ -43,7 +41,7 @@ def validate(
     Every mistake is told as file:line:column: message. Exit code: 0 sound, 1 mistakes.
     """
     # Files that are not read may explain a mistake, so they are noted next to mistakes, too.
-    notes = list(folders.unread(folder))
+    notes = list(load.unread_files(folder))
     problems: tuple[Problem, ...] = ()
     answer: dict[str, Any] = {}
     line = ""
@@ -143,7 +141,7 @@ def _mode_notes(policy: Policy, rule: Rule) -> Iterator[str]:
         name for other in policy.rules if other.mode is Mode.REPAIR for name in other.attach
     }
     if rule.mode is Mode.AUDIT:
-        if rule.rollout < ALL:
+        if rule.rollout < FULL_ROLLOUT:
             yield "rollout has no effect without mode: repair"
         for name in rule.attach:
             if policy.identities[name].mode is Mode.REPAIR and name not in repaired:

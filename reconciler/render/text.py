@@ -28,7 +28,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Unresolved
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
 from reconciler.printable import printable
 from reconciler.render.comparison import (
     VERBS,

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from reconciler.model import Mode
-from reconciler.policy.language import GuardrailGrant
+from reconciler.policy.model import GuardrailGrant
 from tests.world.builders import (
     APP,
     CONTEXT,

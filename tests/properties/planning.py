@@ -10,7 +10,7 @@ from reconciler.changes import Plan
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Observed, Removals, Request, Sight, Sighting
 from reconciler.plan import PlanContext, plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.properties.looks import observed
 from tests.properties.places import RAILS
 from tests.properties.wishes import wants

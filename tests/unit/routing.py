@@ -2,7 +2,8 @@
 
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
-from reconciler.policy.language import Guardrails, Identity, Policy, Rule
+from reconciler.policy import Policy
+from reconciler.policy.model import Guardrails, Identity, Rule
 from tests.world.builders import APP, CONTEXT, DATA, SUB, below
 from tests.world.ids import NOON
 

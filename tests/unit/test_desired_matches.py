@@ -5,7 +5,7 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode
 from reconciler.policy import desired
-from reconciler.policy.language import Matcher
+from reconciler.policy.match import matching_rules
 from tests.unit.wishes import MACHINES, ON_DATA, rule, wants
 from tests.world.builders import OTHER_VM, SUB, UNWATCHED, VM, below, machine
 
@@ -14,7 +14,7 @@ GROUP = "resourceGroups/rg-app"
 
 def matched(match: dict[str, object], **changes: object) -> bool:
     """Tell whether a rule with such a match speaks of the machine."""
-    return bool(Matcher([rule(match={"type": MACHINES} | match)]).about(machine(**changes)))
+    return bool(matching_rules([rule(match={"type": MACHINES} | match)], machine(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def matched(match: dict[str, object], **changes: object) -> bool:
 )
 def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
     """`within` is the trust boundary: exact, segment by segment."""
-    assert bool(Matcher([rule(within=[str(within)])]).about(machine())) is inside
+    assert bool(matching_rules([rule(within=[str(within)])], machine())) is inside
 
 
 @pytest.mark.parametrize(

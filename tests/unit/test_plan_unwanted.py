@@ -12,7 +12,7 @@ from reconciler.changes import Change, CreateAssignment, Hold, Reason
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Removals, Request, RoleAssignment
 from reconciler.plan import plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.unit.plan_cases import AUDIT, CONDITION, Case, check, create, delete, update
 from tests.world.builders import (
     APP,

@@ -25,7 +25,8 @@ from reconciler.model import (
     Unresolved,
     Wanted,
 )
-from reconciler.policy.language import Guardrails, Policy
+from reconciler.policy import Policy
+from reconciler.policy.model import Guardrails
 from reconciler.render import text
 from reconciler.render.comparison import Comparison
 from tests.world.builders import APP, DATA, STRANGER, VM, assignment, machine, observed

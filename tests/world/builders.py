@@ -24,7 +24,7 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.plan import Home, PlanContext
-from reconciler.policy.language import Guardrails
+from reconciler.policy.model import Guardrails
 from tests.world import ids
 from tests.world.ids import NOON, READER
 
