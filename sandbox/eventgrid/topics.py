@@ -11,7 +11,7 @@ from http import HTTPStatus
 from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Reply, Routes
 from sandbox.eventgrid.filters import invalid
-from sandbox.eventgrid.subscriptions import EVENT_GRID
+from sandbox.eventgrid.subscriptions import CLOUD_EVENTS, EVENT_GRID
 from sandbox.resources import generic
 
 routes = Routes()
@@ -27,7 +27,11 @@ _SOURCES = {
     "microsoft.resources.subscriptions": "microsoft.resources/subscriptions",
     "microsoft.resources.resourcegroups": "microsoft.resources/subscriptions/resourcegroups",
 }
-_NEEDED = ("id", "subject", "eventType", "eventTime", "dataVersion")
+_NEEDED = {
+    EVENT_GRID: ("id", "subject", "eventType", "eventTime", "dataVersion"),
+    CLOUD_EVENTS: ("specversion", "id", "source", "type"),
+}
+"""What an event must have in the schema that a topic takes."""
 
 
 @routes.route("PUT", _SYSTEM_TOPIC, Evidence.DOCUMENTED, "REST: System Topics - Create Or Update")
@@ -68,7 +72,7 @@ def get_topic(call: Call) -> Reply:
 def put_topic(call: Call) -> Reply:
     """Create or replace a custom topic."""
     schema = (call.member("properties") or {}).get("inputSchema") or EVENT_GRID
-    if schema != EVENT_GRID:
+    if schema not in _NEEDED:
         raise errors.unsupported(f"the inputSchema '{schema}'")
     return _with_endpoint(call, generic.put(call))
 
@@ -100,12 +104,15 @@ def publish(call: Call) -> Reply:
     if len(json.dumps(call.body)) > LARGEST:
         raise errors.AzureError(413, "RequestEntityTooLarge", f"At most {LARGEST} bytes are taken.")
     sent = call.body if isinstance(call.body, list) else [call.body]
+    schema = topic.properties.get("inputSchema", EVENT_GRID)
     for event in sent:
-        for name in _NEEDED:
+        for name in _NEEDED[schema]:
             if not isinstance(event, dict) or not isinstance(event.get(name), str):
                 # The text is assumed.
-                text = f"This resource takes {EVENT_GRID}, where '{name}' is required."
+                text = f"This resource takes {schema}, where '{name}' is required."
                 raise errors.AzureError(400, "BadRequest", text)
+    if schema != EVENT_GRID:
+        raise errors.unsupported(f"events of the schema '{schema}'")
     marks = {"topic": topic.id.text, "metadataVersion": "1"}
     call.world.feed.publish(topic.id.key, [{**event, **marks} for event in sent])
     return Reply(200)
