@@ -22,8 +22,8 @@ from reconciler.model import (
     Sight,
     Sighting,
 )
-from reconciler.policy.language import Policy
-from reconciler.policy.language.templates import with_entries
+from reconciler.policy import Policy
+from reconciler.policy.templates import with_entries
 from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)

@@ -34,8 +34,8 @@ from reconciler.model import (
 from reconciler.plan import PlanContext
 from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import has_to_attach
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
 
 type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]

@@ -6,7 +6,6 @@ Policy loading looks names up here without an account; plans apply `is_privilege
 """
 
 import csv
-import difflib
 import functools
 import re
 from collections import defaultdict
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+
+from reconciler.suggestions import near_misses
 
 _ALTERNATIVES = re.compile(r"\(([^()]*)\)")
 _STARS = re.compile(r"\*+")
@@ -64,9 +65,9 @@ class RoleTable:
         """Return the built-in name that `name` was probably meant to be."""
         words = set(_key(name).split())
         holding = [known for known in self._roles if words and words <= set(known.split())]
-        near = difflib.get_close_matches(_key(name), self._roles, n=1, cutoff=0.7)
+        near = near_misses(name.strip(), self._roles, cutoff=0.7)
         # A typo is nearer than any name that only has more words.
-        typo = difflib.get_close_matches(_key(name), near, cutoff=0.85)
+        typo = near_misses(name.strip(), near, cutoff=0.85)
         found = typo or sorted(holding, key=len) or near
         return self._roles[found[0]].name if found else None
 

@@ -6,7 +6,6 @@ docs/settings.md shows the same to operators.
 """
 
 import contextlib
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ResourceIdError, SettingsError
 from reconciler.ids import ResourceId
+from reconciler.suggestions import near_misses
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
@@ -183,7 +183,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     }
     # An optional setting with a misspelt name would be missed in silence.
     for name in sorted(values.keys() - set(_NAMES)):
-        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.88)
+        # Other programs' variables may be spelled as ours in another case.
+        near = near_misses(name, _NAMES, cutoff=0.88, any_case=False)
         if near:
             raise SettingsError(f"{name} is no setting; did you mean {near[0]}?")
     repair = _text(values, "RECONCILER_MODE") == "repair"

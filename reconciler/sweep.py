@@ -44,9 +44,9 @@ from reconciler.model import (
 from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
 from reconciler.plan.context import FIRST_DELAY
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
-from reconciler.policy.language.templates import beginning, with_entries
+from reconciler.policy.templates import beginning, with_entries
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import EARLY, REPEAT_AFTER, schedule_repeat
 from reconciler.resource_types import CARRIERS, is_reconciled

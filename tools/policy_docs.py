@@ -15,14 +15,14 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 
-from reconciler.policy import language
-from reconciler.policy.language import schema
+from reconciler.policy.model import Guardrails, PolicyFile
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS: dict[Path, type[BaseModel]] = {
-    ROOT / "policies" / "schema.json": language.PolicyFile,
-    ROOT / "policies" / "guardrails.schema.json": language.Guardrails,
+    ROOT / "policies" / "schema.json": PolicyFile,
+    ROOT / "policies" / "guardrails.schema.json": Guardrails,
 }
 PAGE = ROOT / "docs" / "policy.md"
 
@@ -45,7 +45,26 @@ def page() -> str:
 
 def schema_text(model: type[BaseModel]) -> str:
     """Return a schema file's content."""
-    return json.dumps(schema.of(model), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(schema(model), indent=1, ensure_ascii=False) + "\n"
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a whole file, what can be checked in one file alone.
+
+    Names that lead elsewhere, guardrails and what YAML itself allows are only for the loader to
+    see.
+    """
+    content = model.model_json_schema()
+    for owner in (content, *content["$defs"].values()):
+        for key in owner.get("properties", {}).values():
+            key["description"] = " ".join(key["description"].split())
+            # Without a value a key is a mistake, so nothing is neither a value nor a default.
+            if key.get("default", ...) is None:
+                del key["default"]
+                key.update(
+                    next(shape for shape in key.pop("anyOf") if "null" not in shape.values())
+                )
+    return {"$schema": GenerateJsonSchema.schema_dialect} | content
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 (type expressions have no type)
@@ -73,7 +92,7 @@ def _row(key: str, field: FieldInfo) -> str:
     if len(example_text) > _LONGEST_EXAMPLE:
         example_text = ""
     # Markdown takes what stands in angle brackets for HTML, and shows nothing of it.
-    meaning = _PLACEHOLDER.sub(r"`\g<0>`", _cell(str(field.description)))
+    meaning = _PLACEHOLDER.sub(r"`\g<0>`", _cell(" ".join(str(field.description).split())))
     cells = (f"`{key}`", required, default_text, meaning, example_text)
     return f"| {' | '.join(cells)} |"
 

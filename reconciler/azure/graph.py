@@ -5,7 +5,6 @@ Sweeps, looks and searches for an assignment's owner ask here. The index is stal
 not name is not thereby absent. Ids enter queries through `_quoted` alone.
 """
 
-import difflib
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from reconciler.model import (
     Traces,
     UserIdentity,
 )
+from reconciler.suggestions import near_misses
 
 _log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:
         for one in there
         if one.is_type(missing.type) and one.group_id == missing.group_id
     }
-    close = difflib.get_close_matches(fold(missing.name), siblings, n=_NEAR_MISSES)
+    close = near_misses(missing.name, siblings, most=_NEAR_MISSES)
     return tuple(siblings[name] for name in close)
 
 

@@ -28,7 +28,7 @@ from reconciler.model import (
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan.context import FIRST_DELAY
-from reconciler.policy.language import Matcher
+from reconciler.policy.match import matching_rules
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import failed_result, schedule_repeat
 from reconciler.resource_types import is_reconciled
@@ -163,10 +163,9 @@ class AssignmentSearch:
             if rule.system and any(role in {None, grant.role.guid} for grant in rule.system.grants)
         ]
         if rules:
-            matcher = Matcher(rules)
             types = {name for rule in rules for name in rule.match.type}
             for resource in inventory.resources(types):
-                if resource.principal and matcher.about(resource):
+                if resource.principal and matching_rules(rules, resource):
                     yield resource
 
 

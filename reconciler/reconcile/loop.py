@@ -42,12 +42,13 @@ from reconciler.model import (
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import PlanContext, plan
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
+from reconciler.printable import printable
 from reconciler.reconcile.contention import Contention, blocked_outcomes, is_only_unlisted
 from reconciler.reconcile.recent import HOUR, RecentRuns
 from reconciler.reconcile.retry import INVISIBLE, Progress
-from reconciler.render.text import log_lines, outcome_line, printable
+from reconciler.render.text import log_lines, outcome_line
 from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
@@ -283,7 +284,7 @@ class Reconciler:
         then reconciled from fresh reads.
         """
         identity = progress.request.id
-        rules = wanted.bearers(self.policy, identity)
+        rules = wanted.attaching_rules(self.policy, identity)
         if not rules or progress.request.sighted(Sight.ATTACHED):
             return
         principal = progress.plans[-1].incarnation

@@ -95,10 +95,14 @@ class Progress:
     def may_look_again(self) -> bool:
         """Return whether looking again at once can show something new.
 
-        What Azure put off only time mends. A deletion's answer needs no look; and where a copy is
-        due soon anyway, that copy is the look.
+        Only time helps what Azure put off. The deletion of a dead right needs no look but its
+        answer; and where a copy is due soon anyway, that copy is the look.
         """
-        statuses = {outcome.status for outcome in self.outcomes if not _is_dead(outcome.change)}
+        statuses = {
+            outcome.status
+            for outcome in self.outcomes
+            if not (isinstance(outcome.change, DeleteAssignment) and outcome.change.reason.dead)
+        }
         if Status.AGAIN in statuses or self._lifting(soon=True):
             return False
         return bool(statuses & {*_WRITTEN, Status.CONFLICT})
@@ -110,9 +114,10 @@ class Progress:
         """
         return all(
             outcome.status is Status.DONE
+            and outcome.change is not None
             and (
                 isinstance(outcome.change, AttachIdentity | DetachIdentity)
-                or _is_dead(outcome.change)
+                or outcome.change.reason.dead
             )
             for outcome in self.outcomes
         )
@@ -218,9 +223,9 @@ class Progress:
         for change in last.changes if may_wait else ():
             status = outcomes.get(_key(change))
             if status is not None:
-                # Lists lag behind writes; of what was dead, the answer is proof enough.
-                unlisted = status in _WRITTEN and not _is_dead(change)
-                comes = unlisted and not self._lifting(soon=True)
+                # Lists lag behind writes; of a dead right, the answer is proof enough.
+                dead = isinstance(change, DeleteAssignment) and change.reason.dead
+                comes = status in _WRITTEN and not dead and not self._lifting(soon=True)
             else:
                 # A principal may be missing because its identity is only just being switched on.
                 waiting = isinstance(change, CreateAssignment) and change.principal is None
@@ -290,8 +295,3 @@ def _key(change: Change) -> object:
     if isinstance(change, CreateAssignment):
         return change.grant, change.principal
     return change
-
-
-def _is_dead(change: Change | None) -> bool:
-    """Return whether a change takes away what belonged to a principal that is no more."""
-    return isinstance(change, DeleteAssignment) and change.reason.dead

@@ -26,7 +26,8 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.model import Desired, Observed
-from reconciler.policy.language import Grant, Policy
+from reconciler.policy import Policy
+from reconciler.policy.model import Grant
 
 VERBS = ("create", "attach", "detach", "reattach", "grant", "update", "remove")
 """All that is done to a subject, in the order in which summaries count it."""

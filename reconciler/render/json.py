@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler import changes
 from reconciler.changes import Change, Outcome, Plan
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
 from reconciler.render.comparison import (
     Comparison,
     hold_next_step,

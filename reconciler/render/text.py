@@ -28,7 +28,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Unresolved
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
 from reconciler.printable import printable
 from reconciler.render.comparison import (
     VERBS,
@@ -39,18 +39,6 @@ from reconciler.render.comparison import (
     verb,
 )
 from reconciler.roles import role_name
-
-__all__ = [
-    "counted",
-    "log_lines",
-    "outcome_line",
-    "plan_lines",
-    "printable",
-    "question",
-    "subject_lines",
-    "summary",
-    "wait_condition",
-]
 
 type Details = list[tuple[str, str]]
 

@@ -12,9 +12,9 @@ from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.plan import Subjects
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, SHARED, VM, guardrails, machine, policy, rule
+from tests.world.ids import APPS, SHARED, SUB, VM, machine
+from tests.world.policies import guardrails, policy, rule
 
 SECOND = machine("vm2")
 MOVED = rule(system={"grants": [{"role": "Reader", "scope": f"{SUB}/resourceGroups/rg-nowhere"}]})
@@ -34,7 +34,8 @@ def subjects(lab: Cloud, *ids: str) -> Subjects:
 def confirmed(lab: Cloud, *ids: str) -> list[tuple[Request, str]]:
     """Return the requests for some ids and no others, each with its plan's fingerprint."""
     comparisons = subjects(lab, *ids).compare()
-    return confirmed_requests(lab.app, [each for each in comparisons if str(each.plan.id) in ids])
+    chosen = [comparison for comparison in comparisons if str(comparison.plan.id) in ids]
+    return confirmed_requests(lab.app, chosen)
 
 
 def local_queue(lab: Cloud) -> LocalQueue:

@@ -7,7 +7,8 @@ import pytest
 from reconciler.changes import Result, Status
 from reconciler.errors import Rejected
 from tests.world.cloud import Cloud, blocked
-from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, named, policy, rule
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine
+from tests.world.policies import named, policy, rule
 
 ALWAYS = 10_000
 GRAPH = "/microsoft.resourcegraph/"

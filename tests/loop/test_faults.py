@@ -8,9 +8,9 @@ import pytest
 from sandbox.world import throttling
 from sandbox.world.faults import Faults, RequestFault
 from sandbox.world.state import Assignment
-from tests.world.arm import SUBSCRIPTION
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, identity, machine, policy, rule
+from tests.world.ids import APPS, DATA, SUBSCRIPTION, identity, machine
+from tests.world.policies import policy, rule
 
 MACHINES = [machine(f"vm{number}") for number in range(1, 7)]
 GRANTS = [{"role": "Reader", "scope": "{resourceGroup}"}, {"role": "Reader", "scope": DATA}]

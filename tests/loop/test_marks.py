@@ -12,20 +12,8 @@ from reconciler.marker import Ownership, assignment_name
 from reconciler.model import Removals, RoleAssignment
 from sandbox.identity import tokens
 from tests.world.cloud import Cloud, as_request, holds, last
-from tests.world.policies import (
-    APPS,
-    BLOB_READER,
-    DATA,
-    READER,
-    SHARED,
-    VM,
-    Content,
-    identity,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, BLOB_READER, DATA, READER, SHARED, VM, identity, machine
+from tests.world.policies import Content, named, policy, rule
 from tests.world.sweeps import OWN
 
 BLOBS = {("Storage Blob Data Reader", "rg-data")}

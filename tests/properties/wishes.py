@@ -16,7 +16,8 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.observe import desired_of
-from reconciler.policy.language import Identity, Policy, Rule
+from reconciler.policy import Policy
+from reconciler.policy.model import Identity, Rule
 from tests.properties.places import (
     DEFINITION,
     RAILS,

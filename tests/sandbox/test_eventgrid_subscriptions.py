@@ -7,7 +7,8 @@ import pytest
 from sandbox.eventgrid.retry import TIMEOUT
 from sandbox.eventgrid.sending import Outlets
 from tests.sandbox.grid import HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, error, identity
+from tests.world.arm import GROUP, MACHINE, STORE, error, identity
+from tests.world.ids import SUB
 
 TOPICS = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, SEED, STORE, SUB, SUBSCRIPTION, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, Arm, error, identity
+from tests.world.ids import SUB, SUBSCRIPTION
 
 CORP = "/providers/Microsoft.Management/managementGroups/corp"
 HOLDERS = """

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.world.arm import SUB
-from tests.world.policies import APPS, DATA, IDENTITIES, Content, identity, machine
+from tests.world.ids import APPS, DATA, IDENTITIES, SUB, identity, machine
+from tests.world.policies import Content
 
 FOLDER: Final = Path(__file__).parent
 OTHER: Final = f"{SUB}/resourceGroups/rg-other"

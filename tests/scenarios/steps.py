@@ -12,7 +12,7 @@ from reconciler.ids import ResourceId
 from reconciler.marker import Marker
 from tests.scenarios.scenario import SCOPES, Step, place
 from tests.world.arm import BLOB_READ
-from tests.world.policies import BLOB_READER, READER, identity
+from tests.world.ids import BLOB_READER, READER, identity
 
 if TYPE_CHECKING:
     from tests.scenarios.player import Player

@@ -6,9 +6,10 @@ from reconciler import roles
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Wanted
 from reconciler.policy import desired
-from reconciler.policy.language import Rule
+from reconciler.policy.model import Rule
 from tests.unit.wishes import ON_DATA, policy, rule, wants
-from tests.world.builders import APP, BLOB_READER, DATA, READER, SECOND, VM
+from tests.world.builders import APP, DATA, SECOND, VM
+from tests.world.ids import BLOB_READER, READER
 
 
 def test_all_matching_rules_add_up() -> None:
@@ -82,13 +83,13 @@ def test_two_conditions_of_one_right_are_two_wishes() -> None:
     assert {wanted.what.condition for wanted in wants(one, other).grants} == {None, "c"}
 
 
-def test_the_bearers_of_an_identity_are_the_rules_that_attach_it() -> None:
+def test_an_identity_is_attached_by_the_rules_that_name_it() -> None:
     """After a recreated identity their matches are looked at."""
     one, other = rule("one", attach=["app"]), rule("other", attach=["second"])
     held = policy(one, other, rule("none"), app={"id": str(APP)}, second={"id": str(SECOND)})
 
-    assert desired.bearers(held, ResourceId.parse(APP.text.upper())) == (one,)
-    assert desired.bearers(held, VM) == ()
+    assert desired.attaching_rules(held, ResourceId.parse(APP.text.upper())) == (one,)
+    assert desired.attaching_rules(held, VM) == ()
 
 
 @pytest.mark.parametrize("key", ["allowDefaultChange", "allowRestart"])

@@ -7,19 +7,10 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity, Wanted
 from reconciler.policy import desired
-from reconciler.policy.language import Identity
+from reconciler.policy.model import Identity
 from tests.unit.wishes import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
-from tests.world.builders import (
-    APP,
-    BLOB_READER,
-    IDS,
-    SECOND,
-    SUB,
-    UNWATCHED,
-    below,
-    machine,
-    user_identity,
-)
+from tests.world.builders import APP, IDS, SECOND, SUB, UNWATCHED, below, machine, user_identity
+from tests.world.ids import BLOB_READER
 
 
 def test_an_identity_s_grants_are_its_own() -> None:

@@ -5,23 +5,23 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode
 from reconciler.policy import desired
-from reconciler.policy.language import Matcher
+from reconciler.policy.match import matching_rules
 from tests.unit.wishes import MACHINES, ON_DATA, rule, wants
 from tests.world.builders import OTHER_VM, SUB, UNWATCHED, VM, below, machine
 
-GROUP = "resourceGroups/rg-vm"
+GROUP = "resourceGroups/rg-app"
 
 
 def matched(match: dict[str, object], **changes: object) -> bool:
     """Tell whether a rule with such a match speaks of the machine."""
-    return bool(Matcher([rule(match={"type": MACHINES} | match)]).about(machine(**changes)))
+    return bool(matching_rules([rule(match={"type": MACHINES} | match)], machine(**changes)))
 
 
 @pytest.mark.parametrize(
     ("within", "inside"),
     [
         (SUB, True),
-        (below(SUB, "resourceGroups/RG-VM"), True),
+        (below(SUB, "resourceGroups/RG-APP"), True),
         (VM, True),
         (below(SUB, "resourceGroups/rg"), False),
         (OTHER_VM, False),
@@ -31,7 +31,7 @@ def matched(match: dict[str, object], **changes: object) -> bool:
 )
 def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
     """`within` is the trust boundary: exact, segment by segment."""
-    assert bool(Matcher([rule(within=[str(within)])]).about(machine())) is inside
+    assert bool(matching_rules([rule(within=[str(within)])], machine())) is inside
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_a_rule_ends_at_its_scopes(within: ResourceId, inside: object) -> None:
         ({"type": ["Microsoft.Web/sites", MACHINES]}, True),
         ({"type": "Microsoft.Compute/virtualMachines/extensions"}, False),
         ({"resourceGroup": "RG-*"}, True),
-        ({"resourceGroup": ["other", "rg-v?"]}, True),
+        ({"resourceGroup": ["other", "rg-a?p"]}, True),
         ({"resourceGroup": "vm"}, False),
-        ({"name": "vm-[12]"}, True),
-        ({"name": "VM-*"}, True),
+        ({"name": "vm[12]"}, True),
+        ({"name": "VM*"}, True),
         ({"name": "*-2"}, False),
         ({"resourceGroup": "rg-*", "name": "*-2"}, False),
         ({"location": "West Europe"}, True),

@@ -8,19 +8,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Unresolved, Wanted
 from reconciler.policy import desired
 from tests.unit.wishes import MACHINES, ON_DATA, policy, rule, wants
-from tests.world.builders import (
-    APP,
-    BLOB_READER,
-    DATA,
-    IDS,
-    READER,
-    SECOND,
-    SUB,
-    VM,
-    below,
-    machine,
-    user_identity,
-)
+from tests.world.builders import APP, DATA, IDS, SECOND, SUB, VM, below, machine, user_identity
+from tests.world.ids import BLOB_READER, READER
 
 VAULTS = "providers/Microsoft.KeyVault/vaults"
 
@@ -200,6 +189,6 @@ def test_scopes_are_known_before_the_subject_as_far_as_its_id_tells() -> None:
     )
     held = policy(tagged, app={"id": str(APP), "grants": [{"role": "Reader", "scope": "{id}"}]})
 
-    assert desired.scopes_from(held, VM) == (DATA, VM.group_id)
+    assert desired.scopes_from(held, VM) == (VM.group_id, DATA)
     assert desired.scopes_from(held, APP) == (APP,)
     assert desired.scopes_from(held, SECOND) == ()

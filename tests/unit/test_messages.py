@@ -13,7 +13,8 @@ from reconciler.errors import MessageError
 from reconciler.messages import MOST_SIGHTINGS
 from reconciler.model import Removals, Request, Sight, Sighting
 from tests import strategies
-from tests.world.builders import APP, NOON, SECOND, VM
+from tests.world.builders import APP, SECOND, VM
+from tests.world.ids import NOON
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)

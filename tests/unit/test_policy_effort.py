@@ -1,15 +1,17 @@
 """Whoever writes policy or a role definition cannot stall the loader: twice as much takes twice."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from reconciler import roles
 from reconciler.errors import PolicyError
-from reconciler.policy.language import conditions
 from reconciler.policy.load import load
+from reconciler.policy.model import Grant
 from tests.unit.policy_files import GUARDRAILS, SUB, identity, written
 
 MEBIBYTE = 1024 * 1024
@@ -17,10 +19,8 @@ MEBIBYTE = 1024 * 1024
 
 def condition(text: str) -> None:
     """Check a condition; its mistakes are beside the point."""
-    try:
-        conditions.condition(text)
-    except ValueError:
-        return
+    with contextlib.suppress(ValidationError):
+        Grant(role="Reader", scope="{id}", condition=text)
 
 
 @pytest.mark.parametrize(

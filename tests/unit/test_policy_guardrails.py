@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.policy import language
+from reconciler.policy import model
 from reconciler.policy.load import load
 from tests.unit.policy_files import (
     GOOD,
@@ -34,7 +34,7 @@ def test_guardrails_have_one_name(tmp_path: Path, name: str, mode: str) -> None:
 def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
     """The absence of guardrails forbids every grant and attachment, but no identity of its own."""
     switching = load(written(tmp_path, a=rule(mode="repair")))
-    assert switching.guardrails == language.Guardrails(version=1)
+    assert switching.guardrails == model.Guardrails(version=1)
 
     told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
     attaching = GOOD.replace("attach:", "mode: repair\n    attach:")

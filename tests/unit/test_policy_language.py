@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.policy import language
-from reconciler.policy.language.templates import Place, fill
+from reconciler.policy import model
 from reconciler.policy.load import load
+from reconciler.policy.templates import Subject, fill
 from reconciler.roles import Role
 from tests.unit.policy_files import GOOD, SUB, UAI, written
+from tests.world.ids import READER
 
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 DEFINITIONS = "providers/Microsoft.Authorization/roleDefinitions"
 
@@ -133,12 +133,12 @@ def test_files_and_their_names_do_not_count_for_the_digest(tmp_path: Path) -> No
 
 def test_rules_can_be_made_in_python() -> None:
     """Python spells keys in snake_case and may hand over what is parsed already."""
-    rule = language.Rule(
+    rule = model.Rule(
         name="r",
         within=(ResourceId.parse(SUB),),
-        match=language.Match(type=("A.B/c",), resource_group=("rg-*",)),
+        match=model.Match(type=("A.B/c",), resource_group=("rg-*",)),
         allow_default_change=True,
-        system=language.System(grants=(language.Grant(role="Reader", scope="{id}"),)),
+        system=model.System(grants=(model.Grant(role="Reader", scope="{id}"),)),
     )
 
     assert rule.mode is Mode.AUDIT
@@ -149,7 +149,7 @@ def test_rules_can_be_made_in_python() -> None:
 
 def test_policy_cannot_be_changed() -> None:
     """What was loaded and checked stays as it is."""
-    match = language.Match(type="A.B/c")
+    match = model.Match(type="A.B/c")
     with pytest.raises(ValidationError, match="frozen"):
         match.name = ("x",)  # type: ignore[misc]  # What must fail.
 
@@ -159,21 +159,21 @@ def test_a_custom_role_is_privileged_until_it_is_read(scope: str) -> None:
     """Nobody knows offline what a custom role allows."""
     name = f"{scope}/{DEFINITIONS}/{CUSTOM.upper()}"
 
-    assert language.Grant(role=name, scope="{id}").role == Role(name, CUSTOM, privileged=True)
+    assert model.Grant(role=name, scope="{id}").role == Role(name, CUSTOM, privileged=True)
 
 
 def test_a_built_in_role_is_known_by_each_of_its_names() -> None:
     """Name, GUID and definition id, in whatever case, are one role."""
     names = ["reader", READER.upper(), f"{SUB}/{DEFINITIONS}/{READER}"]
 
-    assert {language.Grant(role=name, scope="{id}").role.name for name in names} == {"Reader"}
+    assert {model.Grant(role=name, scope="{id}").role.name for name in names} == {"Reader"}
 
 
 @pytest.mark.parametrize("guid", [CUSTOM, CUSTOM.upper()])
 def test_a_guid_that_the_table_does_not_know_is_read_from_azure(tmp_path: Path, guid: str) -> None:
     """It may be a custom role or a young built-in one; it is privileged until Azure says else."""
     text = WHOLE.replace("role: Reader", f"role: {guid}")
-    role = language.Grant(role=guid, scope="{id}").role
+    role = model.Grant(role=guid, scope="{id}").role
 
     assert role == Role(f"/{DEFINITIONS}/{guid}", CUSTOM, privileged=True)
     assert role.by_guid
@@ -192,16 +192,16 @@ def test_the_fuller_name_of_a_definition_counts(tmp_path: Path) -> None:
 
 def test_a_condition_ends_without_a_line_break() -> None:
     """A block scalar's last line break is not part of the condition that Azure keeps."""
-    grant = language.Grant(role="Reader", scope="{id}", condition="(\n a\n)\n")
+    grant = model.Grant(role="Reader", scope="{id}", condition="(\n a\n)\n")
 
     assert grant.condition == "(\n a\n)"
 
 
 def test_the_same_grant_twice_is_one() -> None:
     """Only two conditions for one grant contradict each other."""
-    grant = language.Grant(role="Reader", scope="{id}")
+    grant = model.Grant(role="Reader", scope="{id}")
 
-    assert language.System(grants=(grant, grant)).grants == (grant, grant)
+    assert model.System(grants=(grant, grant)).grants == (grant, grant)
 
 
 def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
@@ -209,8 +209,8 @@ def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
     owner = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
     group = ResourceId.parse(f"{SUB}/resourceGroups/rg")
     subscription = ResourceId.parse(SUB)
-    entry = language.GuardrailGrant(scope=group, roles=("Reader", "Owner"))
-    guardrails = language.Guardrails(version=1, grants=(entry,))
+    entry = model.GuardrailGrant(scope=group, roles=("Reader", "Owner"))
+    guardrails = model.Guardrails(version=1, grants=(entry,))
 
     def allowed(role: str, scope: ResourceId) -> bool:
         return guardrails.allows(role, scope, privileged=role == owner)
@@ -238,11 +238,11 @@ def test_a_policy_knows_the_definitions_of_its_custom_roles(tmp_path: Path) -> N
 
 def test_a_scope_is_filled_in() -> None:
     """Placeholders stand for ids, and a missing value is an error."""
-    place = Place(ResourceId.parse(f"{SUB}/resourceGroups/rg"))
+    place = Subject(ResourceId.parse(f"{SUB}/resourceGroups/rg"))
     vault = fill("{resourceGroup}/providers/A.B/c/d", place, {})
 
     assert vault == ResourceId.parse(f"{SUB}/resourceGroups/rg/providers/A.B/c/d")
     with pytest.raises(ResourceIdError, match=r"nothing is known for .*location"):
         fill("{resourceGroup}/providers/A.B/c/{location}", place, {})
     with pytest.raises(ResourceIdError, match=r"nothing is known for .*resourceGroup"):
-        fill("{resourceGroup}", Place(ResourceId.parse(SUB)), {})
+        fill("{resourceGroup}", Subject(ResourceId.parse(SUB)), {})

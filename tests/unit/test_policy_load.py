@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.policy.load import load
-from reconciler.policy.load.folders import unread
+from reconciler.policy.load import load, unread_files
 from tests.unit.policy_files import GOOD, GUARDRAILS, SUB, mistakes, rule, written
 
 SHIPPED = Path(__file__).parents[2] / "policies"
@@ -133,7 +132,7 @@ def test_files_in_folders_of_the_folder_are_not_read(tmp_path: Path) -> None:
 
     (found,) = mistakes(tmp_path)
     assert found.endswith(f"; {tmp_path}/a/policy.yaml is not read: it lies in a folder of its own")
-    assert list(unread(written(tmp_path, a=GOOD))) == [
+    assert list(unread_files(written(tmp_path, a=GOOD))) == [
         f"{tmp_path / 'a' / 'policy.yaml'} is not read: it lies in a folder of its own"
     ]
 

@@ -13,17 +13,17 @@ import jsonschema
 import pytest
 
 from reconciler.errors import PolicyError
-from reconciler.policy import language
-from reconciler.policy.language import schema
+from reconciler.policy import model
 from reconciler.policy.load import load
-from reconciler.policy.load.document import read
+from reconciler.policy.yaml import read
 from tests.conftest import ROOT
 from tests.unit.mistakes import MISTAKES
 from tests.unit.mistakes.guardrails import GUARDRAIL_MISTAKES
 from tests.unit.policy_files import GOOD, SUB, UAI, written
+from tools import policy_docs
 
-POLICY = jsonschema.Draft202012Validator(schema.of(language.PolicyFile))
-GUARDRAILS = jsonschema.Draft202012Validator(schema.of(language.Guardrails))
+POLICY = jsonschema.Draft202012Validator(policy_docs.schema(model.PolicyFile))
+GUARDRAILS = jsonschema.Draft202012Validator(policy_docs.schema(model.Guardrails))
 
 ONLY_THE_LOADER_SEES = {
     # What leads to another place or file.
@@ -249,7 +249,7 @@ def test_every_field_tells_what_it_is_for() -> None:
 def test_shipped_policy_fits_its_schema() -> None:
     """Nobody's editor underlines the examples."""
     for path in (ROOT / "policies").glob("*.yaml"):
-        validator = GUARDRAILS if path.name == language.GUARDRAILS_FILE else POLICY
+        validator = GUARDRAILS if path.name == model.GUARDRAILS_FILE else POLICY
         validator.validate(value_of(path.read_bytes()))
 
 

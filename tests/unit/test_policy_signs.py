@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.policy.load import folders, load
+from reconciler.policy.load import load, unread_files
 from tests.unit.policy_files import (
     GOOD,
     GUARDRAILS,
@@ -120,7 +120,7 @@ def test_a_name_that_is_passed_over_is_shown_with_escapes(tmp_path: Path) -> Non
     """What looks like policy and is not read is noted in one line."""
     (tmp_path / "a\n\u202eb.yaml.txt").write_text(GOOD)
 
-    assert all(note.isprintable() for note in folders.unread(tmp_path))
+    assert all(note.isprintable() for note in unread_files(tmp_path))
 
 
 def test_names_that_differ_in_case_alone_are_one(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reconciler.policy import language
+from reconciler.policy import model
 from reconciler.policy.load import load
 from tests.unit.policy_files import GOOD, SUB, mistakes, rule, written
 
@@ -43,7 +43,7 @@ def test_numbers_may_be_written_in_other_bases(tmp_path: Path) -> None:
     text = "version: 0x1\nmaxRemovals: {count: 010, percent: 0o17}\n"
     policy = load(written(tmp_path, a=GOOD, guardrails=text))
 
-    assert policy.guardrails.max_removals == language.MaxRemovals(count=10, percent=15)
+    assert policy.guardrails.max_removals == model.MaxRemovals(count=10, percent=15)
 
 
 def test_aliases_cannot_multiply_a_file(tmp_path: Path) -> None:
