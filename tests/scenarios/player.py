@@ -38,8 +38,8 @@ from tests.scenarios.scenario import (
     written_guardrails,
     written_policy,
 )
-from tests.world.arm import SUBSCRIPTION
 from tests.world.cloud import Cloud, holds
+from tests.world.ids import SUBSCRIPTION
 from tests.world.live import Live
 from tests.world.policies import Content
 
@@ -372,7 +372,7 @@ class Picture:
         self.living = {one.oid for one in world.principals.values() if one.alive}
 
     def check_busy(self, method: str, path: str) -> None:
-        """Raise for a PATCH of what is being written, where the scenario says that this is wrong."""
+        """Raise for a PATCH of what is being written, where the scenario forbids it."""
         resource, world = self.resources.get(path.lower()), self.player.cloud.world
         if resource is None or method != "PATCH":
             return

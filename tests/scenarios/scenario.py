@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.world.arm import SUB
-from tests.world.policies import APPS, DATA, HOME, IDENTITIES, Content, guardrails, named, rule
+from tests.world.ids import APPS, DATA, HOME, IDENTITIES, SUB
+from tests.world.policies import Content, guardrails, named, rule
 
 FOLDER: Final = Path(__file__).parent
 OTHER: Final = f"{SUB}/resourceGroups/rg-other"
@@ -61,9 +61,10 @@ class Scenario:
     """A scenario: `steps` happen once the app has brought `machines` to what policy asks.
 
     `never` are rights that may not be missing once they were there, as `vm1 without Reader at
-    rg-app`, or `vm1 patched while it is busy`. `takes` are the rights and
-    identities of the living that the app may take away, `left` the rights that the dead keep. `blocked` are the codes that need a person in the end. `writes` and `calls` are the most
-    that the app may make of them, whatever they are where none.
+    rg-app`, or `vm1 patched while it is busy`. `takes` are the rights and identities of the living
+    that the app may take away, `left` the rights that the dead keep. `blocked` are the codes that
+    need a person in the end. `writes` and `calls` are the most that the app may make of them; none
+    is no limit.
     """
 
     name: str
@@ -129,7 +130,7 @@ def expected(content: Mapping[str, Content | str]) -> dict[str, Expected]:
     found: dict[str, Expected] = {}
     for listed, what in content.items():
         for name in names(listed):
-            lists: dict[str, Any] = {} if what == "gone" else dict(what)
+            lists: dict[str, Any] = {} if isinstance(what, str) else dict(what)
             there = what != "gone" and not lists.pop("gone", False)
             found[name] = Expected(there, **{key: frozenset(value) for key, value in lists.items()})
     return found

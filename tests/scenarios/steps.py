@@ -20,7 +20,8 @@ from sandbox.interleave import Crash
 from tests.faults.matrix import Broken
 from tests.scenarios.scenario import SCOPES, STORE, Step, expected, names, place
 from tests.world import wire
-from tests.world.arm import BLOB_READ, SUB, SUBSCRIPTION
+from tests.world.arm import BLOB_READ
+from tests.world.ids import SUB, SUBSCRIPTION
 
 if TYPE_CHECKING:
     from tests.scenarios.player import Player
@@ -226,7 +227,13 @@ def install(player: "Player", vm: str, seconds: str) -> None:
     r"(, under the name of (?P<other>[\w/-]+)'s (?P<name>.+))?"
 )
 def grant(  # noqa: PLR0913 - the parts of a grant
-    player: "Player", *, right: str, who: str, marked: str | None, other: str | None, name: str | None
+    player: "Player",
+    *,
+    right: str,
+    who: str,
+    marked: str | None,
+    other: str | None,
+    name: str | None,
 ) -> None:
     """Let the operator grant a role, maybe with the app's own marker or under a name of its own."""
     role, scope, condition = player.parsed(right)
