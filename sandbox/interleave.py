@@ -70,9 +70,7 @@ class Run[T]:
 def seeded(seed: int, *, deaths: float = 0.0) -> Choose:
     """Return a choice by chance, the same for the same seed.
 
-    Args:
-        seed: of the random source.
-        deaths: the chance that a call is the worker's last, be it before or after its effect.
+    ``deaths`` is the chance that a call is the worker's last, be it before or after its effect.
     """
     source = random.Random(seed)
 

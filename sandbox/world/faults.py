@@ -161,7 +161,6 @@ class Faults(_Switches):
     # Retries of deliveries (facts: Delivery).
     delivery_jitter: Chance = 0.0  # By what part of its wait one is late at most.
     delivery_skips: Chance = 0.0  # That one is left out.
-    delivery_late_counts: Chance = 0.0  # That an answer after half a minute counts, within three.
     # Single requests: of several that apply, the first one decides.
     requests: list[RequestFault] = Field(default_factory=list)
 
@@ -195,10 +194,7 @@ def read(switches: dict[str, Any]) -> Faults:
 
 # The codes and texts are what Azure is known to say (facts: Errors): those of 409 and 429 from
 # issues, the others recorded.
-_LATE = (
-    "InternalExecutionError",
-    "An internal execution error occurred. Please retry later.",
-)
+_LATE = ("InternalExecutionError", "An internal execution error occurred. Please retry later.")
 _USUAL = {
     409: (
         "ConflictingConcurrentWriteNotAllowed",
@@ -269,14 +265,8 @@ class FaultInjector:
     ) -> Reply:
         """Return the answer to a request, or what a fault makes of it.
 
-        Args:
-            method: the request's.
-            path: the request's.
-            answer: does what is asked; an operation that it starts is to end with the error given.
-
-        Raises:
-            AzureError: the service's own refusal, or the fault's.
-            DroppedError: there is to be no answer.
+        ``answer`` does what is asked; an operation that it starts ends with the error that it is
+        given. Raises ``AzureError``, the service's own or the fault's, or ``DroppedError``.
         """
         fault = self._next(method, path)
         if fault is None or fault.late:
@@ -341,12 +331,7 @@ class FaultInjector:
         return {**event, "data": data, "dataVersion": ""}
 
     def retry_wait(self, wait: dt.timedelta, following: dt.timedelta) -> dt.timedelta:
-        """Return how long a delivery waits for its next attempt.
-
-        Args:
-            wait: the time that the schedule has for it.
-            following: the time for the attempt after that, in case one is left out.
-        """
+        """Return how long a delivery waits for its next attempt, or the one after that as well."""
         if self.happens(self.faults.delivery_skips):
             wait += following
         jitter = self.faults.delivery_jitter

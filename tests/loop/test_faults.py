@@ -196,7 +196,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[State, list[int]]:
-    """What the app brings about in fair weather, and what it was answered."""
+    """What the app brings about without faults, and what it was answered."""
     story = Story(tmp_path_factory.mktemp("undisturbed"), Faults())
     return story.play(), story.answers()
 

@@ -18,7 +18,7 @@ from sandbox.identity import tokens
 from sandbox.server import Server
 from sandbox.world.state import Principal
 from tests.sandbox.grid import Grid
-from tests.world.arm import GROUP, error
+from tests.world.arm import GROUP
 
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/topics/outcomes"
 SUBSCRIBERS = f"{TOPIC}/providers/Microsoft.EventGrid/eventSubscriptions"
@@ -100,16 +100,24 @@ def test_a_token_needs_the_senders_role(topic: Topic) -> None:
     assert len(topic.got()) == 1
 
 
-def test_only_events_in_its_own_schema_are_taken_and_delivered_in_either(topic: Topic) -> None:
-    """A topic for CloudEvents is not simulated, subscribers that want them are."""
-    grid = topic.grid
+def test_a_topic_for_cloud_events_refuses_all_others_and_hands_on_none(topic: Topic) -> None:
+    """That a topic takes another schema is told by 400; handing CloudEvents on is not simulated."""
     body = {"location": "westus", "properties": {"inputSchema": "CloudEventSchemaV1_0"}}
-    refused = grid.arm.call("PUT", TOPIC, body)
+    topic.grid.arm.call("PUT", TOPIC, body)
+
+    with pytest.raises(HttpResponseError, match="takes CloudEventSchemaV1_0"):
+        topic.send(an_event())
+    with pytest.raises(HttpResponseError, match="sandbox"):
+        topic.send(CloudEvent("mine", "Example.Repaired", data={"changes": 2}))
+
+
+def test_events_are_delivered_in_either_schema(topic: Topic) -> None:
+    """Subscribers may want CloudEvents of a topic that takes Event Grid's own."""
+    grid = topic.grid
     grid.subscribe(at=SUBSCRIBERS, eventDeliverySchema="CloudEventSchemaV1_0")
     topic.send(an_event())
     grid.turn(1)
 
-    assert error(refused) == (400, "UnsupportedBySandbox")
     (event,) = grid.delivered()
     assert (event["specversion"], event["source"]) == ("1.0", TOPIC)
     assert event["data"] == {"changes": 2}
