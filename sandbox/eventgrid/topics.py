@@ -1,8 +1,8 @@
 """System topics, and custom topics with the endpoint that clients publish to.
 
 Both are resources like others; here is what they have beyond: the source of a system topic and the
-endpoint of a custom one (documented), which takes events in Event Grid's schema by a token. An
-endpoint is under this host, not one of its own, so its address is assumed.
+endpoint of a custom one (documented), whose address is assumed. It takes events in Event Grid's
+schema alone, by a token; a topic for CloudEvents is there to refuse them.
 """
 
 import json
@@ -29,9 +29,8 @@ _SOURCES = {
 }
 _NEEDED = {
     EVENT_GRID: ("id", "subject", "eventType", "eventTime", "dataVersion"),
-    CLOUD_EVENTS: ("specversion", "id", "source", "type"),
+    CLOUD_EVENTS: ("id", "source", "type", "specversion"),
 }
-"""What an event must have in the schema that a topic takes."""
 
 
 @routes.route("PUT", _SYSTEM_TOPIC, Evidence.DOCUMENTED, "REST: System Topics - Create Or Update")
@@ -112,7 +111,7 @@ def publish(call: Call) -> Reply:
                 text = f"This resource takes {schema}, where '{name}' is required."
                 raise errors.AzureError(400, "BadRequest", text)
     if schema != EVENT_GRID:
-        raise errors.unsupported(f"events of the schema '{schema}'")
+        raise errors.unsupported(f"publishing events of the {schema}")
     marks = {"topic": topic.id.text, "metadataVersion": "1"}
     call.world.feed.publish(topic.id.key, [{**event, **marks} for event in sent])
     return Reply(200)

@@ -92,7 +92,7 @@ class RequestFault(_Switches):
 
     # Which requests.
     method: Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "*"] = "*"
-    path: Annotated[str, AfterValidator(_pattern)] = ""  # Is searched for, whatever the case.
+    path: Annotated[str, AfterValidator(_pattern)] = ""  # A regular expression, found in any case.
     times: Annotated[int, Field(ge=1)] | None = None  # None: as long as the switches stay.
     after: Annotated[int, Field(ge=0)] = 0  # How many of these requests pass first.
     probability: Chance = 1.0
@@ -114,7 +114,7 @@ class RequestFault(_Switches):
         kinds = [self.drop, self.answer is not None, bool(self.alter), bool(self.without)]
         if self.late:
             if any((*kinds, self.done)):
-                raise ValueError("'late' goes with neither 'drop' nor 'done'")
+                raise ValueError("'late' goes with neither 'drop', 'done' nor another answer")
         elif sum([*kinds, self.status is not None]) != 1:
             raise ValueError(
                 "one of 'status', 'answer', 'alter', 'without', 'drop' and 'late' is needed"

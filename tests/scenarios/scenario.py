@@ -1,99 +1,138 @@
-"""One scenario as its YAML file says it, and the names in it.
+"""One scenario as its YAML file says it, and the short names that such files use.
 
-`test_scenarios` plays each file, `tools.scenarios` writes `docs/scenarios.md` from them. A file is
-read by people first: its steps are sentences, of which `steps` knows the forms.
+`test_scenarios` plays every file, and `tools.scenarios` makes `docs/scenarios.md` of them.
 """
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from tests.world.ids import APPS, DATA, IDENTITIES, SUB, identity, machine
-from tests.world.policies import Content
+from tests.world.arm import SUB
+from tests.world.policies import APPS, DATA, HOME, IDENTITIES, Content, guardrails, named, rule
 
 FOLDER: Final = Path(__file__).parent
 OTHER: Final = f"{SUB}/resourceGroups/rg-other"
-SCOPES: Final = {"rg-app": APPS, "rg-data": DATA, "rg-other": OTHER, "the subscription": SUB}
+UNSEEN: Final = "22222222-2222-2222-2222-222222222222"
+"""A subscription in which the app may do nothing, not even read."""
 STORE: Final = f"{DATA}/providers/Microsoft.Storage/storageAccounts/store"
+SCOPES: Final = {
+    "rg-app": APPS,
+    "rg-data": DATA,
+    "rg-other": OTHER,
+    "rg-unseen": f"/subscriptions/{UNSEEN}/resourceGroups/rg-unseen",
+    "rg-id": IDENTITIES,
+    "rg-reconciler": HOME,
+    "store": STORE,
+    "the subscription": SUB,
+}
+IDENTITY_NAMES: Final = ("shared", "second", "foreign")
+"""The user-assigned identities that are there from the start."""
+
+_MACHINE = re.compile(r"(?P<stem>vm|host)(?P<number>\d+)")
+_RANGE = re.compile(rf"{_MACHINE.pattern} to (?P=stem)(?P<last>\d+)")
+_PLACE_KEYS: Final = frozenset({"within", "scope", "id", "identities", "protected"})
+"""The keys of policy and guardrails under which a scenario may write a short name for an id."""
 
 type Step = str | dict[str, Any]
+"""A sentence, or one with more below it, such as policy or further steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one machine or identity has in the end; what is not named is not checked."""
+    """What a machine or identity is to have; what is none is not compared.
 
+    `ours` are those of its rights that the app counts as its own: made and last written by it, and
+    marked for this machine or identity. `withheld` are codes of docs/holds.md.
+    """
+
+    there: bool = True
     carries: frozenset[str] | None = None
     holds: frozenset[str] | None = None
+    ours: frozenset[str] | None = None
     withheld: frozenset[str] | None = None
-    there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario: `steps` happen after a sweep has brought the fleet under `policy`.
+    """A scenario: `steps` happen once the app has brought `machines` to what policy asks.
 
-    `never` names rights that may not be missing from the moment they were first there, as
-    `vm1 without Reader at rg-app`. `writes` is the most that the app may write after the start.
-    `dead_rights` are the rights of ours that may be left to principals that are no more.
+    `never` are rights that may not be missing once they were there, as `vm1 without Reader at
+    rg-app`, or `vm1 patched while it is busy`. `takes` are the rights and
+    identities of the living that the app may take away, `left` the rights that the dead keep. `blocked` are the codes that need a person in the end. `writes` and `calls` are the most
+    that the app may make of them, whatever they are where none.
     """
 
     name: str
     title: str
     why: str
     steps: tuple[Step, ...]
-    end: dict[str, Expected]
+    end: Mapping[str, Expected]
     mode: int | None = None
+    failure: str = ""
     policy: Content = field(default_factory=dict[str, Any])
     guardrails: Content = field(default_factory=dict[str, Any])
-    settings: dict[str, str] = field(default_factory=dict[str, str])
-    faults: dict[str, Any] = field(default_factory=dict[str, Any])
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
     machines: tuple[str, ...] = ("vm1",)
     never: tuple[str, ...] = ()
+    takes: frozenset[str] = frozenset()
+    left: tuple[str, ...] = ()
+    blocked: frozenset[str] = frozenset()
     writes: int | None = None
-    dead_rights: int = 0
+    calls: int | None = None
 
 
-_KEYS: Final = {
-    "title", "why", "mode", "policy", "guardrails", "settings", "faults", "machines", "happens",
-    "end", "never", "writes", "deadRights",
-}  # fmt: skip
+_KEYS: Final = frozenset(
+    {
+        *("title", "mode", "failure", "why", "policy", "guardrails", "settings", "machines"),
+        *("happens", "never", "takes", "end", "left", "blocked", "writes", "calls"),
+    }
+)
 
 
 def read(path: Path) -> Scenario:
     """Read a scenario; raises `ValueError` for a key that no scenario has."""
-    content: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    content: Content = yaml.safe_load(path.read_text("utf-8"))
     if unknown := set(content) - _KEYS:
         raise ValueError(f"{path.name}: no scenario has {sorted(unknown)}")
+    if ("mode" in content) is not ("failure" in content):
+        raise ValueError(f"{path.name}: 'mode' and 'failure' go together")
     return Scenario(
         name=path.stem,
         title=content["title"],
         why=" ".join(content["why"].split()),
         steps=tuple(content["happens"]),
-        end={name: _expected(path, what) for name, what in content["end"].items()},
+        end=expected(content["end"]),
         mode=content.get("mode"),
+        failure=" ".join(content.get("failure", "").split()),
         policy=content.get("policy", {}),
         guardrails=content.get("guardrails", {}),
         settings=content.get("settings", {}),
-        faults=content.get("faults", {}),
-        machines=tuple(content.get("machines", ["vm1"])),
-        never=tuple(content.get("never", [])),
+        machines=tuple(names(content.get("machines", "vm1"))),
+        never=tuple(content.get("never", ())),
+        takes=frozenset(content.get("takes", ())),
+        left=tuple(content.get("left", ())),
+        blocked=frozenset(content.get("blocked", ())),
         writes=content.get("writes"),
-        dead_rights=content.get("deadRights", 0),
+        calls=content.get("calls"),
     )
 
 
-def _expected(path: Path, what: Content | str) -> Expected:
-    if isinstance(what, str):
-        if what != "gone":
-            raise ValueError(f"{path.name}: an end is 'gone' or names what is there, not {what!r}")
-        return Expected(there=False)
-    if unknown := set(what) - {"carries", "holds", "withheld"}:
-        raise ValueError(f"{path.name}: no end has {sorted(unknown)}")
-    named = {key: frozenset[str](names) for key, names in what.items()}
-    return Expected(named.get("carries"), named.get("holds"), named.get("withheld"))
+def expected(content: Mapping[str, Content | str]) -> dict[str, Expected]:
+    """Return what is expected of each name, where `gone` is short for `{gone: true}`.
+
+    Raises `TypeError` for a key that `Expected` does not have.
+    """
+    found: dict[str, Expected] = {}
+    for listed, what in content.items():
+        for name in names(listed):
+            lists: dict[str, Any] = {} if what == "gone" else dict(what)
+            there = what != "gone" and not lists.pop("gone", False)
+            found[name] = Expected(there, **{key: frozenset(value) for key, value in lists.items()})
+    return found
 
 
 def scenarios() -> list[Scenario]:
@@ -101,11 +140,54 @@ def scenarios() -> list[Scenario]:
     return [read(path) for path in sorted(FOLDER.glob("*.yaml"))]
 
 
+def names(listed: str) -> Iterator[str]:
+    """Yield the names in a list such as `vm1, vm2 and vm3`, `vm1 to vm30` or none at all."""
+    for part in re.split(r", | and ", listed):
+        if match := _RANGE.fullmatch(part):
+            for number in range(int(match["number"]), int(match["last"]) + 1):
+                yield f"{match['stem']}{number}"
+        elif part != "none":
+            yield part
+
+
 def place(name: str) -> str:
-    """Return the id of a machine (`vm1`, `rg-other/vm1`), scope or identity by its short name."""
+    """Return the id of a scope, machine (`vm1`, `rg-other/vm1`) or identity by its short name."""
     if name in SCOPES:
         return SCOPES[name]
     group, _, last = name.rpartition("/")
-    if last.startswith(("vm", "host", "runner")):
-        return machine(last, SCOPES[group or "rg-app"])
-    return identity(last) if not group else f"{SCOPES[group].replace(APPS, IDENTITIES)}/{last}"
+    if _MACHINE.fullmatch(last):
+        return f"{SCOPES[group or 'rg-app']}/providers/Microsoft.Compute/virtualMachines/{last}"
+    home = HOME if last == "reconciler" else IDENTITIES
+    return f"{home}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{last}"
+
+
+def written_policy(content: Content) -> Content:
+    """Return a policy file: each rule and identity is the usual one but for what it says.
+
+    A key without a value leaves the usual one out.
+    """
+    content = _with_ids(content)
+    rules = [rule(**entry) for entry in content.get("rules", [{}])]
+    identities: Content = {}
+    for name, entry in content.get("identities", {"shared": {}}).items():
+        identities |= named(name, **{"id": place(name)} | (entry or {}))
+    for entry in (*rules, *identities.values()):
+        for key in [key for key, value in entry.items() if value is None]:
+            del entry[key]
+    return {"version": 1} | content | {"rules": rules, "identities": identities}
+
+
+def written_guardrails(content: Content) -> Content:
+    """Return a guardrails file: the usual one but for the keys that are given."""
+    return guardrails(**_with_ids(content))
+
+
+def _with_ids(content: Any, key: str = "") -> Any:  # noqa: ANN401 (YAML)
+    """Return YAML with short names replaced by ids where policy takes ids."""
+    if isinstance(content, dict):
+        return {name: _with_ids(value, name) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_with_ids(value, key) for value in content]
+    if key in _PLACE_KEYS and isinstance(content, str) and content[0] not in "/{":
+        return place(content)
+    return content

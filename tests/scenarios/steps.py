@@ -1,28 +1,43 @@
 """The sentences that scenarios are made of, each with what it does to the world.
 
-A sentence that nobody knows is an error that names it. `player.Player` hands itself over as the
-stage on which the steps act.
+A step is a sentence, or a sentence with more below it. `do` finds the function whose pattern fits;
+one that nobody knows is an error that names it. `player.Player` is the stage on which steps act.
 """
 
+import json
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from requests import Response
+
+from reconciler import events
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker
-from tests.scenarios.scenario import SCOPES, Step, place
-from tests.world.arm import BLOB_READ
-from tests.world.ids import BLOB_READER, READER, identity
+from sandbox import deployment
+from sandbox.interleave import Crash
+from tests.faults.matrix import Broken
+from tests.scenarios.scenario import SCOPES, STORE, Step, expected, names, place
+from tests.world import wire
+from tests.world.arm import BLOB_READ, SUB, SUBSCRIPTION
 
 if TYPE_CHECKING:
     from tests.scenarios.player import Player
 
-ROLES: Final = {
-    "Reader": READER,
-    "Storage Blob Data Reader": BLOB_READER,
-    "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
-}
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_OPERATION: Final = 5
+"""Seconds that an operation takes, where a scenario says nothing else."""
+_ALWAYS: Final = 100_000
+_STORAGE_VERSION: Final = "api-version=2023-05-01"
+_EXTENSION: Final = {
+    "location": "westeurope",
+    "properties": {
+        "publisher": "Microsoft.Azure.Extensions",
+        "type": "CustomScript",
+        "typeHandlerVersion": "2.1",
+    },
+}
 
 type Act = Callable[..., None]
 
@@ -30,7 +45,7 @@ _SENTENCES: list[tuple[re.Pattern[str], Act]] = []
 
 
 def step(pattern: str) -> Callable[[Act], Act]:
-    """Register what a sentence does; its named groups become arguments."""
+    """Register what a sentence does; its named groups, and what is below it, become arguments."""
 
     def register(act: Act) -> Act:
         _SENTENCES.append((re.compile(pattern), act))
@@ -41,251 +56,465 @@ def step(pattern: str) -> Callable[[Act], Act]:
 
 def do(player: "Player", what: Step) -> None:
     """Let one step happen; raises `ValueError` for one that nobody knows."""
+    below: dict[str, Any] = {}
     if isinstance(what, dict):
-        ((key, value),) = what.items()
-        _KEYED[key](player, value)
-        return
+        ((what, below["content"]),) = what.items()
     for pattern, act in _SENTENCES:
         if match := pattern.fullmatch(what):
-            act(player, **match.groupdict())
+            act(player, **match.groupdict(), **below)
             return
     raise ValueError(f"no scenario knows the step {what!r}")
 
 
-def right(text: str) -> tuple[str, str]:
-    """Return role and scope of a right as scenarios name one, `Reader at rg-app`."""
-    role, _, scope = text.partition(" at ")
-    return role, scope
+@step(r"(?P<amount>\d+) (?P<unit>second|minute|hour|day)s? pass(es)?")
+def pass_time(player: "Player", amount: str, unit: str) -> None:
+    """Let time pass; events are heard and requests are answered meanwhile."""
+    player.wait(int(amount) * _SECONDS[unit])
+
+
+@step(r"now")
+def check(player: "Player", content: dict[str, Any]) -> None:
+    """Compare what is there with what is expected at this moment."""
+    player.check("now", expected(content))
+
+
+@step(r"(?P<codes>\w+) needs? a person")
+def check_blocked(player: "Player", codes: str) -> None:
+    """Compare what is blocked at this moment with one code, or `nothing`."""
+    player.check_blocked("now", [] if codes == "nothing" else [codes])
 
 
 # What Azure and people do to machines and identities.
 
 
-@step(r"(?P<amount>\d+) (?P<unit>second|minute|hour|day)s? pass(es)?")
-def time_passes(player: "Player", amount: str, unit: str) -> None:
-    """Let time pass; events are heard and requests are answered meanwhile."""
-    player.live.run(int(amount) * _SECONDS[unit])
+@step(
+    r"(?P<listed>.+?) (is|are) (re)?built"
+    r"(?P<how> without an identity| with [\w, ]+| by the scale set \w+)?"
+)
+@step(r"(?P<listed>.+?) is restored from a backup(?P<how>)")
+def build(player: "Player", listed: str, how: str | None) -> None:
+    """Create machines, or replace those under the same names, all at once.
+
+    A template that says nothing else switches the system-assigned identity on. What is restored
+    from a backup has another vmId and no identity.
+    """
+    machines = [place(name) for name in names(listed)]
+    player.delete(*machines)
+    body: dict[str, Any] = {"location": "westeurope", "properties": {}}
+    if how is None or " by " in how:
+        body["identity"] = {"type": "SystemAssigned"}
+    elif " with " in how:
+        users: dict[str, Any] = {place(name): {} for name in names(how.removeprefix(" with "))}
+        body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": users}
+    if how and " by " in how:
+        parent = how.rpartition(" ")[2]
+        body["managedBy"] = (
+            f"{SCOPES['rg-app']}/providers/Microsoft.Compute/virtualMachineScaleSets/{parent}"
+        )
+    for machine in machines:
+        player.ask("PUT", machine, body)
 
 
-@step(r"(?P<names>[\w/, -]+?) (is|are) (re)?built(?P<bare> without an identity)?")
-def built(player: "Player", names: str, bare: str | None) -> None:
-    """Create machines, or replace those under the same names, all at once."""
-    for name in re.split(r", | and ", names):
-        vm = place(name)
-        if vm.lower() in player.cloud.world.resources:
-            player.cloud.delete(vm)
-        body: dict[str, Any] = {"location": "westeurope", "properties": {}}
-        if not bare:
-            body["identity"] = {"type": "SystemAssigned"}
-        player.ask("PUT", vm, body)
-
-
-@step(r"a template (re)?deploys (?P<name>[\w/]+)")
-def deployed(player: "Player", name: str) -> None:
-    """Write a machine as a template does that knows of no user-assigned identity."""
-    player.ask(
-        "PUT",
-        place(name),
-        {"location": "westeurope", "properties": {}, "identity": {"type": "SystemAssigned"}},
+@step(r"a template (rebuilds|builds) (?P<name>[\w/]+) and (?P<count>\d+) extensions")
+def deploy(player: "Player", name: str, count: str) -> None:
+    """Write a machine, its extensions one after another, and the machine once more."""
+    player.delete(place(name))
+    player.cloud.set_faults(operation_delay=40)
+    extensions = [f"extension{number}" for number in range(1, int(count) + 1)]
+    identity = {"type": "SystemAssigned"}
+    written = deployment.rebuild(
+        player.cloud.world, place(name), identity=identity, extensions=extensions
     )
+    while not written.done:
+        player.wait(10)
+    player.cloud.set_faults(operation_delay=_OPERATION)
 
 
-@step(r"(?P<name>[\w/-]+) is deleted")
-def deleted(player: "Player", name: str) -> None:
-    """Delete a machine or identity."""
-    player.cloud.delete(place(name))
+@step(r"(a template|Terraform) writes (?P<name>[\w/]+) as it knows it")
+def redeploy(player: "Player", name: str) -> None:
+    """Write a machine as a template does that knows of no user-assigned identity."""
+    body = {"location": "westeurope", "properties": {}, "identity": {"type": "SystemAssigned"}}
+    player.ask("PUT", place(name), body)
 
 
 @step(r"the group (?P<name>[\w-]+) is deleted")
-def group_deleted(player: "Player", name: str) -> None:
+def delete_group(player: "Player", name: str) -> None:
     """Delete a resource group with all that is in it."""
-    player.cloud.remove_group(SCOPES[name])
+    player.ask("DELETE", SCOPES[name], version="2021-04-01")
+    player.wait(2 * _OPERATION)
+
+
+@step(r"(?P<listed>.+) (is|are) deleted")
+def delete(player: "Player", listed: str) -> None:
+    """Delete machines or identities, and wait until they are gone."""
+    player.delete(*map(place, names(listed)))
 
 
 @step(r"(?P<name>[\w-]+) is (recreated|created)")
-def recreated(player: "Player", name: str) -> None:
+def create_identity(player: "Player", name: str) -> None:
     """Create a user-assigned identity, after deleting one of that id."""
-    player.cloud.recreate_identity(place(name))
+    player.delete(place(name))
+    player.ask("PUT", place(name), {"location": "westeurope"}, version="2024-11-30")
 
 
 @step(r"(?P<name>[\w/]+) is evicted")
-def evicted(player: "Player", name: str) -> None:
-    """Let Azure take a Spot machine away, which no event tells of."""
-    player.cloud.evict(place(name))
+def evict(player: "Player", name: str) -> None:
+    """Let Azure take a Spot machine away, of which no event tells."""
+    spot = {"properties": {"priority": "Spot", "evictionPolicy": "Delete"}}
+    player.ask("PATCH", place(name), spot)
+    player.wait(2 * _OPERATION)
+    player.ask("POST", f"{place(name)}/simulateEviction")
 
 
 @step(r"(?P<name>[\w/]+) moves to (?P<group>[\w-]+)")
-def moved(player: "Player", name: str, group: str) -> None:
-    """Move a machine to another group."""
-    vm = place(name)
-    body = {"resources": [vm], "targetResourceGroup": SCOPES[group]}
-    source = vm.partition("/providers/")[0]
+def move(player: "Player", name: str, group: str) -> None:
+    """Move a machine to another group, and wait until it is there."""
+    machine = place(name)
+    body = {"resources": [machine], "targetResourceGroup": SCOPES[group]}
+    source = machine.partition("/providers/")[0]
     player.ask("POST", f"{source}/moveResources", body, version="2021-04-01")
+    player.wait(2 * _OPERATION)
 
 
-@step(r"(somebody|a pipeline) detaches (?P<name>[\w-]+) from (?P<vm>[\w/]+)")
-def detached(player: "Player", name: str, vm: str) -> None:
-    """Take an identity's entry off a machine."""
-    entry = {identity(name): None}
-    block = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": entry}
-    last = len(player.cloud.resource(place(vm)).users) == 1
-    player.ask("PATCH", place(vm), {"identity": {"type": "SystemAssigned"} if last else block})
-
-
-@step(r"(somebody|a policy of Azure) attaches (?P<name>[\w-]+) to (?P<vm>[\w/]+)")
-def attached(player: "Player", name: str, vm: str) -> None:
-    """Attach an identity that our policy does not speak of."""
-    kinds = ["SystemAssigned"] if player.cloud.resource(place(vm)).system else []
-    block = {
-        "type": ", ".join([*kinds, "UserAssigned"]),
-        "userAssignedIdentities": {identity(name): {}},
-    }
+@step(r"(somebody|a person|Terraform|Azure Policy) detaches (?P<name>[\w-]+) from (?P<vm>[\w/]+)")
+def detach(player: "Player", name: str, vm: str) -> None:
+    """Take an identity's entry off a machine; the last one goes by the type alone."""
+    resource = player.cloud.resource(place(vm))
+    others = resource.users.keys() - {place(name).lower()}
+    kinds = ["SystemAssigned"] if resource.system else []
+    block: dict[str, Any] = {"type": ", ".join([*kinds, *["UserAssigned"] * bool(others)])}
+    if others:
+        block["userAssignedIdentities"] = {place(name): None}
     player.ask("PATCH", place(vm), {"identity": block})
 
 
+@step(
+    r"(somebody|a person|Azure Policy) attaches (?P<name>[\w-]+) to (?P<vm>[\w/]+)"
+    r"(?P<capitals>, in capitals)?"
+)
+def attach(player: "Player", name: str, vm: str, capitals: str | None) -> None:
+    """Attach an identity, and leave what is there."""
+    kinds = ["SystemAssigned"] if player.cloud.resource(place(vm)).system else []
+    id_ = place(name).upper() if capitals else place(name)
+    block = {"type": ", ".join([*kinds, "UserAssigned"]), "userAssignedIdentities": {id_: {}}}
+    player.ask("PATCH", place(vm), {"identity": block})
+
+
+@step(r"(somebody|a person) tags (?P<vm>[\w/]+)( every second, (?P<times>\d+) times)?")
+def tag(player: "Player", vm: str, times: str | None) -> None:
+    """Write tags, once or often."""
+    for number in range(int(times or 1)):
+        if number:
+            player.wait(1)
+        player.ask("PATCH", place(vm), {"tags": {"build": str(number)}})
+
+
 @step(r"(?P<vm>[\w/]+) installs an extension for (?P<seconds>\d+) seconds")
-def extension(player: "Player", vm: str, seconds: str) -> None:
-    """Provision an extension, which takes its time."""
+def install(player: "Player", vm: str, seconds: str) -> None:
+    """Provision an extension, during which its machine is Updating."""
     player.cloud.set_faults(operation_delay=int(seconds))
-    body = {
-        "location": "westeurope",
-        "properties": {
-            "publisher": "Microsoft.Azure.Extensions",
-            "type": "CustomScript",
-            "typeHandlerVersion": "2.1",
-        },
-    }
-    player.ask("PUT", f"{place(vm)}/extensions/setup", body)
-    player.cloud.set_faults(operation_delay=5)
+    player.ask("PUT", f"{place(vm)}/extensions/setup", _EXTENSION)
+    player.cloud.set_faults(operation_delay=_OPERATION)
 
 
 # What people do to rights.
 
 
-@step(r"(somebody|a person) grants (?P<what>.+) to (?P<who>[\w/-]+)( if (?P<condition>.+))?")
-def granted(player: "Player", what: str, who: str, condition: str | None) -> None:
-    """Let the operator grant a role."""
-    role, scope = right(what)
+@step(
+    r"(somebody|a person) grants (?P<right>.+?) to (?P<who>[\w/-]+)"
+    r"(, marked as the app's for (?P<marked>[\w/-]+))?"
+    r"(, under the name of (?P<other>[\w/-]+)'s (?P<name>.+))?"
+)
+def grant(  # noqa: PLR0913 - the parts of a grant
+    player: "Player", *, right: str, who: str, marked: str | None, other: str | None, name: str | None
+) -> None:
+    """Let the operator grant a role, maybe with the app's own marker or under a name of its own."""
+    role, scope, condition = player.parsed(right)
     more = {"condition": condition, "conditionVersion": "2.0"} if condition else {}
-    player.cloud.grant(player.principal(who), role=ROLES[role], scope=SCOPES[scope], **more)
+    if marked:
+        more["description"] = _marker(marked)
+    taken = player.assignment_id(other, name).rpartition("/")[2] if other and name else ""
+    player.cloud.grant(player.principal(who), role=role, scope=scope, name=taken, **more)
 
 
-@step(r"(somebody|a person) deletes (?P<who>[\w/-]+)'s (?P<what>.+)")
-def revoked(player: "Player", who: str, what: str) -> None:
-    """Let the operator delete a role assignment."""
-    player.ask("DELETE", player.assignment(who, what).id, version="2022-04-01")
+@step(r"(somebody|a person|Azure Policy) deletes (?P<who>[\w/-]+)'s (?P<right>.+)")
+def revoke(player: "Player", who: str, right: str) -> None:
+    """Let the operator delete a role assignment, if it is still there."""
+    player.ask("DELETE", player.assignment_id(who, right), version="2022-04-01")
 
 
 @step(
-    r"(somebody|a person) (?P<how>wipes|forges|rewrites) the marker of (?P<who>[\w/-]+)'s "
-    r"(?P<what>.+?)( as that of (?P<other>[\w/]+))?"
+    r"(somebody|a person) rewrites (?P<who>[\w/-]+)'s (?P<right>.+?)"
+    r"(?P<how>, without its marker| as (?P<changed>.+)|, marked as the app's for (?P<other>\w+))"
 )
-def remarked(player: "Player", how: str, who: str, what: str, other: str | None) -> None:
-    """Write an assignment anew with another description."""
-    found = player.assignment(who, what)
-    marker = "" if how == "wipes" else str(Marker("prod", ResourceId.parse(place(other or who))))
+def rewrite(  # noqa: PLR0913 - the parts of a grant
+    player: "Player", *, who: str, right: str, how: str, changed: str | None, other: str | None
+) -> None:
+    """Write an assignment anew with another description or condition."""
+    found = player.assignment(who, right)
+    marker = _marker(other or who) if "without" not in how else ""
+    condition = player.parsed(changed)[2] if changed else found.condition
+    more = {"condition": condition, "conditionVersion": "2.0"} if condition else {}
     answer = player.cloud.operator.assign(
-        found.scope, found.principal, found.role, name=found.name, description=marker
+        found.scope, found.principal, found.role, name=found.name, description=marker, **more
     )
-    assert answer.status_code in {200, 201}, answer.text
+    assert answer.status_code == HTTPStatus.CREATED, answer.text
 
 
-@step(r"a stranger's (?P<what>.+?) claims in its description to be ours, for (?P<vm>[\w/]+)")
-def forged(player: "Player", what: str, vm: str) -> None:
-    """Let somebody make a right that bears our marker."""
-    role, scope = right(what)
-    marker = str(Marker("prod", ResourceId.parse(place(vm))))
-    player.cloud.grant(
-        player.principal("stranger"), role=ROLES[role], scope=SCOPES[scope], description=marker
-    )
+def _marker(name: str) -> str:
+    return str(Marker("prod", ResourceId.parse(place(name))))
 
 
 @step(r"(?P<scope>[\w-]+) is (?P<how>locked against deletion|unlocked)")
-def locked(player: "Player", scope: str, how: str) -> None:
+def lock(player: "Player", scope: str, how: str) -> None:
     """Put a lock on a group, or take it off."""
-    lock = f"{SCOPES[scope]}/providers/Microsoft.Authorization/locks/hold"
+    id_ = f"{SCOPES[scope]}/providers/Microsoft.Authorization/locks/hold"
     if how == "unlocked":
-        player.ask("DELETE", lock, version="2016-09-01")
+        player.ask("DELETE", id_, version="2016-09-01")
     else:
-        player.ask("PUT", lock, {"properties": {"level": "CanNotDelete"}}, version="2016-09-01")
+        player.ask("PUT", id_, {"properties": {"level": "CanNotDelete"}}, version="2016-09-01")
 
 
-# What happens to the app, its events and its policy.
+@step(r"the subscription has room for (?P<room>no|\d+) more role assignments?")
+def limit(player: "Player", room: str) -> None:
+    """Set how many role assignments the subscription may hold."""
+    world = player.cloud.world
+    held = world.assignments.in_subscription[SUBSCRIPTION]
+    world.assignment_limits[SUBSCRIPTION] = held + (0 if room == "no" else int(room))
 
 
-@step(r"the (scheduled )?sweep runs")
-def swept(player: "Player") -> None:
-    """Let the schedule's sweep run; what it nominates is answered as time passes."""
-    result = player.cloud.app.sweep()
-    player.live.ask(*result.requests)
-    player.live.run(1)
+# What happens to the app and to what it is told.
 
 
-@step(r"the app restarts")
-def restarted(player: "Player") -> None:
-    """Start a new process, which remembers nothing."""
+@step(r"the scheduled sweep runs")
+def sweep(player: "Player") -> None:
+    """Let the schedule's sweep run; what it nominates is answered at once."""
+    player.sweep(scheduled=True)
+
+
+@step(r"policy changes to")
+def change_policy(player: "Player", content: dict[str, Any]) -> None:
+    """Deploy the app under another policy, which it sweeps; only the schedule's sweep removes."""
+    player.policy = content
     player.deploy()
+    player.sweep(scheduled=False)
 
 
-@step(r"events (?P<how>are lost|come twice|come late|come in another order|come as they should)")
-def events(player: "Player", how: str) -> None:
+@step(r"guardrails change to")
+def change_guardrails(player: "Player", content: dict[str, Any]) -> None:
+    """Deploy the app under other guardrails, which it sweeps, too."""
+    player.guardrails = content
+    player.deploy()
+    player.sweep(scheduled=False)
+
+
+@step(r"another worker looks at (?P<name>[\w/]+)")
+def look(player: "Player", name: str) -> None:
+    """Let another process of the app answer a request, all the way to its end."""
+    player.cloud.drive(place(name), by=player.another())
+
+
+@step(r"the app (?P<how>stops|starts again)")
+def stop(player: "Player", how: str) -> None:
+    """Stop the app, so that its queue fills, or start it again."""
+    if how == "stops":
+        player.live.stop()
+    else:
+        player.live.start()
+
+
+@step(r"a second deployment, (?P<owner>\w+), sweeps under the first policy")
+def sweep_other(player: "Player", owner: str) -> None:
+    """Let another owner's deployment sweep and answer all that it nominates."""
+    other = player.another(player.scenario.policy, RECONCILER_OWNER=owner)
+    player.cloud.drive(*other.sweep().requests, by=other, most=200)
+
+
+@step(r"the app (?P<how>loses|gets back) its rights over the subscription")
+def blind(player: "Player", how: str) -> None:
+    """Take what the app may do in the subscription, or give it back."""
+    if how == "loses":
+        player.cloud.blind(SUBSCRIPTION)
+    else:
+        player.cloud.grant(player.cloud.world.app.oid, role=player.role("Owner"), scope=SUB)
+
+
+@step(r"events (?P<how>are lost|come twice|come (?P<minutes>\d+) minutes late|come normally)")
+def deliver(player: "Player", how: str, minutes: str | None) -> None:
     """Set how Event Grid behaves from now on."""
     player.cloud.set_faults(
         events_lost=float(how == "are lost"),
         events_duplicate=float(how == "come twice"),
-        events_late=float(how == "come late"),
-        events_reordered=float(how == "come in another order"),
+        events_late=float(minutes is not None),
+        events_late_by=60.0 * int(minutes or 5),
     )
 
 
-@step(r"the next (?P<times>\d+ )?(?P<method>[A-Z]+) of (?P<part>[\w/ -]+) answers? (?P<answer>.+)")
-def answers(player: "Player", times: str | None, method: str, part: str, answer: str) -> None:
-    """Let the next calls of the app be answered by an error: status and code."""
-    status, _, code = answer.partition(" ")
-    player.cloud.wire.answer(method, _path(part), int(status), code, times=int(times or 1))
+@step(r"an event names (?P<name>[\w/]+)(?P<how>, in capitals|, beside one that nobody can read)?")
+def tell(player: "Player", name: str, how: str | None) -> None:
+    """Let a queue message arrive that tells of a write."""
+    id_ = place(name).upper() if how == ", in capitals" else place(name)
+    event = {
+        "eventType": "Microsoft.Resources.ResourceWriteSuccess",
+        "subject": id_,
+        "eventTime": player.cloud.clock().isoformat(),
+        "data": {"resourceUri": id_, "claims": {}, "authorization": {}},
+    }
+    message = [{"nobody": "knows"}, event] if how and "beside" in how else event
+    for read in events.decode_message(json.dumps(message).encode()):
+        player.live.ask(*player.cloud.app.requests(read))
+    player.wait(1)
 
 
-@step(r"a workload on (?P<vm>\w+) (?P<verdict>may|may not) read blobs( as (?P<name>\w+))?")
-def probed(player: "Player", vm: str, verdict: str, name: str | None) -> None:
-    """Sign in as the machine's metadata service lets it, and read."""
-    player.probe(place(vm), name, BLOB_READ, allowed=verdict == "may")
-
-
-def _path(part: str) -> str:
-    """Return what the path of calls about something holds."""
-    named = {"a role assignment": "roleassignments", "the list": "roleassignments"}
-    return named.get(part) or place(part).rpartition("/providers/")[2].lower()
-
-
-def _policy(player: "Player", content: dict[str, Any]) -> None:
-    player.policy = content
-    player.deploy()
-
-
-def _guardrails(player: "Player", content: dict[str, Any]) -> None:
-    player.guardrails = content
-    player.deploy()
-
-
-def _faults(player: "Player", switches: dict[str, Any]) -> None:
-    player.cloud.set_faults(**switches)
-
-
-def _before(player: "Player", what: dict[str, Any]) -> None:
-    """Let something happen just before the app's next call of a kind."""
-    ((call, steps),) = what.items()
-    method, _, part = call.partition(" ")
-
-    def act() -> None:
-        for each in steps:
-            do(player, each)
-
-    player.cloud.wire.before(method, _path(part), act)
-
-
-_KEYED: Final[dict[str, Callable[["Player", Any], None]]] = {
-    "policy": _policy,
-    "guardrails": _guardrails,
-    "faults": _faults,
-    "before": _before,
+_FAULTS: Final[dict[str, dict[str, Any]]] = {
+    "Resource Graph shows nothing": {"graph_missing": 1.0},
+    "Resource Graph shows everything again": {"graph_missing": 0.0},
+    "Resource Graph is 10 minutes behind": {"graph_delay": 600},
+    "new principals can be granted nothing for 60 seconds": {"typed_replication_delay": 60},
+    "Azure throttles every caller as it documents": {"throttling": True},
+    "events overtake each other": {"events_reordered": 1.0, "events_reordered_by": 300.0},
+    "a new right counts only after 5 minutes": {"effect_delay": 300},
+    "Resource Manager does not find what is younger than 45 seconds": {"index_delay": 45},
 }
+
+
+@step("|".join(map(re.escape, _FAULTS)).join(("(?P<what>", ")")))
+def set_fault(player: "Player", what: str) -> None:
+    """Set one of the sandbox's switches; docs/faults.md explains them."""
+    player.cloud.set_faults(**_FAULTS[what])
+
+
+@step(
+    r"the app's next( (?P<times>\d+))? (?P<method>[A-Z]+?)s? of (?P<what>.+?)"
+    r" (is|are) answered (?P<status>\d+) (?P<code>\w+)"
+)
+def refuse(  # noqa: PLR0913 - the parts of a call and its answer
+    player: "Player", *, times: str | None, method: str, what: str, status: str, code: str
+) -> None:
+    """Let the next calls of the app be answered by an error."""
+    path = _path(what)
+    player.cloud.wire.answer(method, path, int(status), code, times=int(times or 1))
+
+
+@step(r"(?P<vm>[\w/]+) is answered 404 ResourceNotFound from now on")
+def hide(player: "Player", vm: str) -> None:
+    """Let every GET of a machine say that it is not there."""
+    player.cloud.wire.answer("GET", _path(vm), 404, "ResourceNotFound", times=_ALWAYS)
+
+
+@step(r"(?P<vm>[\w/]+) shows an identity of the type (?P<type>.+)")
+def show_type(player: "Player", vm: str, type: str) -> None:  # noqa: A002 - the sentence's word
+    """Let every GET of a machine show a type that nobody knows."""
+    body = player.cloud.operator.get(place(vm))
+    body["identity"]["type"] = type
+    player.cloud.wire.answer("GET", _path(vm), 200, body=body, times=_ALWAYS)
+
+
+@step(r"(?P<vm>[\w/]+) is shown as it is again")
+def show(player: "Player", vm: str) -> None:
+    """Take back what a step before says of a machine's GETs."""
+    shown = player.cloud.wire
+    shown.steps = [one for one in shown.steps if one.part != _path(vm) or one.times < _ALWAYS // 2]
+
+
+@step(r"the app's next PATCH of (?P<vm>[\w/]+) is accepted and changes nothing")
+def swallow(player: "Player", vm: str) -> None:
+    """Let Azure answer a PATCH with the machine as it was."""
+    body = player.cloud.operator.get(place(vm))
+    player.cloud.wire.answer("PATCH", _path(vm), 200, body=body)
+
+
+@step(r"the app dies before its next (?P<call>.+)")
+def die(player: "Player", call: str) -> None:
+    """Let the process end there; its message comes again."""
+
+    def crash() -> None:
+        raise Crash
+
+    method, _, what = call.partition(" of ")
+    player.cloud.wire.before(method, _path(what), crash)
+
+
+_ORDINALS: Final = {"next": 0, "second": 1, "third": 2}
+
+
+@step(rf"just before the app's (?P<which>{'|'.join(_ORDINALS)}) (?P<method>[A-Z]+) of (?P<what>.+)")
+def interrupt(player: "Player", which: str, method: str, what: str, content: list[Step]) -> None:
+    """Let something happen while a call of the app is on its way."""
+    act, skip = player.during_call(content), _ORDINALS[which]
+    player.cloud.wire.steps.append(wire.Step(method, _path(what), 1, skip=skip, act=act))
+
+
+@step(r"whenever the app has written (?P<what>.+?)")
+def react(player: "Player", what: str, content: list[Step]) -> None:
+    """Let somebody act on the same event that the app's own write has."""
+    who, _, right = what.partition("'s ")
+    id_ = player.assignment_id(who, right) if right else place(what)
+    player.reactions.setdefault(id_.lower(), []).extend(content)
+
+
+@step(r"the other writer gives up")
+def stop_reacting(player: "Player") -> None:
+    """Let nobody act on the app's events any more."""
+    player.reactions.clear()
+
+
+def _path(what: str) -> str:
+    """Return what the path of calls holds that are about something."""
+    if what == "a role assignment":
+        return "roleassignments/"
+    if scope := re.fullmatch(r"(.+)'s role assignments", what):
+        return f"{place(scope[1])}/providers/Microsoft.Authorization/roleAssignments".lower()
+    return place(what).rpartition("/providers/")[2].lower()
+
+
+# What workloads can do.
+
+_STORAGE: Final = "https://storage.azure.com"
+_ARM: Final = "https://management.azure.com"
+_ACTIONS: Final[dict[str, tuple[str, str, str, dict[str, Any] | None]]] = {
+    "read blobs": (_STORAGE, "GET", f"/dataplane{STORE}?action={BLOB_READ}", None),
+    "see the storage account": (_ARM, "GET", f"{STORE}?{_STORAGE_VERSION}", None),
+    "tag the storage account": (
+        _ARM,
+        "PATCH",
+        f"{STORE}?{_STORAGE_VERSION}",
+        {"tags": {"seen": "by a workload"}},
+    ),
+}
+"""What a workload tries: the audience of its token, and the call that it makes with it."""
+
+
+@step(
+    r"a workload on (?P<vm>\w+)( as (?P<name>\w+))? (?P<verdict>may|may not) "
+    rf"(?P<what>{'|'.join(_ACTIONS)})"
+)
+def probe(player: "Player", vm: str, name: str | None, verdict: str, what: str) -> None:
+    """Sign in at the machine's metadata service, naming an identity or none, and try something."""
+    audience, method, path, body = _ACTIONS[what]
+    answer = _token(player, vm, audience, name)
+    if answer.status_code == HTTPStatus.OK:
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        session = player.cloud.operator.session
+        answer = session.request(method, f"{_ARM}{path}", json=body, headers=headers)
+    if answer.ok is (verdict == "may not"):
+        raise Broken(f"a workload on {vm} {verdict} {what}, but {answer.status_code} {answer.text}")
+
+
+@step(r"a workload on (?P<vm>\w+) that names no identity signs in as (?P<name>[\w-]+)")
+def sign_in(player: "Player", vm: str, name: str) -> None:
+    """Ask the metadata service for a token, and see whose it is."""
+    answer = _token(player, vm, _STORAGE, None)
+    client = answer.json().get("client_id")
+    whose = [one.name for one in player.cloud.world.principals.values() if one.app_id == client]
+    if (whose or ["nobody"]) != [name]:
+        raise Broken(f"a workload on {vm} signs in as {whose}, not as {name}")
+
+
+def _token(player: "Player", vm: str, audience: str, name: str | None) -> Response:
+    """Return the answer of a machine's metadata service to a request for a token."""
+    chosen = f"&mi_res_id={place(name)}" if name else ""
+    url = f"{_ARM}/imds{place(vm)}/metadata/identity/oauth2/token?api-version=2018-02-01"
+    return player.cloud.operator.session.get(
+        f"{url}&resource={audience}{chosen}", headers={"Metadata": "true"}
+    )

@@ -38,8 +38,12 @@ class Live:
         clock, world = self.cloud.clock, self.cloud.world
         end = clock() + timedelta(seconds=seconds)
         while True:
-            told = world.announce()
+            world.announce()
             self._hear()
+            # Somebody may have acted on what was heard.
+            told = world.announce()
+            if len(self.cloud.events) > self._heard:
+                continue
             first = self._due[0][0] if self._due else end
             moment = min(first, told or end)
             if moment > clock():
