@@ -226,7 +226,13 @@ def install(player: "Player", vm: str, seconds: str) -> None:
     r"(, under the name of (?P<other>[\w/-]+)'s (?P<name>.+))?"
 )
 def grant(  # noqa: PLR0913 - the parts of a grant
-    player: "Player", *, right: str, who: str, marked: str | None, other: str | None, name: str | None
+    player: "Player",
+    *,
+    right: str,
+    who: str,
+    marked: str | None,
+    other: str | None,
+    name: str | None,
 ) -> None:
     """Let the operator grant a role, maybe with the app's own marker or under a name of its own."""
     role, scope, condition = player.parsed(right)

@@ -85,11 +85,13 @@ def load(folder: Path) -> Policy:
         # Guardrails under another name are a mistake already.
         guarding = Path(document.file).stem.casefold() == "guardrails"
         (rails if guarding else files).append(document)
+    # Whole files first, so that all of their mistakes are found, then their sound entries.
     names = Names(_names(files, "identities"), _names(files, "maps"))
     guardrails = _check_files(files, rails, names)
     _check_unique(files)
     sound = _sound_parts(files, names)
     problems = [] if rails else _missing_guardrails(folder, files, sound)
+    # What is well written may still be wrong. Without guardrails one mistake says so for all.
     identities = {part.name: part.value for part in sound["identities"]}
     maps = {part.name: part.value for part in sound["maps"]}
     checks: list[Lint | GuardrailLint] = [Lint(maps)]
@@ -101,6 +103,7 @@ def load(folder: Path) -> Policy:
         for part in sound["rules"]:
             part.report(check.rule_mistakes(part.value))
     problems += [problem for document in documents for problem in document.problems]
+    # No policy at all never means that everything is revoked.
     if not problems and not sound["identities"] and not sound["rules"]:
         read = ", ".join(Path(document.file).name for document in documents)
         message = "policy has neither identities nor rules; write some"
@@ -220,7 +223,7 @@ def _check_unique(files: list[Document]) -> None:
 def _check_files(files: list[Document], rails: list[Document], names: Names) -> Guardrails | None:
     """Report the mistakes of whole files; return the guardrails, none where they have mistakes."""
     guardrails = Guardrails(version=1)
-    for document in (*files, *rails):
+    for document in (*rails, *files):
         model = Guardrails if document in rails else PolicyFile
         if () in document.refused:
             continue

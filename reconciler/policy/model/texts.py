@@ -330,8 +330,8 @@ def _condition(text: str) -> str:
 
 
 def _near_type(text: str) -> str:
-    reconciled = [type_.name for type_ in CARRIERS.values()]
-    if (near := nearest(text, reconciled, cutoff=_NEAR_TYPE)) and fold(text) != fold(near):
+    reconciled = [row.name for row in CARRIERS.values()]
+    if fold(text) not in CARRIERS and (near := nearest(text, reconciled, cutoff=_NEAR_TYPE)):
         raise ValueError(f"unknown resource type '{text}'{did_you_mean(near)}")
     return text
 
