@@ -30,11 +30,6 @@ class Policy:
     exemptions: tuple[Exemption, ...] = ()
 
     @cached_property
-    def exclusive(self) -> Mapping[str, Identity]:
-        """The identities that no resource outside of the rules may carry."""
-        return {name: entry for name, entry in self.identities.items() if entry.exclusive}
-
-    @cached_property
     def custom_roles(self) -> Mapping[str, ResourceId]:
         """The definitions of the roles that it grants and the table does not know, by GUID.
 

@@ -8,6 +8,7 @@ role assignments must be read before what explains them.
 import contextlib
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
@@ -60,20 +61,20 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
     attached = {wanted.what for wanted in attach}
     unwelcome = [
         Wanted(carried.id, entry.mode, (f"identity {name}",))
-        for name, entry in policy.exclusive.items()
+        for name, entry in policy.identities.items()
         # Without a location nobody knows which of a template's identities rules attach.
-        if entry.id.exact or resource.location
+        if entry.exclusive and (entry.id.exact or resource.location)
         for carried in resource.identities.attached
         if entry.id.may_be(carried.id) and carried.id not in attached
     ]
     resolved, unresolved = _resolved(policy, grants, subject)
     return Desired(
-        _put_together(attach),
-        next(iter(_put_together(systems)), None),
+        _aggregate(attach),
+        next(iter(_aggregate(systems)), None),
         resolved,
         unresolved,
-        _put_together(ensured),
-        _put_together(unwelcome),
+        _aggregate(ensured),
+        _aggregate(unwelcome),
     )
 
 
@@ -108,7 +109,8 @@ def is_exclusive(policy: Policy, identity: UserIdentity) -> bool:
     A neighbour's name may fit a template, too.
     """
     subject = Subject(identity.id, identity.location)
-    return any(entry.id.names(subject) for entry in policy.exclusive.values())
+    entries = policy.identities.values()
+    return any(entry.exclusive and entry.id.names(subject) for entry in entries)
 
 
 def scopes_from(policy: Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
@@ -167,34 +169,32 @@ def _resolved(
                     with contextlib.suppress(ResourceIdError):
                         choices.add(templates.parsed(text))
         grant = Grant(role, scope, wanted.what.condition)
-        found = unresolved if isinstance(scope, Unresolved) else resolved
-        found.append(
-            Wanted(
-                grant, wanted.mode, wanted.by, rollout=wanted.rollout, choices=frozenset(choices)
-            )
+        want = Wanted(
+            grant, wanted.mode, wanted.by, rollout=wanted.rollout, choices=frozenset(choices)
         )
-    return _put_together(resolved), _put_together(unresolved)
+        (unresolved if isinstance(scope, Unresolved) else resolved).append(want)
+    return _aggregate(resolved), _aggregate(unresolved)
 
 
-def _put_together[T](wanted: Iterable[Wanted[T]]) -> tuple[Wanted[T], ...]:
+def _aggregate(wanted: Iterable[Wanted[Any]]) -> tuple[Wanted[Any], ...]:
     """Return each thing once, to be repaired where any of those who want it repairs it."""
-    together: dict[T, list[Wanted[T]]] = {}
-    for one in wanted:
-        together.setdefault(one.what, []).append(one)
+    together: dict[object, list[Wanted[Any]]] = {}
+    for want in wanted:
+        together.setdefault(want.what, []).append(want)
     for what, several in together.items():
         if len(several) > 1:
-            mode = Mode.REPAIR if any(one.mode is Mode.REPAIR for one in several) else Mode.AUDIT
+            mode = Mode.REPAIR if any(want.mode is Mode.REPAIR for want in several) else Mode.AUDIT
             # What a rule in audit mode allows must not loosen one that repairs.
-            counting = [one for one in several if one.mode is mode]
+            counting = [want for want in several if want.mode is mode]
             merged = Wanted(
                 what,
                 mode,
-                tuple(name for one in several for name in one.by),
-                any(one.default_change for one in counting),
-                any(one.restart for one in counting),
+                tuple(name for want in several for name in want.by),
+                any(want.default_change for want in counting),
+                any(want.restart for want in counting),
                 # What waits for a rollout in one rule is mended by another that repairs.
-                rollout=mode is Mode.AUDIT and any(one.rollout for one in several),
-                choices=frozenset(scope for one in counting for scope in one.choices),
+                rollout=mode is Mode.AUDIT and any(want.rollout for want in several),
+                choices=frozenset(scope for want in counting for scope in want.choices),
             )
             together[what] = [merged]
     return tuple(several[0] for several in together.values())

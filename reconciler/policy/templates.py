@@ -21,7 +21,7 @@ PLACEHOLDERS: Final = ("id", "resourceGroup", "subscription", "location")
 IDENTITY_PLACEHOLDERS: Final = ("subscription", "location")
 """What an identity's id may hold."""
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MAP_ENTRY = re.compile(r"maps\.(?P<map>[^\[\]]+)\[(?:location|tags\.(?P<tag>[^\[\]]+))\]")
 _NOT_IN_LOCATIONS = re.compile(r"[^a-z0-9]")
 
@@ -69,8 +69,8 @@ class MapEntry:
     @classmethod
     def parse(cls, name: str) -> "MapEntry | None":
         """Return the entry that stands in braces; none where it is no entry of a map."""
-        found = _MAP_ENTRY.fullmatch(name)
-        return cls(found["map"], found["tag"]) if found else None
+        match = _MAP_ENTRY.fullmatch(name)
+        return cls(match["map"], match["tag"]) if match else None
 
     def pick(self, subject: Subject, maps: Maps) -> ResourceId:
         """Return the id that the subject picks; raises `ResourceIdError` unless there is one."""
@@ -90,14 +90,9 @@ class MapEntry:
         return ids[0]
 
 
-def placeholders(template: str) -> list[str]:
-    """Return what stands in braces, in order."""
-    return _PLACEHOLDER.findall(template)
-
-
 def entries(template: str) -> list[MapEntry]:
     """Return the entries of maps that a template picks, in order."""
-    return [entry for name in placeholders(template) if (entry := MapEntry.parse(name))]
+    return [entry for name in PLACEHOLDER.findall(template) if (entry := MapEntry.parse(name))]
 
 
 def with_entries(scope: str, maps: Maps) -> Iterator[str]:
@@ -115,14 +110,14 @@ def with_entries(scope: str, maps: Maps) -> Iterator[str]:
 def fill(template: str, subject: Subject, maps: Maps) -> ResourceId:
     """Return the id that a template comes to, or raise `ResourceIdError` for a missing value."""
 
-    def value(found: re.Match[str]) -> str:
-        entry = MapEntry.parse(found[1])
-        text = str(entry.pick(subject, maps)) if entry else subject.value(found[1])
+    def value(match: re.Match[str]) -> str:
+        entry = MapEntry.parse(match[1])
+        text = str(entry.pick(subject, maps)) if entry else subject.value(match[1])
         if not text:
-            raise ResourceIdError(f"nothing is known for '{found[0]}'")
+            raise ResourceIdError(f"nothing is known for '{match[0]}'")
         return text
 
-    return parsed(_PLACEHOLDER.sub(value, template))
+    return parsed(PLACEHOLDER.sub(value, template))
 
 
 def beginning(template: str) -> tuple[ResourceId, bool] | None:

@@ -145,20 +145,31 @@ class Document:
 def read(file: str, content: bytes) -> Document:
     """Read one file; nothing raises, mistakes are in the document's `problems`."""
     document = Document(file)
+    if len(content) > MAX_BYTES:
+        document.refuse((), START, "the file is larger than 1 MiB; split it")
+        return document
     try:
-        text = _decoded(content)
-        for position, message in hidden(text):
-            # What follows would be reported at places that a reader does not find.
-            document.refuse((), position, message)
-        if not document.problems:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = _after(content[: error.start].decode("utf-8-sig"))
+        document.refuse((), place, "the file is not UTF-8; save it as UTF-8")
+        return document
+    if match := Reader.NON_PRINTABLE.search(text):
+        message = f"not valid YAML: it may not contain the character {match.group()!a}"
+        document.refuse((), _after(text[: match.start()]), message)
+        return document
+    for position, message in hidden(text):
+        # What follows would be reported at places that a reader does not find.
+        document.refuse((), position, message)
+    if not document.problems:
+        try:
             document.value = _Reading(document, text).whole()
-    except _SyntaxMistake as mistake:
-        document.value = None
-        document.refuse((), mistake.position, str(mistake))
-    except yaml.MarkedYAMLError as error:
-        document.refuse((), *_slip(error, text))
-    except yaml.YAMLError as error:
-        document.refuse((), START, f"not valid YAML: {error}")
+        except _SyntaxMistake as mistake:
+            document.refuse((), mistake.position, str(mistake))
+        except yaml.MarkedYAMLError as error:
+            document.refuse((), *_slip(error, text))
+        except yaml.YAMLError as error:
+            document.refuse((), START, f"not valid YAML: {error}")
     return document
 
 
@@ -168,15 +179,15 @@ def hidden(text: str) -> Iterator[tuple[Position, str]]:
     Lines are counted as git does, by line feeds alone.
     """
     line, counted = 1, 0
-    for number, found in enumerate(_HIDDEN.finditer(text), start=1):
-        start, sign = found.start(), found[0]
+    for number, match in enumerate(_HIDDEN.finditer(text), start=1):
+        start, sign = match.start(), match[0]
         line += text.count("\n", counted, start)
         counted = start
         column = start - text.rfind("\n", 0, start)
         # Control characters have no name in Unicode.
         name = {"\r": "CARRIAGE RETURN", "\x85": "NEXT LINE"}.get(sign, "")
         shown = f"U+{ord(sign):04X} {name or unicodedata.name(sign, '')}".rstrip()
-        yield (line, column), f"{shown} {_HIDDEN_ADVICE[found.lastgroup]}"
+        yield (line, column), f"{shown} {_HIDDEN_ADVICE[match.lastgroup]}"
         if number == _MAX_HIDDEN:
             return
 
@@ -195,20 +206,6 @@ class _SyntaxMistake(Exception):
     def __init__(self, position: Position, message: str) -> None:
         super().__init__(message)
         self.position = position
-
-
-def _decoded(content: bytes) -> str:
-    if len(content) > MAX_BYTES:
-        raise _SyntaxMistake(START, "the file is larger than 1 MiB; split it")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        place = _after(content[: error.start].decode("utf-8-sig"))
-        raise _SyntaxMistake(place, "the file is not UTF-8; save it as UTF-8") from error
-    if found := Reader.NON_PRINTABLE.search(text):
-        message = f"not valid YAML: it may not contain the character {found.group()!a}"
-        raise _SyntaxMistake(_after(text[: found.start()]), message)
-    return text
 
 
 def _after(text: str) -> Position:
@@ -238,9 +235,9 @@ def _slip(error: yaml.MarkedYAMLError, text: str) -> tuple[Position, str]:
         return place, _QUOTE.format(begin="{")
     # libyaml takes what looks like a blank for a text, and stumbles as late as in the next line.
     for row, before in ((number, lines[number][:column]), (number - 1, lines[number - 1])):
-        if found := _LIKE_A_BLANK.search(before):
-            message = f"{found.group()!a} only looks like a blank; write a blank"
-            return (row, found.start() + 1), message
+        if match := _LIKE_A_BLANK.search(before):
+            message = f"{match.group()!a} only looks like a blank; write a blank"
+            return (row, match.start() + 1), message
     reason = ", ".join(filter(None, (error.context, error.problem)))
     for part, of_context, advice in _SLIPS:
         if part in reason:

@@ -18,7 +18,7 @@ from reconciler.model import (
     Traces,
     UserIdentity,
 )
-from tests.properties.places import (
+from tests.properties.samples import (
     CUSTOM,
     booleans,
     conditions,

@@ -12,8 +12,8 @@ from reconciler.model import Desired, Observed, Removals, Request, Sight, Sighti
 from reconciler.plan import PlanContext, plan
 from reconciler.policy.model import Exemption
 from tests.properties.looks import observed
-from tests.properties.places import RAILS
-from tests.properties.wishes import wants
+from tests.properties.samples import RAILS
+from tests.properties.wanted import wants
 from tests.world.builders import (
     APP,
     CONTEXT,

@@ -9,19 +9,19 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from reconciler.errors import PolicyError, Problem
 from reconciler.ids import fold
 from reconciler.model import Mode
 from reconciler.policy import Policy, yaml
 from reconciler.policy.load import messages
-from reconciler.policy.load.lint import Lint
+from reconciler.policy.load.lint import GuardrailLint, Lint, Mistake
 from reconciler.policy.model import (
     GUARDRAILS_FILE,
     Exemption,
@@ -33,7 +33,7 @@ from reconciler.policy.model import (
 )
 from reconciler.policy.model.texts import Names
 from reconciler.policy.yaml import START, Document
-from reconciler.suggestions import near_misses
+from reconciler.suggestions import nearest
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _SCHEMA: Final = "schema.json"
@@ -65,6 +65,11 @@ class _Part:
         line, _ = self.document.keys.get(self.path) or self.document.position(self.path)
         return f"{self.document.file}:{line}"
 
+    def report(self, mistakes: Iterable[Mistake]) -> None:
+        """Add mistakes to its file, at their places in it."""
+        for where, message in mistakes:
+            self.document.report(self.document.position((*self.path, *where)), message)
+
 
 def load(folder: Path) -> Policy:
     """Load all `*.yaml` and `*.yml` directly in the folder, and check them as one policy.
@@ -74,35 +79,36 @@ def load(folder: Path) -> Policy:
     guardrails.
     """
     documents = [_read(path) for path in _files(folder)]
-    files = [document for document in documents if Path(document.file).name != GUARDRAILS_FILE]
+    rails: list[Document] = []
+    files: list[Document] = []
+    for document in documents:
+        # Guardrails under another name are a mistake already.
+        guarding = Path(document.file).stem.casefold() == "guardrails"
+        (rails if guarding else files).append(document)
+    # Whole files first, so that all of their mistakes are found, then their sound entries.
     names = Names(_names(files, "identities"), _names(files, "maps"))
-    guardrails = _guardrails(documents, names)
-    for document in files:
-        _validate(PolicyFile, document, names)
+    guardrails = _check_files(files, rails, names)
     _check_unique(files)
-    # Sound entries are checked further, also those next to others with mistakes.
-    sound: dict[str, list[_Part]] = {}
-    for section, type_ in _SECTIONS.items():
-        sound[section] = []
-        for part in _parts(files, section):
-            with contextlib.suppress(ValidationError):
-                value = type_.validate_python(
-                    part.value, context=names, by_alias=True, by_name=False
-                )
-                sound[section].append(replace(part, value=value))
-    problems = _missing_guardrails(folder, documents, sound)
+    sound = _sound_parts(files, names)
+    problems = [] if rails else _missing_guardrails(folder, files, sound)
+    # What is well written may still be wrong. Without guardrails one mistake says so for all.
     identities = {part.name: part.value for part in sound["identities"]}
     maps = {part.name: part.value for part in sound["maps"]}
-    lint = Lint(identities, maps, None if problems else guardrails)
-    for part in (*sound["identities"], *sound["rules"]):
-        for where, message in lint.mistakes(part.value):
-            part.document.report(part.document.position((*part.path, *where)), message)
+    checks: list[Lint | GuardrailLint] = [Lint(maps)]
+    if guardrails and not problems:
+        checks.append(GuardrailLint(guardrails, identities, maps))
+    for check in checks:
+        for part in sound["identities"]:
+            part.report(check.identity_mistakes(part.value))
+        for part in sound["rules"]:
+            part.report(check.rule_mistakes(part.value))
     problems += [problem for document in documents for problem in document.problems]
+    # No policy at all never means that everything is revoked.
     if not problems and not sound["identities"] and not sound["rules"]:
         read = ", ".join(Path(document.file).name for document in documents)
         message = "policy has neither identities nor rules; write some"
         message += f" (guardrails and exemptions alone are none; read: {read})"
-        problems.append(_about(folder, message))
+        problems = [Problem(str(folder), 0, 0, message)]
     if problems or not guardrails:
         raise PolicyError(tuple(problems))
     return _policy(sound, guardrails)
@@ -126,10 +132,6 @@ def unread_files(folder: Path) -> Iterator[str]:
                 yield f"{yaml.visible(str(path))} is not read: it lies in a folder of its own"
 
 
-def _about(folder: Path, message: str) -> Problem:
-    return Problem(str(folder), 0, 0, message)
-
-
 def _files(folder: Path) -> list[Path]:
     """Return the files directly in a folder that are policy; raises `PolicyError` for none."""
     paths: list[Path] = []
@@ -145,12 +147,8 @@ def _files(folder: Path) -> list[Path]:
     else:
         message = "; ".join([message, *itertools.islice(unread_files(folder), 1)])
     if not paths:
-        raise PolicyError((_about(folder, message),))
+        raise PolicyError((Problem(str(folder), 0, 0, message),))
     return paths
-
-
-def _is_misnamed(name: str) -> bool:
-    return Path(name).stem.casefold() == "guardrails" and name != GUARDRAILS_FILE
 
 
 def _read(path: Path) -> Document:
@@ -158,7 +156,7 @@ def _read(path: Path) -> Document:
     file = yaml.visible(str(path))
     if next(yaml.hidden(path.name), None) or not path.name.isprintable():
         mistake = "the file's name holds signs that cannot be seen; rename it"
-    elif _is_misnamed(path.name):
+    elif path.stem.casefold() == "guardrails" and path.name != GUARDRAILS_FILE:
         # Reviews of guardrails hang on the one name.
         mistake = f"name this file {GUARDRAILS_FILE}, exactly so"
     else:
@@ -222,48 +220,61 @@ def _check_unique(files: list[Document]) -> None:
                     taken[fold(what)] = f"{document.file}:{position[0]}"
 
 
-def _guardrails(documents: list[Document], names: Names) -> Guardrails | None:
-    """Return the guardrails, or none where they have mistakes, be it in their name."""
-    for document in documents:
-        if Path(document.file).name == GUARDRAILS_FILE:
-            guardrails = _validate(Guardrails, document, names)
-            return None if document.problems else guardrails
-    misnamed = any(_is_misnamed(Path(document.file).name) for document in documents)
-    return None if misnamed else Guardrails(version=1)
+def _check_files(files: list[Document], rails: list[Document], names: Names) -> Guardrails | None:
+    """Report the mistakes of whole files; return the guardrails, none where they have mistakes."""
+    guardrails = Guardrails(version=1)
+    for document in (*rails, *files):
+        model = Guardrails if document in rails else PolicyFile
+        if () in document.refused:
+            continue
+        try:
+            checked = model.model_validate(
+                document.value, context=names, by_alias=True, by_name=False
+            )
+        except ValidationError as error:
+            messages.report(document, model, error)
+        else:
+            guardrails = checked if isinstance(checked, Guardrails) else guardrails
+    return None if any(document.problems for document in rails) else guardrails
+
+
+def _sound_parts(files: list[Document], names: Names) -> Mapping[str, list[_Part]]:
+    """Return the entries without mistakes, also those next to others with some."""
+    sound: dict[str, list[_Part]] = {section: [] for section in _SECTIONS}
+    for section, type_ in _SECTIONS.items():
+        for part in _parts(files, section):
+            with contextlib.suppress(ValidationError):
+                value = type_.validate_python(
+                    part.value, context=names, by_alias=True, by_name=False
+                )
+                sound[section].append(replace(part, value=value))
+    return sound
 
 
 def _missing_guardrails(
-    folder: Path, documents: list[Document], sound: Mapping[str, list[_Part]]
+    folder: Path, files: list[Document], sound: Mapping[str, list[_Part]]
 ) -> list[Problem]:
     """Return one mistake, not one for each grant, where nothing at all is allowed."""
-    names = [Path(document.file).name for document in documents]
     needing = [
-        f"identity '{part.name}' ({part.origin})"
-        for part in sound["identities"]
+        f"{kind} '{part.name}' ({part.origin})"
+        for kind, section in (("identity", "identities"), ("rule", "rules"))
+        for part in sound[section]
         if part.value.mode is Mode.REPAIR
+        # A rule that only switches identities on needs none.
+        and (
+            kind == "identity"
+            or part.value.attach
+            or (part.value.system and part.value.system.grants)
+        )
     ]
-    for part in sound["rules"]:
-        asks = part.value.attach or (part.value.system and part.value.system.grants)
-        if asks and part.value.mode is Mode.REPAIR:
-            needing.append(f"rule '{part.name}' ({part.origin})")
-    if not needing or GUARDRAILS_FILE in names or any(map(_is_misnamed, names)):
+    if not needing:
         return []
     who = needing[0] + (f" and {len(needing) - 1} more" if needing[1:] else "")
-    near = near_misses(GUARDRAILS_FILE, names, cutoff=_NEAR_NAME)
-    step = f"is it '{near[0]}'?" if near else "write it, or choose mode: audit"
+    names = [Path(document.file).name for document in files]
+    near = nearest(GUARDRAILS_FILE, names, cutoff=_NEAR_NAME)
+    step = f"is it '{near}'?" if near else "write it, or choose mode: audit"
     message = f"there is no {GUARDRAILS_FILE}: repair needs one, as asked for by {who}; {step}"
-    return [_about(folder, message)]
-
-
-def _validate[T: BaseModel](model: type[T], document: Document, names: Names) -> T | None:
-    """Check a whole file, so that all of its mistakes are found."""
-    if () in document.refused:
-        return None
-    try:
-        return model.model_validate(document.value, context=names, by_alias=True, by_name=False)
-    except ValidationError as error:
-        messages.report(document, model, error)
-        return None
+    return [Problem(str(folder), 0, 0, message)]
 
 
 def _policy(sound: Mapping[str, list[_Part]], guardrails: Guardrails) -> Policy:

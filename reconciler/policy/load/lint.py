@@ -28,7 +28,7 @@ from reconciler.policy.templates import (
 from reconciler.policy.yaml import Path
 from reconciler.roles import Role
 
-type _Mistake = tuple[Path, str]
+type Mistake = tuple[Path, str]
 """Where, below the rule or identity, and what."""
 
 _MOST_PAIRS: Final = 10_000
@@ -37,40 +37,37 @@ _MOST_PAIRS: Final = 10_000
 
 @dataclass(frozen=True)
 class Lint:
-    """The identities and maps that policy names, and its guardrails, none to leave them out."""
+    """Finds what can mean nothing, given the maps of policy, whether it audits or repairs."""
 
-    identities: Mapping[str, Identity]
     maps: Maps
-    guardrails: Guardrails | None
 
-    def mistakes(self, entry: Rule | Identity) -> Iterator[_Mistake]:
-        """Yield what is wrong with a rule or an identity."""
-        if isinstance(entry, Identity):
-            yield from self._picks(("grants",), entry.grants)
-            if self.guardrails:
-                yield from self._forbidden_identity(entry, self.guardrails)
-        else:
-            yield from _dead_globs(entry)
-            if entry.system:
-                yield from self._picks(("system", "grants"), entry.system.grants, entry.match)
-            if self.guardrails and entry.mode is Mode.REPAIR:
-                yield from self._forbidden_rule(entry, self.guardrails)
+    def identity_mistakes(self, identity: Identity) -> Iterator[Mistake]:
+        """Yield what can mean nothing in an identity."""
+        yield from self._picks(("grants",), identity.grants)
 
-    @cached_property
-    def _doubled(self) -> Mapping[str, str]:
-        """By map: which two of its keys are one location."""
-        doubled: dict[str, str] = {}
-        for name, ids in self.maps.items():
-            first: dict[str, str] = {}
-            for key in ids:
-                if (other := first.setdefault(location_name(key), key)) != key:
-                    doubled[name] = f"'{other}' and '{key}' of map '{name}' are one location"
-                    break
-        return doubled
+    def rule_mistakes(self, rule: Rule) -> Iterator[Mistake]:
+        """Yield what can mean nothing in a rule."""
+        groups = {fold(place.group) for place in rule.within if place.group}
+        few = len(groups) * len(rule.match.resource_group) <= _MOST_PAIRS
+        if few and all(place.group for place in rule.within):
+            for index, glob in enumerate(rule.match.resource_group):
+                if not fnmatch.filter(groups, fold(glob)):
+                    message = f"'{glob}' can never match: no group that 'within' names fits it"
+                    yield ("match", "resourceGroup", index), message
+        # A place may be a match, or its parent, such as the set of a member.
+        types = [fold(name).split("/") for name in rule.match.type]
+        asked = {around for parts in types for around in accumulate(parts, "{}/{}".format)}
+        for index, place in enumerate(rule.within):
+            if place.blocks and fold(place.type) not in asked:
+                holds = f"a {place.type} holds none of what 'match' asks for"
+                message = f"'{place}' can never match: {holds}; name a group or subscription"
+                yield ("within", index), message
+        if rule.system:
+            yield from self._picks(("system", "grants"), rule.system.grants, rule.match)
 
     def _picks(
         self, path: Path, grants: Sequence[Grant], match: Match | None = None
-    ) -> Iterator[_Mistake]:
+    ) -> Iterator[Mistake]:
         """Yield grants that pick from a map by what two of its keys are, or none of them is."""
         # Once for each pick, since many grants may pick from a large map.
         messages: dict[MapEntry, list[str]] = {}
@@ -83,6 +80,18 @@ class Lint:
                         messages[entry].append(f"{self._doubled[entry.map]}; keep one of them")
                 for message in messages[entry]:
                     yield (*path, index, "scope"), message
+
+    @cached_property
+    def _doubled(self) -> Mapping[str, str]:
+        """By map: which two of its keys are one location."""
+        doubled: dict[str, str] = {}
+        for name, ids in self.maps.items():
+            first: dict[str, str] = {}
+            for key in ids:
+                if (other := first.setdefault(location_name(key), key)) != key:
+                    doubled[name] = f"'{other}' and '{key}' of map '{name}' are one location"
+                    break
+        return doubled
 
     def _never_picked(self, entry: MapEntry, match: Match) -> Iterator[str]:
         keys = list(self.maps.get(entry.map, {}))
@@ -98,84 +107,93 @@ class Lint:
                 f"({', '.join(asked)}); it has {', '.join(keys)}; add one"
             )
 
-    def _forbidden_identity(self, identity: Identity, guardrails: Guardrails) -> Iterator[_Mistake]:
-        if identity.id.exact in guardrails.protected:
+
+@dataclass(frozen=True)
+class GuardrailLint:
+    """Finds what guardrails forbid, given the identities and maps of policy."""
+
+    guardrails: Guardrails
+    identities: Mapping[str, Identity]
+    maps: Maps
+
+    def identity_mistakes(self, identity: Identity) -> Iterator[Mistake]:
+        """Yield what guardrails forbid about an identity."""
+        if identity.id.exact in self.guardrails.protected:
             names = f"{GUARDRAILS_FILE} protects '{identity.id.text}', so policy may not name it"
             yield ("id",), f"{names}; delete one of the two"
         if identity.mode is not Mode.REPAIR:
             return
-        if not _may_live(identity.id, guardrails):
+        if not self._may_live(identity.id):
             yield ("id",), _not_allowed(f"'{identity.id.text}'", identity.id)
-        own = _own_places(identity.id)
         for index, grant in enumerate(identity.grants):
             scope = grant.scope
-            for placeholder, place in own.items():
+            for placeholder, place in _own_places(identity.id).items():
                 scope = scope.replace(placeholder, place)
-            yield from self._forbidden_grant(("grants", index), grant.role, scope, (), guardrails)
+            yield from self._forbidden(("grants", index), grant.role, scope, ())
 
-    def _forbidden_rule(self, rule: Rule, guardrails: Guardrails) -> Iterator[_Mistake]:
+    def rule_mistakes(self, rule: Rule) -> Iterator[Mistake]:
+        """Yield what guardrails forbid about a rule."""
+        if rule.mode is not Mode.REPAIR:
+            return
         for index, name in enumerate(rule.attach):
             identity = self.identities.get(name)
             # One in repair mode has this mistake itself, once and not for each rule.
-            audited = identity is not None and identity.mode is Mode.AUDIT
-            if identity and audited and not _may_live(identity.id, guardrails):
+            if identity and identity.mode is Mode.AUDIT and not self._may_live(identity.id):
                 message = _not_allowed(f"'{name}', '{identity.id.text}'", identity.id)
                 yield ("attach", index), message
         for index, grant in enumerate(rule.system.grants if rule.system else ()):
             path = ("system", "grants", index)
-            yield from self._forbidden_grant(path, grant.role, grant.scope, rule.within, guardrails)
+            yield from self._forbidden(path, grant.role, grant.scope, rule.within)
 
-    def _forbidden_grant(
-        self,
-        path: Path,
-        role: Role,
-        template: str,
-        within: tuple[ResourceId, ...],
-        guardrails: Guardrails,
-    ) -> Iterator[_Mistake]:
-        """Yield a grant once, for the first of the places that its scope may name."""
+    def _may_live(self, identity: IdentityTemplate) -> bool:
+        return any(_may_lie(identity.text, place, None) for place in self.guardrails.identities)
+
+    def _forbidden(
+        self, path: Path, role: Role, template: str, within: tuple[ResourceId, ...]
+    ) -> Iterator[Mistake]:
+        """Yield a grant that cannot be allowed, once, for the first scope that it may come to."""
         for scope in with_entries(template, self.maps):
             # Each place on its own, since a guardrail that covers one says nothing of the others.
             # A scope that does not begin with a placeholder is the same in all of them.
             for place in (scope.startswith("{") and within) or (None,):
-                if message := _forbidden(role, scope, place, guardrails):
+                if message := self._not_granted(role, scope, place):
                     yield path, message
                     return
 
-
-def _dead_globs(rule: Rule) -> Iterator[_Mistake]:
-    """Yield groups and places in which nothing can match."""
-    groups = {fold(place.group) for place in rule.within if place.group}
-    few = len(groups) * len(rule.match.resource_group) <= _MOST_PAIRS
-    if few and all(place.group for place in rule.within):
-        for index, glob in enumerate(rule.match.resource_group):
-            if not fnmatch.filter(groups, fold(glob)):
-                message = f"'{glob}' can never match: no group that 'within' names fits it"
-                yield ("match", "resourceGroup", index), message
-    # A place may be a match, or its parent, such as the set of a member.
-    types = [fold(name).split("/") for name in rule.match.type]
-    asked = {around for parts in types for around in accumulate(parts, "{}/{}".format)}
-    for index, place in enumerate(rule.within):
-        if place.blocks and fold(place.type) not in asked:
-            message = (
-                f"'{place}' can never match: a {place.type} holds none of what 'match' asks for; "
-                "name a group or subscription"
+    def _not_granted(self, role: Role, scope: str, within: ResourceId | None) -> str | None:
+        """Return why a role cannot be granted at a scope, for resources in a place, if so."""
+        covering: ResourceId | None = None
+        try:
+            for entry in self.guardrails.grants:
+                named = any(role.guid == allowed.guid for allowed in entry.roles)
+                if named and _may_lie(scope, entry.scope, within):
+                    # How far a custom role reaches is read at every plan.
+                    if entry.privileged or not role.privileged or role.custom:
+                        return None
+                    covering = entry.scope
+        except ResourceIdError as error:
+            return str(error)
+        where = f"'{scope}' within '{within}'" if within else f"'{scope}'"
+        if covering:
+            return (
+                f"'{role.name}' is privileged, and {GUARDRAILS_FILE} allows it at "
+                f"{where} only with 'privileged: true'; add that to its entry for '{covering}'"
             )
-            yield ("within", index), message
-
-
-def _may_live(identity: IdentityTemplate, guardrails: Guardrails) -> bool:
-    return any(_may_lie(identity.text, place, None) for place in guardrails.identities)
-
-
-def _not_allowed(what: str, identity: IdentityTemplate) -> str:
-    group = _own_places(identity)["{resourceGroup}"]
-    known = None if group.startswith("{") else beginning(group)
-    place = f'"- {known[0]}"' if known else "its group or subscription"
-    return (
-        f"{GUARDRAILS_FILE} does not allow the identity {what}; "
-        f"add {place} there under 'identities', or choose mode: audit"
-    )
+        # The narrowest place in which the scope will lie.
+        start, place = scope, within
+        if within and scope.startswith("{"):
+            name, _, rest = scope.partition("}")
+            around = {"{resourceGroup": within.group_id, "{subscription": within.subscription_id}
+            start = f"{around[name]}{rest}" if around.get(name) else "{"
+        if not start.startswith("{") and (prefix := beginning(start)):
+            place = prefix[0]
+        privileged = ", privileged: true" if role.privileged and not role.custom else ""
+        lies = place or "<the id of where it lies>"
+        missing = f"- {{scope: {lies}, roles: [{role.name}]{privileged}}}"
+        return (
+            f"{GUARDRAILS_FILE} does not allow '{role.name}' at {where}; "
+            f"add \"{missing}\" there under 'grants', or choose mode: audit"
+        )
 
 
 def _own_places(identity: IdentityTemplate) -> Mapping[str, str]:
@@ -189,40 +207,13 @@ def _own_places(identity: IdentityTemplate) -> Mapping[str, str]:
     }
 
 
-def _forbidden(
-    role: Role, scope: str, within: ResourceId | None, guardrails: Guardrails
-) -> str | None:
-    """Return why guardrails cannot allow a role at a scope, for resources in a place, if so."""
-    covering: ResourceId | None = None
-    try:
-        for entry in guardrails.grants:
-            named = any(role.guid == allowed.guid for allowed in entry.roles)
-            if named and _may_lie(scope, entry.scope, within):
-                # How far a custom role reaches is read at every plan.
-                if entry.privileged or not role.privileged or role.custom:
-                    return None
-                covering = entry.scope
-    except ResourceIdError as error:
-        return str(error)
-    where = f"'{scope}' within '{within}'" if within else f"'{scope}'"
-    if covering:
-        return (
-            f"'{role.name}' is privileged, and {GUARDRAILS_FILE} allows it at "
-            f"{where} only with 'privileged: true'; add that to its entry for '{covering}'"
-        )
-    # The narrowest place in which the scope will lie.
-    start, place = scope, within
-    if within and scope.startswith("{"):
-        name, _, rest = scope.partition("}")
-        around = {"{resourceGroup": within.group_id, "{subscription": within.subscription_id}
-        start = f"{around[name]}{rest}" if around.get(name) else ""
-    if start and not start.startswith("{") and (known := beginning(start)):
-        place = known[0]
-    privileged = ", privileged: true" if role.privileged and not role.custom else ""
-    missing = f"{{scope: {place or '<the id of where it lies>'}, roles: [{role.name}]{privileged}}}"
+def _not_allowed(what: str, identity: IdentityTemplate) -> str:
+    group = _own_places(identity)["{resourceGroup}"]
+    prefix = None if group.startswith("{") else beginning(group)
+    place = f'"- {prefix[0]}"' if prefix else "its group or subscription"
     return (
-        f"{GUARDRAILS_FILE} does not allow '{role.name}' at {where}; "
-        f"add \"- {missing}\" there under 'grants', or choose mode: audit"
+        f"{GUARDRAILS_FILE} does not allow the identity {what}; "
+        f"add {place} there under 'identities', or choose mode: audit"
     )
 
 
@@ -236,8 +227,8 @@ def _may_lie(template: str, place: ResourceId, within: ResourceId | None) -> boo
         if subscription is None:
             return True
         template = template.replace("{subscription}", str(subscription))
-    known = (within, False) if template.startswith("{") and within else beginning(template)
-    if known is None:
+    prefix = (within, False) if template.startswith("{") and within else beginning(template)
+    if prefix is None:
         return False
-    anchor, exact = known
+    anchor, exact = prefix
     return place.contains(anchor) or (not exact and anchor.contains(place))

@@ -34,13 +34,16 @@ _MUST_BE: Final = {
 def report(document: Document, model: type[BaseModel], error: ValidationError) -> None:
     """Add to the document's problems what pydantic found."""
     around = {path[:-1] for path in document.refused if path}
-    found = [
-        (_position(document, detail), detail)
-        for detail in error.errors(include_url=False)
-        if not _follows(detail, document.refused, around)
-    ]
-    found.sort(key=lambda item: item[0])
-    shown, rest = found[:_MAX_PROBLEMS], found[_MAX_PROBLEMS:]
+    mistakes: list[tuple[Position, ErrorDetails]] = []
+    for detail in error.errors(include_url=False):
+        path = detail["loc"]
+        # Pydantic's own mark of a mistake in a key.
+        key = path[:-1] if path[-1:] == ("[key]",) else path
+        about_key = key != path or detail["type"] == _UNKNOWN_KEY
+        if not _follows(detail, document.refused, around):
+            mistakes.append((document.keys[key] if about_key else document.position(path), detail))
+    mistakes.sort(key=lambda item: item[0])
+    shown, rest = mistakes[:_MAX_PROBLEMS], mistakes[_MAX_PROBLEMS:]
     # A misspelled key is one mistake, although the right one is then missing.
     missing = {detail["loc"] for _, detail in shown if detail["type"] == "missing"}
     meant = {
@@ -85,15 +88,6 @@ def _meant(model: type[BaseModel], path: Path, missing: set[Path]) -> Path:
         if (*around, key) in missing and (key.lower() in word or word in key.lower()):
             return (*around, key)
     return (*around, nearest(str(path[-1]), keys) or "")
-
-
-def _position(document: Document, detail: ErrorDetails) -> Position:
-    path: Path = detail["loc"]
-    if path[-1:] == ("[key]",):
-        return document.keys[path[:-1]]
-    if detail["type"] == _UNKNOWN_KEY:
-        return document.keys[path]
-    return document.position(path)
 
 
 def _message(model: type[BaseModel], detail: ErrorDetails) -> str:  # noqa: C901 (a table)

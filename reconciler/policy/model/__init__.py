@@ -207,7 +207,7 @@ class Identity(Entry):
     """The tags with which it is created. Only with ensure."""
 
     mode: Mode = Field(default=Mode.AUDIT, examples=["repair"])
-    """Whether a difference in its grants, or its absence, is only told (audit) or mended
+    """Whether a difference in its grants, or its absence, is only reported (audit) or repaired
     (repair)."""
 
     grants: Annotated[tuple[OwnGrant, ...], AfterValidator(_one_condition)] = Field(
@@ -285,7 +285,7 @@ class Rule(Entry):
     """A name of its own among all rules."""
 
     mode: Mode = Field(default=Mode.AUDIT, examples=["repair"])
-    """Whether a difference is only told (audit) or mended (repair)."""
+    """Whether a difference is only reported (audit) or repaired (repair)."""
 
     rollout: Annotated[StrictInt, Field(ge=0, le=FULL_ROLLOUT)] = Field(
         default=FULL_ROLLOUT, examples=[10]

@@ -29,7 +29,7 @@ from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId, fold, is_guid
 from reconciler.model import USER_ASSIGNED_IDENTITY
 from reconciler.policy import templates
-from reconciler.policy.templates import IdentityTemplate, MapEntry, Subject
+from reconciler.policy.templates import PLACEHOLDER, IdentityTemplate, MapEntry, Subject
 from reconciler.resource_types import CARRIERS
 from reconciler.suggestions import Suggestions, did_you_mean, nearest
 
@@ -120,7 +120,7 @@ _IDENTITY = (
 # Ids and roles.
 
 
-def only_text(value: object) -> str:
+def _only_text(value: object) -> str:
     """Return a text as it is; anything else is a mistake."""
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "must be a text")
@@ -153,7 +153,7 @@ def _check_exact(place: ResourceId) -> ResourceId:
 def _id(value: object) -> ResourceId:
     if isinstance(value, ResourceId):
         return value
-    text = only_text(value)
+    text = _only_text(value)
     if "{" in text:
         raise ValueError(f"'{text}' holds a placeholder: here ids are exact; write the id itself")
     _check_start(text)
@@ -181,7 +181,7 @@ def _identity_id(value: object) -> ResourceId:
 def _role(value: object, info: ValidationInfo) -> roles.Role:
     if isinstance(value, roles.Role):
         return value
-    text, table = only_text(value), roles.table()
+    text, table = _only_text(value), roles.table()
     if role := table.lookup(text):
         return role
     # A GUID is a custom role's, or that of a built-in one younger than the table.
@@ -189,8 +189,8 @@ def _role(value: object, info: ValidationInfo) -> roles.Role:
     if not id_.startswith("/"):
         near = _names(info).suggestions.did_you_mean("role", text, table.suggest)
         step = near or "; write a built-in role's name, or a role's GUID or full id"
-        known = f"not among the built-in roles as of {table.as_of}"
-        raise ValueError(f"unknown role '{text}' ({known}){step}")
+        as_of = f"not among the built-in roles as of {table.as_of}"
+        raise ValueError(f"unknown role '{text}' ({as_of}){step}")
     definition = ResourceId.parse(id_)
     guid = fold(definition.name)
     if not definition.is_type(_ROLE_DEFINITION) or not is_guid(guid):
@@ -222,7 +222,7 @@ _SAMPLES: Final = tuple(
 def _check_template(text: str, allowed: tuple[str, ...], names: Names | None = None) -> None:
     """Check that placeholders are whole, known, and stand where they may."""
     _check_start(text.strip())
-    for name in templates.placeholders(text):
+    for name in PLACEHOLDER.findall(text):
         entry = MapEntry.parse(name)
         if names and entry:
             names.check("map", entry.map)
@@ -243,26 +243,26 @@ def _check_template(text: str, allowed: tuple[str, ...], names: Names | None = N
             f"'{text}' has blanks or a line break at its edge; delete them (after '|' write "
             "'|-', which leaves out the last line break)"
         )
-    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", text)):
+    if re.search(r"[{}]", PLACEHOLDER.sub("", text)):
         step = "a placeholder stands in one pair"
         raise ValueError(f"'{text}' has a brace without its partner; {step}")
-    for found in re.finditer(r"\{[^{}]*\}", text):
-        alone = found.start() == 0 and text[found.end() :][:1] in {"", "/"}
-        if found[0] != "{location}" and not alone:
-            raise ValueError(f"'{found[0]}' stands for a whole id: it may only begin an id")
+    for match in PLACEHOLDER.finditer(text):
+        alone = match.start() == 0 and text[match.end() :][:1] in {"", "/"}
+        if match[0] != "{location}" and not alone:
+            raise ValueError(f"'{match[0]}' stands for a whole id: it may only begin an id")
 
 
 def _identity_template(value: object) -> IdentityTemplate:
     if isinstance(value, IdentityTemplate):
         return value
-    text = str(value) if isinstance(value, ResourceId) else only_text(value)
+    text = str(value) if isinstance(value, ResourceId) else _only_text(value)
     _check_template(text, templates.IDENTITY_PLACEHOLDERS)
     _identity_id(_check_exact(templates.fill(text, _SAMPLES[0], {})))
     return IdentityTemplate.parse(text)
 
 
 def _scope(value: object, info: ValidationInfo) -> str:
-    text = only_text(value)
+    text = _only_text(value)
     _check_template(text, templates.PLACEHOLDERS, _names(info))
     # Filled in, it must come to an id for one of the kinds of id that its map may hold.
     entries = templates.entries(text)
@@ -281,7 +281,7 @@ def _scope(value: object, info: ValidationInfo) -> str:
 
 def _own_scope(value: object, info: ValidationInfo) -> str:
     text = _scope(value, info)
-    for name in templates.placeholders(text):
+    for name in PLACEHOLDER.findall(text):
         if (entry := MapEntry.parse(name)) and entry.tag:
             raise ValueError(
                 f"'{{{name}}}': placeholders in an identity's grants mean the identity itself, "
@@ -299,8 +299,8 @@ _OPENED_BY: Final = {")": "(", "]": "[", "}": "{"}
 
 
 def _condition_mistake(text: str) -> str:
-    if found := re.search(f"[{_NEVER_IN_CONDITIONS}]", text):
-        return f"the condition holds {found[0]!r}; delete it"
+    if match := re.search(f"[{_NEVER_IN_CONDITIONS}]", text):
+        return f"the condition holds {match[0]!r}; delete it"
     return "the condition is empty; write one, or delete the key"
 
 
@@ -330,8 +330,8 @@ def _condition(text: str) -> str:
 
 
 def _near_type(text: str) -> str:
-    reconciled = [type_.name for type_ in CARRIERS.values()]
-    if (near := nearest(text, reconciled, cutoff=_NEAR_TYPE)) and fold(text) != fold(near):
+    reconciled = [row.name for row in CARRIERS.values()]
+    if fold(text) not in CARRIERS and (near := nearest(text, reconciled, cutoff=_NEAR_TYPE)):
         raise ValueError(f"unknown resource type '{text}'{did_you_mean(near)}")
     return text
 
@@ -340,8 +340,8 @@ def _glob_mistake(text: str, location: str = "") -> str:
     mistake = "a location holds letters and digits only"
     if not text or text != text.strip() or len(text) > _LONGEST_NAME:
         mistake = "it is empty, too long or edged with blanks"
-    elif found := re.search(f"[{_NEVER_IN_NAMES}]", text):
-        mistake = f"no name holds {found[0]!r}"
+    elif match := re.search(f"[{_NEVER_IN_NAMES}]", text):
+        mistake = f"no name holds {match[0]!r}"
     elif text.startswith("!"):
         mistake = "there is no glob for 'all but'"
     return f"'{location or text}' can never match: {mistake}"
@@ -369,7 +369,7 @@ def _day(value: object) -> date:
     if isinstance(value, date):
         return value
     # A year alone is a number, and one in quotes would still not be a date.
-    text = str(value) if isinstance(value, int) else only_text(value)
+    text = str(value) if isinstance(value, int) else _only_text(value)
     try:
         day = date.fromisoformat(text)
     except ValueError:

@@ -18,7 +18,7 @@ from reconciler.model import (
 from reconciler.observe import desired_of
 from reconciler.policy import Policy
 from reconciler.policy.model import Identity, Rule
-from tests.properties.places import (
+from tests.properties.samples import (
     DEFINITION,
     RAILS,
     booleans,
