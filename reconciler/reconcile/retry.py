@@ -250,10 +250,10 @@ class Progress:
         return delays
 
     def _lifting(self, *, soon: bool = False) -> list[Withheld]:
-        """Return the changes whose hold time may lift; with `soon`, before a copy that is due soon.
+        """Return the withheld changes whose hold time alone may lift.
 
-        A right that waits for its replacement is left out: the replacement lifts its hold, and not
-        time.
+        With `soon`, only those whose hold a copy that is due soon may find lifted. A right that
+        waits for its replacement is left out: the replacement lifts its hold, and not time.
         """
         waiting = self.plans[-1].waiting if self.plans else ()
         passing = [held for held in waiting if held.hold is not Hold.REPLACING]
