@@ -1,8 +1,8 @@
 """What policy wants of one resource or identity: a pure function of the two.
 
 The same code serves a fresh read (`reconciler.observe`) and a Resource Graph row
-(`reconciler.sweep`). `scopes_from` says what can be named before the subject has been read, because
-role assignments must be read before what explains them.
+(`reconciler.sweep`). `scopes_from` needs the subject's id alone, because role assignments must be
+read before the subject that explains them.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from reconciler.policy.templates import Subject
 
 
 def for_resource(policy: Policy, resource: Resource) -> Desired:
-    """Return what every rule that matches the resource wants of it, put together."""
+    """Return what the rules that match the resource want of it, each thing once."""
     subject = Subject(resource.id, resource.location, resource.tags)
     attach: list[Wanted[ResourceId]] = []
     ensured: list[Wanted[NewIdentity]] = []
@@ -37,11 +37,13 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
     grants: list[Wanted[model.Grant]] = []
     for rule in matching_rules(policy.rules, resource):
         mode = mode_for(rule, resource.id)
+        # A mode other than the rule's own means: not yet in the share of its rollout.
         rollout, by = mode is not rule.mode, (f"rule {rule.name}",)
         allowed = (rule.allow_default_change, rule.allow_restart, rollout)
         for name in rule.attach:
             entry = policy.identities[name]
-            # Azure has no resource without a location that carries identities.
+            # An id with `{location}` cannot be resolved without a location. Azure has no resource
+            # without one that carries identities.
             with contextlib.suppress(ResourceIdError):
                 identity = entry.id.resolve(subject)
                 attach.append(Wanted(identity, mode, by, *allowed))
@@ -50,7 +52,8 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
                     if location == "{location}":
                         location = subject.value("location")
                     new = NewIdentity(identity, location, tuple(sorted(entry.tags.items())))
-                    # What only one of rule and identity would repair is audited.
+                    # An identity is created only if both the rule and its own entry are in repair
+                    # mode.
                     both = Mode.REPAIR if mode is entry.mode is Mode.REPAIR else Mode.AUDIT
                     waits = rollout and entry.mode is Mode.REPAIR
                     ensured.append(Wanted(new, both, (*by, f"identity {name}"), rollout=waits))
@@ -61,7 +64,7 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
     unwelcome = [
         Wanted(carried.id, entry.mode, (f"identity {name}",))
         for name, entry in policy.exclusive.items()
-        # Without a location nobody knows which of a template's identities rules attach.
+        # Without a location, which of a template's identities the rules attach is unknown.
         if entry.id.exact or resource.location
         for carried in resource.identities.attached
         if entry.id.may_be(carried.id) and carried.id not in attached
@@ -78,7 +81,7 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
 
 
 def for_identity(policy: Policy, identity: UserIdentity) -> Desired:
-    """Return the grants that policy hangs on a user-assigned identity."""
+    """Return what policy grants to a user-assigned identity."""
     subject = Subject(identity.id, identity.location)
     grants = [
         Wanted(grant, entry.mode, (f"identity {name}",))
@@ -91,10 +94,10 @@ def for_identity(policy: Policy, identity: UserIdentity) -> Desired:
 
 
 def mode_for(rule: Rule, resource: ResourceId) -> Mode:
-    """Return a rule's mode for one of its matches: beyond its rollout it only audits.
+    """Return a rule's mode for a resource: audit where that is not in the share of its rollout.
 
-    The draw hangs on the id, so a machine that is rebuilt keeps it, and on the rule's name, so that
-    rules do not all try themselves on the same machines.
+    The share is drawn by a hash of the id, so a rebuilt machine stays in it or out of it, and of
+    the rule's name, so that rules do not all begin with the same machines.
     """
     if rule.rollout == FULL_ROLLOUT:
         return rule.mode
@@ -103,16 +106,19 @@ def mode_for(rule: Rule, resource: ResourceId) -> Mode:
 
 
 def is_exclusive(policy: Policy, identity: UserIdentity) -> bool:
-    """Return whether policy means an identity by an exclusive entry: it must lie where its id says.
+    """Return whether an identity is one of those that an exclusive entry of policy stands for.
 
-    A neighbour's name may fit a template, too.
+    Its real location must be the one in its id: another identity's name may fit a template, too.
     """
     subject = Subject(identity.id, identity.location)
     return any(entry.id.names(subject) for entry in policy.exclusive.values())
 
 
 def scopes_from(policy: Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
-    """Return the scopes at which policy may grant the subject something, as far as its id tells."""
+    """Return the scopes at which policy may grant the subject something, judged by its id alone.
+
+    Scopes that only its tags or location would show are missing.
+    """
     near = rules_near(policy.rules, subject)
     grants = [grant for rule in near if rule.system for grant in rule.system.grants]
     if subject.is_type(USER_ASSIGNED_IDENTITY):
@@ -127,7 +133,11 @@ def scopes_from(policy: Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
 
 
 def reaches(policy: Policy, scope: ResourceId) -> bool:
-    """Return whether policy may be about anything in a scope, be it only to forbid an identity."""
+    """Return whether policy may concern anything in a scope.
+
+    A policy with an exclusive identity concerns every scope: any resource could carry that one. So
+    does one with an identity whose template has no fixed beginning.
+    """
     places = [place for rule in policy.rules for place in rule.within]
     for identity in policy.identities.values():
         start = templates.beginning(identity.id.text)
@@ -138,7 +148,7 @@ def reaches(policy: Policy, scope: ResourceId) -> bool:
 
 
 def attaching_rules(policy: Policy, identity: ResourceId) -> tuple[Rule, ...]:
-    """Return the rules whose matches may have to carry the identity, judged by its id alone."""
+    """Return the rules that may attach the identity, judged by its id alone."""
     return tuple(
         rule
         for rule in policy.rules
@@ -149,7 +159,7 @@ def attaching_rules(policy: Policy, identity: ResourceId) -> tuple[Rule, ...]:
 def _resolved(
     policy: Policy, grants: Iterable[Wanted[model.Grant]], subject: Subject
 ) -> tuple[tuple[Wanted[Grant], ...], tuple[Wanted[Grant], ...]]:
-    """Return the grants by their scopes, and those whose scope has no name for the subject."""
+    """Return the grants with their scopes, and those whose scope cannot be resolved, each once."""
     resolved: list[Wanted[Grant]] = []
     unresolved: list[Wanted[Grant]] = []
     for wanted in grants:
@@ -161,14 +171,14 @@ def _resolved(
         except ResourceIdError as error:
             scope = Unresolved(template, str(error))
         else:
-            # Every scope that another entry of its map would give.
+            # The choices are the scopes that all entries of the map would give.
             if "{maps." in template:
                 for text in templates.with_entries(template, policy.maps):
                     with contextlib.suppress(ResourceIdError):
                         choices.add(templates.parsed(text))
         grant = Grant(role, scope, wanted.what.condition)
-        found = unresolved if isinstance(scope, Unresolved) else resolved
-        found.append(
+        same_kind = unresolved if isinstance(scope, Unresolved) else resolved
+        same_kind.append(
             Wanted(
                 grant, wanted.mode, wanted.by, rollout=wanted.rollout, choices=frozenset(choices)
             )
@@ -177,24 +187,24 @@ def _resolved(
 
 
 def _put_together[T](wanted: Iterable[Wanted[T]]) -> tuple[Wanted[T], ...]:
-    """Return each thing once, to be repaired where any of those who want it repairs it."""
+    """Return each thing once; its mode is repair where any rule or identity repairs it."""
     together: dict[T, list[Wanted[T]]] = {}
-    for one in wanted:
-        together.setdefault(one.what, []).append(one)
+    for want in wanted:
+        together.setdefault(want.what, []).append(want)
     for what, several in together.items():
         if len(several) > 1:
-            mode = Mode.REPAIR if any(one.mode is Mode.REPAIR for one in several) else Mode.AUDIT
-            # What a rule in audit mode allows must not loosen one that repairs.
-            counting = [one for one in several if one.mode is mode]
+            mode = Mode.REPAIR if any(want.mode is Mode.REPAIR for want in several) else Mode.AUDIT
+            # A rule in audit mode must not allow more than the rule that repairs does.
+            counting = [want for want in several if want.mode is mode]
             merged = Wanted(
                 what,
                 mode,
-                tuple(name for one in several for name in one.by),
-                any(one.default_change for one in counting),
-                any(one.restart for one in counting),
-                # What waits for a rollout in one rule is mended by another that repairs.
-                rollout=mode is Mode.AUDIT and any(one.rollout for one in several),
-                choices=frozenset(scope for one in counting for scope in one.choices),
+                tuple(name for want in several for name in want.by),
+                any(want.default_change for want in counting),
+                any(want.restart for want in counting),
+                # Where one rule repairs it, it does not wait for the rollout of another.
+                rollout=mode is Mode.AUDIT and any(want.rollout for want in several),
+                choices=frozenset(scope for want in counting for scope in want.choices),
             )
             together[what] = [merged]
     return tuple(several[0] for several in together.values())
