@@ -108,9 +108,9 @@ class Ownership:
     def lost(self, assignment: RoleAssignment) -> bool:
         """Return whether we made it, but its marker is lost or another updated it last.
 
-        Another who wrote it last may have rewritten the marker, so no marker counts then. Where our
-        own principal wrote it last, any marker counts: with another owner, the assignment belongs
-        to another deployment that signs in with the same principal.
+        Another who wrote it last may have rewritten the marker, so the marker does not count then.
+        Where our own principal wrote it last, any marker shows that it is not lost: with another
+        owner, it belongs to another deployment that signs in with the same principal.
         """
         if assignment.principal_type != SERVICE_PRINCIPAL:
             return False
