@@ -44,8 +44,7 @@ type Moves = tuple[tuple[datetime, ...], bool]
 # Pages of 200 entries (facts: Activity log). An id with more pages is not read completely, so its
 # log proves no end.
 _LOG_PAGES: Final = 50
-# The log refuses a period that begins more than 90 days ago (facts: Activity log); the minutes
-# leave room for clocks that differ.
+# The log refuses a period that begins more than 90 days ago, by minutes even (facts: Activity log).
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
 MOVES_SERVE: Final = timedelta(minutes=1)
 """How long one answer about moves from a group serves all that lay in it."""
@@ -89,7 +88,8 @@ class Observer:
         late = {grant.what.place for grant in desired.grants} - set(early)
         for scope in sorted(late, key=lambda scope: scope.key):
             rights |= {right.id: right for right in self.arm.assignments_at(scope)}
-        # 4. Lists lag: a right that an event says was deleted is left out once its own GET agrees.
+        # 4. Lists lag behind deletions. A right that an event names as deleted is left out of the
+        # look if its own GET is 404.
         deleted = {seen.about for seen in request.sightings if seen.what is Sight.DELETED}
         for assignment in [right for right in rights if right.key in deleted]:
             try:
@@ -177,8 +177,8 @@ class Observer:
             return False
         # A right that is younger than the resource stays as well, since it may belong to a
         # principal that no read has shown yet. So one right at least must be older.
-        made = subject.created
-        return made is None or any(right.created and right.created < made for right in retired)
+        built = subject.created
+        return built is None or any(right.created and right.created < built for right in retired)
 
     def _retired(self, observed: Observed) -> list[RoleAssignment]:
         """Return our assignments whose marker names the id, but not those of today's principal."""

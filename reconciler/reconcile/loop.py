@@ -75,8 +75,8 @@ class Reconciler:
         """Answer a request in up to three passes, and return what they came to.
 
         The result is empty where a recent run covers the request. Nothing is written in audit mode,
-        or where the first plan has another fingerprint than `expect`. Raises `Rejected` where Azure
-        refuses a call of ours as wrong.
+        or where `expect` is given and the first plan has another fingerprint. Raises `Rejected`
+        where Azure refuses a call of ours as wrong.
         """
         if self.recent.cover(request, self.now()):
             return Result()
@@ -158,8 +158,8 @@ class Reconciler:
         answer = self._write(changes, observed, progress)
         if answer and answer.incarnation == observed.incarnation:
             # The PATCH's answer shows the resource with its new system-assigned principal, so the
-            # grants to that principal follow at once. An answer of another incarnation is of
-            # another machine, and this look says nothing about that.
+            # grants to that principal follow at once. An answer of another incarnation is about
+            # another machine, which this look has not read.
             left = tuple(
                 right for right in observed.assignments if right.id not in progress.deleted
             )

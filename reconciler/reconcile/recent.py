@@ -82,8 +82,7 @@ class RecentRuns:
             if gone and known.alive and known.alive > gone and not request.removals:
                 # Any run that found the id answers whether it is gone.
                 return True
-            deleted = any(sighting.what is Sight.DELETED for sighting in request.sightings)
-            if since is None or deleted:
+            if since is None or any(seen.what is Sight.DELETED for seen in request.sightings):
                 # Lists lag: another run may still have seen the right that this request knows to be
                 # deleted. And without a time, nothing shows which run began late enough.
                 return False

@@ -239,13 +239,13 @@ class Progress:
                 # It was written, but the list lacks it: lists lag behind writes. For the deletion
                 # of a dead right the answer is proof enough.
                 dead = isinstance(change, DeleteAssignment) and change.reason.dead
-                comes = status in _WRITTEN and not dead and not self._lifting(soon=True)
+                may_settle = status in _WRITTEN and not dead and not self._lifting(soon=True)
             else:
                 # A grant without a principal waits until its identity is switched on. Where
                 # anything was blocked, that may never happen, so it is not waited for.
                 waiting = isinstance(change, CreateAssignment) and change.principal is None
-                comes = not (waiting and Status.BLOCKED in statuses)
-            if comes:
+                may_settle = not (waiting and Status.BLOCKED in statuses)
+            if may_settle:
                 delays.append(usual)
         return delays
 
