@@ -1,8 +1,8 @@
 """What policy wants of one resource or identity: a pure function of the two.
 
 The same code serves a fresh read (`reconciler.observe`) and a Resource Graph row
-(`reconciler.sweep`). `scopes_from` says what can be named before the subject has been read, because
-role assignments must be read before what explains them.
+(`reconciler.sweep`). `scopes_from` needs the subject's id alone, because role assignments must be
+read before the subject that explains them.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from reconciler.policy.templates import Subject
 
 
 def for_resource(policy: Policy, resource: Resource) -> Desired:
-    """Return what every rule that matches the resource wants of it, put together."""
+    """Return what the rules that match the resource want of it, each thing once."""
     subject = Subject(resource.id, resource.location, resource.tags)
     attach: list[Wanted[ResourceId]] = []
     ensured: list[Wanted[NewIdentity]] = []
@@ -38,11 +38,13 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
     grants: list[Wanted[model.Grant]] = []
     for rule in matching_rules(policy.rules, resource):
         mode = mode_for(rule, resource.id)
+        # A mode other than the rule's own means: not yet in the share of its rollout.
         rollout, by = mode is not rule.mode, (f"rule {rule.name}",)
         allowed = (rule.allow_default_change, rule.allow_restart, rollout)
         for name in rule.attach:
             entry = policy.identities[name]
-            # Azure has no resource without a location that carries identities.
+            # An id with `{location}` cannot be resolved without a location. Azure has no resource
+            # without one that carries identities.
             with contextlib.suppress(ResourceIdError):
                 identity = entry.id.resolve(subject)
                 attach.append(Wanted(identity, mode, by, *allowed))
@@ -51,7 +53,8 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
                     if location == "{location}":
                         location = subject.value("location")
                     new = NewIdentity(identity, location, tuple(sorted(entry.tags.items())))
-                    # What only one of rule and identity would repair is audited.
+                    # An identity is created only if both the rule and its own entry are in repair
+                    # mode.
                     both = Mode.REPAIR if mode is entry.mode is Mode.REPAIR else Mode.AUDIT
                     waits = rollout and entry.mode is Mode.REPAIR
                     ensured.append(Wanted(new, both, (*by, f"identity {name}"), rollout=waits))
@@ -79,7 +82,7 @@ def for_resource(policy: Policy, resource: Resource) -> Desired:
 
 
 def for_identity(policy: Policy, identity: UserIdentity) -> Desired:
-    """Return the grants that policy hangs on a user-assigned identity."""
+    """Return what policy grants to a user-assigned identity."""
     subject = Subject(identity.id, identity.location)
     grants = [
         Wanted(grant, entry.mode, (f"identity {name}",))
@@ -92,10 +95,10 @@ def for_identity(policy: Policy, identity: UserIdentity) -> Desired:
 
 
 def mode_for(rule: Rule, resource: ResourceId) -> Mode:
-    """Return a rule's mode for one of its matches: beyond its rollout it only audits.
+    """Return a rule's mode for a resource: audit where that is not in the share of its rollout.
 
-    The draw hangs on the id, so a machine that is rebuilt keeps it, and on the rule's name, so that
-    rules do not all try themselves on the same machines.
+    The share is drawn by a hash of the id, so a rebuilt machine stays in it or out of it, and of
+    the rule's name, so that rules do not all begin with the same machines.
     """
     if rule.rollout == FULL_ROLLOUT:
         return rule.mode
@@ -104,9 +107,9 @@ def mode_for(rule: Rule, resource: ResourceId) -> Mode:
 
 
 def is_exclusive(policy: Policy, identity: UserIdentity) -> bool:
-    """Return whether policy means an identity by an exclusive entry: it must lie where its id says.
+    """Return whether an identity is one of those that an exclusive entry of policy stands for.
 
-    A neighbour's name may fit a template, too.
+    Its real location must be the one in its id: another identity's name may fit a template, too.
     """
     subject = Subject(identity.id, identity.location)
     entries = policy.identities.values()
@@ -114,7 +117,10 @@ def is_exclusive(policy: Policy, identity: UserIdentity) -> bool:
 
 
 def scopes_from(policy: Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
-    """Return the scopes at which policy may grant the subject something, as far as its id tells."""
+    """Return the scopes at which policy may grant the subject something, judged by its id alone.
+
+    Scopes that only its tags or location would show are missing.
+    """
     near = rules_near(policy.rules, subject)
     grants = [grant for rule in near if rule.system for grant in rule.system.grants]
     if subject.is_type(USER_ASSIGNED_IDENTITY):
@@ -129,7 +135,11 @@ def scopes_from(policy: Policy, subject: ResourceId) -> tuple[ResourceId, ...]:
 
 
 def reaches(policy: Policy, scope: ResourceId) -> bool:
-    """Return whether policy may be about anything in a scope, be it only to forbid an identity."""
+    """Return whether policy may concern anything in a scope.
+
+    A policy with an exclusive identity concerns every scope: any resource could carry that one. So
+    does one with an identity whose template has no fixed beginning.
+    """
     places = [place for rule in policy.rules for place in rule.within]
     for identity in policy.identities.values():
         start = templates.beginning(identity.id.text)
@@ -140,7 +150,7 @@ def reaches(policy: Policy, scope: ResourceId) -> bool:
 
 
 def attaching_rules(policy: Policy, identity: ResourceId) -> tuple[Rule, ...]:
-    """Return the rules whose matches may have to carry the identity, judged by its id alone."""
+    """Return the rules that may attach the identity, judged by its id alone."""
     return tuple(
         rule
         for rule in policy.rules
@@ -151,7 +161,7 @@ def attaching_rules(policy: Policy, identity: ResourceId) -> tuple[Rule, ...]:
 def _resolved(
     policy: Policy, grants: Iterable[Wanted[model.Grant]], subject: Subject
 ) -> tuple[tuple[Wanted[Grant], ...], tuple[Wanted[Grant], ...]]:
-    """Return the grants by their scopes, and those whose scope has no name for the subject."""
+    """Return the grants with their scopes, and those whose scope cannot be resolved, each once."""
     resolved: list[Wanted[Grant]] = []
     unresolved: list[Wanted[Grant]] = []
     for wanted in grants:
@@ -163,7 +173,7 @@ def _resolved(
         except ResourceIdError as error:
             scope = Unresolved(template, str(error))
         else:
-            # Every scope that another entry of its map would give.
+            # The choices are the scopes that all entries of the map would give.
             if "{maps." in template:
                 for text in templates.with_entries(template, policy.maps):
                     with contextlib.suppress(ResourceIdError):
