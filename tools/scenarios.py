@@ -59,10 +59,11 @@ At every moment of every scenario these hold, too:
 * Nothing changes that the app did not make: rights, identities on machines, tags, whole resources.
 * Nobody who is alive loses a right or an identity, but for what the app is said to take away.
 * In audit mode nothing is written.
+* Nothing [needs a person](failures.md), where it is not said.
 
 The app calls a right its own that it made, that nobody else has written since, and whose marker
-names its holder. In the end everything is as policy asks, nothing is [withheld](holds.md), nothing
-[needs a person](failures.md), and the dead keep no rights, where nothing else is said.
+names its holder. In the end everything is as policy asks, nothing is [withheld](holds.md), and the
+dead keep no rights, where nothing else is said.
 
 ## Twenty ways to fail
 
@@ -113,6 +114,9 @@ def _section(scenario: Scenario) -> Iterator[str]:
         yield f"* {_state(name, what)}."
     if scenario.blocked:
         yield f"* {_joined([f'`{code}`' for code in sorted(scenario.blocked)])} needs a person."
+    if scenario.reported:
+        codes = _joined([f"`{code}`" for code in sorted(scenario.reported)])
+        yield f"* On the way {codes} needed a person."
     if scenario.left:
         yield f"* The dead keep {_joined(scenario.left)}."
     if scenario.takes:

@@ -5,7 +5,8 @@ of the app, in each of them:
 
 - nothing changes that the app did not make: rights, machines' other entries, tags, whole resources;
 - nobody who is alive loses a right or an identity, unless the scenario lists it under `takes`;
-- in audit mode nothing is written.
+- in audit mode nothing is written;
+- nothing needs a person but what the scenario lists under `reported` or `blocked`.
 """
 
 import copy
@@ -101,6 +102,11 @@ class Queue(Live):
         except Crash:
             self.player.deploy()
             self._put(request, self.cloud.clock() + _REDELIVERED)
+            return
+        expected_codes = self.player.scenario.blocked | self.player.scenario.reported
+        for outcome in self.results[-1][1].outcomes:
+            if outcome.status is Status.BLOCKED and outcome.code not in expected_codes:
+                raise Broken(f"{request.id} needs a person: {outcome.code} {outcome.detail}")
 
 
 @dataclass
@@ -338,8 +344,9 @@ class Player:
         return plan
 
     def _check_end(self) -> None:
-        if late := [step for step in self.cloud.wire.steps if step.times > 0]:
-            raise Broken(f"these calls never came: {[(one.method, one.part) for one in late]}")
+        awaited = [step for step in self.cloud.wire.steps if 0 < step.times < steps.ALWAYS]
+        if awaited:
+            raise Broken(f"never came: {[f'{step.method} {step.part}' for step in awaited]}")
         for what, most in (("calls", self.scenario.calls), ("writes", self.scenario.writes)):
             made = [call for call in self.made if what == "calls" or call.split()[0] in _WRITES]
             if most is not None and len(made) > most:

@@ -63,9 +63,9 @@ class Scenario:
     `never` names rights that may not be missing once they were there (`vm1 without Reader at
     rg-app`), and machines that may not be patched while they are written (`vm1 patched while
     busy`). `takes` are the rights and identities of the living that the app may take away, `left`
-    the rights that the dead keep, `blocked` the codes of what needs a person in the end. `writes`
-    and `calls` are the most that the app may make, none for any number. `end` is read by
-    `expected`.
+    the rights that the dead keep, `blocked` the codes of what needs a person in the end, and
+    `reported` of what did so on the way. `writes` and `calls` are the most that the app may make,
+    none for any number. `end` is read by `expected`.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Scenario:
     takes: frozenset[str] = frozenset()
     left: tuple[str, ...] = ()
     blocked: frozenset[str] = frozenset()
+    reported: frozenset[str] = frozenset()
     writes: int | None = None
     calls: int | None = None
 
@@ -90,7 +91,7 @@ class Scenario:
 _KEYS: Final = frozenset(
     {
         *("title", "mode", "failure", "why", "policy", "guardrails", "settings", "machines"),
-        *("happens", "never", "takes", "end", "left", "blocked", "writes", "calls"),
+        *("happens", "never", "takes", "end", "left", "blocked", "reported", "writes", "calls"),
     }
 )
 
@@ -118,6 +119,7 @@ def read(path: Path) -> Scenario:
         takes=frozenset(content.get("takes", ())),
         left=tuple(content.get("left", ())),
         blocked=frozenset(content.get("blocked", ())),
+        reported=frozenset(content.get("reported", ())),
         writes=content.get("writes"),
         calls=content.get("calls"),
     )

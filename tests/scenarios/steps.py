@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _OPERATION: Final = 5
 """Seconds that an operation takes, where a scenario says nothing else."""
-_ALWAYS: Final = 100_000
+ALWAYS: Final = 1_000_000
+"""More calls than any scenario makes."""
 type Act = Callable[..., None]
 
 SENTENCES: list[tuple[re.Pattern[str], Act]] = []
@@ -365,7 +366,7 @@ def set_fault(player: "Player", what: str) -> None:
     r"(?P<status>\d+) (?P<code>\w+)"
 )
 def refuse(player: "Player", times: str | None, what: str, status: str, code: str) -> None:
-    most = int(times or _ALWAYS)
+    most = int(times or 2 * ALWAYS)
     player.cloud.wire.answer("GET", _path(what), int(status), code, times=most)
 
 
@@ -373,13 +374,23 @@ def refuse(player: "Player", times: str | None, what: str, status: str, code: st
 def show_type(player: "Player", vm: str, type: str) -> None:  # noqa: A002 - the sentence's word
     body = player.cloud.operator.get(place(vm))
     body["identity"]["type"] = type
-    player.cloud.wire.answer("GET", _path(vm), 200, body=body, times=_ALWAYS)
+    player.cloud.wire.answer("GET", _path(vm), 200, body=body, times=2 * ALWAYS)
 
 
 @step(r"(?P<vm>[\w/-]+) is shown as it is again")
 def show(player: "Player", vm: str) -> None:
     shown = player.cloud.wire
-    shown.steps = [one for one in shown.steps if one.part != _path(vm) or one.times < _ALWAYS // 2]
+    shown.steps = [one for one in shown.steps if one.part != _path(vm) or one.times < ALWAYS]
+
+
+@step(
+    r"all PATCHes of (?P<vm>[\w/-]+) that name (?P<name>\w+) are answered "
+    r"(?P<status>\d+) (?P<code>\w+)"
+)
+def refuse_identity(player: "Player", vm: str, name: str, status: str, code: str) -> None:
+    player.cloud.wire.answer(
+        "PATCH", _path(vm), int(status), code, holding=f"/{name}", times=2 * ALWAYS
+    )
 
 
 @step(r"the app's next PATCH of (?P<vm>[\w/-]+) is accepted and changes nothing")
