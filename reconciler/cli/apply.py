@@ -24,10 +24,9 @@ from reconciler.changes import (
     Status,
     unwanted_id,
 )
-from reconciler.cli import interrupt, terminal
-from reconciler.cli.interrupt import Interrupted
+from reconciler.cli import terminal
 from reconciler.cli.plan import Ids, Subjects, note_other_makers, open_subjects
-from reconciler.cli.terminal import Format
+from reconciler.cli.terminal import Format, Interrupted
 from reconciler.errors import ReconcilerError
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, UserIdentity
@@ -187,7 +186,7 @@ class LocalQueue:
                 terminal.info(f"waiting {seconds:.0f} s: {reason}")
                 with terminal.progress(f"waiting: {reason}"):
                     time.sleep(seconds)
-            with interrupt.deferred():
+            with terminal.defer_interrupts():
                 with terminal.progress(f"working on {request.id.name}"):
                     result = self.app.handle(request, expect)
                 self.other_ids |= {other.id for other in result.requests}
