@@ -1,4 +1,4 @@
-"""Composes the commands, and turns whatever ends one into an exit code and one clear line.
+"""The typer app: registers the commands, and turns their errors into exit codes and messages.
 
 `reconciler.cli.main` calls `run`.
 """

@@ -48,7 +48,7 @@ class _Console(Console):
     """A console whose reader may go away, as `head` does."""
 
     def on_broken_pipe(self) -> None:
-        """End without a word: nobody reads it."""
+        """Exit without a message, as nobody would read it."""
         sink = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(sink, stream.fileno())
@@ -118,7 +118,7 @@ class Interrupted(BaseException):
 
 @dataclass(slots=True)
 class _Signals:
-    """Whether signals are deferred, and the first one that came meanwhile."""
+    """Whether signals are deferred, and the first one that came since then."""
 
     deferred: bool = False
     pending: int | None = None
