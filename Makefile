@@ -36,6 +36,7 @@ docs: .venv/ready ## rebuild the generated pages of docs/ and the schemas in pol
 	@$(PYTHON) -m tools.policy_docs
 	@$(PYTHON) -m tools.holds
 	@$(PYTHON) -m tools.failures
+	@$(PYTHON) -m tools.scenarios
 
 az: .venv/ready .tools/az/ready ## let the published az work on the local Azure, and write down what it did
 	@$(PYTHON) -m tools.az_transcript

@@ -42,6 +42,8 @@ class Sight(StrEnum):
     """The identity was attached to a resource, or swept: its own rights alone are looked at."""
     DELETED = "deleted"
     """A right of the id was deleted; `about` is the assignment, which lists may still show."""
+    WRITTEN = "written"
+    """Another wrote a right of the id: `about` is the assignment. Lists may show it as before."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -87,11 +87,12 @@ class Observer:
         late = {grant.what.place for grant in desired.grants} - set(early)
         for scope in sorted(late, key=lambda scope: scope.key):
             rights |= {right.id: right for right in self.arm.assignments_at(scope)}
-        # 4. Lists lag: a right that an event says was deleted is left out once its own GET agrees.
-        deleted = {seen.about for seen in request.sightings if seen.what is Sight.DELETED}
-        for assignment in [right for right in rights if right.key in deleted]:
+        # 4. Lists lag: of a right that an event says was written or deleted, its own GET decides.
+        changed = (Sight.WRITTEN, Sight.DELETED)
+        named = {seen.about for seen in request.sightings if seen.what in changed}
+        for assignment in [right for right in rights if right.key in named]:
             try:
-                self.arm.assignment(assignment)
+                rights[assignment] = self.arm.assignment(assignment)
             except NotFound:
                 del rights[assignment]
         observed = Observed(

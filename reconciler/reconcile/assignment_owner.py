@@ -62,15 +62,24 @@ class AssignmentSearch:
             if assignment.principal_type != SERVICE_PRINCIPAL:
                 return Result()
             marker, watches = parse(assignment.description), self.observer.context.watches
+            owners: list[ResourceId] = []
             if marker and is_reconciled(marker.resource) and watches(marker.resource):
                 # A forged marker costs no more than a look at what it names.
-                return Result(requests=(Request(marker.resource, since=request.since),))
+                owners.append(marker.resource)
+            # Whoever wrote it may have let the marker name another than its holder.
             for subject, _ in self._wanting(assignment.scope, assignment.role):
                 if subject.principal == assignment.principal:
-                    return Result(requests=(Request(subject.id, since=request.since),))
+                    owners.append(subject.id)
+                    break
         except (Again, Blocked) as error:
             return failed_result(request, error, began, self.now())
-        return Result()
+        # The owner's look is told what was written: the list that it reads may lag.
+        written = (Sighting(began, Sight.WRITTEN, assignment.id.key),)
+        return Result(
+            requests=tuple(
+                Request(owner, request.since, sightings=written) for owner in dict.fromkeys(owners)
+            )
+        )
 
     def _after_deletion(self, request: Request) -> Result:
         """Request whose a deleted assignment was or, where no name fits, whoever lacks a right."""

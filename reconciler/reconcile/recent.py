@@ -79,8 +79,9 @@ class RecentRuns:
             if gone and known.alive and known.alive > gone and not request.removals:
                 # Any run that found the id answers whether it is gone.
                 return True
-            if since is None or any(one.what is Sight.DELETED for one in request.sightings):
-                # Another run may have seen in a list what an event says is deleted.
+            changed = {Sight.WRITTEN, Sight.DELETED}
+            if since is None or any(sighting.what in changed for sighting in request.sightings):
+                # Another run may have read in a list what an event says is no longer so.
                 return False
             covering: list[_Run] = []
             run = known.finished

@@ -34,6 +34,8 @@ from tests.scenarios.scenario import (
     Expected,
     Scenario,
     Step,
+    expected,
+    names,
     place,
     written_guardrails,
     written_policy,
@@ -128,7 +130,7 @@ class Player:
             subscriptions=[{"id": one, "name": one[:4]} for one in (SUBSCRIPTION, UNSEEN)],
             groups=[{"id": SCOPES[name]} for name in SCOPES if name.startswith("rg-")][:-1],
             identities=[{"id": place(name)} for name in IDENTITY_NAMES],
-            virtualMachines=[{"id": place(name)} for name in scenario.machines],
+            virtualMachines=[{"id": place(name)} for name in names(scenario.machines)],
             resources=[{"id": STORE}],
         )
         self.cloud.blind(UNSEEN)
@@ -199,6 +201,8 @@ class Player:
     def sweep(self, *, scheduled: bool) -> None:
         """Let the app sweep, and answer at once what that nominates."""
         result = self.cloud.app.sweep(scheduled=scheduled)
+        # It asks for whatever is not as it should be, so what was blocked before counts no more.
+        self.live.results.clear()
         self.live.ask(*result.requests)
         self.wait(1)
 
@@ -310,7 +314,10 @@ class Player:
 
     def check_blocked(self, when: str, codes: Iterable[str]) -> None:
         """Raise where what needs a person, by the last answer for each id, is something else."""
-        last = {request.id: result for request, result in self.live.results if result.plans}
+        answers = self.live.results
+        last = {
+            request.id: result for request, result in answers if result.plans or result.outcomes
+        }
         blocked = {
             outcome.code
             for result in last.values()
@@ -339,7 +346,7 @@ class Player:
                 raise Broken(f"the app made {len(made)} {what}, not {most}: {made[:50]}")
         # What is asked from here on is not the app's own traffic.
         self.cloud.set_faults(throttling=False)
-        end = self.scenario.end
+        end = expected(self.scenario.end)
         self.check("in the end", end)
         self.check_blocked("in the end", self.scenario.blocked)
         for name in end:
@@ -378,8 +385,8 @@ class Picture:
             return
         children = world.children.get(path.lower(), {}).values()
         busy = any(one.ready_at > world.now() for one in (resource, *children))
-        if busy and f"{resource.id.name} patched while it is busy" in self.player.scenario.never:
-            raise Broken(f"{path} is patched while it is busy")
+        if busy and f"{resource.id.name} patched while busy" in self.player.scenario.never:
+            raise Broken(f"{path} is patched while busy")
 
     def compare(self, what: str, after: "Picture") -> None:
         """Raise `Broken` where a write took or changed what it may not."""

@@ -60,24 +60,25 @@ class Expected:
 class Scenario:
     """A scenario: `steps` happen once the app has brought `machines` to what policy asks.
 
-    `never` are rights that may not be missing once they were there, as `vm1 without Reader at
-    rg-app`, or `vm1 patched while it is busy`. `takes` are the rights and identities of the living
-    that the app may take away, `left` the rights that the dead keep. `blocked` are the codes that
-    need a person in the end. `writes` and `calls` are the most that the app may make of them; none
-    is no limit.
+    `never` names rights that may not be missing once they were there (`vm1 without Reader at
+    rg-app`), and machines that may not be patched while they are written (`vm1 patched while
+    busy`). `takes` are the rights and identities of the living that the app may take away, `left`
+    the rights that the dead keep, `blocked` the codes of what needs a person in the end. `writes`
+    and `calls` are the most that the app may make, none for any number. `end` is read by
+    `expected`.
     """
 
     name: str
     title: str
     why: str
     steps: tuple[Step, ...]
-    end: Mapping[str, Expected]
+    end: Mapping[str, Content | str]
     mode: int | None = None
     failure: str = ""
     policy: Content = field(default_factory=dict[str, Any])
     guardrails: Content = field(default_factory=dict[str, Any])
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
-    machines: tuple[str, ...] = ("vm1",)
+    machines: str = "vm1"
     never: tuple[str, ...] = ()
     takes: frozenset[str] = frozenset()
     left: tuple[str, ...] = ()
@@ -106,13 +107,13 @@ def read(path: Path) -> Scenario:
         title=content["title"],
         why=" ".join(content["why"].split()),
         steps=tuple(content["happens"]),
-        end=expected(content["end"]),
+        end=content["end"],
         mode=content.get("mode"),
         failure=" ".join(content.get("failure", "").split()),
         policy=content.get("policy", {}),
         guardrails=content.get("guardrails", {}),
         settings=content.get("settings", {}),
-        machines=tuple(names(content.get("machines", "vm1"))),
+        machines=content.get("machines", "vm1"),
         never=tuple(content.get("never", ())),
         takes=frozenset(content.get("takes", ())),
         left=tuple(content.get("left", ())),
@@ -129,9 +130,9 @@ def expected(content: Mapping[str, Content | str]) -> dict[str, Expected]:
     """
     found: dict[str, Expected] = {}
     for listed, what in content.items():
+        lists: Content = {"gone": True} if isinstance(what, str) else dict(what)
+        there = not lists.pop("gone", False)
         for name in names(listed):
-            lists: dict[str, Any] = {} if isinstance(what, str) else dict(what)
-            there = what != "gone" and not lists.pop("gone", False)
             found[name] = Expected(there, **{key: frozenset(value) for key, value in lists.items()})
     return found
 
