@@ -189,8 +189,10 @@ class Applier:
                 status = Status.PRESENT
             case Conflict():
                 # Nobody knows whether an unknown one passes: it is tried once more, after a while.
+                # Where Azure names a wait, another look before that would meet the same refusal.
                 last_try = not error.known
-                status = Status.AGAIN if last_try else Status.CONFLICT
+                waits = last_try or error.retry_after is not None
+                status = Status.AGAIN if waits else Status.CONFLICT
             case Again():
                 status = Status.AGAIN
             case NotFound():

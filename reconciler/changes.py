@@ -57,8 +57,10 @@ class Hold(StrEnum):
     """Why a change that policy leads to may not be made; when is in `reconciler.plan.holds`.
 
     Each row is the reason, the next step of a person, and what the hold waits for. `passing`: time
-    alone lifts it, so that a fingerprint counts the change and not the hold. `agreed`: policy
-    itself asks to wait, so it is neither drift nor an error.
+    alone lifts it, so that a fingerprint counts the change and not the hold; one that names no
+    time (`Withheld.until`) is asked again for an hour and is blocked as `Stuck` then, so a wait
+    that a person ends is not passing. `agreed`: policy itself asks to wait, so it is neither drift
+    nor an error.
     """
 
     next_step: str

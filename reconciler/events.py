@@ -53,7 +53,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventRouter:
-    """Turns an event into requests by this table, whose rows add up.
+    """Turns an event into requests by this table.
+
+    An assignment, a lock and a failure lead to their own row alone; the other rows add up.
 
         event                     about                                           requests
         ------------------------  ----------------------------------------------  -----------------

@@ -290,7 +290,8 @@ class _Loader:
         if kind == identities.TYPE.lower():
             raise SeedError(f"{where}: '{resource.id.text}' belongs under identities")
         if kind == scalesets.TYPE.lower():
-            resource.properties = {**resource.properties, "uniqueId": self.world.guid()}
+            own = {"orchestrationMode": "Uniform"} | resource.properties
+            resource.properties = own | {"uniqueId": self.world.guid()}
             try:
                 scalesets.scale(self.world, resource)
             except errors.AzureError as error:

@@ -4,20 +4,24 @@ Run by `make docs`. The tables and schemas come from the models of the language,
 `policy_reference.md`, where `<!-- keys: Rule -->` stands for the table of that model.
 """
 
+import ast
+import functools
+import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from reconciler.policy.model import Guardrails, PolicyFile
+from reconciler.policy.model import Entry, Guardrails, PolicyFile
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS: dict[Path, type[BaseModel]] = {
@@ -55,16 +59,34 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     see.
     """
     content = model.model_json_schema()
-    for owner in (content, *content["$defs"].values()):
-        for key in owner.get("properties", {}).values():
-            key["description"] = " ".join(key["description"].split())
+    owners = {model.__name__: content} | content["$defs"]
+    for part in _models(model):
+        for name, field in part.model_fields.items():
+            properties = owners[part.__name__]["properties"]
+            shape = {"description": descriptions(part)[name], **properties[field.alias or name]}
             # Without a value a key is a mistake, so nothing is neither a value nor a default.
-            if key.get("default", ...) is None:
-                del key["default"]
-                key.update(
-                    next(shape for shape in key.pop("anyOf") if "null" not in shape.values())
-                )
+            if shape.get("default", ...) is None:
+                del shape["default"]
+                values, _ = shape.pop("anyOf")
+                shape |= values
+            properties[field.alias or name] = shape
     return {"$schema": GenerateJsonSchema.schema_dialect} | content
+
+
+@functools.cache
+def descriptions(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return what the source of a model says below each of its keys.
+
+    Pydantic can read this itself, but only by doing so at every start of the app.
+    """
+    texts: dict[str, str] = {}
+    for part in reversed(model.__mro__[: model.__mro__.index(Entry)]):
+        (definition,) = ast.parse(inspect.getsource(part)).body
+        for key, below in pairwise(cast("ast.ClassDef", definition).body):
+            match key, below:
+                case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+                    texts[name] = " ".join(text.split())
+    return texts
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 (type expressions have no type)
@@ -78,12 +100,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 (type
 
 
 def _table(model: type[BaseModel]) -> str:
-    rows = [_row(field.alias or name, field) for name, field in model.model_fields.items()]
+    texts = descriptions(model)
+    rows = [
+        _row(field.alias or name, field, texts[name]) for name, field in model.model_fields.items()
+    ]
     head = ["| key | required | default | meaning | example |", "|---|---|---|---|---|"]
     return "\n".join(head + rows)
 
 
-def _row(key: str, field: FieldInfo) -> str:
+def _row(key: str, field: FieldInfo, text: str) -> str:
     required = "yes" if field.is_required() else "no"
     default = field.get_default(call_default_factory=True)
     default_text = "" if field.is_required() or default in (None, (), {}) else _code(default)
@@ -92,7 +117,7 @@ def _row(key: str, field: FieldInfo) -> str:
     if len(example_text) > _LONGEST_EXAMPLE:
         example_text = ""
     # Markdown takes what stands in angle brackets for HTML, and shows nothing of it.
-    meaning = _PLACEHOLDER.sub(r"`\g<0>`", _cell(" ".join(str(field.description).split())))
+    meaning = _PLACEHOLDER.sub(r"`\g<0>`", _cell(text))
     cells = (f"`{key}`", required, default_text, meaning, example_text)
     return f"| {' | '.join(cells)} |"
 

@@ -229,6 +229,9 @@ _TAKEN: Final[tuple[type[DetachIdentity | DeleteAssignment], ...]] = (
 _GIVEN: Final[tuple[type[Change], ...]] = (CreateIdentity, *_ENTRIES, *_GRANTS)
 _ANY: Final[tuple[type[Change], ...]] = (*_GIVEN, DeleteAssignment)
 
+# The first hold that fits is the one that is named. What policy itself wants comes first, then
+# where we may not write, guardrails, what is there, what must be proved, and last what passes by
+# itself; a check that counts what passed before it (`case.passed`) stands late.
 # Left to inference, so that mypy holds each check to the changes that its own row stops.
 _ROWS = (
     Row(Hold.EXEMPT, _ANY, _exempt),

@@ -162,17 +162,19 @@ def wait_condition(held: Withheld) -> str:
             condition = "the change to the resource that is under way has ended"
         case Hold.REPLACING, _:
             condition = "what replaces it is there"
-        # The others wait for a proof, and most of them say for which.
-        case _ if held.detail:
+        # It waits for a proof, and most often says for which.
+        case Hold.UNCONFIRMED, _ if held.detail:
             return held.detail
-        case _, AttachIdentity():
+        case Hold.UNCONFIRMED, AttachIdentity():
             return "a dead entry beside it is proved dead, and gone"
-        case _, DetachIdentity(_, identity):
+        case Hold.UNCONFIRMED, DetachIdentity(_, identity):
             return f"it is proved that {identity.name} is gone"
-        case _, DeleteAssignment(_, Reason.RESOURCE_GONE):
+        case Hold.UNCONFIRMED, DeleteAssignment(_, Reason.RESOURCE_GONE):
             return "it is proved that its resource is gone"
-        case _:
+        case Hold.UNCONFIRMED, _:
             return "it is proved that its principal is gone"
+        case _:
+            condition = f"this has passed: {held.hold}"
     return f"{condition} ({held.detail})" if held.detail else condition
 
 

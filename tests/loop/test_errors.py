@@ -112,6 +112,20 @@ def test_a_wait_that_only_the_text_names_is_honoured(steady: Cloud) -> None:
     assert steady.look(VM).again_after == timedelta(seconds=17)
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_conflict_that_names_a_wait_is_tried_again_after_it(cloud: Cloud, method: str) -> None:
+    """Looking again at once would meet the same refusal."""
+    cloud.wire.answer(method, "/", 409, "RetryableError", headers={"Retry-After": "30"})
+    cloud.wire.calls.clear()
+    result = cloud.look(VM)
+    tried = [call for call in cloud.wire.writes if call.method == method]
+    cloud.follow(result)
+
+    assert len(tried) == 1
+    assert waits([result]) == [30]
+    assert cloud.replan(VM).compliant
+
+
 def test_throttled_writes_do_not_close_the_reads(steady: Cloud) -> None:
     """ARM counts reads, writes and deletes apart; what could be done is done."""
     two_grants(steady)

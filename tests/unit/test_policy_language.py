@@ -43,10 +43,10 @@ maps:
 """
 
 
-CEILING = f"version: 1\nidentities: [{SUB}]\n"
+RAILS = f"version: 1\nidentities: [{SUB}]\n"
 
 
-def digest(folder: Path, text: str, guardrails: str = CEILING) -> str:
+def digest(folder: Path, text: str, guardrails: str = RAILS) -> str:
     """Return the digest of a policy of one file."""
     return load(written(folder, a=text, guardrails=guardrails)).digest
 

@@ -110,7 +110,7 @@ rules:
         - {{role: Owner, scope: "{{maps.m[tags.env]}}/providers/A.B/c/{{location}}"}}
 """
 
-CEILING = f"""\
+RAILS = f"""\
 version: 1
 grants:
   - scope: {SUB}
@@ -198,7 +198,7 @@ def test_editors_miss_only_the_mistakes_that_are_listed(
 
 @pytest.mark.parametrize(
     ("files", "name", "validator"),
-    [({"a": FULL}, "a", POLICY), ({"a": GOOD, "guardrails": CEILING}, "guardrails", GUARDRAILS)],
+    [({"a": FULL}, "a", POLICY), ({"a": GOOD, "guardrails": RAILS}, "guardrails", GUARDRAILS)],
     ids=["policy", "guardrails"],
 )
 def test_editors_and_the_loader_agree_on_odd_values(

@@ -2,8 +2,8 @@
 
 `reconciler.policy.load` makes these values out of files; `reconciler.policy.desired` and the plan
 read them. What a single text must be is in `reconciler.policy.model.texts`. YAML spells keys in
-camelCase, Python in snake_case; the text below a key is its description in `docs/policy.md` and in
-the JSON schemas.
+camelCase, Python in snake_case. The text below a key is its description in `docs/policy.md` and in
+the JSON schemas, which `tools/policy_docs.py` writes.
 """
 
 from collections.abc import Mapping
@@ -96,7 +96,6 @@ class Entry(BaseModel):
         extra="forbid",
         alias_generator=to_camel,
         validate_by_name=True,
-        use_attribute_docstrings=True,
         field_title_generator=lambda name, _: name.replace("_", " ").capitalize(),
         # Rust's expressions have no lookahead.
         regex_engine="python-re",
