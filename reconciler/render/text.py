@@ -71,7 +71,7 @@ def plan_lines(comparisons: Sequence[Comparison], policy: Policy) -> Iterator[st
 
 
 def subject_lines(comparisons: Iterable[Comparison], policy: Policy) -> Iterator[str]:
-    """Yield for each subject what is to change and what is withheld, with a blank line after it."""
+    """Yield what is to change and what is withheld for each subject, and a blank line after it."""
     for comparison in comparisons:
         plan = comparison.plan
         yield str(plan.id)
@@ -102,7 +102,7 @@ def subject_lines(comparisons: Iterable[Comparison], policy: Policy) -> Iterator
 
 
 def log_lines(plan: Plan) -> Iterator[str]:
-    """Yield each change, now or later, and what is withheld, each whole and on one line."""
+    """Yield one line, with all details, for each change, now or later, and each withheld change."""
     entries = [(_headline(change), change, _details(change)) for change in plan.changes]
     for held in (*plan.waiting, *plan.lasting):
         details = _held_details(held, plan, held.detail)
@@ -113,7 +113,7 @@ def log_lines(plan: Plan) -> Iterator[str]:
 
 
 def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
-    """Return what became of one change, in one line; the plan above it has the whole ids."""
+    """Return one line on what became of a change; names stand for the ids that its plan shows."""
     match outcome.change:
         case None:
             parts = []
@@ -154,7 +154,7 @@ def question(plans: Sequence[Plan]) -> str:
 
 
 def wait_condition(held: Withheld) -> str:
-    """Return what has to be so before a passing hold lifts."""
+    """Return the condition under which a passing hold lifts, such as "the resource is built"."""
     match held.hold, held.change:
         case Hold.SETTLING, _:
             condition = "the resource is built"
@@ -211,7 +211,7 @@ def _headline(change: Change) -> str:
 
 
 def _held_headline(held: Withheld, plan: Plan) -> str:
-    """Return what is withheld, or will be done, and how long after the look that may be."""
+    """Return the headline of a withheld change; for a passing hold also when it may lift."""
     headline = _headline(held.change)
     if not held.hold.passing:
         return f"withheld: {headline}"
@@ -267,7 +267,7 @@ def _held_details(held: Withheld, plan: Plan, detail: str) -> Details:
 
 
 def _aligned(details: Details, subject: ResourceId) -> Iterator[str]:
-    """Yield details below each other; what the heading says already is left out."""
+    """Yield details one a line; the subject's own id is left out, as the heading shows it."""
     for key, text in details:
         if text != str(subject):
             yield f"      {key:{_WIDTH}} {text}"

@@ -82,7 +82,7 @@ def reconciler(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a desk; a warning, as of an open connection, is then told."""
+    """Return the environment of a desk; warnings, as of an open connection, are shown."""
     kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     return {**kept, "PYTHONWARNINGS": "default", **settings}
 

@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli import desk
 from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, Desk, read_screen
-from tests.world.children import child
+from tests.world.children import child, until
 from tests.world.ids import SUB
 
 MISSING_GROUP = f"{SUB}/resourceGroups/rg-nowhere"
@@ -100,25 +99,25 @@ def test_a_kept_right_stays_where_the_machine_changed_before_the_second_yes(
 
 def test_an_interrupted_apply_reports_exactly_what_was_written(cloud: Desk) -> None:
     """What was begun is finished and reported; what was not begun is not there."""
-    first, second = cloud.create("vm-first"), cloud.create("vm-second")
-    command = ["apply", first, second, "--yes", "--format", "json"]
+    subjects = [cloud.create(f"vm-interrupted-{number}") for number in range(6)]
+    command = ["apply", *subjects, "--yes", "--format", "json"]
     started = cloud.start(*command, RECONCILER_SETTLE="0")
     with child(started) as process:
-        # Any moment will do: the account must be true in all of them.
-        time.sleep(1.5)
+        # Of six machines some are not begun yet when the first is seen with its identity.
+        until(lambda: attached(cloud, subjects[0]))
         process.send_signal(signal.SIGINT)
         answer, errors = process.communicate()
 
     assert process.returncode in {0, 2, 130}
-    outcomes = json.loads(answer)["outcomes"] if answer else []
-    written = [outcome["change"] for outcome in outcomes]
-    for subject in (first, second):
+    written = [outcome["change"] for outcome in json.loads(answer)["outcomes"]]
+    granted = {change["principal"] for change in written if change["kind"] == "CreateAssignment"}
+    holders = cloud.holders(APP_GROUP)
+    for subject in subjects:
         machine = cloud.built(subject)
-        principal = machine.get("identity", {}).get("principalId")
         changes = [change for change in written if change.get("resource", "") == subject]
         assert bool(changes) is ("identity" in machine)
-        granted = principal in {change.get("principal") for change in written}
-        assert granted is (principal in cloud.holders(APP_GROUP))
+        principal = machine.get("identity", {}).get("principalId")
+        assert (principal in granted) is (principal in holders)
     if process.returncode == 130:
         assert errors.splitlines()[-1].startswith("interrupted; ")
 

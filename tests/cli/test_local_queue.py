@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import PLAN_CHANGED, CreateAssignment, Hold, Status
-from reconciler.cli import interrupt
+from reconciler.cli import terminal
 from reconciler.cli.apply import LocalQueue, confirmed_requests
-from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.plan import Subjects
+from reconciler.cli.terminal import Interrupted
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from tests.world.cloud import Cloud
@@ -60,7 +60,7 @@ def test_an_interrupt_between_two_writes_ends_once_both_are_accounted_for(
 
     for method in ("PUT", "PATCH", "DELETE"):
         lab.wire.before(method, "/", count, times=99)
-    with interrupt.listening(), pytest.raises(Interrupted):
+    with terminal.raise_interrupts(), pytest.raises(Interrupted):
         queue.drain(requests)
 
     outcomes = queue.outcomes.values()
@@ -79,11 +79,11 @@ def test_a_second_interrupt_ends_at_once(lab: Cloud) -> None:
     lab.wire.before("PATCH", "/", lambda: signal.raise_signal(signal.SIGINT))
     lab.wire.before("PATCH", "/", lambda: signal.raise_signal(signal.SIGINT))
 
-    with interrupt.listening(), pytest.raises(Interrupted) as caught:
+    with terminal.raise_interrupts(), pytest.raises(Interrupted) as caught:
         local_queue(lab).drain(requests)
 
     assert "what was under way may be done, too" in str(caught.value)
-    with interrupt.listening(), interrupt.deferred():
+    with terminal.raise_interrupts(), terminal.defer_interrupts():
         pass  # Nothing is left of it.
 
 
