@@ -14,7 +14,7 @@ from typing import Final
 from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
-from reconciler.printable import printable
+from reconciler.wording import printable
 
 _log = logging.getLogger(__name__)
 
