@@ -11,8 +11,8 @@ from pathlib import Path
 from reconciler.ids import ResourceId
 from reconciler.model import Resource
 from reconciler.policy import Policy, desired
+from reconciler.policy.desired import matching_rules
 from reconciler.policy.load import load
-from reconciler.policy.match import matching_rules
 
 FILES = 200
 FILES_BUDGET = 0.5

@@ -104,7 +104,7 @@ class App:
         `Rejected` where Azure says that a call of ours is wrong.
         """
         now = self.now()
-        request = messages.bounded(request, now)
+        request = request.bounded(now)
         if request.since and request.since - now > EARLY:
             return Result(again_after=request.since - now, again=request)
         try:

@@ -15,6 +15,11 @@ USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 
+MOST_SIGHTINGS = 20
+"""Sightings that a request keeps, the latest ones."""
+_OLDEST = timedelta(days=7)
+_FURTHEST_AHEAD = timedelta(hours=1)
+
 
 class Mode(StrEnum):
     """Whether a difference is only shown or also repaired."""
@@ -105,6 +110,28 @@ class Request:
             if (sighting.what, sighting.about) == (what, about)
         )
         return min(times, default=None)
+
+    def bounded(self, now: datetime) -> "Request":
+        """Return the request with its times between a week ago and an hour ahead.
+
+        Anybody who can write to the queue may have written it: a time far ahead would be put back
+        for ever, and dates near the year 1 overflow when a time zone or a delay is applied.
+        """
+
+        def within(time: datetime) -> datetime:
+            return min(max(time, now - _OLDEST), now + _FURTHEST_AHEAD)
+
+        return Request(
+            self.id,
+            within(self.since) if self.since else None,
+            self.expected,
+            self.removals,
+            within(self.first) if self.first else None,
+            tuple(
+                Sighting(within(sighting.at), sighting.what, sighting.about)
+                for sighting in self.sightings[-MOST_SIGHTINGS:]
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)

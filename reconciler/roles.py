@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from reconciler.suggestions import nearest
+from reconciler.wording import nearest
 
 _ALTERNATIVES = re.compile(r"\(([^()]*)\)")
 _STARS = re.compile(r"\*+")

@@ -25,7 +25,7 @@ from reconciler.model import (
     Traces,
     UserIdentity,
 )
-from reconciler.suggestions import near_misses
+from reconciler.wording import near_misses
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The terminal of a command: what it writes and asks, and what interrupts it.
 
 Answers go to stdout, everything else to stderr. Text from Azure and from policy is never markup,
-and every line goes through `reconciler.printable`, so that neither a terminal nor a CI runner obeys
+and every line goes through `reconciler.wording`, so that neither a terminal nor a CI runner obeys
 it. Rich leaves colours out where they are not wanted (`NO_COLOR`, pipes); nothing is wrapped or
 cut, so that ids can be copied.
 
@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 from rich.console import Console
 
-from reconciler.printable import printable, printable_json
+from reconciler.wording import printable, printable_json
 
 if sys.platform != "win32":
     import termios

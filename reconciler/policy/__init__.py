@@ -1,7 +1,7 @@
 """Policy: all files of a folder, loaded and checked as one.
 
 `reconciler.policy.load` makes it, once per process. `reconciler.policy.model` is the language,
-`match` and `desired` say what policy wants of a resource or identity.
+`desired` says what policy wants of a resource or identity.
 """
 
 from collections.abc import Mapping

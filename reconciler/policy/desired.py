@@ -2,16 +2,21 @@
 
 The same code serves a fresh read (`reconciler.observe`) and a Resource Graph row
 (`reconciler.sweep`). `scopes_from` needs the subject's id alone, because role assignments must be
-read before the subject that explains them.
+read before the subject that explains them. Which rules match a resource is asked here, too, and by the
+search for whom a deleted assignment belonged to; plain loops do, since a sweep takes longer to read
+its rows than to match them.
 """
 
 import contextlib
+import fnmatch
+import functools
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from reconciler.errors import ResourceIdError
-from reconciler.ids import ResourceId
+from reconciler.ids import ResourceId, fold
 from reconciler.model import (
     USER_ASSIGNED_IDENTITY,
     Desired,
@@ -24,9 +29,8 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.policy import Policy, model, templates
-from reconciler.policy.match import matching_rules, rules_near
 from reconciler.policy.model import FULL_ROLLOUT, Rule
-from reconciler.policy.templates import Subject
+from reconciler.policy.templates import Subject, location_name
 
 
 def for_resource(policy: Policy, resource: Resource) -> Desired:
@@ -92,6 +96,36 @@ def for_identity(policy: Policy, identity: UserIdentity) -> Desired:
     ]
     resolved, unresolved = _resolved(policy, grants, subject)
     return Desired(grants=resolved, unresolved=unresolved)
+
+
+def matching_rules(rules: Iterable[Rule], resource: Resource) -> tuple[Rule, ...]:
+    """Return the rules that match a resource, in their order."""
+    location, kind = location_name(resource.location), fold(resource.kind)
+    # Azure ignores the case of a tag's name, but not of its value.
+    tags = {fold(name): value for name, value in resource.tags.items()}
+    return tuple(
+        rule
+        for rule in rules_near(rules, resource.id)
+        if (not rule.match.location or _fits_any(rule.match.location)(location))
+        and (not rule.match.kind or _fits_any(rule.match.kind)(kind))
+        and all(
+            (value := tags.get(fold(name))) is not None and fnmatch.fnmatchcase(value, glob)
+            for name, glob in rule.match.tags.items()
+        )
+    )
+
+
+def rules_near(rules: Iterable[Rule], place: ResourceId) -> tuple[Rule, ...]:
+    """Return the rules that may match a resource, judged by its id alone, in their order."""
+    type_name, group, name = fold(place.type), fold(place.group or ""), fold(place.name)
+    return tuple(
+        rule
+        for rule in rules
+        if type_name in _folded(rule.match.type)
+        and any(scope.contains(place) for scope in rule.within)
+        and (not rule.match.resource_group or _fits_any(rule.match.resource_group)(group))
+        and (not rule.match.name or _fits_any(rule.match.name)(name))
+    )
 
 
 def mode_for(rule: Rule, resource: ResourceId) -> Mode:
@@ -208,3 +242,16 @@ def _aggregate(wanted: Iterable[Wanted[Any]]) -> tuple[Wanted[Any], ...]:
             )
             together[what] = [merged]
     return tuple(several[0] for several in together.values())
+
+
+# What policy writes is prepared once: there is one policy in a process, and it does not change.
+
+
+@functools.cache
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(fold, names))
+
+
+@functools.cache
+def _fits_any(globs: tuple[str, ...]) -> Callable[[str], object]:
+    return re.compile("|".join(map(fnmatch.translate, map(fold, globs)))).match

@@ -28,7 +28,7 @@ from reconciler.model import (
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan.context import FIRST_DELAY
-from reconciler.policy.match import matching_rules
+from reconciler.policy.desired import matching_rules
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import failed_result, schedule_repeat
 from reconciler.resource_types import is_reconciled

@@ -44,12 +44,12 @@ from reconciler.observe import Observer, desired_of
 from reconciler.plan import PlanContext, plan
 from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.printable import printable
 from reconciler.reconcile.contention import Contention, blocked_outcomes, is_only_unlisted
 from reconciler.reconcile.recent import HOUR, RecentRuns
 from reconciler.reconcile.retry import INVISIBLE, Progress
 from reconciler.render.text import log_lines, outcome_line
 from reconciler.resource_types import is_reconciled
+from reconciler.wording import printable
 
 _log = logging.getLogger(__name__)
 

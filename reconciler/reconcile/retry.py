@@ -28,8 +28,7 @@ from reconciler.changes import (
 )
 from reconciler.errors import Again, Blocked, Conflict
 from reconciler.ids import ResourceId
-from reconciler.messages import MOST_SIGHTINGS
-from reconciler.model import Observed, Request, Resource, Sight, Sighting
+from reconciler.model import MOST_SIGHTINGS, Observed, Request, Resource, Sight, Sighting
 from reconciler.plan.context import FIRST_DELAY, GIVE_UP
 
 LAST_DELAY: Final = timedelta(minutes=5)

@@ -29,7 +29,6 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Unresolved
 from reconciler.policy import Policy
-from reconciler.printable import printable
 from reconciler.render.comparison import (
     VERBS,
     Comparison,
@@ -39,6 +38,7 @@ from reconciler.render.comparison import (
     verb,
 )
 from reconciler.roles import role_name
+from reconciler.wording import printable
 
 type Details = list[tuple[str, str]]
 

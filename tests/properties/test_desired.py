@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from reconciler.ids import ResourceId
 from reconciler.model import Mode, Resource
 from reconciler.policy import Policy, desired
-from reconciler.policy.match import matching_rules
+from reconciler.policy.desired import matching_rules
 from reconciler.policy.model import Guardrails, Identity, Rule
 from tests.world.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
 

@@ -5,7 +5,7 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode
 from reconciler.policy import desired
-from reconciler.policy.match import matching_rules
+from reconciler.policy.desired import matching_rules
 from tests.unit.small_policies import MACHINES, ON_DATA, rule, wants
 from tests.world.builders import OTHER_VM, SUB, UNWATCHED, VM, below, machine
 

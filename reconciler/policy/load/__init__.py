@@ -33,7 +33,7 @@ from reconciler.policy.model import (
 )
 from reconciler.policy.model.texts import Names
 from reconciler.policy.yaml import START, Document
-from reconciler.suggestions import nearest
+from reconciler.wording import nearest
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _SCHEMA: Final = "schema.json"

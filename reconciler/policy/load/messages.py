@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from reconciler.policy.model import GUARDRAILS_FILE, Guardrails, PolicyFile
 from reconciler.policy.model.texts import EXPLANATIONS
 from reconciler.policy.yaml import Document, Path, Position
-from reconciler.suggestions import did_you_mean, nearest
+from reconciler.wording import did_you_mean, nearest
 
 _MAX_PROBLEMS: Final = 100
 """Per file: nobody reads on."""

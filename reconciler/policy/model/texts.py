@@ -31,7 +31,7 @@ from reconciler.model import USER_ASSIGNED_IDENTITY
 from reconciler.policy import templates
 from reconciler.policy.templates import PLACEHOLDER, IdentityTemplate, MapEntry, Subject
 from reconciler.resource_types import CARRIERS
-from reconciler.suggestions import Suggestions, did_you_mean, nearest
+from reconciler.wording import Suggestions, did_you_mean, nearest
 
 _NEAR_TYPE: Final = 0.95
 """How much a type must look like one that is reconciled to be that, misspelled."""
