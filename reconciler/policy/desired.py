@@ -2,9 +2,9 @@
 
 The same code serves a fresh read (`reconciler.observe`) and a Resource Graph row
 (`reconciler.sweep`). `scopes_from` needs the subject's id alone, because role assignments must be
-read before the subject that explains them. Which rules match a resource is asked here, too, and by the
-search for whom a deleted assignment belonged to; plain loops do, since a sweep takes longer to read
-its rows than to match them.
+read before the subject that explains them. Which rules match a resource is asked here, too, and by
+the search for whom a deleted assignment belonged to; plain loops do, since a sweep takes longer to
+read its rows than to match them.
 """
 
 import contextlib
