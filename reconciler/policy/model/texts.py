@@ -21,7 +21,6 @@ from pydantic import (
     PlainValidator,
     ValidationInfo,
 )
-from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from reconciler import roles
@@ -202,14 +201,6 @@ def _role(value: object, info: ValidationInfo) -> roles.Role:
     return table.lookup(guid) or roles.Role(id_, guid, privileged=True)
 
 
-def _role_patterns(schema: JsonDict) -> None:
-    # Only when a schema is made: the names are many.
-    schema["anyOf"] = [
-        {"enum": [*roles.table().names()]},
-        {"pattern": f"^({_GUID}|(/.+)?{_DEFINITION}{_GUID})$"},
-    ]
-
-
 # Templates.
 
 _SAMPLES: Final = tuple(
@@ -296,12 +287,6 @@ def _own_scope(value: object, info: ValidationInfo) -> str:
 # character is read once, whatever is in it.
 _SIGN = re.compile(r"'(?:[^'\\]|\\.)*+(?P<closed>')?|[()\[\]{}]", re.DOTALL)
 _OPENED_BY: Final = {")": "(", "]": "[", "}": "{"}
-
-
-def _condition_mistake(text: str) -> str:
-    if match := re.search(f"[{_NEVER_IN_CONDITIONS}]", text):
-        return f"the condition holds {match[0]!r}; delete it"
-    return "the condition is empty; write one, or delete the key"
 
 
 def _condition(text: str) -> str:
@@ -441,7 +426,11 @@ _TAG = _pattern(
 _CONDITION = _pattern(
     rf"(?=[\s\S]*\S)[^{_NEVER_IN_CONDITIONS}]*",
     "The condition is empty or holds what is not text.",
-    _condition_mistake,
+    lambda text: (
+        f"the condition holds {match[0]!r}; delete it"
+        if (match := re.search(f"[{_NEVER_IN_CONDITIONS}]", text))
+        else "the condition is empty; write one, or delete the key"
+    ),
 )
 _REASON = _pattern(r"[\s\S]*\S[\s\S]*", "the reason is empty; say who asked for it, and why")
 _DAY = Field(
@@ -462,7 +451,19 @@ Identities = Annotated[
 type Role = Annotated[
     roles.Role,
     PlainValidator(
-        _role, json_schema_input_type=Annotated[str, Field(json_schema_extra=_role_patterns)]
+        _role,
+        json_schema_input_type=Annotated[
+            str,
+            # Put together only when a schema is made: the names are many.
+            Field(
+                json_schema_extra=lambda schema: schema.update(
+                    anyOf=[
+                        {"enum": [*roles.table().names()]},
+                        {"pattern": f"^({_GUID}|(/.+)?{_DEFINITION}{_GUID})$"},
+                    ]
+                )
+            ),
+        ],
     ),
     PlainSerializer(lambda value: value.guid, return_type=str),
 ]
