@@ -20,7 +20,8 @@ from reconciler import events
 from reconciler.model import Request
 from sandbox.world.faults import Faults
 from tests.world.cloud import Cloud
-from tests.world.policies import SHARED, Content, machine, policy, rule
+from tests.world.ids import SHARED, machine
+from tests.world.policies import Content, policy, rule
 
 MACHINES = 100
 WAVE = 30

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from reconciler.ids import ResourceId
 from reconciler.model import Resource
-from reconciler.policy import desired
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy, desired
+from reconciler.policy.desired import matching_rules
 from reconciler.policy.load import load
 
 FILES = 200
 FILES_BUDGET = 0.5
 RESOURCES = 100_000
 RULES = 50
-MATCHING_BUDGET = 2.0
+MATCHING_BUDGET = 15
+"""Seconds: a sweep takes longer to read the rows of so many resources."""
 ROUNDS = 3
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -111,12 +112,14 @@ def main() -> None:
     for share, for_all in (("half of which match one", False), ("all of which match all", True)):
         with tempfile.TemporaryDirectory() as name:
             policy = loaded(Path(name), RULES, for_all=for_all)
-        matching = seconds(lambda held: [held.matcher.about(one) for one in found], policy)
-        wanting = seconds(lambda held: [desired.for_resource(held, one) for one in found], policy)
+        took = seconds(lambda held: [matching_rules(held.rules, one) for one in found], policy)
         print(
-            f"matching: {RESOURCES} resources x {RULES} rules, {share}: {matching:.2f} s "
-            f"(budget {MATCHING_BUDGET:.0f}); with all that they want: {wanting:.2f} s"
+            f"matching: {RESOURCES} resources x {RULES} rules, {share}: {took:.2f} s "
+            f"(budget {MATCHING_BUDGET})"
         )
+        if not for_all:
+            took = seconds(lambda held: [desired.for_resource(held, one) for one in found], policy)
+            print(f"matching: the same with all that they want: {took:.2f} s")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ from reconciler.notify import Topic
 from reconciler.observe import MOVES_SERVE, SCOPES_SERVE, Moves, Observer
 from reconciler.plan import PlanContext
 from reconciler.plan.context import FIRST_DELAY
-from reconciler.policy import load
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy, load
 from reconciler.reconcile.assignment_owner import AssignmentSearch
 from reconciler.reconcile.contention import Contention
 from reconciler.reconcile.loop import Reconciler
@@ -105,7 +104,7 @@ class App:
         `Rejected` where Azure says that a call of ours is wrong.
         """
         now = self.now()
-        request = messages.bounded(request, now)
+        request = request.bounded(now)
         if request.since and request.since - now > EARLY:
             return Result(again_after=request.since - now, again=request)
         try:

@@ -14,7 +14,6 @@ from typing import Final, assert_never
 
 from reconciler.azure.client import Arm
 from reconciler.azure.failures import NAME_TAKEN
-from reconciler.azure.parsing import Json
 from reconciler.changes import (
     CHANGED,
     AttachIdentity,
@@ -36,8 +35,9 @@ from reconciler.errors import (
     NotFound,
     Rejected,
 )
+from reconciler.ids import ResourceId
 from reconciler.marker import assignment_id
-from reconciler.model import Grant, IdentityBlock, Resource, RoleAssignment
+from reconciler.model import Grant, Resource, RoleAssignment
 
 _log = logging.getLogger(__name__)
 
@@ -159,11 +159,33 @@ class Applier:
 
     def _patch_once(self, resource: Resource, changes: Sequence[IdentityChange]) -> ArmError | None:
         """Return what kept one PATCH from going through, or none."""
-        body = _patch_body(resource.identities, changes)
+        # 1. The smallest block: only our keys, so that others' identities stay (facts: Machines).
+        block = resource.identities
+        system, attached = block.system, {entry.id for entry in block.attached}
+        entries: dict[str, dict[str, str] | None] = {}
+        for change in changes:
+            match change:
+                case AttachIdentity(_, None):
+                    system = True
+                case AttachIdentity(_, ResourceId() as identity):
+                    attached.add(identity)
+                    entries[str(identity)] = {}
+                case DetachIdentity(_, identity):
+                    attached.discard(identity)
+                    # The key is matched as Azure spells it.
+                    entry = block.entry(identity)
+                    entries[str(entry.id if entry else identity)] = None
+        # What we cannot read stays attached, so the type keeps saying that there is something.
+        left = bool(attached or block.unknown)
+        types = [*(["SystemAssigned"] if system else []), *(["UserAssigned"] if left else [])]
+        body: dict[str, object] = {"type": ", ".join(types) or "None"}
+        if entries and left:
+            # Without any left, the type alone takes them all away; a map would be refused.
+            body["userAssignedIdentities"] = entries
         try:
-            if not self.confirmed and body["type"] != _type(system=True, users=True):
-                # A type switches off what it leaves out. What one torn or early answer did not
-                # show must not end so, and an etag says nothing about it.
+            # 2. A type switches off what it leaves out. What one torn or early answer did not show
+            #    must not end so, and an etag says nothing about it.
+            if not self.confirmed and not (system and left):
                 again = self.arm.resource(resource.id)
                 shown = again.incarnation, again.identities
                 if shown != (resource.incarnation, resource.identities):
@@ -189,8 +211,10 @@ class Applier:
                 status = Status.PRESENT
             case Conflict():
                 # Nobody knows whether an unknown one passes: it is tried once more, after a while.
+                # Where Azure names a wait, another look before that would meet the same refusal.
                 last_try = not error.known
-                status = Status.AGAIN if last_try else Status.CONFLICT
+                waits = last_try or error.retry_after is not None
+                status = Status.AGAIN if waits else Status.CONFLICT
             case Again():
                 status = Status.AGAIN
             case NotFound():
@@ -209,38 +233,3 @@ class Applier:
             last_try=last_try,
             next_step=next_step,
         )
-
-
-def _patch_body(block: IdentityBlock, changes: Sequence[IdentityChange]) -> Json:
-    """Return the smallest identity block: only our keys, so that others' identities stay.
-
-    See facts: Machines.
-    """
-    system = block.system
-    attached = {entry.id for entry in block.attached}
-    entries: dict[str, dict[str, str] | None] = {}
-    for change in changes:
-        match change:
-            case AttachIdentity(_, identity):
-                if identity is None:
-                    system = True
-                else:
-                    attached.add(identity)
-                    entries[str(identity)] = {}
-            case DetachIdentity(_, identity):
-                attached.discard(identity)
-                # The key is matched as Azure spells it.
-                entry = block.entry(identity)
-                entries[str(entry.id if entry else identity)] = None
-    # What we cannot read stays attached, so the type keeps saying that there is something.
-    left = bool(attached or block.unknown)
-    body: dict[str, object] = {"type": _type(system=system, users=left)}
-    if entries and left:
-        # Without any left, the type alone takes them all away; a map would be refused.
-        body["userAssignedIdentities"] = entries
-    return body
-
-
-def _type(*, system: bool, users: bool) -> str:
-    names = [name for name, on in (("SystemAssigned", system), ("UserAssigned", users)) if on]
-    return ", ".join(names) or "None"

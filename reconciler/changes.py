@@ -15,15 +15,15 @@ from typing import Final, Self, assert_never
 from reconciler.ids import ResourceId, fold
 from reconciler.model import Grant, NewIdentity, Request, RoleAssignment, Sighting, Unresolved
 
-# What a change takes away: what nobody has any more, or what is in use.
+# What a change takes away: a right or entry of a principal that is no more, or one in use.
 _DEAD, _LIVE = "dead", "live"
 
 
 class Reason(StrEnum):
-    """Why a change is wanted; each row is its text, and whether it takes away what is dead or used.
+    """Why a change is wanted; each row is its text, and what the change takes away, if anything.
 
-    `dead`: the right or entry belonged to a principal or identity that is no more, which is to be
-    proved before it goes. `unwanted`: it is in use, so it goes only by a request that names it.
+    `dead`: it takes away a right or entry of a principal or identity that is no more, and needs
+    proof of that. `unwanted`: it takes away one that is in use, and needs a request that names it.
     """
 
     dead: bool
@@ -49,16 +49,18 @@ class Reason(StrEnum):
     NOT_ALLOWED = "the identity is exclusive, and no rule attaches it here", _LIVE
 
 
-# What a hold waits for: time alone, or what policy itself asks to wait for; else for a person.
+# How a hold ends: by time alone, or as policy itself asks. Any other waits for a person.
 _PASSING, _AGREED = "passing", "agreed"
 
 
 class Hold(StrEnum):
-    """Why a change that policy leads to may not be made; when is in `reconciler.plan.holds`.
+    """Why a change that policy leads to may not be made; `reconciler.plan.holds` decides when.
 
     Each row is the reason, the next step of a person, and what the hold waits for. `passing`: time
-    alone lifts it, so that a fingerprint counts the change and not the hold. `agreed`: policy
-    itself asks to wait, so it is neither drift nor an error.
+    alone lifts it, so that a fingerprint counts the change and not the hold; one that names no
+    time (`Withheld.until`) is asked again for an hour and is blocked as `Stuck` then, so a wait
+    that a person ends is not passing. `agreed`: policy itself asks to wait, so it is neither drift
+    nor an error.
     """
 
     next_step: str
@@ -123,7 +125,7 @@ class Hold(StrEnum):
         "the role cannot be read, so nobody knows how far it reaches",
         "check the role's id, and give the app the right to read role definitions",
     )
-    # What is there forbids it.
+    # What is there in Azure forbids it.
     UNKNOWN_IDENTITY_TYPE = (
         "the resource's identity type is not understood",
         "look at the resource's `identity`, and report its type to the developers of this app",
@@ -223,7 +225,7 @@ class AttachIdentity:
 
 @dataclass(frozen=True, slots=True)
 class DetachIdentity:
-    """Detach a user-assigned identity whose entry is dead, or that may not be there."""
+    """Detach a user-assigned identity whose entry is dead, or that may not be on this resource."""
 
     resource: ResourceId
     identity: ResourceId
@@ -232,7 +234,7 @@ class DetachIdentity:
 
 @dataclass(frozen=True, slots=True)
 class CreateAssignment:
-    """Grant a role; `principal` is none while the identity that receives it is not yet there."""
+    """Grant a role; `principal` is none while the receiving identity has none that is known."""
 
     grant: Grant
     principal: str | None
@@ -242,7 +244,7 @@ class CreateAssignment:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAssignment:
-    """Write condition and marker of an assignment of ours anew."""
+    """Write the condition and marker of an existing assignment again; role and scope stay."""
 
     assignment: RoleAssignment
     grant: Grant
@@ -252,7 +254,7 @@ class UpdateAssignment:
 
 @dataclass(frozen=True, slots=True)
 class DeleteAssignment:
-    """Take an assignment of ours away."""
+    """Delete an assignment of ours."""
 
     assignment: RoleAssignment
     reason: Reason
@@ -270,7 +272,7 @@ type Change = (
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A change that we would make but may not; `until` is when a passing hold may lift."""
+    """A change that policy leads to but a hold stops; `until` is when a passing hold may lift."""
 
     change: Change
     hold: Hold
@@ -280,7 +282,10 @@ class Withheld:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one look leads to: sorted changes, and what is withheld and why."""
+    """What one look leads to: sorted changes, and the withheld ones with their holds.
+
+    `incarnation` is the subject's; `sightings` are what the next look must know.
+    """
 
     id: ResourceId
     at: datetime
@@ -296,7 +301,7 @@ class Plan:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left but what policy itself holds back: a rollout or an exemption."""
+        """Whether nothing is left to do, or only what a rollout or an exemption holds back."""
         return not self.changes and all(held.hold.agreed for held in self.withheld)
 
     @property
@@ -306,25 +311,25 @@ class Plan:
 
     @property
     def todo(self) -> tuple[Change, ...]:
-        """What will be changed, now or once time has lifted its hold."""
+        """The changes to be made now, and those whose hold time alone lifts."""
         return (*self.changes, *(held.change for held in self.waiting))
 
     @property
     def waiting(self) -> tuple[Withheld, ...]:
-        """What is withheld until time has lifted its hold."""
+        """The changes that are withheld until time alone lifts their hold."""
         return tuple(held for held in self.withheld if held.hold.passing)
 
     @property
     def lasting(self) -> tuple[Withheld, ...]:
-        """What stays withheld until somebody decides otherwise."""
+        """The changes that are withheld until somebody acts."""
         return tuple(held for held in self.withheld if not held.hold.passing)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over changes, lasting holds and the incarnation; no times, no etags.
 
-        A person approves a plan by it. What only waits counts as a change, so that the plan is the
-        same once its hold has run out.
+        A person approves a plan by it. A change that waits for time counts as one to be made, so
+        the fingerprint stays the same when its hold lifts.
         """
         withheld = ({**_folded(held.change), "hold": held.hold.name} for held in self.lasting)
         content = {
@@ -337,7 +342,7 @@ class Plan:
 
 
 def _folded(change: Change) -> dict[str, str | None]:
-    """Describe a change in one casing: that of ids varies between answers and means nothing."""
+    """Describe a change in one casing, since Azure's answers spell the same id differently."""
     return {
         key: text if text is None or key in {"condition", "tags"} else fold(text)
         for key, text in describe(change).items()
@@ -383,7 +388,7 @@ def describe(change: Change) -> dict[str, str | None]:
         scope = change.grant.scope
         content["role"] = change.grant.role
         if isinstance(scope, Unresolved):
-            # Its template tells it from another one that has no name here.
+            # Two grants whose scopes cannot be resolved differ in their templates.
             content |= {"scope": None, "template": scope.template}
         else:
             content["scope"] = str(scope)
@@ -416,29 +421,29 @@ class Status(StrEnum):
 
 
 CONTENDED: Final = "Contended"
-"""The code of what another writer undoes again and again."""
+"""The code of a change that another writer undoes again and again."""
 
 PLAN_CHANGED: Final = "PlanChanged"
-"""The code of what was confirmed for a plan that is no longer the plan."""
+"""The code where the plan is no longer the one that a person confirmed."""
 
 CHANGED: Final = "Changed"
-"""The code of what two reads of one look show differently."""
+"""The code where two reads of a subject differ, so that nothing is decided from either."""
 
 NOT_YET: Final = "NotYet"
 """The code of an id that a write event named and that Resource Manager does not show yet."""
 
 STUCK: Final = "Stuck"
-"""The code of what time alone should have lifted, and did not within an hour."""
+"""The code of a change whose hold time alone should lift, and did not within an hour."""
 
 NOT_WATCHED: Final = "NotWatched"
-"""The code of an id that is not for us to look at."""
+"""The code of an id that is refused unread, most often since no watched subscription holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one change; `change` is none where the look itself failed.
 
-    `last_try`: nobody knows whether it passes, so it is blocked when it comes a second time.
+    `last_try`: the refusal is not known to pass by itself, so a second one blocks the change.
     `next_step` is what a person does about it.
     """
 
@@ -455,8 +460,8 @@ class Outcome:
 class Result:
     """What one request came to.
 
-    `requests` are to be looked at next; `again_after` is the delay of `again`, the copy of the
-    request that is due then.
+    `requests` are further ones to be answered. `again` is a copy of the request, due after the
+    delay `again_after`; both are none where nothing is left to do.
     """
 
     plans: tuple[Plan, ...] = ()

@@ -110,8 +110,9 @@ class Again(ArmError):
 class Conflict(Again):
     """409 or 412: another writer came first, so what was observed is no longer true.
 
-    Where `known` is false, the code is none that is known to pass: it is tried once more after the
-    usual delay, and then needs a person.
+    The same run looks again and decides anew, unless Azure names a wait; what has to wait in any
+    case is an `Again`. Where `known` is false, the code is none that is known to pass: it is tried
+    once more after the usual delay, and then needs a person.
     """
 
     known: bool = True

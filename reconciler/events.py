@@ -1,8 +1,8 @@
 """From event to requests: a pure function of event, policy and watched subscriptions.
 
 `function_app` decodes what Event Grid delivers, in its own schema or as a CloudEvent, and enqueues
-what `EventRouter` requests. The event is a hint that something changed at an id; nothing in it is
-trusted, and no event, be it malformed or forged, may raise.
+the requests of `EventRouter`. The event is a hint that something changed at an id; nothing in it is
+trusted, and no event raises, be it malformed or forged.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from reconciler.model import (
     Sight,
     Sighting,
 )
-from reconciler.policy.language import Policy
-from reconciler.policy.language.templates import with_entries
+from reconciler.policy import Policy
+from reconciler.policy.templates import with_entries
 from reconciler.resource_types import is_reconciled
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventRouter:
-    """Turns an event into requests by this table, whose rows add up.
+    """Turns an event into requests by this table.
+
+    An assignment, a lock and a failure lead to their own row alone; the other rows add up.
 
         event                     about                                           requests
         ------------------------  ----------------------------------------------  -----------------
@@ -66,10 +68,10 @@ class EventRouter:
         failure of our own write  a resource or user-assigned identity             that id
         success of our own write  anything                                         nothing
 
-    `subscriptions` are watched; none while nobody knows which, and then every id passes: whoever
-    answers a request asks again. `own_client` is the `appid` under which our own writes are
-    announced. What a deletion names is looked at `settle` later, so that the look that a rebuild
-    asks for covers it.
+    `subscriptions` are those watched, none while they are not known. Then every id passes, and
+    `App.handle` refuses what is not watched. `own_client` is the `appid` in the events of our own
+    writes. A deleted id is requested `settle` later: if it is rebuilt meanwhile, the look at the
+    rebuilt one covers that request.
     """
 
     policy: Policy
@@ -78,12 +80,13 @@ class EventRouter:
     settle: timedelta = timedelta()
 
     def requests(self, event: Event, now: datetime) -> tuple[Request, ...]:
-        """Return what should be looked at because of an event; `now` bounds the event's time."""
+        """Return the requests that an event leads to; `now` bounds the event's time."""
         event_type = fold(event.type)
         client = _object(event.data.get("claims")).get("appid")
         own = isinstance(client, str) and self.own_client == fold(client)
-        # A success of ours is covered by the look that followed the write; what of an operation
-        # fails after its answer, only the event shows. A forged `appid` hides only its own event.
+        # A success of our own write is covered by the look that followed the write. Where an
+        # operation fails after Azure's answer, only the event shows it. A forged `appid` hides only
+        # its own event.
         relevant = event_type in (_FAILURE if own else _SUCCESS)
         changed = _changed_id(event) if relevant else None
         if changed is None:
@@ -94,13 +97,13 @@ class EventRouter:
         requests: list[Request] = []
         for requested in dict.fromkeys(self._requested_ids(changed, event_type, moves=moves)):
             if not is_reconciled(requested):
-                # A move is announced when it begins: its scope is swept once more.
+                # A move is announced when it begins, so MOVED has its scope swept once more later.
                 moved = (Sighting(since, Sight.MOVED),) if moves else ()
                 requests.append(Request(requested, since=since, sightings=moved))
             elif requested == changed and event_type == _DELETE:
                 requests.append(Request(requested, since=since + self.settle))
             else:
-                # What was written is there, and what has a child that was written is there, too.
+                # A written resource is there, and so is the parent of a written child.
                 requests.append(Request(requested, since=since, expected=event_type == _WRITE))
         return tuple(requests)
 
@@ -115,20 +118,24 @@ class EventRouter:
             if rails.covers(changed.scope):
                 yield changed
         elif changed.is_type(_LOCK) and event_type == _DELETE:
-            # What the lock held back may go on. No event has the whole tenant swept.
+            # Changes that the lock held back may go on. A lock at the tenant is ignored: no event
+            # leads to a sweep of everything.
             locked = changed.scope
             if locked.parent and (self._watches(locked) or rails.covers(locked)):
                 yield locked.group_id or locked.subscription_id or locked
         else:
-            # Of the many actions, only moves change what lies in a scope. Asked for by its own id,
-            # a machine or an identity would be reconciled, so its group is swept.
+            # Of the many actions, only moves change what lies in a scope. A request for a machine's
+            # or identity's own id would reconcile that one, so its group is requested and swept.
             if (moves or event_type != _ACTION) and self._is_scope(changed):
                 yield changed.group_id or changed
             if watched:
                 yield from self._governed(changed)
 
     def _governed(self, changed: ResourceId) -> Iterator[ResourceId]:
-        """Yield the identity that policy may name, or the resource that some rule may match."""
+        """Yield the changed identity if policy may name it, or each resource of a rule's type.
+
+        The changed resource is tried, and then each of its parents.
+        """
         if changed.is_type(USER_ASSIGNED_IDENTITY):
             if any(entry.id.may_be(changed) for entry in self.policy.identities.values()):
                 yield changed
@@ -141,7 +148,10 @@ class EventRouter:
             resource = resource.parent
 
     def _is_scope(self, changed: ResourceId) -> bool:
-        """Return whether rights may lie at or in an id, so that a change may have taken them."""
+        """Return whether policy may grant rights at or in an id, which its change may have removed.
+
+        Any watched group or subscription counts as one.
+        """
         if changed.parent is None:
             # Tenant-level scopes have no events; the timer sweep covers them.
             return False
@@ -152,7 +162,7 @@ class EventRouter:
         of_identities = [grant for entry in policy.identities.values() for grant in entry.grants]
         for grant in (*of_rules, *of_identities):
             for text in with_entries(grant.scope, policy.maps):
-                # What a placeholder stands for is near its subject, whose own events name it.
+                # A scope with a placeholder is near its subject, whose own events lead to it.
                 if "{" not in text:
                     with contextlib.suppress(ResourceIdError):
                         scope = ResourceId.parse(text)
@@ -175,7 +185,7 @@ def decode(body: object) -> Event | None:
     subject, text = body.get("subject"), body.get("eventTime") or body.get("time")
     try:
         parsed = datetime.fromisoformat(text) if isinstance(text, str) else None
-        # Without a zone it is UTC, as Azure's own are.
+        # A time without a zone is UTC, as Azure's own times are.
         time = parsed and parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         time = None
@@ -188,10 +198,10 @@ def decode(body: object) -> Event | None:
 
 
 def decode_message(text: bytes) -> tuple[Event, ...]:
-    """Return the events of a queue message, one or an array of them.
+    """Return the events of a queue message, which holds one or an array of them.
 
-    Raises `MessageError` where there is none: a person sees then, in the poison queue, that
-    something else is delivered there.
+    Raises `MessageError` where it holds none. Such a message ends in the poison queue, where a
+    person sees that something else than events is delivered.
     """
     try:
         content = json.loads(text)
@@ -222,7 +232,7 @@ def _changed_id(event: Event) -> ResourceId | None:
 
 
 def _object(value: object) -> Mapping[str, object]:
-    """Return a part that may be an object or, in old schema versions, JSON in a string."""
+    """Return a part of an event as an object; old schema versions have it as JSON in a string."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -3,10 +3,10 @@
 State lives in Azure itself: an assignment's description names the deployment that made it and the
 resource that it is for. Anybody who may write assignments can forge that text, so it is one of four
 marks: marker, principal type, who created the assignment and who updated it last. The last two
-cannot be forged. The name is no mark: it can be computed, and taken, by anybody.
+cannot be forged. The assignment's name is no mark: anybody can compute it, and take it.
 
-Markers and names are made from the lower case (`str.lower`) of what they hold, whatever ids are
-compared by: texts and names that were made so stand in Azure.
+Markers and names hold their texts in lower case by `str.lower`, while ids are compared by
+`reconciler.ids.fold`. That must stay: assignments in Azure already bear texts and names made so.
 """
 
 import re
@@ -22,7 +22,7 @@ NAMESPACE: Final = uuid.UUID("ae4fd897-d481-50aa-8b07-a3d143e52e06")
 MAX_LENGTH: Final = 512
 SERVICE_PRINCIPAL: Final = "ServicePrincipal"
 
-# "=" is kept for the keys, so that a fourth one is not taken for the end of the resource's name.
+# The resource may hold no "=", so that a fourth key could not be read as the end of its id.
 _MARKER = re.compile(
     r"heritage=identity-reconciler,owner=([a-z0-9-]{1,40}),resource=(/[^=]*)", re.DOTALL
 )
@@ -43,13 +43,14 @@ class Marker:
     def names(self, resource: ResourceId) -> bool:
         """Return whether the marker was written for a resource.
 
-        It holds lower case, which is more than the comparison of ids forgives (KELVIN SIGN).
+        Both are compared in lower case, as the marker was written. The comparison of ids would not
+        do: it keeps letters apart that `str.lower` makes the same (KELVIN SIGN and "k").
         """
         return str(self.resource).lower() == str(resource).lower()
 
 
 def parse(description: str | None) -> Marker | None:
-    """Return the marker in a description, none for anything but its exact form."""
+    """Return the marker in a description, or none unless that is exactly a marker's text."""
     if not description or len(description) > MAX_LENGTH:
         return None
     parts = _MARKER.fullmatch(description)
@@ -63,7 +64,7 @@ def parse(description: str | None) -> Marker | None:
 
 
 def assignment_name(scope: ResourceId, role: str, principal: str) -> str:
-    """Return the name that our assignment of this triple bears, for ever."""
+    """Return the name, computed from the triple, that our assignment of it bears for ever."""
     return str(uuid.uuid5(NAMESPACE, f"{scope}|{role}|{principal}".lower()))
 
 
@@ -75,7 +76,11 @@ def assignment_id(scope: ResourceId, role: str, principal: str) -> ResourceId:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Which assignments are ours: our owner, its former names, and the principals that we were."""
+    """Which assignments are ours.
+
+    `owner` and `former_owners` are the names of this deployment in markers, today and before.
+    `makers` are the object ids of the principals that we sign in with, or did before.
+    """
 
     owner: str
     makers: frozenset[str]
@@ -94,7 +99,8 @@ class Ownership:
     def marker_of(self, assignment: RoleAssignment) -> Marker | None:
         """Return the marker of an assignment that is ours by all four marks, else none.
 
-        `createdBy` is null in a PUT's answer (facts: Role assignments): not yet ours.
+        The answer to our own PUT is not ours yet: its `createdBy` is null (facts: Role
+        assignments).
         """
         ours = {assignment.created_by, assignment.updated_by} <= self.makers
         return self.claimed(assignment) if ours else None
@@ -102,8 +108,9 @@ class Ownership:
     def lost(self, assignment: RoleAssignment) -> bool:
         """Return whether we made it, but its marker is lost or another updated it last.
 
-        Whoever wrote it last may have rewritten the marker. What our own principal last wrote for
-        another owner belongs to that deployment of ours.
+        Another who wrote it last may have rewritten the marker, so the marker does not count then.
+        Where our own principal wrote it last, any marker shows that it is not lost: with another
+        owner, it belongs to another deployment that signs in with the same principal.
         """
         if assignment.principal_type != SERVICE_PRINCIPAL:
             return False

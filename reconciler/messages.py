@@ -1,6 +1,6 @@
 """Requests as queue messages: plain JSON that a person can read, write and put back by hand.
 
-`function_app` encodes and decodes; `reconciler.app` bounds what came in. Messages of the version
+`function_app` encodes and decodes; `Request.bounded` bounds what came in. Messages of the version
 before are read, too: its `removals` was a text that named nothing, so it allows nothing now, and
 its `seen` is dropped. An unknown key is logged and ignored, so that a message of the next version
 does not end among the poison.
@@ -8,13 +8,13 @@ does not end among the poison.
 
 import json
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from reconciler.errors import MessageError, ResourceIdError
 from reconciler.ids import ResourceId
-from reconciler.model import Removals, Request, Sight, Sighting
-from reconciler.printable import printable
+from reconciler.model import MOST_SIGHTINGS, Removals, Request, Sight, Sighting
+from reconciler.wording import printable
 
 _log = logging.getLogger(__name__)
 
@@ -22,14 +22,8 @@ _KEYS: Final = frozenset({"id", "since", "expected", "removals", "first", "sight
 _DROPPED_KEYS: Final = frozenset({"seen"})
 """What the version before wrote and this one has no use for."""
 
-MOST_SIGHTINGS: Final = 20
-"""Sightings that a request keeps, the latest ones."""
-
 _MOST_ID_BYTES: Final = 24_000
 """Bytes of the ids that one message may name: a queue message holds 64 KB, in base64."""
-
-_OLDEST: Final = timedelta(days=7)
-_FURTHEST_AHEAD: Final = timedelta(hours=1)
 
 
 def encode(request: Request) -> str:
@@ -94,29 +88,6 @@ def decode(text: str) -> Request:
         removals=removals,
         first=_time(content.get("first"), "`first`"),
         sightings=_sightings(content.get("sightings", [])),
-    )
-
-
-def bounded(request: Request, now: datetime) -> Request:
-    """Return the request with its times between a week ago and an hour ahead.
-
-    Anybody who can write to the queue may have written it: a time far ahead would be put back for
-    ever, and dates near the year 1 overflow when a time zone or a delay is applied.
-    """
-
-    def within(time: datetime) -> datetime:
-        return min(max(time, now - _OLDEST), now + _FURTHEST_AHEAD)
-
-    return Request(
-        request.id,
-        within(request.since) if request.since else None,
-        request.expected,
-        request.removals,
-        within(request.first) if request.first else None,
-        tuple(
-            Sighting(within(sighting.at), sighting.what, sighting.about)
-            for sighting in request.sightings[-MOST_SIGHTINGS:]
-        ),
     )
 
 

@@ -15,6 +15,11 @@ USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 
+MOST_SIGHTINGS = 20
+"""Sightings that a request keeps, the latest ones."""
+_OLDEST = timedelta(days=7)
+_FURTHEST_AHEAD = timedelta(hours=1)
+
 
 class Mode(StrEnum):
     """Whether a difference is only shown or also repaired."""
@@ -33,22 +38,22 @@ class Sight(StrEnum):
     DEAD_ENTRY = "dead entry"
     """An entry of a recreated identity; `about` holds identity, stale and present principal."""
     REFUSED = "refused"
-    """A conflict of which nobody knows whether it passes; `about` is its code."""
+    """A conflict whose code is not known to pass by itself; `about` is that code."""
     MOVED = "moved"
     """Resources were moved out of the scope."""
     MISSED = "missed"
-    """Nobody was found who had held the right of a deleted assignment."""
+    """A deleted assignment was found to be nobody's; the index may not show its subject yet."""
     ATTACHED = "attached"
-    """The identity was attached to a resource, or swept: its own rights alone are looked at."""
+    """The identity was attached to a resource, or swept: only its own rights need a look."""
     DELETED = "deleted"
     """A right of the id was deleted; `about` is the assignment, which lists may still show."""
     WRITTEN = "written"
-    """Another wrote a right of the id; `about` is the assignment, which lists may show as before."""
+    """Another wrote a right of the id: `about` is the assignment. Lists may show it as before."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sighting:
-    """What was seen, when it was first seen, and the id or code that it is about."""
+    """What was seen, when it was first seen, and the id or code that it is about, if any."""
 
     at: datetime
     what: Sight
@@ -59,9 +64,10 @@ class Sighting:
 class Removals:
     """What may be removed as unwanted, under the policy by which it was counted.
 
-    `ids` name role assignments, and exclusive identities whose entry on the requested resource may
-    go. None stands for all, in a plan that is only shown to a person or counted by a sweep.
-    `at_once`: a person agreed that a right goes before its replacement is there.
+    `digest` is that of the policy. `ids` name role assignments, and exclusive identities whose
+    entry on the requested resource may go. None stands for all, in a plan that is only shown to a
+    person or counted by a sweep. `at_once`: a person agreed that a right goes before its
+    replacement is there.
     """
 
     digest: str
@@ -83,10 +89,10 @@ class Removals:
 class Request:
     """One ARM id to look at, and nothing else of the event that led to it.
 
-    `since`: a look that began earlier does not answer it; where it lies ahead, the request is due
-    then. `expected`: a write event or the index named the id, so a 404 means "not yet". `removals`:
-    the unwanted rights that may go. `first` and `sightings`: when it was first asked and what was
-    seen by then; a copy that is put back to be looked at again keeps both.
+    `since`: a look that began earlier does not answer the request; a time in the future is when the
+    request is due. `expected`: a write event or the index named the id, so a 404 means "not yet".
+    `removals`: the unwanted rights that may go. `first`: when the request was first asked.
+    `sightings`: what earlier runs of it saw. A copy, which goes back into the queue, keeps both.
     """
 
     id: ResourceId
@@ -105,10 +111,32 @@ class Request:
         )
         return min(times, default=None)
 
+    def bounded(self, now: datetime) -> "Request":
+        """Return the request with its times between a week ago and an hour ahead.
+
+        Anybody who can write to the queue may have written it: a time far ahead would be put back
+        for ever, and dates near the year 1 overflow when a time zone or a delay is applied.
+        """
+
+        def within(time: datetime) -> datetime:
+            return min(max(time, now - _OLDEST), now + _FURTHEST_AHEAD)
+
+        return Request(
+            self.id,
+            within(self.since) if self.since else None,
+            self.expected,
+            self.removals,
+            within(self.first) if self.first else None,
+            tuple(
+                Sighting(within(sighting.at), sighting.what, sighting.about)
+                for sighting in self.sightings[-MOST_SIGHTINGS:]
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A grant's scope that has no name for this subject: how policy writes it, and why."""
+    """A grant's scope that cannot be resolved for this subject: its template, and the cause."""
 
     template: str
     why: str
@@ -144,8 +172,8 @@ class Permission:
 class RoleAssignment:
     """A right as found in Azure; `role` is the GUID at the end of its definition id.
 
-    `created` is when it was made; `created_by` and `updated_by` are the principals that made it and
-    wrote it last, none where Azure does not say so yet.
+    `created` is when it was made. `created_by` and `updated_by` are the principals that made it and
+    wrote it last, none where Azure does not show them yet.
     """
 
     id: ResourceId
@@ -164,8 +192,8 @@ class RoleAssignment:
 class Written:
     """An entry of the activity log: what was done, by whom, and when.
 
-    `caller` is a name that people know, `principal` the object id of the same, where the entry has
-    one. What has not succeeded has only begun, or failed.
+    `caller` is the name of who did it, as people know it, and `principal` the object id of the
+    same, where the entry has one. Where `succeeded` is false it had only begun, or it failed.
     """
 
     operation: str
@@ -187,8 +215,8 @@ class AttachedIdentity:
 class IdentityBlock:
     """The identities that a resource carries.
 
-    `raw_type` is the block's type where that is not understood, else none. `unknown` are keys of
-    its map that are no user-assigned identity's id; they are never written.
+    `raw_type` is the block's type where that is not understood, else none. `unknown` are the keys
+    of its map that are not the id of a user-assigned identity; they are never written.
     """
 
     system: bool = False
@@ -207,7 +235,7 @@ class Resource:
     """A resource as read.
 
     `state` is its provisioning state; `deploying`: an extension of it is being provisioned.
-    `incarnation` tells it from an earlier resource under the same id.
+    `incarnation` differs from that of an earlier resource under the same id, as a `vmId` does.
     """
 
     id: ResourceId
@@ -262,10 +290,11 @@ class Ending:
     evicted: bool = False
 
     def proves(self, made: datetime | None, at: datetime) -> bool:
-        """Return whether a right that was made for the id before its end is dead at a time.
+        """Return whether a right that was made for the id at `made` is proved dead at `at`.
 
-        What was moved out of the group in between, or after it was only stopped, may live on
-        elsewhere under the same principal (facts: Moves).
+        It is not where anything was moved out of the group between the two times, or, after an
+        eviction, up to now: the machine may live on elsewhere under the same principal (facts:
+        Moves).
         """
         if self.ended is None or made is None or not self.complete:
             return False
@@ -278,7 +307,7 @@ LOG_KEPT = timedelta(days=90)
 """How long the activity log keeps an entry (facts: Activity log)."""
 
 END_COUNTS = timedelta(days=30)
-"""How old an end may be: a principal can be restored for as long (facts: Rights)."""
+"""How old an end may be and count: a principal can be restored for as long (facts: Rights)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,22 +315,22 @@ class Traces:
     """What Resource Graph shows of an id and of principals, asked once at one time.
 
     `shown`: the id, where it has a row, and every resource that carries one of the principals,
-    each with its own principal. `twice`: what other rows of the same ids show; each page is of
-    another moment.
+    each with its own principal. `twice`: rows of an id that is in `shown` already; pages are read
+    one after the other, so the rows of one id may differ.
     """
 
     shown: Mapping[ResourceId, str | None] = field(default_factory=dict[ResourceId, "str | None"])
     twice: frozenset[tuple[ResourceId, str | None]] = frozenset()
 
     def agree(self, place: ResourceId, principal: str) -> bool:
-        """Return whether the id has a row, and none shows another principal."""
+        """Return whether the id has a row, and all its rows show this principal."""
         rows = (*self.shown.items(), *self.twice)
         return {carried for row, carried in rows if row == place} == {principal}
 
     def holder(self, principal: str, besides: ResourceId) -> ResourceId | None:
-        """Return another resource whose principal it is today, as far as the index shows, or none.
+        """Return a resource other than `besides` that has the principal, by the index, or none.
 
-        `besides` itself is left out: the index may not have dropped its row yet.
+        `besides` is the id that is asked about; the index may still hold an old row of it.
         """
         holders = (
             place
@@ -316,13 +345,13 @@ class Observed:
     """All that one look at one id has read.
 
     `subject` is none where its GET was 404. `identities` holds each identity that policy wants on
-    the subject, none where its own GET was 404, and the exclusive ones that are there and must not.
-    `roles`: whether each custom role that policy wants here (GUID, lower case) is privileged, none
-    where it could not be read. `confirmed`: a second read of the subject agreed with the first.
-    `traces` is none where nobody asked Resource Graph, and `endings` lacks an id for which nobody
-    asked the activity log. `absent`: scopes of wanted grants that are not there, each with ids that
-    are spelled alike. `limit_reached`: Azure has just refused a grant because its subscription
-    holds no more assignments.
+    the subject, none where its own GET was 404, and the exclusive ones that are attached and must
+    not be. `roles`: whether each custom role that policy wants here (GUID, lower case) is
+    privileged, none where it could not be read. `confirmed`: a second read of the subject agreed
+    with the first. `traces` is none where Resource Graph was not asked, and `endings` lacks an id
+    for which the activity log was not asked. `absent`: scopes of wanted grants that do not exist,
+    each with ids that are spelled alike. `limit_reached`: Azure has just refused a grant because
+    its subscription holds no more assignments.
     """
 
     id: ResourceId
@@ -348,7 +377,7 @@ class Observed:
 
     @property
     def incarnation(self) -> str | None:
-        """What tells this subject from an earlier one under the same id."""
+        """A value that no earlier subject under the same id had: of an identity, its principal."""
         if isinstance(self.subject, Resource):
             return self.subject.incarnation
         return self.principal
@@ -358,9 +387,10 @@ class Observed:
 class Wanted[T]:
     """One thing that policy wants, the rules or identity that want it, and their mode.
 
-    `default_change` and `restart`: a rule allows what attaching may do besides. `rollout`: it is in
-    audit mode because its resource is not yet in its rule's share. `choices`: all scopes of the map
-    from which the resource's own data chose this grant's.
+    `default_change` and `restart`: a rule allows that attaching changes the default identity, or
+    restarts apps. `rollout`: the mode is audit because the resource is not yet in its rule's share.
+    `choices`: every scope that the grant could have, where the resource's tag or location picks the
+    scope from a map.
     """
 
     what: T
@@ -376,9 +406,9 @@ class Wanted[T]:
 class Desired:
     """What policy wants of one subject.
 
-    `unresolved`: grants whose scope has no name here. `ensured`: identities of `attach` that are
-    created where they are missing. `unwelcome`: identities that it carries, that no rule attaches,
-    and that may be exclusive, judged by their ids.
+    `unresolved`: grants whose scope cannot be resolved for the subject. `ensured`: identities of
+    `attach` that are created where they are missing. `unwelcome`: identities that the subject
+    carries, that no rule attaches, and that by their ids may be exclusive.
     """
 
     attach: tuple[Wanted[ResourceId], ...] = ()

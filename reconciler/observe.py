@@ -1,7 +1,7 @@
 """One complete look at one id, in the order that makes it safe to act on.
 
 `reconciler.reconcile` and the command line look through an `Observer`, which the app makes once;
-the sweep uses the same functions on the index's rows. A look is complete or raises: nothing is
+the sweep uses the same functions on Resource Graph's rows. A look is complete or raises: nothing is
 decided on half of it.
 """
 
@@ -34,16 +34,17 @@ from reconciler.model import (
 from reconciler.plan import PlanContext
 from reconciler.plan.evidence import unsettled
 from reconciler.plan.identities import has_to_attach
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
 
 type Subject = Resource | UserIdentity
 type Moves = tuple[tuple[datetime, ...], bool]
-"""When resources were moved out of a group, and whether that is all of it."""
+"""When resources were moved out of a group, and whether the log could be read completely."""
 
-# Pages of 200 entries (facts: Activity log). Of an id with more of them no end is believed.
+# Pages of 200 entries (facts: Activity log). An id with more pages is not read completely, so its
+# log proves no end.
 _LOG_PAGES: Final = 50
-# The log refuses a question about more than 90 days by the minute.
+# The log refuses a period that begins more than 90 days ago, by minutes even (facts: Activity log).
 _LOG_ASKED: Final = LOG_KEPT - timedelta(minutes=5)
 MOVES_SERVE: Final = timedelta(minutes=1)
 """How long one answer about moves from a group serves all that lay in it."""
@@ -67,14 +68,14 @@ class Observer:
     scopes: Remembered[ResourceId, None]
 
     def look(self, request: Request, at: datetime) -> Observed:
-        """Return all that is there of a resource or user-assigned identity; `at` is now.
+        """Read a resource or user-assigned identity with all that its plan needs; `at` is now.
 
         Raises `Conflict` where the subject changed while it was being read, and another `ArmError`
         where an answer that the decision needs is missing.
         """
-        # 1. Rights, before the subject that explains them. A principal never comes back, so a right
-        # of another principal than the one that is read later may be of an earlier one. Read in the
-        # other order, a right that was granted in between would look so, too.
+        # 1. Rights, before the subject that explains them. A replaced principal never comes back,
+        # so a right whose principal is not the one read afterwards may be of an earlier principal.
+        # In the other order, a right granted between the two reads would look the same.
         early = wanted.scopes_from(self.policy, request.id)
         rights: dict[ResourceId, RoleAssignment] = {}
         for scope in early:
@@ -82,8 +83,8 @@ class Observer:
         # 2. The subject, and with it what policy wants.
         subject = self.subject(request.id)
         desired = desired_of(self.policy, subject)
-        # 3. Rights at scopes that only the subject's tags or location name. These were read after
-        # it, so before any of them goes it is read once more.
+        # 3. Rights at scopes that only the subject's tags or location name. They are read after the
+        # subject, so `_with_evidence` reads the subject once more before any of them may go.
         late = {grant.what.place for grant in desired.grants} - set(early)
         for scope in sorted(late, key=lambda scope: scope.key):
             rights |= {right.id: right for right in self.arm.assignments_at(scope)}
@@ -106,16 +107,16 @@ class Observer:
                 self.arm, self.policy, {grant.what.role for grant in desired.grants}
             ),
         )
-        # 6. Evidence of what is dead, only where something may go: all looks share the few queries
-        # that Resource Graph and the activity log answer.
+        # 6. Evidence of what is dead, read only where something may go: all looks share the few
+        # queries that Resource Graph and the activity log allow.
         gone = self._gone_entries(request, observed, desired)
         if gone or self._may_retire(request, observed):
             observed = self._with_evidence(request, observed, gone)
-        # 7. Last, since it may cost a query as well: are the scopes of what is to be granted there?
+        # 7. Whether the scopes of missing rights exist. Last, since it may cost a query as well.
         return replace(observed, absent=self._absent(observed, desired))
 
     def subject(self, subject: ResourceId) -> Subject | None:
-        """Read a resource or identity; none where its GET is 404, which alone proves no end."""
+        """Read a resource or identity; none where its GET is 404, which does not prove it gone."""
         try:
             if subject.is_type(USER_ASSIGNED_IDENTITY):
                 return self.arm.user_identity(subject)
@@ -130,7 +131,7 @@ class Observer:
             read = self.subject(identity.what)
             identities[identity.what] = read if isinstance(read, UserIdentity) else None
         for identity in desired.unwelcome:
-            # Anybody may have attached one that we may not read; it must not stop the look.
+            # Anybody may have attached an identity that we may not read. The look goes on without.
             with contextlib.suppress(Blocked, NotFound):
                 carried = self.arm.user_identity(identity.what)
                 if wanted.is_exclusive(self.policy, carried):
@@ -140,7 +141,11 @@ class Observer:
     def _gone_entries(
         self, request: Request, observed: Observed, desired: Desired
     ) -> tuple[ResourceId, ...]:
-        """Return identities not found, for long enough, whose entry keeps others from attaching."""
+        """Return the missing identities whose end must be proved: their entries block an attach.
+
+        Each has been missing for RECONCILER_GONE_AFTER, and the resource still has its entry while
+        another identity is to be attached.
+        """
         subject, identities = observed.subject, observed.identities
         if not isinstance(subject, Resource) or not has_to_attach(subject, desired, identities):
             return ()
@@ -165,16 +170,18 @@ class Observer:
             return False
         if isinstance(subject, UserIdentity):
             return True
-        # What is still being built, or not understood, keeps its rights whatever Graph shows.
+        # A resource that is still being built, or whose identity type is not understood, keeps its
+        # rights whatever Resource Graph shows.
         building = unsettled(subject, at, self.context.settle)
         if building or subject.identities.raw_type is not None:
             return False
-        # So does what is younger than the resource: it may belong to a principal yet to be seen.
-        made = subject.created
-        return made is None or any(right.created and right.created < made for right in retired)
+        # A right that is younger than the resource stays as well, since it may belong to a
+        # principal that no read has shown yet. So one right at least must be older.
+        built = subject.created
+        return built is None or any(right.created and right.created < built for right in retired)
 
     def _retired(self, observed: Observed) -> list[RoleAssignment]:
-        """Return what is ours and marked with the id, but belongs to another principal."""
+        """Return our assignments whose marker names the id, but not those of today's principal."""
         return [
             right
             for right in observed.assignments
@@ -186,12 +193,13 @@ class Observer:
     def _with_evidence(
         self, request: Request, observed: Observed, gone: Collection[ResourceId]
     ) -> Observed:
-        """Return a look with what proves its dead dead, and with rights that only Graph knew.
+        """Return a look with the evidence of what is dead, and rights that only Resource Graph had.
 
         Raises `Conflict` where a second read of the subject shows something else.
         """
         place, at, subject = observed.id, observed.at, observed.subject
-        # One query for all. Its rows are late, so each right that it names is read itself.
+        # One query for all ids and principals. Its rows are late, so each right that they name is
+        # read by its own GET.
         principals = {right.principal for right in self._retired(observed)}
         if observed.principal:
             principals.add(observed.principal)
@@ -205,14 +213,15 @@ class Observer:
                     rights[assignment] = self.arm.assignment(assignment)
         observed = replace(observed, assignments=tuple(rights.values()), traces=traces)
         retired = self._retired(observed)
-        # One torn or early answer may show another principal, or none: two must agree.
+        # A single answer may be torn or early, and show another principal or none. So two reads
+        # must agree before a right goes.
         confirmed = subject is not None and bool(retired)
         if subject and confirmed:
             again = self.subject(place)
             if again is None or _identified(again) != _identified(subject):
                 raise Conflict(f"{place} changed while it was being read", code=CHANGED)
-        # The activity log tells of an end only where nothing shows any trace. It is late, so that
-        # it is not asked before its time, whoever asks.
+        # The activity log is asked for an end only where Resource Graph shows no trace of the id.
+        # It is late, so even a request with removals does not ask it before its time.
         lost = list(gone)
         if (
             subject is None
@@ -222,8 +231,9 @@ class Observer:
             lost.append(place)
         endings = {end: self._ending(end, at) for end in lost if end not in traces.shown}
         if confirmed and isinstance(subject, Resource):
-            # What it replaces may have been moved where Resource Graph shows us nothing. Without an
-            # answer the old right stays; the rest of the look stands without it.
+            # The machine that had this id before may have been moved to where Resource Graph shows
+            # us nothing. Where the log does not answer, the old right stays, and the rest of the
+            # look is good without it.
             try:
                 endings[place] = Ending(None, *self._moves_from(place, at))
             except (Again, Blocked):
@@ -242,14 +252,15 @@ class Observer:
             return Ending(complete=complete)
         ended, operation = max(ends, key=lambda entry: entry[0])
         evicted = operation == evict
-        # Whatever was done to a machine after its eviction shows that this only stopped it.
+        # A write after a deletion shows that the id is there again. After an eviction any operation
+        # shows that the eviction only stopped the machine.
         if any(time > ended and (evicted or later == write) for time, later in log):
             return Ending(complete=complete)
         moves, whole = self._moves_from(place, at)
         return Ending(ended, moves, complete and whole, evicted)
 
     def _moves_from(self, place: ResourceId, at: datetime) -> Moves:
-        """Return when resources were moved out of an id's group, and whether that is all of it.
+        """Return when resources were moved out of an id's group, and whether the log was complete.
 
         A move that has only begun counts, too. One answer serves the whole group for a minute.
         """
@@ -265,10 +276,10 @@ class Observer:
         return known
 
     def _absent(self, observed: Observed, desired: Desired) -> Mapping[ResourceId, tuple[str, ...]]:
-        """Return the scopes of rights to be granted that are not there, with ids spelled alike.
+        """Return the scopes of missing rights that do not exist, each with ids spelled alike.
 
-        A scope in which the subject lies is there. A subscription, a management group, and what
-        lies below a resource is not judged.
+        A scope that contains the subject exists. Subscriptions, management groups and types that
+        Resource Graph does not show are not judged.
         """
         if observed.subject is None:
             return {}
@@ -305,8 +316,8 @@ def _identified(subject: Subject) -> tuple[object, ...]:
 def privileged_roles(arm: Arm, policy: Policy, wanted: Container[str]) -> Mapping[str, bool | None]:
     """Return which of policy's custom roles (GUIDs) are privileged; none where one is not readable.
 
-    The observer and the sweep ask, at every look: whoever may change a custom role changes what was
-    granted with it.
+    The observer and the sweep read them each time, because a custom role can become privileged
+    after it was granted.
     """
     privileged: dict[str, bool | None] = {}
     for guid, definition in policy.custom_roles.items():

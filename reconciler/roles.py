@@ -6,14 +6,15 @@ Policy loading looks names up here without an account; plans apply `is_privilege
 """
 
 import csv
-import difflib
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+
+from reconciler.wording import nearest
 
 _ALTERNATIVES = re.compile(r"\(([^()]*)\)")
 _STARS = re.compile(r"\*+")
@@ -44,12 +45,12 @@ class RoleTable:
     def __init__(self, roles: Iterable[tuple[Role, Sequence[str]]], as_of: str) -> None:
         self.as_of = as_of
         self._roles: dict[str, Role] = {}
-        self._names: list[str] = []
+        self._names: set[str] = set()
         for role, former in roles:
-            self._names += [role.name.strip(), *former]
+            self._names |= {role.name.strip(), *former}
             # A name that another role has now is that role's.
-            for text in former:
-                self._roles.setdefault(_key(text), role)
+            for name in former:
+                self._roles.setdefault(_key(name), role)
             self._roles |= {_key(role.guid): role, _key(role.name): role}
 
     def lookup(self, name_or_guid: str) -> Role | None:
@@ -58,17 +59,18 @@ class RoleTable:
 
     def names(self) -> list[str]:
         """Return the built-in names, former ones too, in order."""
-        return sorted(set(self._names))
+        return sorted(self._names)
 
     def suggest(self, name: str) -> str | None:
-        """Return the built-in name that `name` was probably meant to be."""
-        words = set(_key(name).split())
-        holding = [known for known in self._roles if words and words <= set(known.split())]
-        near = difflib.get_close_matches(_key(name), self._roles, n=1, cutoff=0.7)
+        """Return the built-in name that `name` was probably meant to be, none for no near one."""
+        sought = _key(name)
+        near = nearest(sought, self._roles, cutoff=0.7)
         # A typo is nearer than any name that only has more words.
-        typo = difflib.get_close_matches(_key(name), near, cutoff=0.85)
-        found = typo or sorted(holding, key=len) or near
-        return self._roles[found[0]].name if found else None
+        if not near or not nearest(sought, [near], cutoff=0.85):
+            words = set(sought.split())
+            holding = [role for role in self._roles if words and words <= set(role.split())]
+            near = min(holding, key=len, default=near)
+        return self._roles[near].name if near else None
 
 
 @functools.cache
@@ -96,14 +98,15 @@ def is_privileged(
     data_actions: Iterable[str] = (),
     not_data_actions: Iterable[str] = (),
 ) -> bool:
-    """Say whether one permission of a role definition reaches further than its scope.
+    """Return whether one permission of a role definition reaches further than its scope.
 
     A role with several permissions is privileged when one of them is: what one withholds another
     may give. In doubt, as where several exclusions only together cover a family, the answer is yes.
     """
-    known = _operations()
-    return _reaches(actions, (*not_actions, *known.harmless), known.actions) or _reaches(
-        data_actions, not_data_actions, known.data_actions
+    lines = _operations()
+    excluded = (*not_actions, *lines["harmless actions"])
+    return _reaches(actions, excluded, _dangers("actions")) or _reaches(
+        data_actions, not_data_actions, _dangers("data actions")
     )
 
 
@@ -112,9 +115,9 @@ def _key(text: str) -> str:
     return text.strip().lower()
 
 
-def _reaches(allowed: Iterable[str], excluded: Iterable[str], dangers: "_Patterns") -> bool:
+def _reaches(allowed: Iterable[str], excluded: Iterable[str], dangers: "_Dangers") -> bool:
     exclusions = [_matcher(pattern) for pattern in excluded]
-    for action in (_STARS.sub("*", one.lower()) for one in allowed):
+    for action in (_STARS.sub("*", text.lower()) for text in allowed):
         # In Azure `a/*/b` also covers `a/b`, as Managed Identity Operator shows.
         for spelled in {action, action.replace("/*/", "/")}:
             for danger in dangers.met_by(spelled):
@@ -124,7 +127,7 @@ def _reaches(allowed: Iterable[str], excluded: Iterable[str], dangers: "_Pattern
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:
-    """Match what lies within `pattern`; a family does so where a `*` here covers its own."""
+    """Return what matches within `pattern`; a family does where a `*` here covers its own."""
     first, *others = map(re.escape, pattern.lower().split("*"))
     if not others:
         return re.compile(first).fullmatch
@@ -133,91 +136,90 @@ def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL).fullmatch
 
 
-class _Patterns:
+class _Dangers:
     """Patterns of operations, where `*` stands for any text, to be held against an action."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        patterns = [one for line in lines for one in _alternatives(line)]
+    def __init__(self, patterns: Sequence[str]) -> None:
         self._whole = {pattern for pattern in patterns if "*" not in pattern}
-        self._effects = [(one, _matcher(one)) for one in patterns if one.startswith("*")]
-        self._named = [_Named(one) for one in patterns if not one.startswith("*")]
+        # An effect, such as listing keys, whoever's operation it is.
+        self._effects = {
+            pattern: _matcher(pattern) for pattern in patterns if pattern.startswith("*")
+        }
+        self._named = [pattern for pattern in patterns if not pattern.startswith("*")]
+        self._families = [pattern for pattern in self._named if "*" in pattern]
 
     def met_by(self, action: str) -> Iterator[str]:
         """Yield the patterns that some operation fits which the action covers."""
         if "*" in action:
-            yield from (named.pattern for named in self._named if named.meets(action))
+            yield from (pattern for pattern in self._named if _meet(pattern, action))
         else:
-            yield from (pattern for pattern, fits in self._effects if fits(action))
+            yield from (pattern for pattern, matches in self._effects.items() if matches(action))
             if action in self._whole:
                 yield action
-            yield from (one.pattern for one in self._named if one.family and one.meets(action))
+            yield from (pattern for pattern in self._families if _meet(pattern, action))
 
 
-class _Named:
-    """One pattern that begins with a provider's name."""
+def _meet(pattern: str, action: str) -> bool:
+    """Return whether some operation fits both a pattern, which begins with no `*`, and an action.
 
-    def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
-        self.family = "*" in pattern
-        self._beginning = pattern.partition("*")[0]
-        self._places: dict[str, int] = defaultdict(int)
-        for place, sign in enumerate(pattern):
-            self._places[sign] |= 1 << place
-
-    def meets(self, action: str) -> bool:
-        """Return whether some operation fits both this pattern and an action."""
-        known = action.partition("*")[0]
-        if not self._beginning.startswith(known) and not known.startswith(self._beginning):
+    Whoever writes a role definition must not stall a plan: this takes as long as the action is.
+    """
+    start, beginning = action.partition("*")[0], pattern.partition("*")[0]
+    if not beginning.startswith(start) and not start.startswith(beginning):
+        return False
+    # Each bit is a place in the pattern that what was read of the action may have come to.
+    places = _places(pattern)
+    any_text = places.get("*", 0)
+    here = 1
+    for sign in action:
+        if sign == "*":
+            # From the first of the places on, it may stand for whatever the pattern asks.
+            here = (2 << len(pattern)) - (here & -here)
+        else:
+            here = (here & places.get(sign, 0)) << 1 | here & any_text
+            # A `*` of the pattern may stand for nothing.
+            here |= (here & any_text) << 1
+        if not here:
             return False
-        # Each bit is a place in the pattern that what was read of the action may have come to.
-        any_text = self._places.get("*", 0)
-        here = self._beyond(1)
-        for sign in action:
-            if sign == "*":
-                # From the first of the places on, it may stand for whatever the pattern asks.
-                here = (2 << len(self.pattern)) - (here & -here)
-            else:
-                here = self._beyond((here & self._places.get(sign, 0)) << 1 | here & any_text)
-            if not here:
-                return False
-        return bool(here >> len(self.pattern))
+    return bool(here >> len(pattern))
 
-    def _beyond(self, here: int) -> int:
-        """Add the places behind a `*`, which may stand for nothing."""
-        return here | (here & self._places.get("*", 0)) << 1
+
+@functools.cache
+def _places(pattern: str) -> Mapping[str, int]:
+    """Return where each sign stands in a pattern, one bit for each place."""
+    places: dict[str, int] = defaultdict(int)
+    for place, sign in enumerate(pattern):
+        places[sign] |= 1 << place
+    return places
+
+
+@functools.cache
+def _dangers(section: str) -> _Dangers:
+    lines = _operations()
+    patterns = lines[section]
+    if section == "data actions":
+        clusters = product(lines["clusters"], lines["data actions in clusters"])
+        patterns = [*patterns, *map("".join, clusters)]
+    return _Dangers([plain for pattern in patterns for plain in _alternatives(pattern)])
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
     """Yield a pattern once for each way to read its `(a|b)`, innermost first."""
-    if found := _ALTERNATIVES.search(pattern):
-        for one in found[1].split("|"):
-            yield from _alternatives(pattern[: found.start()] + one + pattern[found.end() :])
+    if match := _ALTERNATIVES.search(pattern):
+        for choice in match[1].split("|"):
+            yield from _alternatives(pattern[: match.start()] + choice + pattern[match.end() :])
     else:
         yield pattern
 
 
-@dataclass(frozen=True, slots=True)
-class _Operations:
-    """What reaches further, and what only looks so by its name."""
-
-    actions: _Patterns
-    data_actions: _Patterns
-    harmless: tuple[str, ...]
-
-
 @functools.cache
-def _operations() -> _Operations:
-    """Return the operations that the package lists, read on first use."""
-    lines: dict[str, list[str]] = defaultdict(list)
+def _operations() -> Mapping[str, list[str]]:
+    """Return the lines of `privileged.txt` by section, read on first use."""
+    sections: dict[str, list[str]] = defaultdict(list)
     section = ""
     for line in Path(__file__).with_name("privileged.txt").read_text("utf-8").splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith("#"):
-            lines[section].append(line.lower())
-    clusters = product(lines["clusters"], lines["data actions in clusters"])
-    return _Operations(
-        _Patterns(lines["actions"]),
-        _Patterns(lines["data actions"] + ["".join(pair) for pair in clusters]),
-        tuple(lines["harmless actions"]),
-    )
+            sections[section].append(line.lower())
+    return sections

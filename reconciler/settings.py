@@ -38,6 +38,8 @@ _IS_SECONDS = "is {text!r}; it must be whole seconds from 0 to 3600"
 _HOST = r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?"
 _IS_HOST = "is {text!r}; it must be https://<host> without a path"
 _GROUPS = "/providers/Microsoft.Management/managementGroups/"
+_LONGEST_NAME = 100
+"""Characters of a name that are compared; ours are shorter."""
 _SCHEDULE = "0 */30 * * * *"
 
 
@@ -183,7 +185,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     }
     # An optional setting with a misspelt name would be missed in silence.
     for name in sorted(values.keys() - set(_NAMES)):
-        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.88)
+        # Other programs' variables may be spelled as ours in another case, so case counts.
+        near = difflib.get_close_matches(name[:_LONGEST_NAME], _NAMES, n=1, cutoff=0.88)
         if near:
             raise SettingsError(f"{name} is no setting; did you mean {near[0]}?")
     repair = _text(values, "RECONCILER_MODE") == "repair"

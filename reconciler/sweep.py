@@ -1,7 +1,7 @@
 """The sweep: finds what events missed, and what policy no longer asks for.
 
-The same desired and plan that serve one resource run in memory over Resource Graph's rows. The
-index is stale by up to minutes, so a plan made from it is never applied: it only nominates ids,
+The functions that decide and plan for one resource run here in memory over Resource Graph's rows.
+The index is stale by up to minutes, so a plan made from it is never applied: it only nominates ids,
 and each is then reconciled from fresh reads. `reconciler.app` sweeps everything by the clock, and
 one scope where an event changed it.
 """
@@ -44,9 +44,9 @@ from reconciler.model import (
 from reconciler.observe import desired_of, privileged_roles
 from reconciler.plan import PlanContext, plan
 from reconciler.plan.context import FIRST_DELAY
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
-from reconciler.policy.language.templates import beginning, with_entries
+from reconciler.policy.templates import beginning, with_entries
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import EARLY, REPEAT_AFTER, schedule_repeat
 from reconciler.resource_types import CARRIERS, is_reconciled
@@ -54,22 +54,25 @@ from reconciler.resource_types import CARRIERS, is_reconciled
 _log = logging.getLogger(__name__)
 
 EVERYTHING: Final = ResourceId.parse("/")
-"""What a request for a sweep of all that is watched names."""
+"""The id in a request for a sweep of everything that is watched."""
 
 _SWEPT_EVERY: Final = timedelta(minutes=1)
-"""How often a scope is swept at most; its quota at Resource Graph is everybody's."""
+"""A scope is swept once in this time at most: all sweeps and looks share one quota of queries."""
 
 _LEFT_TO_LOOKS: Final = 5
-"""Of the 15 queries of each window (documented), how many sweeps leave to looks."""
+"""How many of the 15 queries of each window (documented) sweeps leave to looks."""
 
 _LONGEST_TURN: Final = timedelta(seconds=20)
 """How long a sweep of everything waits for its turn at a page; the bucket fills in five seconds."""
 
 _MOST_LOGGED: Final = 5
-"""So many ids does a line of the log name."""
+"""A line of the log names at most this many ids."""
 
 _MOST_NAMED: Final = 50
-"""Ids in one message: as many of the longest that are usual stay below its 48 KiB of JSON."""
+"""A message names at most this many ids to remove: the longest usual ones fit into 48 KiB of JSON.
+
+A queue message holds 64 KiB, in base64.
+"""
 
 type Subject = Resource | UserIdentity
 
@@ -85,10 +88,11 @@ class Sweep:
     recent: RecentRuns
 
     def answer(self, request: Request) -> Result:
-        """Return what to look at about a scope that changed, sweeping it at most once a minute."""
+        """Return the requests for a scope that changed, or a copy where it was just swept."""
         now = self.now()
         if self.recent.cover(request, now):
-            # The run that covers it saw no more of a move than this one would.
+            # The covering sweep saw as much of a move as one would see now, so the sweep that is
+            # due after the move still is.
             return self._after_move(Result(), request, now)
         began = self.recent.last_began(request.id)
         if began and now - began < _SWEPT_EVERY:
@@ -98,13 +102,14 @@ class Sweep:
         return self.run(request)
 
     def run(self, request: Request, *, removing: bool = False) -> Result:
-        """Return a request for all about a scope, or the tenant, that is not as it should be.
+        """Return a request for each id in a scope, or the tenant, that differs from policy.
 
-        With `removing`, as only the schedule asks, each request names the unwanted rights that may
-        go, within `maxRemovals`. Counted are also those that policy no longer names at all.
+        With `removing`, which only the schedule sets, each request names the unwanted rights that
+        may go, within `maxRemovals`. That includes rights of ids that policy no longer names.
         """
         now = self.now()
-        # Of many pages none would be the last, if each that is refused began anew.
+        # A sweep of everything reads many pages. It waits for its turn at each: if every refused
+        # page made it begin anew, it would never reach the last one.
         patience = _LONGEST_TURN if request.id == EVERYTHING else timedelta()
         inventory = replace(self.inventory, leave=_LEFT_TO_LOOKS, patience=patience)
         moved = request.sighted(Sight.MOVED) is not None
@@ -112,16 +117,17 @@ class Sweep:
             result = self._nominate(request.id, inventory, removing=removing, everywhere=moved)
         except Again as error:
             if error.retry_after:
-                # The sweep begins anew with all its queries, not with the one that was refused.
+                # The sweep begins anew with all its queries, not only with the refused one, so it
+                # waits a while at least.
                 error.retry_after = max(error.retry_after, FIRST_DELAY)
             raise
         self.recent.finished(request, now, leads_on=bool(result.requests))
         return self._after_move(result, request, now)
 
     def _after_move(self, result: Result, request: Request, now: datetime) -> Result:
-        """Return the result, with one more sweep where a move began less than that ago.
+        """Return the result, with one more sweep where a move began less than five minutes ago.
 
-        A move is announced when it begins, and goes on after that.
+        A move is announced when it begins, so this sweep may have come too early for its end.
         """
         moved = request.sighted(Sight.MOVED)
         if moved is None or now - moved >= REPEAT_AFTER - EARLY:
@@ -131,8 +137,8 @@ class Sweep:
     def _nominate(
         self, scope: ResourceId, inventory: Inventory, *, removing: bool, everywhere: bool
     ) -> Result:
-        # Of a scope only its own resources and rights are asked for, unless `everywhere`: what was
-        # moved out of it may be anywhere.
+        # A sweep of one scope asks only for the resources and rights in it, unless `everywhere`:
+        # resources that were moved out of it may be anywhere.
         part = None if everywhere or scope.parent is None else scope
 
         # 1. Read the index: rights where policy may grant and whatever makers of ours created, all
@@ -146,7 +152,7 @@ class Sweep:
         )
         of_policy: list[ResourceId] = []
         for entry in self.policy.identities.values():
-            # Of those with placeholders, the ones that are there.
+            # An entry with placeholders stands for each identity that is there and fits it.
             exact = entry.id.exact
             of_policy += [exact] if exact else filter(entry.id.may_be, index.identities)
         looked_at = {*of_policy, *index.ours}
@@ -159,22 +165,24 @@ class Sweep:
 
         # 2. Plan each in memory, and count what may be removed.
         plans = {key: self._plan(subject, index, began) for key, subject in subjects.items()}
-        # What a replaced principal held may lie where no look lists it; with removals, be it of
-        # nothing, the look asks the index for all that bears the id's marker.
+        # Rights of a replaced principal may lie at scopes that no look lists. A request with
+        # removals, even with no ids, makes the look ask the index for all rights whose marker names
+        # the id.
         removals = {
             key: Removals(self.context.digest)
-            for key, made in plans.items()
-            if any(change.reason is Reason.PRINCIPAL_REPLACED for change in made.todo)
+            for key, from_rows in plans.items()
+            if any(change.reason is Reason.PRINCIPAL_REPLACED for change in from_rows.todo)
         }
         if removing:
             removals |= self._removals(plans.values(), index)
 
-        # 3. Nominate what a look could change: a lasting hold alone stays as it is. Of a part of
-        #    the tenant only rights there were asked for, so only those are judged.
+        # 3. Nominate each id that has something to do. A lasting hold alone is nothing to do, since
+        #    a look would not change it. A sweep of one scope read only the rights there, so only
+        #    changes there count.
         wrong = [
             key
-            for key, made in plans.items()
-            if any(part is None or _is_about(change, part) for change in made.todo)
+            for key, from_rows in plans.items()
+            if any(part is None or _is_about(change, part) for change in from_rows.todo)
         ]
         nominated = [
             key
@@ -189,14 +197,14 @@ class Sweep:
     def _resources(
         self, scope: ResourceId | None, inventory: Inventory, index: "_Index"
     ) -> tuple[Resource, ...]:
-        """Return the resources that lie in a scope or are granted something there; without, all.
+        """Return the resources that lie in a scope or may be granted something there; or all.
 
-        Asked for are the types that policy names, and those that still hold a right of ours.
+        Only types are read that policy names, or that a marker of ours names.
         """
         marked = {named.type for named in index.ours if fold(named.type) in CARRIERS}
         types = marked | {name for rule in self.policy.rules for name in rule.match.type}
         if any(entry.exclusive for entry in self.policy.identities.values()):
-            # Any resource may carry what only some may.
+            # Any resource may carry an exclusive identity, so every type that can carry is read.
             types = set(CARRIERS)
         if scope is None:
             return inventory.resources(types)
@@ -205,7 +213,7 @@ class Sweep:
             for grant in rule.system.grants if rule.system else ():
                 for template in with_entries(grant.scope, self.policy.maps):
                     known = beginning(template)
-                    # What has no name yet may lie anywhere below what is known of it.
+                    # A template may come to any scope below the id that it begins with.
                     above = known and not known[1] and known[0].contains(scope)
                     if known is None or above or scope.contains(known[0]):
                         asked |= dict.fromkeys(rule.within)
@@ -220,7 +228,7 @@ class Sweep:
             if carried and wanted.is_exclusive(self.policy, carried):
                 identities[want.what] = carried
         if isinstance(subject, Resource):
-            # Rows have no etag; whether the last identity may be taken away, a look decides.
+            # Rows have no etag. This one avoids NO_ETAG, which a look decides from the real one.
             subject = replace(subject, etag="of a row")
         observed = Observed(
             subject.id,
@@ -236,20 +244,20 @@ class Sweep:
     def _removals(self, plans: Iterable[Plan], index: "_Index") -> Mapping[ResourceId, Removals]:
         """Return for each id what may be removed there, within the limit of one sweep.
 
-        Counted by the resource group of what the markers name: a group that alone would lose too
-        much is set aside, and where the rest together would, nothing at all is removed.
+        Removals are counted by resource group: that of the id that a right's marker names. A group
+        over the limit keeps everything. Where the other groups together are over it, so do they.
         """
         limits = self.policy.guardrails.max_removals
         allowed = max(limits.count, sum(map(len, index.ours.values())) * limits.percent // 100)
         marked = {right.id: named for named, rights in index.ours.items() for right in rights}
-        # By where it is to be removed: what, and the group that it counts for.
+        # For each subject: every id to be removed there, with the group that it counts for.
         unwanted: dict[ResourceId, dict[ResourceId, ResourceId]] = {}
-        for made in plans:
-            for change in made.todo:
+        for from_rows in plans:
+            for change in from_rows.todo:
                 if change.reason.unwanted:
                     removed = unwanted_id(change)
-                    named = marked.get(removed, made.id)
-                    unwanted.setdefault(made.id, {})[removed] = named.group_id or named
+                    named = marked.get(removed, from_rows.id)
+                    unwanted.setdefault(from_rows.id, {})[removed] = named.group_id or named
         groups = Counter(group for counted in unwanted.values() for group in counted.values())
         kept = {group: number for group, number in groups.items() if number > allowed}
         for group, number in sorted(kept.items(), key=lambda item: item[0].key):
@@ -278,10 +286,10 @@ class Sweep:
         return removals
 
     def _missed(self, index: "_Index", planned: Container[ResourceId]) -> Iterator[ResourceId]:
-        """Yield what markers of ours name and the index does not show: gone, or very young.
+        """Yield the ids that markers of ours name and the index does not show: gone, or very young.
 
-        It is asked for without leave to remove: what is gone needs none, and what is not gone was
-        not counted against the limit. Where nothing proved its end, a day passes.
+        They are requested without removals: rights of what is gone need none, and an id that is not
+        gone was not counted against the limit. One whose end nothing proves is yielded once a day.
         """
         for named in index.ours:
             if named in planned or not is_reconciled(named):
@@ -295,7 +303,7 @@ class Sweep:
         self, subject_id: ResourceId, subject: Subject | None, scope: ResourceId, index: "_Index"
     ) -> bool:
         """Return whether an id is granted something in a scope, or was moved out of it."""
-        # The id alone does not show which entry of a map its subject picks.
+        # The id alone does not show which entry of a map its subject picks, so the row serves, too.
         granted_at = {grant.what.place for grant in desired_of(self.policy, subject).grants}
         named_by_id = wanted.scopes_from(self.policy, subject_id)
         return any(map(scope.contains, granted_at.union(named_by_id, index.former_ids(subject))))
@@ -304,8 +312,8 @@ class Sweep:
 class _Index:
     """Resource Graph's rows, ready to be asked about one subject at a time.
 
-    `ours` are the assignments of ours by the id that their marker names; `lost` are those that we
-    made and that are not ours any more.
+    `ours` holds our assignments by the id that their marker names; `lost` are those that we made
+    and whose marker is lost, or that another wrote last.
     """
 
     def __init__(
@@ -321,7 +329,7 @@ class _Index:
         self.lost: set[ResourceId] = set()
         self._former: dict[str, set[ResourceId]] = defaultdict(set)
         self._by_principal: dict[str, list[RoleAssignment]] = defaultdict(list)
-        # Rows may come twice at a page's edge, or by both questions.
+        # A row may come twice: at the edge of two pages, or from both queries.
         for assignment in {row.id: row for row in assignments}.values():
             self._by_principal[assignment.principal].append(assignment)
             marker = context.ownership.marker_of(assignment)
@@ -341,7 +349,7 @@ class _Index:
                 yield assignment
 
     def former_ids(self, subject: Subject | None) -> set[ResourceId]:
-        """Return the ids under which we knew its principal: a moved machine keeps its own."""
+        """Return the ids by which markers of ours name its principal: a moved machine keeps it."""
         principal = subject.principal if subject else None
         return self._former.get(principal or "", set())
 
@@ -353,7 +361,8 @@ def _requests(
     began: datetime,
 ) -> Iterator[Request]:
     """Yield a request for each id, or several that each fit into a queue message of 64 KiB."""
-    # Whoever should carry an identity is in the same rows: its look need not ask for them.
+    # The resources that should carry an identity are in the same rows and were compared here, so
+    # the look at the identity need not lead to them.
     rights_only = (Sighting(began, Sight.ATTACHED),)
     for subject in nominated:
         allowed = removals.get(subject)
@@ -373,14 +382,14 @@ def _requests(
 
 
 def _log_lost(index: _Index, plans: Iterable[Plan]) -> None:
-    """Log how many rights stay that we made, that are not ours any more, and that nobody wants.
+    """Log the rights that we made, whose marker is lost or rewritten, and that no policy asks for.
 
-    Nothing else can show one whose principal is gone as well as its marker.
+    Where the principal is gone as well, no plan finds the right, so only this line shows it.
     """
     rewritten = {
         change.assignment.id
-        for made in plans
-        for change in (*made.changes, *(held.change for held in made.withheld))
+        for from_rows in plans
+        for change in (*from_rows.changes, *(held.change for held in from_rows.withheld))
         if isinstance(change, UpdateAssignment)
     }
     if lost := sorted(index.lost - rewritten, key=lambda right: right.key):

@@ -1,7 +1,7 @@
 """A template deployment as the world sees it: resources written one after another, as one work.
 
-Tests and the demo begin one; there is no deployments API. Azure tells of the deployment first, then
-of each resource, all under one correlation id (facts: Resource events, azure-docs #12166).
+Tests begin one; there is no deployments API. Azure's events are of the deployment first, then of
+each resource, all under one correlation id (facts: Resource events, azure-docs #12166).
 """
 
 import dataclasses
@@ -71,11 +71,8 @@ def deploy(
 ) -> Deployment:
     """Begin a deployment to the group of its first resource and return it.
 
-    Args:
-        world: where it happens.
-        steps: what is written in which order; a resource may be written several times.
-        name: the deployment's.
-        caller: whose requests these are; the operator's if nobody is named.
+    A resource may be written several times. The requests are the caller's, by default the
+    operator's.
     """
     caller = caller or world.operator
     correlation = str(uuid.uuid5(uuid.UUID(world.tenant), f"{name} {world.now()}"))
@@ -85,7 +82,7 @@ def deploy(
     url = f"https://management.azure.com{own.text}?api-version={_VERSION}"
     now = world.now()
     with world.transaction(Context(caller, "PUT", url, correlation)):
-        world.tell("Write", Resource(own, TYPE, group.location, now, now))
+        world.emit("Write", Resource(own, TYPE, group.location, now, now))
     with world.transaction():
         made.go_on()
     return made
@@ -101,24 +98,17 @@ def rebuild(
 ) -> Deployment:
     """Begin to build a machine as templates do, in place of one that was deleted or that is there.
 
-    The machine, each of its extensions, and the machine once more, with tags that only the end of
-    the template knows.
-
-    Args:
-        world: where it happens.
-        machine: its id.
-        identity: the identity block of its body, if it has one.
-        extensions: names of its extensions, in their order.
-        caller: whose requests these are; the operator's if nobody is named.
+    The machine with its identity block, each of its extensions, and the machine once more, with
+    tags that only the end of the template knows.
     """
     body: dict[str, Any] = {"location": "westeurope", "properties": {}}
     body |= {"identity": identity} if identity else {}
-    known = world.resources.get(machine.lower())
-    tags = dict(known.tags) if known else {}
+    earlier = world.resources.get(machine.lower())
+    tags = dict(earlier.tags) if earlier else {}
     extension = {"location": "westeurope", "properties": {"publisher": "Sandbox", "type": "Agent"}}
     steps: list[Step] = [
         (machine, body | {"tags": tags}),
-        *((f"{machine}/extensions/{each}", extension) for each in extensions),
+        *((f"{machine}/extensions/{name}", extension) for name in extensions),
         (machine, body | {"tags": tags | {"deployed": "true"}}),
     ]
     return deploy(world, steps, name=f"build-{ids.parse(machine).name}", caller=caller)

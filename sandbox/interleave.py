@@ -70,9 +70,7 @@ class Run[T]:
 def seeded(seed: int, *, deaths: float = 0.0) -> Choose:
     """Return a choice by chance, the same for the same seed.
 
-    Args:
-        seed: of the random source.
-        deaths: the chance that a call is the worker's last, be it before or after its effect.
+    ``deaths`` is the chance that a call is the worker's last, be it before or after its effect.
     """
     source = random.Random(seed)
 
@@ -105,16 +103,11 @@ class Gate:
     def run[T](
         self, works: Mapping[str, Callable[[], T]], choose: Choose, *, again: bool = False
     ) -> Run[T]:
-        """Run workers, each in a thread of its own, until all have ended.
+        """Run workers by their names, each in a thread of its own, until all have ended.
 
-        Args:
-            works: what each worker does, by its name.
-            choose: is asked before each call, in the caller's thread.
-            again: a worker that died starts anew, as a message comes again when its reader died.
-
-        Raises:
-            StuckError: a worker hangs, such as on a lock that a parked one holds; or no end.
-            BaseException: what a worker or `choose` raised, with the moves so far as a note.
+        `choose` is asked before each call, in the caller's thread. With `again` a worker that died
+        starts anew, as a message comes again. Raises `StuckError` where one hangs, such as on a
+        lock that a parked one holds, and what a worker or `choose` raises; a note lists the moves.
         """
         workers = {
             name: _Worker(name, work, self._patience, again=again) for name, work in works.items()

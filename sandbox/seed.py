@@ -118,19 +118,12 @@ def _guid(value: object, where: str) -> str:
 
 
 def load(
-    source: str | Record,
-    *,
-    clock: Clock | None = None,
-    seed: int = 0,
-    **faults: float,
+    source: str | Record, *, clock: Clock | None = None, seed: int = 0, **faults: float
 ) -> World:
     """Return a world that holds what a seed says; raises ``SeedError``.
 
-    Args:
-        source: the seed, as YAML text or already parsed.
-        clock: the time that the world goes by; the wall's if none is given.
-        seed: for the world's random GUIDs and its faults' chances.
-        faults: switches that the seed's own go before, by the names of ``Faults``'s fields.
+    The source is YAML text, or its content. The clock is the wall's by default, the number is for
+    random GUIDs and chances, and the seed's own switches go before those given.
     """
     content = _parsed(source) if isinstance(source, str) else source
     if unknown := set(map(str, content)) - set(_KEYS) - {"tenant", "faults"}:
@@ -183,19 +176,19 @@ class _Loader:
             return
         if not isinstance(values, list):
             raise SeedError(f"{section}: must be a list")
-        known = _KEYS[section]
+        keys = _KEYS[section]
         seen: set[str] = set()
         for index, value in enumerate(values):
             where = f"{section}[{index}]"
             record = _mapping(value, where)
             for key in record:
-                if key not in known:
+                if key not in keys:
                     raise SeedError(f"{where}: unknown key '{key}'")
                 _check_shape(record[key], key, f"{where}.{key}")
-            for key in _NEEDED.get(section, known[:1]):
+            for key in _NEEDED.get(section, keys[:1]):
                 if not record.get(key):
                     raise SeedError(f"{where}: '{key}' is missing")
-            name = str(record[known[0]])
+            name = str(record[keys[0]])
             # A scope has many role assignments.
             if name.lower() in seen and section != "assignments":
                 raise SeedError(f"{where}: '{name}' is there already")
@@ -297,7 +290,8 @@ class _Loader:
         if kind == identities.TYPE.lower():
             raise SeedError(f"{where}: '{resource.id.text}' belongs under identities")
         if kind == scalesets.TYPE.lower():
-            resource.properties = {**resource.properties, "uniqueId": self.world.guid()}
+            own = {"orchestrationMode": "Uniform"} | resource.properties
+            resource.properties = own | {"uniqueId": self.world.guid()}
             try:
                 scalesets.scale(self.world, resource)
             except errors.AzureError as error:
@@ -331,10 +325,10 @@ class _Loader:
 
     def _assignment(self, record: Record, where: str) -> None:
         world, wanted, scope = self.world, record["role"].lower(), record["scope"]
-        known = [role for role in world.roles.values() if wanted in (role.name.lower(), role.guid)]
-        if not known:
+        named = [role for role in world.roles.values() if wanted in (role.name.lower(), role.guid)]
+        if not named:
             raise SeedError(f"{where}: unknown role '{record['role']}'")
-        role, place = known[0].guid, ids.parse(scope)
+        role, place = named[0].guid, ids.parse(scope)
         there = place.subscription.lower() in world.subscriptions
         if not place.subscription:
             there = not place.text or any(world.hierarchy.above(place.key))

@@ -69,11 +69,7 @@ class Server:
     """The local Azure over HTTPS; a context manager that serves from a thread."""
 
     def __init__(self, world: World, folder: Path, port: int = 0) -> None:
-        """Bind the port (0 is any) and write ``ca.pem`` and ``env.sh`` into the folder.
-
-        Raises:
-            OSError: the port is taken or the folder cannot be written.
-        """
+        """Bind the port, 0 is any, and write ``ca.pem`` and ``env.sh``; raises ``OSError``."""
         folder.mkdir(parents=True, exist_ok=True)
         self.world = world
         self.folder = folder

@@ -24,15 +24,7 @@ type App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 def environ(
     method: str, target: str, host: str, headers: Iterable[tuple[str, str]], body: bytes
 ) -> dict[str, Any]:
-    """Return the WSGI environment of an HTTPS request.
-
-    Args:
-        method: HTTP method.
-        target: path and query as on the request line.
-        host: host and port as addressed.
-        headers: all request headers.
-        body: the whole body.
-    """
+    """Return the WSGI environment of an HTTPS request; the target is its path with its query."""
     path, _, query = target.partition("?")
     made: dict[str, Any] = {
         "REQUEST_METHOD": method,

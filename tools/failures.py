@@ -8,12 +8,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from reconciler.azure.failures import A_NUMBER, NO_ANSWER, NO_CODE, TABLE, Failure
-from reconciler.errors import Again, AlreadyExists, ArmError, Blocked, NotFound, Rejected
+from reconciler.errors import Again, AlreadyExists, ArmError, Blocked, Conflict, NotFound, Rejected
 
 PAGE = Path(__file__).parent.parent / "docs" / "failures.md"
 
 # The first that fits names the row's kind.
 _KINDS: tuple[tuple[type[ArmError], str], ...] = (
+    (Conflict, "decided anew"),
     (Again, "again later"),
     (Blocked, "blocked"),
     (Rejected, "a bug of ours"),
@@ -35,6 +36,8 @@ answer counts: its status, its code, and where the row quotes one, its text. The
 * *Again later*: the request is asked again by itself, after what `Retry-After` says (an hour at
   most), else after 10 seconds, doubling to 5 minutes. After the time in this table a person must
   act.
+* *Decided anew*: another writer came first. The same run looks again at once, unless `Retry-After`
+  names a wait; what is refused again is *again later*.
 * *Blocked*: a person must act. The rest of the plan is done all the same.
 * *A bug of ours*: the rest of the plan is done, and then the request fails, so that it is seen.
 * *Absent*: the only answer that means that something is not there. What is done then depends on

@@ -33,7 +33,7 @@ from reconciler.errors import (
     Rejected,
     Unreadable,
 )
-from reconciler.printable import printable
+from reconciler.wording import printable
 
 PRINCIPAL_NOT_FOUND: Final = "PrincipalNotFound"
 ROLE_NOT_FOUND: Final = "RoleDefinitionDoesNotExist"

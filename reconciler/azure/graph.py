@@ -5,7 +5,6 @@ Sweeps, looks and searches for an assignment's owner ask here. The index is stal
 not name is not thereby absent. Ids enter queries through `_quoted` alone.
 """
 
-import difflib
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from reconciler.model import (
     Traces,
     UserIdentity,
 )
+from reconciler.wording import near_misses
 
 _log = logging.getLogger(__name__)
 
@@ -148,14 +148,24 @@ class Inventory:
         ]
         if not judged:
             return {}
-        siblings = " or ".join(
+        kinds = " or ".join(
             f"(type =~ {_quoted(fold(scope.type))}"
             f" and id startswith {_quoted(f'{scope.group_id}/')})"
             for scope in judged
         )
-        rows = self._rows(f"resources | where {siblings} | project id", ())
+        rows = self._rows(f"resources | where {kinds} | project id", ())
         there = {parsing.id_of(row) for row in rows}
-        return {scope: _near(scope, there) for scope in judged if scope not in there}
+        absent: dict[ResourceId, tuple[str, ...]] = {}
+        for scope in judged:
+            if scope not in there:
+                siblings = {
+                    fold(place.name): str(place)
+                    for place in there
+                    if place.is_type(scope.type) and place.group_id == scope.group_id
+                }
+                close = near_misses(scope.name, siblings, most=_NEAR_MISSES)
+                absent[scope] = tuple(siblings[name] for name in close)
+        return absent
 
     def find(self, type_name: str, name: str) -> tuple[ResourceId, ...]:
         """Return the resources of a type that bear a name, in all that we can read."""
@@ -177,17 +187,6 @@ class Inventory:
     def _rows(self, kql: str, subscriptions: tuple[ResourceId, ...]) -> Iterator[parsing.Json]:
         """Yield the rows of one question, asked in some subscriptions or in all (none)."""
         return self.arm.query(kql, subscriptions, leave=self.leave, patience=self.patience)
-
-
-def _near(missing: ResourceId, there: Iterable[ResourceId]) -> tuple[str, ...]:
-    """Return ids of the same type in the same group that are spelled nearly as a missing one."""
-    siblings = {
-        fold(one.name): str(one)
-        for one in there
-        if one.is_type(missing.type) and one.group_id == missing.group_id
-    }
-    close = difflib.get_close_matches(fold(missing.name), siblings, n=_NEAR_MISSES)
-    return tuple(siblings[name] for name in close)
 
 
 def _readable(rows: Iterable[parsing.Json], read: Callable[[parsing.Json], Any]) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from reconciler.errors import Again, ArmError, Blocked, NotFound
 from reconciler.ids import ResourceId
 from reconciler.plan import Home
 from reconciler.plan.context import STORAGE_ACCOUNT
-from reconciler.policy.language import Guardrails
+from reconciler.policy.model import Guardrails
 from reconciler.settings import Settings
 
 _log = logging.getLogger(__name__)

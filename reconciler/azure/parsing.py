@@ -23,8 +23,8 @@ from reconciler.model import (
     UserIdentity,
     Written,
 )
-from reconciler.printable import printable
 from reconciler.resource_types import is_passing
+from reconciler.wording import printable
 
 type Json = Mapping[str, Any]
 

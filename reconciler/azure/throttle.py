@@ -2,11 +2,11 @@
 
 ARM counts calls by subscription and kind, Compute by machine or set and by region, Resource Graph
 by principal (facts: Throttling), and each answer's headers show what is left. A call that would be
-refused is not sent: it would only be answered 429. Each caller that is put off gets a turn of its
-own, spread over the time in which the bucket fills, so that what waits does not come back at once.
+answered 429 is not sent. Its caller gets a turn of its own instead, and the turns are spread over
+the time in which the bucket fills, so that the callers do not all come back at once.
 
-`Pipeline` asks before each call, reports each 429 and each call's end; as a policy of that pipeline
-`Throttle` reads the headers of every answer.
+`Pipeline` calls `check` before each call, `close` after each 429 and `done` at each call's end. As
+a policy of that pipeline, `Throttle` also reads the headers of every answer.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from reconciler.ids import ResourceId, fold
 _log = logging.getLogger(__name__)
 
 DEFERRED: Final = "Throttled"
-"""The code of a call that was not sent. One log line a bucket stands for all of them."""
+"""The code of a call that was not sent. One log line for the bucket stands for all such calls."""
 TENANT: Final = "tenant"
 
 _ENTRIES: Final = 10_000
@@ -38,20 +38,22 @@ _DEFAULT: Final = timedelta(seconds=10)
 _LONGEST: Final = timedelta(hours=1)
 _MINUTE: Final = 60
 _TOO_MANY: Final = 429
-# Calls a second (facts: Throttling, documented): of ARM and Resource Graph by kind, of Compute by
-# what it counts. Where nothing is documented, one.
+# Calls that a bucket regains each second (facts: Throttling, documented): of ARM and Resource Graph
+# by kind, of Compute by what it counts. Where nothing is documented, one.
 _REFILL: Final = {"read": 25.0, "write": 10.0, "delete": 10.0, "graph": 3.0}
 _REFILL_OF_REGION: Final = 5.0
 _REFILL_OF_MACHINE: Final = {"read": 12 / _MINUTE, "write": 4 / _MINUTE}
-# Calls that a caller makes once its turn has come: a request is read anew, in two passes.
+# Calls that a caller makes at its turn, by which turns are spaced: it reads its request anew, in
+# two passes.
 _CALLS_OF_A_TURN: Final = {"read": 6}
-# Below this many calls are counted; Resource Graph never allows more than these.
+# A bucket's calls are counted once an answer shows that no more than this many are left. Resource
+# Graph never allows more, so its calls are always counted.
 _LOW: Final = {"read": 100, "write": 100, "delete": 100, "graph": 15}
 # Calls that are left to other processes, which draw on the same bucket.
 _CUSHION: Final = {"read": 10, "write": 10, "delete": 10}
-# By which factor a process corrects its share of a bucket, and its least share.
+# The factors by which a process corrects its share of a bucket, and the least share.
 _LESS, _MORE, _LEAST_SHARE = 0.9, 1.05, 1 / 32
-# What a machine must have left: others write to it too, and a deployment needs the last one.
+# Calls that a machine must have left: others write to it too, and a deployment needs the last one.
 _LEAST_OF_MACHINE: Final = {"write": 1}
 
 _LEFT: Final = "x-ms-ratelimit-remaining-"
@@ -69,10 +71,10 @@ type _Key = tuple[str, ...]
 
 
 class Bucket(NamedTuple):
-    """What a call draws on: that of a subscription, or of the tenant, for a kind of call.
+    """The bucket that a call draws on: of a subscription, or of the tenant, for a kind of call.
 
-    `machine` and `region` are set where Compute answers. `leave` is how many calls must be left to
-    others.
+    `machine` is set where Compute answers, `region` where any provider does. `leave` is how many
+    calls must be left to others.
     """
 
     place: str
@@ -83,7 +85,10 @@ class Bucket(NamedTuple):
 
     @property
     def keys(self) -> tuple[_Key, ...]:
-        """What the call is counted in: by ARM or Graph, then by Compute's region and machine."""
+        """The counts that the call is part of: ARM's or Graph's, then Compute's two, if any.
+
+        Compute counts by region and by machine.
+        """
         by_arm = (self.place, self.kind)
         if not self.machine:
             return (by_arm,)
@@ -106,29 +111,32 @@ def bucket_of(place: ResourceId, kind: str, region: str | None = None) -> Bucket
 
 @dataclass(slots=True)
 class _Level:
-    """How much is left in a bucket; `at` lies ahead while nothing is."""
+    """The calls left in a bucket: `tokens` at the time `at`, which lies ahead while none is left.
+
+    Only a bucket that is nearly empty has a level.
+    """
 
     what: str
     refill: float
     most: float
-    """With as much nothing has to be counted."""
+    """A level that has refilled to this is dropped: nothing has to be counted."""
     cushion: int
-    """What is left to calls of other processes."""
+    """Calls that are left to other processes."""
     tokens: float
     at: datetime
     following: datetime
-    """The first turn that nobody has been given."""
+    """The first time that is not yet given to a caller as its turn."""
     share: float = 1.0
-    """What part of what comes in is ours: other processes take from the same bucket."""
+    """Our share of the refill, from 0 to 1: other processes take from the same bucket."""
     logged: bool = False
 
     def ready(self, leave: int) -> datetime:
-        """Return when a call may be made that leaves so many, if no other call is made before."""
+        """Return when the next call may be made, so that `leave` calls are left after it."""
         lacking = max(0.0, 1 + max(leave, self.cushion) - self.tokens)
         return self.at + timedelta(seconds=lacking / self.refill / self.share)
 
     def take_turn(self, leave: int, calls: int) -> tuple[datetime, timedelta]:
-        """Give out the next turn; return it, and how much later the one after it is."""
+        """Give out the next turn; return it, and the time between it and the turn after it."""
         spacing = timedelta(seconds=calls / self.refill / self.share)
         turn = max(self.ready(leave), self.following)
         self.following = turn + spacing
@@ -136,7 +144,7 @@ class _Level:
 
 
 class _ThreadCall(threading.local):
-    """The call that a thread is making, and which of Compute's counts a 429 of it was about."""
+    """The call that a thread is making, and the counts of Compute that its 429 named, if any."""
 
     bucket: Bucket | None = None
     exhausted: frozenset[str] = frozenset()
@@ -154,7 +162,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
     _call: _ThreadCall = field(default_factory=_ThreadCall)
 
     def check(self, bucket: Bucket) -> None:
-        """Count one call; raise `Again`, with the caller's turn, where the bucket lacks it."""
+        """Count one call, or raise `Again` with the caller's turn where the bucket is used up."""
         self._call.bucket, self._call.exhausted = bucket, frozenset()
         with self._lock:
             now = self.now()
@@ -165,7 +173,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
                 turn, spacing = scarcest.take_turn(bucket.leave, calls)
                 error = Again(f"{scarcest.what} are throttled", status=_TOO_MANY, code=DEFERRED)
                 error.retry_after = turn + spacing * self.chance.random() - now
-                # One line for all that is put off; a 429 itself is logged by its request.
+                # One line stands for all calls that are put off; a request logs its own 429.
                 if not scarcest.logged:
                     scarcest.logged = True
                     seconds = error.retry_after.total_seconds()
@@ -176,7 +184,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
             self._under_way[bucket.keys[0]] += 1
 
     def done(self, bucket: Bucket) -> None:
-        """Count a call that was checked as ended, whatever came of it."""
+        """Note that a call which `check` counted has ended, with any result."""
         self._call.bucket = None
         key = bucket.keys[0]
         with self._lock:
@@ -185,9 +193,10 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
                 del self._under_way[key]
 
     def close(self, bucket: Bucket, wait: timedelta | None) -> timedelta:
-        """Remember a 429 of the call that was checked last; return when it may come again.
+        """Empty the buckets that a 429 was about; return how long its caller has to wait.
 
-        That is as long as Azure asked, or ten seconds where it gave no time.
+        The call is the one that this thread checked last. The wait is at least what Azure asked for
+        (an hour at most), or ten seconds where it gave no time.
         """
         wait = min(_DEFAULT if wait is None else max(wait, _SECOND), _LONGEST)
         by_arm, *by_compute = bucket.keys
@@ -214,7 +223,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
         self.note(answer.headers, refusal)
 
     def note(self, headers: Mapping[str, str], refusal: str | None = None) -> None:
-        """Note what an answer shows to be left; `refusal` is the text of a 429."""
+        """Take over how many calls an answer shows to be left; `refusal` is the text of a 429."""
         bucket = self._call.bucket
         if bucket is None:
             return
@@ -230,16 +239,18 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
                 left, key = int(number[0]), shown.keys[0]
                 level = next(self._low((key,), now), None)
                 if level:
-                    # Less than we counted: another process draws on it, so our share is smaller.
+                    # If less is left than we counted, another process draws on the bucket, and our
+                    # share is smaller.
                     correction = _LESS if left < level.tokens - 1 else _MORE
                     level.share = max(_LEAST_SHARE, min(1.0, level.share * correction))
-                    # The answer does not count the calls that are under way beside this one.
+                    # The answer may not count the calls under way beside this one. So there are
+                    # between `left` less those and `left`, and our own count is kept within that.
                     level.tokens = min(max(level.tokens, left - (self._under_way[key] - 1)), left)
                 elif left <= _LOW[shown.kind]:
                     self._add(key, shown, now).tokens = left
             resets = _CLOCK.fullmatch(headers.get(_RESETS, ""))
             if resets and re.fullmatch("0+", headers.get(_QUOTA, "")):
-                # Resource Graph's quota is whole again when it resets.
+                # Resource Graph's quota does not refill bit by bit: it is whole when it resets.
                 hours, minutes, seconds = map(int, resets.groups())
                 wait = min(timedelta(hours=hours, minutes=minutes, seconds=seconds), _LONGEST)
                 self._empty(GRAPH.keys[0], GRAPH, wait, tokens=_LOW["graph"])
@@ -249,7 +260,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
     def _note_compute(
         self, bucket: Bucket, headers: Mapping[str, str], refusal: str | None
     ) -> None:
-        """Note what Compute's own header shows to be used up, or its refusal names."""
+        """Note the counts that Compute's header shows as used up, and those that a 429 names."""
         _, region, machine = bucket.keys
         counts = _COMPUTE.findall(headers.get(f"{_LEFT}resource", ""))
         for name, text in counts:
@@ -258,7 +269,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
                 self._empty(machine, bucket, one_call)
             elif name.endswith(_OF_REGION) and not int(text):
                 self._empty(region, bucket, _SECOND)
-        # A refusal by ARM itself is none of Compute's.
+        # Where ARM itself ("gateway") refused, none of Compute's counts is used up.
         if refusal is not None and headers.get("x-ms-failure-cause", "") != "gateway":
             ends = (_OF_MACHINE, _OF_REGION)
             names = {name for name, text in counts if not int(text) and name.endswith(ends)}
@@ -266,7 +277,7 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
             self._call.exhausted = frozenset(names or {_OF_REGION})
 
     def _low(self, keys: Iterable[_Key], now: datetime) -> Iterator[_Level]:
-        """Yield the levels that are low, filled up to now; drop those that no longer are."""
+        """Yield the levels of the buckets that are low, refilled up to now; drop full ones."""
         for key in keys:
             level = self._levels.get(key)
             if level is None:
@@ -282,18 +293,19 @@ class Throttle(SansIOHTTPPolicy[Any, Any]):
     def _empty(
         self, key: _Key, bucket: Bucket, wait: timedelta, tokens: float | None = None
     ) -> _Level:
-        """Return the level of a bucket that stays empty for a while, and then has some tokens."""
+        """Set a bucket to be empty for `wait`, and to have `tokens` then; return its level."""
         until = self.now() + wait
         level = self._levels.get(key) or self._add(key, bucket, until)
         if level.at <= until:
-            # Unless it is known, after a wait as much is there as a second brings.
+            # Where Azure does not show how much there will be, it is what one second brings, and
+            # one call above the cushion at least.
             brought = max(level.refill, 1.0 + level.cushion)
             level.at, level.tokens = until, brought if tokens is None else tokens
             level.following = max(level.following, until)
         return level
 
     def _add(self, key: _Key, bucket: Bucket, at: datetime) -> _Level:
-        """Return the new level of a bucket; the oldest makes room for it."""
+        """Return a new level for a bucket; the oldest level makes room for it."""
         kind, by_arm = bucket.kind, bucket.keys[0]
         if key == by_arm:
             what = f"{kind} calls in {bucket.place}"

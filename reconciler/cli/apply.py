@@ -24,10 +24,9 @@ from reconciler.changes import (
     Status,
     unwanted_id,
 )
-from reconciler.cli import interrupt, terminal
-from reconciler.cli.interrupt import Interrupted
+from reconciler.cli import terminal
 from reconciler.cli.plan import Ids, Subjects, note_other_makers, open_subjects
-from reconciler.cli.terminal import Format
+from reconciler.cli.terminal import Format, Interrupted
 from reconciler.errors import ReconcilerError
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, UserIdentity
@@ -67,7 +66,7 @@ def apply(
     an exemption holds back, 2 something is left or withheld; 1 error, refused or blocked.
     """
     config = settings.from_environment()
-    # Nothing is read where no write can follow.
+    # Refuse before any read what could not end in a write.
     if not config.repair:
         raise ReconcilerError(
             "RECONCILER_MODE is audit, so nothing is written; set RECONCILER_MODE=repair to apply"
@@ -84,31 +83,8 @@ def apply(
             note_other_makers(app, before)
         _refuse_unsafe(subjects, before, expect)
         released = frozenset() if yes else _confirm(before)
-        requests = confirmed_requests(app, before, released)
         queue = LocalQueue(app, timeout, print_outcomes=output == "text")
-        after: tuple[Comparison, ...] | None = None
-        try:
-            queue.drain(requests)
-            after = subjects.compare() if requests else before
-        except Interrupted as interrupted:
-            interrupted.add_note("what was done so far stays")
-            raise
-        finally:
-            # Whatever ended the work, what was done is shown.
-            outcomes = list(queue.outcomes.values())
-            if output == "json":
-                terminal.answer_json(
-                    {
-                        "before": json.plan(before, app.policy),
-                        "outcomes": [json.outcome(outcome) for outcome in outcomes],
-                        "after": None if after is None else json.plan(after, app.policy),
-                    }
-                )
-            elif after is not None and after is not before:
-                left = [comparison for comparison in after if not comparison.plan.compliant]
-                terminal.answer(["", *text.subject_lines(left, app.policy)])
-                plans = [comparison.plan for comparison in after]
-                terminal.answer([f"now: {text.summary(plans)}"])
+        after = _carry_out(subjects, queue, before, released, output)
         # What an identity's repair leads to was not in the plan, so it is named and not done.
         others = queue.other_ids - {comparison.plan.id for comparison in after}
         if others:
@@ -117,7 +93,7 @@ def apply(
             terminal.info(
                 f"note: {number} may need it too, beginning with {first}; plan it by its id"
             )
-    if any(outcome.status is Status.BLOCKED for outcome in outcomes):
+    if any(outcome.status is Status.BLOCKED for outcome in queue.outcomes.values()):
         return 1
     return 0 if all(comparison.plan.settled for comparison in after) else 2
 
@@ -128,7 +104,7 @@ def confirmed_requests(
     """Return a request for each subject with something to do, and the fingerprint of its plan.
 
     A request names what may be removed; for the `released` ids also the rights that are kept until
-    their replacement is there. Where the app finds another plan than that, it does nothing.
+    their replacement is there. The app writes nothing where its plan has another fingerprint.
     """
     requests = []
     created: dict[ResourceId, UserIdentity] = {}
@@ -174,12 +150,14 @@ class LocalQueue:
     def drain(self, requests: Sequence[tuple[Request, str]]) -> None:
         """Answer the requests in their order, and their copies when those are due.
 
-        With each goes the fingerprint that its first plan must have, or none. Raises `Rejected`
-        where Azure says that a call of ours is wrong, and `Interrupted` between two requests.
+        Each request comes with the fingerprint that its first plan must have, or "" for any plan.
+        Raises `Rejected` where Azure says that a call of ours is wrong, and `Interrupted` between
+        two requests.
         """
         end = time.monotonic() + self.minutes * 60
         pending = [(time.monotonic(), request, "", expect) for request, expect in requests]
         while pending:
+            # The sort is stable, so what is due already keeps the order of the requests.
             pending.sort(key=lambda item: item[0])
             due, request, reason, expect = pending.pop(0)
             seconds = due - time.monotonic()
@@ -187,7 +165,7 @@ class LocalQueue:
                 terminal.info(f"waiting {seconds:.0f} s: {reason}")
                 with terminal.progress(f"waiting: {reason}"):
                     time.sleep(seconds)
-            with interrupt.deferred():
+            with terminal.defer_interrupts():
                 with terminal.progress(f"working on {request.id.name}"):
                     result = self.app.handle(request, expect)
                 self.other_ids |= {other.id for other in result.requests}
@@ -206,15 +184,15 @@ class LocalQueue:
             reason = f"{request.id.name}: {awaited}"
             due = time.monotonic() + result.again_after.total_seconds()
             if due <= end:
-                # Where nothing could be read, the plan is still to be compared.
+                # A run that read nothing has made no plan, so the fingerprint is still to check.
                 pending.append((due, result.again, reason, "" if result.plans else expect))
             else:
                 terminal.info(f"not waited for: {reason}")
 
     def _awaited(self, result: Result) -> str | None:
-        """Return what time alone may bring, or none where a person has to act first."""
+        """Return what a copy of the request would wait for, or none where waiting does not help."""
         if any(outcome.code == PLAN_CHANGED for outcome in result.outcomes):
-            # A copy would do what nobody confirmed.
+            # A copy is not held to the fingerprint, and would do what nobody confirmed.
             return None
         last = result.plans[-1] if result.plans else None
         if last and last.waiting:
@@ -279,3 +257,40 @@ def _confirm(before: Sequence[Comparison]) -> frozenset[ResourceId]:
         f"Remove {them} now?"
     )
     return frozenset(plan.id for plan in plans if plan.kept and confirmed)
+
+
+def _carry_out(
+    subjects: Subjects,
+    queue: LocalQueue,
+    before: tuple[Comparison, ...],
+    released: frozenset[ResourceId],
+    output: Format,
+) -> tuple[Comparison, ...]:
+    """Return the comparisons after the work, once what was done and what is left is shown.
+
+    Raises `Interrupted`, and what `LocalQueue.drain` and `Subjects.compare` raise.
+    """
+    policy = subjects.app.policy
+    after: tuple[Comparison, ...] | None = None
+    requests = confirmed_requests(subjects.app, before, released)
+    try:
+        queue.drain(requests)
+        after = subjects.compare() if requests else before
+    except Interrupted as interrupted:
+        interrupted.add_note("what was done so far stays")
+        raise
+    finally:
+        # Whatever ended the work, what was done is shown; text has shown the outcomes already.
+        if output == "json":
+            terminal.answer_json(
+                {
+                    "before": json.plan(before, policy),
+                    "outcomes": [json.outcome(outcome) for outcome in queue.outcomes.values()],
+                    "after": None if after is None else json.plan(after, policy),
+                }
+            )
+        elif after is not None and after is not before:
+            left = [comparison for comparison in after if not comparison.plan.compliant]
+            terminal.answer(["", *text.subject_lines(left, policy)])
+            terminal.answer([f"now: {text.summary([comparison.plan for comparison in after])}"])
+    return after

@@ -1,4 +1,4 @@
-"""Composes the commands, and turns whatever ends one into an exit code and one clear line.
+"""The typer app: registers the commands, and turns their errors into exit codes and messages.
 
 `reconciler.cli.main` calls `run`.
 """
@@ -13,10 +13,10 @@ from typing import Annotated, Final, override
 
 import typer
 
-from reconciler.cli import interrupt, terminal
+from reconciler.cli import terminal
 from reconciler.cli.apply import apply
-from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.plan import plan
+from reconciler.cli.terminal import Interrupted
 from reconciler.cli.validate import validate
 from reconciler.errors import ArmError, PolicyError, ReconcilerError, Rejected
 
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     try:
         chosen = [argument for argument in arguments if argument != _DEBUG]
-        with interrupt.listening():
+        with terminal.raise_interrupts():
             code: int | None = app(chosen, prog_name="reconciler", standalone_mode=False)
     except Interrupted as interrupted:
         terminal.info(str(interrupted))

@@ -91,20 +91,22 @@ class Subjects:
             with terminal.progress(f"reading {subject.name}"):
                 for retries in count():
                     try:
-                        observed, todo = self.app.reconciler.plan(request)
+                        observed, subject_plan = self.app.reconciler.plan(request)
                         break
                     except Again as error:
                         _wait_for_retry(error, retries)
-            comparison = Comparison(observed, desired_of(policy, observed.subject), todo)
+            desired = desired_of(policy, observed.subject)
+            comparison = Comparison(observed, desired, subject_plan)
             comparisons[subject] = comparison
             if isinstance(observed.subject, Resource):
-                unread[:0] = [wanted.what for wanted in comparison.desired.attach]
+                # The plan shows the identities of a machine right below it.
+                unread[:0] = [wanted.what for wanted in desired.attach]
         return tuple(comparisons.values())
 
     def mistyped(self, comparisons: Sequence[Comparison]) -> list[str]:
-        """Return a message for each id that is nowhere: most likely it was mistyped.
+        """Return an error message for each given id that is most likely mistyped.
 
-        Azure does not find it, its plan is empty, and neither policy nor a marker of this
+        Azure does not find such an id, its plan is empty, and neither policy nor a marker of this
         deployment names it.
         """
         policy = self.app.policy
@@ -159,9 +161,9 @@ def open_subjects(config: Settings, arguments: Sequence[str]) -> Iterator[Subjec
 
 
 def note_other_makers(app: App, comparisons: Sequence[Comparison]) -> None:
-    """Note on stderr how many assignments another made or wrote last under our marker, and who.
+    """Note on stderr who else made, or wrote last, assignments with this deployment's marker.
 
-    Under a person's sign-in these are most likely the app's own.
+    Where a person is signed in, that is most likely the app itself.
     """
     ownership = app.context.ownership
     writers: dict[ResourceId, set[str]] = {}

@@ -1,22 +1,27 @@
-"""What a command writes and asks: answers on stdout, everything else on stderr.
+"""The terminal of a command: what it writes and asks, and what interrupts it.
 
-Text from Azure and from policy is never markup, and every line goes through
-`reconciler.printable`, so that neither a terminal nor a CI runner obeys it. Rich leaves colours
-out where they are not wanted (`NO_COLOR`, pipes); nothing is wrapped or cut, so that ids can be
-copied.
+Answers go to stdout, everything else to stderr. Text from Azure and from policy is never markup,
+and every line goes through `reconciler.wording`, so that neither a terminal nor a CI runner obeys
+it. Rich leaves colours out where they are not wanted (`NO_COLOR`, pipes); nothing is wrapped or
+cut, so that ids can be copied.
+
+`commands` opens `raise_interrupts` around each command and turns `Interrupted` into the exit code;
+`apply` defers interrupts while it writes.
 """
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
 
-from reconciler.printable import printable, printable_json
+from reconciler.wording import printable, printable_json
 
 if sys.platform != "win32":
     import termios
@@ -43,7 +48,7 @@ class _Console(Console):
     """A console whose reader may go away, as `head` does."""
 
     def on_broken_pipe(self) -> None:
-        """End without a word: nobody reads it."""
+        """Exit without a message, as nobody would read it."""
         sink = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(sink, stream.fileno())
@@ -93,3 +98,70 @@ def confirm(question: str) -> bool:
 def progress(activity: str) -> AbstractContextManager[object]:
     """Show what the command is doing for as long as this is open, on terminals only."""
     return _ERR.status(printable(activity))
+
+
+class Interrupted(BaseException):
+    """SIGINT (Ctrl-C) or SIGTERM came; `code` is the exit code that shells show (130, 143).
+
+    It is no `Exception`, so that no library on the way takes it for an error of its own.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+    def __str__(self) -> str:
+        """Return one line with what was noted on the way."""
+        notes = getattr(self, "__notes__", ["nothing was written"])
+        return "; ".join(["interrupted", *notes])
+
+
+@dataclass(slots=True)
+class _Signals:
+    """Whether signals are deferred, and the first one that came since then."""
+
+    deferred: bool = False
+    pending: int | None = None
+
+
+_SIGNALS: Final = _Signals()
+
+
+@contextmanager
+def raise_interrupts() -> Iterator[None]:
+    """Raise `Interrupted` at SIGINT or SIGTERM for as long as this is open."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [(number, signal.signal(number, _on_signal)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def defer_interrupts() -> Iterator[None]:
+    """Raise `Interrupted` for a signal that comes meanwhile only when this closes.
+
+    A write that has begun is then finished, and its outcome known. A second signal raises at once,
+    and nobody knows then what the last call came to.
+    """
+    _SIGNALS.deferred = True
+    try:
+        yield
+    finally:
+        _SIGNALS.deferred, pending, _SIGNALS.pending = False, _SIGNALS.pending, None
+    if pending:
+        raise Interrupted(pending)
+
+
+def _on_signal(number: int, _: object) -> None:
+    if not _SIGNALS.deferred:
+        raise Interrupted(number)
+    if _SIGNALS.pending:
+        interrupted = Interrupted(number)
+        interrupted.add_note("what was under way may be done, too: look with plan")
+        raise interrupted
+    _SIGNALS.pending = number
+    # The stream may be in the middle of a line, where only the system's own call is safe.
+    os.write(2, b"interrupted: ends once what is under way is done; once more ends at once\n")

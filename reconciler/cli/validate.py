@@ -19,11 +19,9 @@ from reconciler.cli.terminal import Format
 from reconciler.errors import PolicyError, Problem
 from reconciler.ids import fold
 from reconciler.model import Mode
-from reconciler.policy import desired, load
-from reconciler.policy.language import GUARDRAILS_FILE, Grant, Policy, Rule
-from reconciler.policy.language.matching import ALL
-from reconciler.policy.language.templates import beginning, entries
-from reconciler.policy.load import folders
+from reconciler.policy import Policy, desired, load
+from reconciler.policy.model import FULL_ROLLOUT, GUARDRAILS_FILE, Grant, Rule
+from reconciler.policy.templates import beginning, entries
 from reconciler.render.text import counted
 from reconciler.resource_types import CARRIERS
 
@@ -43,7 +41,7 @@ def validate(
     Every mistake is told as file:line:column: message. Exit code: 0 sound, 1 mistakes.
     """
     # Files that are not read may explain a mistake, so they are noted next to mistakes, too.
-    notes = list(folders.unread(folder))
+    notes = list(load.unread_files(folder))
     problems: tuple[Problem, ...] = ()
     answer: dict[str, Any] = {}
     line = ""
@@ -76,7 +74,18 @@ def policy_notes(policy: Policy, now: datetime) -> Iterator[str]:
 
     `now`, in UTC, says which exemptions have ended.
     """
-    yield from _exemption_notes(policy, now)
+    for number, exemption in enumerate(policy.exemptions):
+        origin = policy.origins[f"exemption {number}"]
+        if not exemption.in_force(now):
+            yield (
+                f"{origin}: the exemption of {exemption.scope} is past: {exemption.expires}; "
+                "delete it, or give a later day"
+            )
+        elif not desired.reaches(policy, exemption.scope):
+            yield (
+                f"{origin}: no rule and no identity speaks of {exemption.scope}: its exemption has "
+                "no effect unless policy once granted something there; check the id"
+            )
     own = [entry.grants for entry in policy.identities.values()]
     system = [rule.system.grants for rule in policy.rules if rule.system]
     scopes = [grant.scope for grants in (*own, *system) for grant in grants]
@@ -95,21 +104,6 @@ def policy_notes(policy: Policy, now: datetime) -> Iterator[str]:
         origin = policy.origins[f"rule {rule.name}"]
         for note in (*_match_notes(rule), *_mode_notes(policy, rule)):
             yield f"{origin}: {note}"
-
-
-def _exemption_notes(policy: Policy, now: datetime) -> Iterator[str]:
-    for number, exemption in enumerate(policy.exemptions):
-        origin = policy.origins[f"exemption {number}"]
-        if not exemption.in_force(now):
-            yield (
-                f"{origin}: the exemption of {exemption.scope} is past: {exemption.expires}; "
-                "delete it, or give a later day"
-            )
-        elif not desired.reaches(policy, exemption.scope):
-            yield (
-                f"{origin}: no rule and no identity speaks of {exemption.scope}: its exemption has "
-                "no effect unless policy once granted something there; check the id"
-            )
 
 
 def _role_notes(policy: Policy) -> Iterator[str]:
@@ -147,7 +141,7 @@ def _mode_notes(policy: Policy, rule: Rule) -> Iterator[str]:
         name for other in policy.rules if other.mode is Mode.REPAIR for name in other.attach
     }
     if rule.mode is Mode.AUDIT:
-        if rule.rollout < ALL:
+        if rule.rollout < FULL_ROLLOUT:
             yield "rollout has no effect without mode: repair"
         for name in rule.attach:
             if policy.identities[name].mode is Mode.REPAIR and name not in repaired:

@@ -1,4 +1,4 @@
-"""Which role assignments a subject must get, keep or lose, whatever stands in the way.
+"""Which role assignments a subject must get, keep or lose, before any hold is considered.
 
 A triple is principal, role and scope; at most one assignment exists for each. Case by case:
 
@@ -20,11 +20,11 @@ A triple is principal, role and scope; at most one assignment exists for each. C
     | no            | lost                             | delete, withheld (NO_MARKER)         |
     | no            | another's, or another subject's  | none                                 |
 
-"Twice": under two conditions. "Nowhere": its scope has no name for this subject. "Ours": it bears
-all four marks (`reconciler.marker`) and is about this subject, because it is of the principal that
-the subject has today, whatever id the marker names (resources are moved), or because the marker
-names the subject. "Lost": made by us for this subject, but its marker is lost, or another wrote it
-last. Whether an earlier principal is really dead is for `reconciler.plan.evidence`.
+"Twice": policy wants the triple under two conditions. "Nowhere": the scope cannot be resolved for
+this subject. "Ours": the assignment bears all four marks (`reconciler.marker`) and is about this
+subject: it is of the subject's principal of today, whatever id the marker names (resources are
+moved), or the marker names the subject. "Lost": we made it, about this subject, but its marker is
+lost, or another wrote it last. `reconciler.plan.evidence` proves that an earlier principal is dead.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ from reconciler.plan.context import PlanContext, Proposal
 
 
 def for_wanted(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Proposal]:
-    """Yield what the rights that policy wants still need: the rows that begin with yes."""
+    """Yield the changes that wanted rights need: the rows of the table that begin with yes."""
     ownership, principal = context.ownership, observed.principal
     marker = ownership.marker_for(observed.id)
     held = {
@@ -56,24 +56,30 @@ def for_wanted(desired: Desired, observed: Observed, context: PlanContext) -> It
     for wanted in desired.grants:
         by_right.setdefault((wanted.what.role, wanted.what.place), []).append(wanted)
     for right, alike in by_right.items():
-        # Several differ in their conditions alone; one stands for them, the same in every look.
+        # Wants of one triple differ in their conditions alone. The first by its condition stands
+        # for all, so that each look proposes the same.
         first = min(alike, key=lambda wanted: wanted.what.condition or "")
         conflicting = len(alike) > 1
-        grant, found = first.what, held.get(right)
+        grant, existing = first.what, held.get(right)
         change: Change | None = None
-        if found is None:
+        if existing is None:
             change = CreateAssignment(grant, principal, marker)
         elif (
             first.mode is Mode.REPAIR
-            and ownership.marker_of(found)
+            and ownership.marker_of(existing)
             and context.hold_on_grant(*right, observed.roles) in {Hold.GUARDRAILS, Hold.HOME}
         ):
-            change = DeleteAssignment(found, Reason.FORBIDDEN)
-        elif found.condition != grant.condition:
-            change = UpdateAssignment(found, grant, marker, Reason.CONDITION_DIFFERS)
-        elif ownership.lost(found) or (ownership.marker_of(found) and found.description != marker):
-            change = UpdateAssignment(found, grant, marker, Reason.MARKER_DIFFERS)
+            # The holds withhold this deletion, so it only shows that the right is forbidden.
+            change = DeleteAssignment(existing, Reason.FORBIDDEN)
+        elif existing.condition != grant.condition:
+            change = UpdateAssignment(existing, grant, marker, Reason.CONDITION_DIFFERS)
+        elif ownership.lost(existing) or (
+            ownership.marker_of(existing) and existing.description != marker
+        ):
+            change = UpdateAssignment(existing, grant, marker, Reason.MARKER_DIFFERS)
         elif conflicting:
+            # The right is there under one of the conditions. CONFLICTING withholds this change,
+            # which shows that policy contradicts itself.
             change = CreateAssignment(grant, principal, marker)
         if change:
             yield Proposal(change, first, conflicting)
@@ -82,14 +88,15 @@ def for_wanted(desired: Desired, observed: Observed, context: PlanContext) -> It
 
 
 def for_unwanted(desired: Desired, observed: Observed, context: PlanContext) -> Iterator[Proposal]:
-    """Yield the rights that are there and wanted no more: the rows that begin with no."""
+    """Yield the deletions of rights no longer wanted: the rows of the table that begin with no."""
     ownership, principal = context.ownership, observed.principal
     wanted = {(grant.what.role, grant.what.place) for grant in desired.grants}
     for assignment in observed.assignments:
         right, alive = (assignment.role, assignment.scope), assignment.principal == principal
         if alive and right in wanted:
             continue
-        # The marker counts only where it is not of the principal that the subject has today.
+        # A right of the subject's principal of today is about the subject, whatever its marker
+        # names. Any other right is about the subject only if its marker names it.
         about_subject = alive or (
             (marker := parse(assignment.description)) is not None and marker.names(observed.id)
         )
@@ -100,8 +107,8 @@ def for_unwanted(desired: Desired, observed: Observed, context: PlanContext) -> 
                 reason = Reason.UNWANTED
             else:
                 reason = Reason.PRINCIPAL_REPLACED if observed.subject else Reason.RESOURCE_GONE
-            # What policy asks for at the same scope in the same role, now for another principal:
-            # in audit mode neither the old right goes nor does the new one come.
+            # The grant of the same role at the same scope to the principal of today. The deletion
+            # takes its mode: in audit mode the old right stays, and the new one is not made.
             same = [
                 grant for grant in desired.grants if (grant.what.role, grant.what.scope) == right
             ]

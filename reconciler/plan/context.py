@@ -14,7 +14,7 @@ from reconciler.changes import Change, Hold, Withheld
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import Ownership
 from reconciler.model import Desired, Mode, Observed, Request, Resource, Wanted
-from reconciler.policy.language import Exemption, Guardrails
+from reconciler.policy.model import Exemption, Guardrails
 
 MANAGEMENT_GROUP: Final = "Microsoft.Management/managementGroups"
 STORAGE_ACCOUNT: Final = "Microsoft.Storage/storageAccounts"

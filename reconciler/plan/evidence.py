@@ -1,8 +1,8 @@
 """What must be proved, or be there, before a right or an identity's entry may go.
 
-`reconciler.plan.holds` asks, and `reconciler.observe` reads no more than is asked for here. A right
-goes only on positive evidence: a dead one that is left for an hour harms nobody, a live one that is
-taken away does. Each check returns what is missing, and none where the change may be made.
+`reconciler.plan.holds` calls the checks, and `reconciler.observe` reads only what they use. A right
+goes only on positive evidence: a dead right that stays for an hour harms nobody, but the removal of
+a live one does. Each check returns what is missing, and none where the change may be made.
 """
 
 from datetime import datetime, timedelta
@@ -20,20 +20,22 @@ from reconciler.model import Resource, Sight, Unresolved, UserIdentity
 from reconciler.plan.context import GIVE_UP, Case, Why
 from reconciler.resource_types import is_passing
 
-# The clocks of a resource's creation and of the activity log are two.
+# A resource's creation and the activity log's entries are timed by clocks that may differ.
 _SKEW: Final = timedelta(minutes=5)
+# A withheld grant with one of these holds is no replacement to wait for: policy itself asks not to
+# make it, or it has no scope.
 _REPLACES_NOTHING: Final = frozenset({Hold.AUDIT, Hold.ROLLOUT, Hold.EXEMPT, Hold.UNRESOLVED})
 
 
 def unsettled(resource: Resource, at: datetime, settle: timedelta) -> Why | None:
     """Return why a resource is to be left alone for now: BUSY or SETTLING; none where it is built.
 
-    Neither is it patched then, nor is what it shows believed to be its last word.
+    Until then it is not patched, and what its GET shows may still change.
     """
     ready = resource.created + settle if resource.created else None
     until = ready if ready and at < ready else None
     if is_passing(resource.state):
-        # One that is also young has to settle anyway, so it is not looked at before.
+        # A young one has to settle as well, so it is not looked at before `until`.
         return Why(resource.state, until, Hold.BUSY)
     if resource.deploying:
         return Why("an extension is being provisioned", until, Hold.SETTLING)
@@ -41,14 +43,15 @@ def unsettled(resource: Resource, at: datetime, settle: timedelta) -> Why | None
 
 
 def dead_entry(own: UserIdentity, stale: str | None) -> str:
-    """Return how a sighting names a dead entry: identity, what it shows, what it should show."""
+    """Return a dead entry as a sighting's `about`: identity, the entry's principal, its own."""
     return f"{own.id.key}={stale or '-'}>{own.principal}"
 
 
 def was_healed(identity: ResourceId | None, case: Case) -> bool:
-    """Return whether a dead entry of just this identity was sighted within the hour.
+    """Return whether a dead entry of this identity, as it is now, was sighted within the hour.
 
-    Then to attach it is the second half of a heal: it was there before the entry was detached.
+    Then the attach is the second half of a repair: the identity was on the resource until its dead
+    entry was detached.
     """
     own = case.observed.identities.get(identity) if identity else None
     return own is not None and any(
@@ -63,8 +66,8 @@ def was_healed(identity: ResourceId | None, case: Case) -> bool:
 def recreated_unproved(detach: DetachIdentity, case: Case) -> Why | None:
     """Return what is missing to prove an entry dead whose identity now has another principal.
 
-    An attach under way shows an entry without principal, too (facts: Machines), so the same entry
-    must be seen again, RECONCILER_SETTLE later.
+    An attach under way shows an entry without principal, too (facts: Machines). So a look that is
+    RECONCILER_SETTLE later must see the same entry again.
     """
     own = case.observed.identities.get(detach.identity)
     entry = case.resource.identities.entry(detach.identity)
@@ -78,11 +81,11 @@ def recreated_unproved(detach: DetachIdentity, case: Case) -> Why | None:
 
 
 def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why | None:
-    """Return what is missing to prove that what was not found has come to an end.
+    """Return what is missing to prove that a subject or identity that was not found is gone.
 
-    No resource may carry the principal, Resource Graph may show no row of it, and the activity log
-    must show its end: Resource Graph shows only what this app may read (facts: Resource Graph), so
-    that a machine that was moved elsewhere looks gone, too.
+    The proof has three parts: no resource carries the principal, Resource Graph has no row of the
+    id, and the activity log shows its end. Resource Graph alone proves nothing: it shows only what
+    this app may read (facts: Resource Graph), so a machine that was moved away looks gone, too.
     """
     observed, traces = case.observed, case.observed.traces
     if isinstance(change, DetachIdentity):
@@ -93,8 +96,10 @@ def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why 
             return Why(str(holder), hold=Hold.CARRIED)
     ending = observed.endings.get(gone)
     if isinstance(change, DetachIdentity) and ending and ending.ended:
-        # An entry has no date of its own; identities cannot move (facts: Moves).
+        # An entry has no creation time. Identities cannot move (facts: Moves), so it need not be
+        # compared with moves, and any time before the end serves.
         made = ending.ended - timedelta(microseconds=1)
+    # Where Resource Graph was not asked, the id counts as shown: that proves nothing.
     shown = traces is None or gone in traces.shown
     if not shown and ending and ending.proves(made, observed.at):
         return None
@@ -107,11 +112,11 @@ def gone_unproved(change: DeleteAssignment | DetachIdentity, case: Case) -> Why 
 
 
 def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
-    """Return what is missing to prove an earlier principal dead, now that its id shows another.
+    """Return what is missing to prove an earlier principal of the subject dead.
 
-    Two reads and Resource Graph must agree on the new one, and nothing may have been moved out of
-    the group: a machine that was moved away keeps its principal (facts: Moves), and another one may
-    have been made here under its name.
+    Two reads and Resource Graph must agree on the new principal, and nothing may have been moved
+    out of the group since the grant: a machine that was moved away keeps its principal (facts:
+    Moves), and another machine may have been made here under its name.
     """
     observed, old, resource = case.observed, delete.assignment, case.resource
     traces = observed.traces
@@ -123,15 +128,15 @@ def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
     if resource.identities.system and resource.principal is None:
         until = building.until if building else None
         return Why("its new principal is not shown yet", until, Hold.BUSY)
-    # No principal is no evidence of another one; and a right that was granted since the rebuild may
-    # belong to a principal that no read has shown yet.
+    # A subject without a principal does not show that the earlier one was replaced. And a right
+    # granted since the rebuild may belong to a principal that no read has shown yet.
     if observed.principal is None:
         return Why("the resource shows no principal", hold=Hold.REPLACED_UNPROVED)
     if resource.created and not (old.created and old.created < resource.created):
         return Why("the right is younger than the resource", hold=Hold.REPLACED_UNPROVED)
     if building:
         return Why(building.detail, building.until)
-    # A row with the new principal shows that the index is younger than the rebuild.
+    # A row with the new principal shows that Resource Graph has already taken in the rebuild.
     agreed = traces is not None and traces.agree(observed.id, observed.principal)
     if not observed.confirmed or not agreed:
         return Why()
@@ -149,10 +154,10 @@ def replaced_unproved(delete: DeleteAssignment, case: Case) -> Why | None:
 
 
 def not_replaced(delete: DeleteAssignment, case: Case) -> Why | None:
-    """Return what is to replace an unwanted right and is not there yet: REPLACEMENT or REPLACING.
+    """Return the replacement of an unwanted right that is not there yet: REPLACEMENT or REPLACING.
 
-    A replacement is a grant that the same plan gives the same principal, at the same scope or of
-    the same role, and that nobody has asked to hold back.
+    A replacement is a grant that the same plan proposes for the same principal, at the same scope
+    or of the same role, unless policy itself asks to hold it back.
     """
     old, removals = delete.assignment, case.request.removals
     chosen = {grant.what: grant.choices for grant in case.desired.grants}
@@ -162,11 +167,12 @@ def not_replaced(delete: DeleteAssignment, case: Case) -> Why | None:
             return False
         if change.grant.scope == old.scope:
             return True
-        # Where the old scope is still an entry of the map that the grant picks from, the resource
-        # itself chose another one, and nothing is waited for.
+        # Where the grant picks its scope from a map that still holds the old scope, the resource's
+        # own tag or location now picks another entry. That is a choice and no replacement, so the
+        # old right waits for nothing.
         return change.grant.role == old.role and old.scope not in chosen.get(change.grant, ())
 
-    # Where the subscription is full, only what goes makes room for what may come.
+    # In a full subscription the old right must go first, to make room for its replacement.
     if not case.observed.limit_reached and any(replaces(change) for change in case.passed):
         return Why(hold=Hold.REPLACING)
     for held in case.withheld:
@@ -174,6 +180,7 @@ def not_replaced(delete: DeleteAssignment, case: Case) -> Why | None:
             continue
         if held.hold.passing:
             return Why(hold=Hold.REPLACING)
+        # A person agreed with `apply` that the right goes without its replacement.
         if removals and removals.at_once and removals.allow(old.id):
             continue
         shown = ", ".join(f"{key} {text}" for key, text in describe(held.change).items() if text)

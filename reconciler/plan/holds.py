@@ -1,9 +1,8 @@
-"""What may not be done although policy leads to it: one ordered table.
+"""The checks that can withhold a change that policy leads to: one ordered table.
 
-`reconciler.plan.plan` asks for each change in the plan's order; the first row that applies names
-the hold. A new hold is a row in `HOLDS` below, which says when it applies, and a row in
-`reconciler.changes.Hold`, which says why, and what a person does next. `docs/holds.md` is made from
-both.
+`reconciler.plan.plan` asks for each change in the plan's order; the first row that applies gives
+the hold. A new hold needs a row in `HOLDS` below (when it applies) and a row in
+`reconciler.changes.Hold` (its reason and a person's next step). `docs/holds.md` is made from both.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,8 +40,8 @@ from reconciler.plan.context import Case, Why
 class Row[C]:
     """A hold, the changes that it may stop, and when it does.
 
-    `when` returns true, or a `Why` with more than that, where the hold applies. `also` are other
-    holds that the same check comes to.
+    Where the hold applies, `when` returns true, or a `Why` with a detail, a time or another hold.
+    `also` are the other holds that a `Why` of this row can name.
     """
 
     hold: Hold
@@ -91,13 +90,13 @@ def _misplaced(change: Change, case: Case) -> bool:
     identity, allowed = case.identity, case.context.guardrails.identities
     if identity is None or not identity.is_type(USER_ASSIGNED_IDENTITY):
         return False
-    # An entry that no policy asks for was not put there by it, and is for DEAD_ENTRY.
-    others = isinstance(change, DetachIdentity) and case.wanted is None
-    return not others and not any(place.contains(identity) for place in allowed)
+    # Guardrails do not judge an entry that policy did not put there; the hold DEAD_ENTRY does.
+    not_of_policy = isinstance(change, DetachIdentity) and case.wanted is None
+    return not not_of_policy and not any(place.contains(identity) for place in allowed)
 
 
 def _hold_on_grant(change: Change, case: Case) -> Hold | None:
-    """Return why a right may not be given, or, where guardrails changed, may not be there."""
+    """Return the hold on a grant, or on the deletion of a right that guardrails forbid by now."""
     match change:
         case CreateAssignment(Grant(role, ResourceId() as scope)):
             pass
@@ -129,9 +128,10 @@ def _system_withheld(create: CreateAssignment, case: Case) -> Why | None:
 
 
 def _beside_dead_entry(attach: AttachIdentity, case: Case) -> Why | None:
-    """Return the hold on a dead entry: while it is there, Azure attaches nothing.
+    """Return the hold of an attach while the detach of a dead entry is withheld.
 
-    See facts: Dead entries. The attach waits as long as the entry stays.
+    Azure attaches nothing while a dead entry is there (facts: Dead entries). So where that detach
+    waits for time, the attach has the same hold, and else DEAD_ENTRY.
     """
     for held in case.withheld:
         dead = held.change
@@ -174,6 +174,8 @@ def _attach_changes_default(attach: AttachIdentity, case: Case) -> bool:
     Workloads that name no identity would then sign in as another one. Where nothing is picked now,
     none can rely on it.
     """
+    # An identity that was detached only because its entry was dead is attached again: the default
+    # becomes what it was.
     if (case.wanted and case.wanted.default_change) or evidence.was_healed(attach.identity, case):
         return False
     before = _default_after(case.resource, ())
@@ -181,10 +183,10 @@ def _attach_changes_default(attach: AttachIdentity, case: Case) -> bool:
 
 
 def _return_changes_default(detach: DetachIdentity, case: Case) -> Why | None:
-    """Return a gone identity that could not be attached again without changing the default.
+    """Return the gone identity where attaching it again later would change the default.
 
     Once somebody has created it again, policy wants it back on the resource. So its entry is
-    detached only where its return changes nothing.
+    detached only where the default is the same with it and without it.
     """
     if detach.reason is not Reason.IDENTITY_GONE or (case.wanted and case.wanted.default_change):
         return None
@@ -193,17 +195,17 @@ def _return_changes_default(detach: DetachIdentity, case: Case) -> Why | None:
         for wanted in case.desired.attach
         if case.observed.identities.get(wanted.what)
     ]
-    without = _default_after(case.resource, (*case.passed, detach, *attached))
-    again = _default_after(case.resource, (*case.passed, *attached))
-    return Why(str(detach.identity)) if without != again else None
+    default_without = _default_after(case.resource, (*case.passed, detach, *attached))
+    default_with = _default_after(case.resource, (*case.passed, *attached))
+    return Why(str(detach.identity)) if default_without != default_with else None
 
 
 def _takes_last(detach: DetachIdentity, case: Case) -> bool:
     """Return whether the resource may be left without user-assigned identities.
 
-    The last one goes by a PATCH of the type alone (facts: Machines), which takes away all there
-    are, also one that was attached a moment ago; so it is sent under an etag only. What the plan
-    attaches is not counted, since Azure may refuse it.
+    The last one goes by a PATCH of the type alone (facts: Machines). That takes away all
+    user-assigned identities, even one that was attached a moment ago, so it is sent only with an
+    etag. Identities that the plan attaches are not counted, since Azure may refuse them.
     """
     gone = {change.identity for change in case.passed if isinstance(change, DetachIdentity)}
     block = case.resource.identities
@@ -229,6 +231,9 @@ _TAKEN: Final[tuple[type[DetachIdentity | DeleteAssignment], ...]] = (
 _GIVEN: Final[tuple[type[Change], ...]] = (CreateIdentity, *_ENTRIES, *_GRANTS)
 _ANY: Final[tuple[type[Change], ...]] = (*_GIVEN, DeleteAssignment)
 
+# The first hold that fits is the one that is named. What policy itself wants comes first, then
+# where we may not write, guardrails, what is there, what must be proved, and last what passes by
+# itself; a check that counts what passed before it (`case.passed`) stands late.
 # Left to inference, so that mypy holds each check to the changes that its own row stops.
 _ROWS = (
     Row(Hold.EXEMPT, _ANY, _exempt),
@@ -239,7 +244,7 @@ _ROWS = (
             case.resource.identities.raw_type is not None and Why(case.resource.identities.raw_type)
         ),
     ),
-    # Nobody knows whether such a resource has a principal, so none was replaced.
+    # Whether such a resource has a principal is unknown, so nothing shows that one was replaced.
     Row(
         Hold.UNKNOWN_IDENTITY_TYPE,
         DeleteAssignment,
@@ -278,7 +283,7 @@ _ROWS = (
         ),
     ),
     Row(Hold.IDENTITY_ABSENT, _GRANTS, lambda _, case: case.observed.subject is None),
-    # What should not be on a managed resource still goes.
+    # An exclusive identity that no rule attaches here is detached from a managed resource, too.
     Row(
         Hold.MANAGED,
         _GIVEN,
@@ -302,7 +307,8 @@ _ROWS = (
             and (case.wanted is None or not case.wanted.restart)
         ),
     ),
-    # Where a person signed in, the token names no identity of the app, but the makers do.
+    # A person who signed in to the command line has a token that names no identity of the app, so
+    # `own_identity` is none. The makers' principals show the app's identity all the same.
     Row(
         Hold.OWN_IDENTITY,
         _ANY,
@@ -333,13 +339,14 @@ _ROWS = (
         lambda change, case: _hold_on_grant(change, case) is Hold.GUARDRAILS,
     ),
     Row(Hold.SCOPE_ABSENT, CreateAssignment, _scope_absent),
-    # Only its owner may take away the dead entry of an identity that no policy names.
+    # The dead entry of an identity that no policy names is for its owner to detach.
     Row(Hold.DEAD_ENTRY, DetachIdentity, lambda _, case: case.wanted is None),
     Row(Hold.DEAD_ENTRY, AttachIdentity, _beside_dead_entry),
     Row(Hold.DEFAULT_IDENTITY, AttachIdentity, _attach_changes_default),
-    # Whatever keeps the system-assigned identity off keeps its rights waiting.
+    # A grant to the system-assigned identity has the hold that keeps the identity from being
+    # switched on.
     Row(Hold.IDENTITY_ABSENT, CreateAssignment, _system_withheld),
-    # What is said to be dead goes only where that is proved.
+    # Dead entries and rights go only where `reconciler.plan.evidence` finds the proof.
     Row(
         Hold.UNCONFIRMED,
         DetachIdentity,
@@ -372,8 +379,8 @@ _ROWS = (
         also=(Hold.CARRIED, Hold.BUSY, Hold.REPLACED_UNPROVED),
     ),
     Row(Hold.DEFAULT_IDENTITY, DetachIdentity, _return_changes_default),
-    # What is in use goes only once its replacement is there, and only by name, under the policy by
-    # which it was counted.
+    # A right in use goes only once its replacement is there (REPLACEMENT, REPLACING), and only
+    # where the request names it under the policy that it was counted with (REMOVALS).
     Row(
         Hold.REPLACEMENT,
         DeleteAssignment,
@@ -408,4 +415,4 @@ _ROWS = (
     ),
 )
 HOLDS: Final[tuple[Row[Any], ...]] = _ROWS
-"""Every hold, in the order in which it is named."""
+"""Every check. Of several that apply, the first gives the hold."""

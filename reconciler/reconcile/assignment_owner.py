@@ -28,7 +28,7 @@ from reconciler.model import (
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan.context import FIRST_DELAY
-from reconciler.policy.language import Matcher
+from reconciler.policy.desired import matching_rules
 from reconciler.reconcile.recent import RecentRuns
 from reconciler.reconcile.retry import failed_result, schedule_repeat
 from reconciler.resource_types import is_reconciled
@@ -51,6 +51,8 @@ class AssignmentSearch:
     def reconcile(self, request: Request) -> Result:
         """Return requests for whose the assignment is or was; it is never changed itself."""
         began = self.now()
+        owners: list[ResourceId] = []
+        written: tuple[Sighting, ...] = ()
         if request.sighted(Sight.DELETED, request.id.key) and self._is_compared(request):
             return Result()
         try:
@@ -61,8 +63,9 @@ class AssignmentSearch:
                 return self._after_deletion(request)
             if assignment.principal_type != SERVICE_PRINCIPAL:
                 return Result()
+            # The owner's look is told what was written: the list that it reads may lag.
+            written = (Sighting(began, Sight.WRITTEN, assignment.id.key),)
             marker, watches = parse(assignment.description), self.observer.context.watches
-            owners: list[ResourceId] = []
             if marker and is_reconciled(marker.resource) and watches(marker.resource):
                 # A forged marker costs no more than a look at what it names.
                 owners.append(marker.resource)
@@ -71,14 +74,15 @@ class AssignmentSearch:
                 if subject.principal == assignment.principal:
                     owners.append(subject.id)
                     break
+            result = Result()
         except (Again, Blocked) as error:
-            return failed_result(request, error, began, self.now())
-        # The owner's look is told what was written: the list that it reads may lag.
-        written = (Sighting(began, Sight.WRITTEN, assignment.id.key),)
-        return Result(
+            # Whoever the marker names is known without the index, and is looked at all the same.
+            result = failed_result(request, error, began, self.now())
+        return replace(
+            result,
             requests=tuple(
                 Request(owner, request.since, sightings=written) for owner in dict.fromkeys(owners)
-            )
+            ),
         )
 
     def _after_deletion(self, request: Request) -> Result:
@@ -172,10 +176,9 @@ class AssignmentSearch:
             if rule.system and any(role in {None, grant.role.guid} for grant in rule.system.grants)
         ]
         if rules:
-            matcher = Matcher(rules)
             types = {name for rule in rules for name in rule.match.type}
             for resource in inventory.resources(types):
-                if resource.principal and matcher.about(resource):
+                if resource.principal and matching_rules(rules, resource):
                     yield resource
 
 

@@ -2,8 +2,8 @@
 
 `Reconciler.reconcile` answers one request; `reconciler.app` calls it. A run is one such answer, in
 at most three passes; a pass is one look (a complete read), the plan for it, and the writes. A run
-never waits: what cannot be done yet ends it, and the result says when a copy of the request is due.
-Converged means that the last plan is empty.
+never waits: where something cannot be done yet, the run ends, and its result holds a copy of the
+request and when that is due. Converged means that the last plan is empty.
 """
 
 import logging
@@ -42,13 +42,14 @@ from reconciler.model import (
 )
 from reconciler.observe import Observer, desired_of
 from reconciler.plan import PlanContext, plan
+from reconciler.policy import Policy
 from reconciler.policy import desired as wanted
-from reconciler.policy.language import Policy
 from reconciler.reconcile.contention import Contention, blocked_outcomes, is_only_unlisted
 from reconciler.reconcile.recent import HOUR, RecentRuns
 from reconciler.reconcile.retry import INVISIBLE, Progress
-from reconciler.render.text import log_lines, outcome_line, printable
+from reconciler.render.text import log_lines, outcome_line
 from reconciler.resource_types import is_reconciled
+from reconciler.wording import printable
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +58,9 @@ MAX_PASSES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Brings one resource or user-assigned identity to what policy asks, or says what it takes.
+    """Brings one resource or user-assigned identity in line with policy; audit mode only plans.
 
-    `observer`, `recent` and `contention` hold what the process remembers.
+    `observer`, `recent` and `contention` remember facts from one request to the next.
     """
 
     observer: Observer
@@ -71,16 +72,18 @@ class Reconciler:
     contention: Contention
 
     def reconcile(self, request: Request, expect: str = "") -> Result:
-        """Return what became of a request, after as many passes as can show something new.
+        """Answer a request in up to three passes, and return what they came to.
 
-        Nothing is written in audit mode or, with `expect`, unless the first plan has that
-        fingerprint. Raises `Rejected` where Azure says that a call of ours is wrong.
+        The result is empty where a recent run covers the request. Nothing is written in audit mode,
+        or where `expect` is given and the first plan has another fingerprint. Raises `Rejected`
+        where Azure refuses a call of ours as wrong.
         """
         if self.recent.cover(request, self.now()):
             return Result()
         progress = Progress(request, self.now(), self.recent.soon)
         try:
-            # The run before did not find the id: one GET shows whether a look is worth its calls.
+            # The previous run did not find the id. If one GET does not find it now, a complete look
+            # is not worth its calls.
             hidden = (
                 request.sighted(Sight.NOT_YET) is not None
                 and self.observer.subject(request.id) is None
@@ -93,7 +96,8 @@ class Reconciler:
                 progress.requests += self._lacking_resources(progress)
         except (Again, Blocked) as error:
             progress.add_failure(error)
-        # What was written leads on, whatever failed after it: the copy will not write it again.
+        # The writes of this run lead to further requests even if a later step failed: the copy of
+        # the request will not repeat the writes, so it would not lead there.
         progress.requests += self._follow_ups(progress)
         requests = tuple(dict.fromkeys(progress.requests))
         result = progress.result(self.now(), writes=self.mode is Mode.REPAIR, requests=requests)
@@ -104,6 +108,7 @@ class Reconciler:
             self.recent.unfinished(request, result.again)
         last = progress.plans[-1] if progress.plans else None
         if last and any(held.hold is Hold.GONE_UNPROVED for held in last.withheld):
+            # The sweep requests such an id again only after a day.
             self.recent.unproved.put(request.id, None, self.now())
         _log_result(request.id, result, self.mode)
         return result
@@ -122,7 +127,8 @@ class Reconciler:
         """Read, decide and write once; return whether to look again right away."""
         # 1. Read everything, or raise: nothing is decided from half a look. The observer lists
         #    rights before it reads the resource that explains them, and never the other way round.
-        # 2. Decide, purely: the same look gives the same plan to the loop, a person and a sweep.
+        # 2. Decide, by a pure function that the command line and the sweep use, too: the same look
+        #    gives the same plan to all of them.
         observed, todo = self.plan(progress.request)
         progress.alive = observed.subject is not None
         if progress.alive:
@@ -130,7 +136,8 @@ class Reconciler:
         elif self._may_be_hidden(progress):
             return False
         elif observed.traces is None:
-            # Whether the id is gone could not be asked yet: the activity log is late.
+            # No evidence of the id's end was read yet, because the activity log is late. It is
+            # asked `gone_after` after the id was first not found.
             first_missed = progress.request.sighted(Sight.GONE) or observed.at
             progress.ask_at = first_missed + self.context.gone_after
         progress.add_look(observed, todo)
@@ -143,20 +150,25 @@ class Reconciler:
             progress.outcomes.append(outcome)
             return False
 
-        # 3. Write, each change once in a run: that the next list lacks it proves nothing, since
-        #    lists lag behind writes. One refusal stops no other change.
+        # 3. Write each change at most once in a run. Lists lag behind writes, so a list that lacks
+        #    the change does not show that the write was lost. One refusal stops no other change.
         changes = progress.untried(todo.changes)
         if self.mode is Mode.AUDIT or not changes:
             return False
         answer = self._write(changes, observed, progress)
         if answer and answer.incarnation == observed.incarnation:
-            # The PATCH's answer is a look at the resource: it shows the new system principal, so
-            # that its grants follow at once. It is not believed where another writer undid a write.
-            left = tuple(one for one in observed.assignments if one.id not in progress.deleted)
+            # The PATCH's answer shows the resource with its new system-assigned principal, so the
+            # grants to that principal follow at once. An answer of another incarnation is about
+            # another machine, which this look has not read.
+            left = tuple(
+                right for right in observed.assignments if right.id not in progress.deleted
+            )
             patched = replace(observed, subject=answer, assignments=left)
             after = self.decide(patched, progress.request)
             created = [change for change in after.changes if isinstance(change, CreateAssignment)]
             grants = progress.untried(created)
+            # A change made twice within the hour may have been undone by another writer: then the
+            # answer does not end the run, and everything is read again.
             repeated = any(
                 self.contention.repetition(observed.id, change, observed.incarnation).times > 1
                 for change in (outcome.change for outcome in progress.outcomes)
@@ -168,20 +180,21 @@ class Reconciler:
             self._write(grants, patched, progress)
             progress.plans.append(replace(after, changes=progress.untried(after.changes)))
 
-        # 4. Look again where that can show something new. The answer to a write does not show the
-        #    rights at a scope: the run has converged when the plan for a fresh look is empty.
+        # 4. Look again where that can show something new. No answer shows which rights a scope has,
+        #    so once rights were written only a fresh look can show that the run has converged.
         return progress.may_look_again() or self._make_room(progress)
 
     def _write(
         self, changes: Sequence[Change], observed: Observed, progress: Progress
     ) -> Resource | None:
-        """Apply changes, except those that another writer keeps undoing; return a PATCH's answer.
+        """Apply changes, except those that another writer keeps undoing.
 
-        Raises `Rejected` once everything else is done and noted.
+        Returns the resource as the last PATCH of its identities answered, none where no PATCH went
+        through. Raises `Rejected` once every other change is made and its outcome noted.
         """
         arm, subject, incarnation = self.observer.arm, observed.subject, observed.incarnation
         contended: list[Change] = []
-        now: list[Change] = []
+        due: list[Change] = []
         for change in changes:
             repetition = self.contention.repetition(observed.id, change, incarnation)
             if repetition.times and is_only_unlisted(change, arm):
@@ -194,13 +207,13 @@ class Reconciler:
                 outcome = Outcome(change, Status.AGAIN, detail, retry_after=repetition.wait)
                 progress.outcomes.append(outcome)
             else:
-                now.append(change)
+                due.append(change)
         if contended:
             makers = self.context.ownership.makers
             progress.outcomes += blocked_outcomes(contended, arm, makers, self.now())
         resource = subject if isinstance(subject, Resource) else None
         applier = Applier(arm, resource, observed.confirmed)
-        applier.apply(now)
+        applier.apply(due)
         progress.outcomes += applier.outcomes
         for outcome in applier.outcomes:
             if outcome.status is Status.DONE and outcome.change:
@@ -212,10 +225,11 @@ class Reconciler:
         return applier.answer
 
     def _may_be_hidden(self, progress: Progress) -> bool:
-        """Return whether an id that is not found may only be invisible, and note that if so.
+        """Return whether an id that was not found may exist and be invisible; note it if so.
 
-        Resource Manager's index lags behind writes (facts: Visibility), so a 404 is no end where a
-        write event named the id a moment ago.
+        Resource Manager's index lags behind writes (facts: Visibility). So a 404 means "not yet"
+        for 15 minutes where a write event or the index named the id; after that, and for any other
+        request, it means "not found".
         """
         asked = progress.request.first or progress.began
         if not progress.request.expected or self.now() - asked >= INVISIBLE:
@@ -227,9 +241,10 @@ class Reconciler:
         return True
 
     def _make_room(self, progress: Progress) -> bool:
-        """Remove what is unwanted where a subscription holds no more assignments.
+        """Delete unwanted rights in a subscription that holds no more; return whether one went.
 
-        The order turns there, once in a run: what is unwanted goes before what replaces it.
+        An unwanted right usually stays until its replacement is there. Here, once in a run, the
+        order is reversed: the replacement cannot be created before something is deleted.
         """
         full = {
             outcome.change.grant.place.subscription_id
@@ -250,11 +265,14 @@ class Reconciler:
         self._write(unwanted, observed, progress)
         if progress.deleted.isdisjoint(change.assignment.id for change in unwanted):
             return False
-        progress.outcomes = [one for one in progress.outcomes if one.code != LIMIT_REACHED]
+        # Without their outcomes the refused grants count as untried, so the next pass makes them.
+        progress.outcomes = [
+            outcome for outcome in progress.outcomes if outcome.code != LIMIT_REACHED
+        ]
         return True
 
     def _follow_ups(self, progress: Progress) -> Iterator[Request]:
-        """Yield what should be looked at because of what this run did or found."""
+        """Yield requests for the other ids that this run's writes or findings concern."""
         began = progress.began
         for outcome in progress.outcomes:
             if outcome.status is not Status.DONE:
@@ -262,7 +280,8 @@ class Reconciler:
             if isinstance(outcome.change, CreateIdentity):
                 yield Request(outcome.change.new.id, since=began)
             if isinstance(outcome.change, AttachIdentity) and (identity := outcome.change.identity):
-                # Its own rights are looked at once an hour, by a request that leads to no others.
+                # The rights of an attached identity are looked at once an hour at most. With the
+                # sighting ATTACHED that request does not lead back to those that carry it.
                 looked = self.recent.last_began(identity)
                 recently = looked is not None and began - looked < HOUR
                 if not recently and self.recent.attached.age(identity, began) is None:
@@ -271,7 +290,8 @@ class Reconciler:
                     yield Request(identity, since=began, sightings=(attached,))
         withheld = progress.plans[-1].withheld if progress.plans else ()
         for text in sorted({held.detail for held in withheld if held.hold is Hold.CARRIED}):
-            # Whatever carries a principal today decides about its rights.
+            # The detail of CARRIED is the id of the resource that carries the principal today. The
+            # plan for that resource decides about the principal's rights.
             holder = ResourceId.parse(text)
             if is_reconciled(holder) and self.context.watches(holder):
                 yield Request(holder, since=began, expected=True)
@@ -279,18 +299,20 @@ class Reconciler:
     def _lacking_resources(self, progress: Progress) -> Iterator[Request]:
         """Yield a request for each resource whose entry of this identity is missing or stale.
 
-        Only an event of the identity itself leads there. The index decides whom to ask; each is
-        then reconciled from fresh reads.
+        Resource Graph's rows only select the resources; each is then reconciled from fresh reads.
+        A request with the sighting ATTACHED came from such a resource, or from a sweep that read
+        the same rows, so it yields none.
         """
         identity = progress.request.id
-        rules = wanted.bearers(self.policy, identity)
+        rules = wanted.attaching_rules(self.policy, identity)
         if not rules or progress.request.sighted(Sight.ATTACHED):
             return
+        # The incarnation of an identity is its principal, none where the identity is gone.
         principal = progress.plans[-1].incarnation
         types = {name for rule in rules for name in rule.match.type}
         for resource in self.observer.inventory.resources(types):
             attach = wanted.for_resource(self.policy, resource).attach
-            if any(one.what == identity for one in attach):
+            if any(attached.what == identity for attached in attach):
                 entry = resource.identities.entry(identity)
                 dead = entry is not None and (not principal or entry.principal != principal)
                 if dead or (principal and entry is None):
@@ -322,6 +344,6 @@ def _log_result(subject: ResourceId, result: Result, mode: Mode) -> None:
         _log.info("%s: %s", subject, line)
     for outcome in result.outcomes:
         level = logging.WARNING if outcome.status is Status.BLOCKED else logging.INFO
-        # What a bucket puts off is logged once, by its own line.
+        # `Throttle` logs one line for all the calls that it puts off in one bucket.
         level = logging.DEBUG if outcome.code == DEFERRED else level
         _log.log(level, "%s: %s", subject, printable(outcome_line(outcome, subject)))

@@ -2,7 +2,7 @@
 
 `reconciler.reconcile.loop`, `assignment_owner` and `reconciler.sweep` ask before they read, and
 report what a run came to. The memory is of one process and losing it costs calls, never
-correctness. Ids, times and hashes are kept, never messages, and no more of them than a bound.
+correctness. It keeps ids, times and hashes of requests, never whole messages, each up to a bound.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 _MOST_IDS: Final = 10_000
 _MOST_LETTERS: Final = 4_000
-"""How much is remembered of the ids that one request may remove."""
+"""Removals are kept while their ids have no more letters than this in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class _Run:
     """A run that left nothing to do, or a copy that is due, and what it does not cover.
 
     `at`: when the run began, or when the copy is due. `request`: the hash of its request.
-    `excluded`: hashes of requests that it never covers. `rights_only`: it is about an identity's
-    own rights and leads to nobody who carries the identity. `asks_end`: it asks whether the id is
-    gone.
+    `excluded`: hashes of requests that it never covers. `rights_only`: it reads an identity's own
+    rights, and does not lead to the resources that should carry the identity. `asks_end`: its
+    request had missed the id before, and asks whether the id is gone.
     """
 
     at: datetime
@@ -42,7 +42,10 @@ class _Run:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one id; `alive` is when the last run began that found it."""
+    """The last finished run about one id, and the copy that is due, if any.
+
+    `alive` is when the last run that found the id began, finished or not.
+    """
 
     finished: _Run | None = None
     coming: _Run | None = None
@@ -87,13 +90,15 @@ class RecentRuns:
             run = known.finished
             if run and run.at > since:
                 # Resource Manager's index lags (facts: Visibility): a run that did not find the id
-                # says nothing of one that a write event has just named. A request that was put off
-                # for that lag is covered all the same.
+                # does not cover a write event, which shows that the id is there. It does cover a
+                # copy that was put off for that lag (NOT_YET).
                 found = known.alive is not None and known.alive >= run.at
                 if found or not request.expected or request.sighted(Sight.NOT_YET):
                     covering.append(run)
             copy = known.coming
             is_due = copy and since <= copy.at and now < copy.at <= now + self.soon
+            # A copy that asks whether the id is gone does not expect the id: to it a 404 means
+            # "gone", and to a request that a write event made it means "not yet".
             if copy and is_due and not (copy.asks_end and request.expected):
                 covering.append(copy)
             return any(
@@ -107,25 +112,26 @@ class RecentRuns:
             )
 
     def last_began(self, subject: ResourceId) -> datetime | None:
-        """Return when the last run about an id began that left nothing to do."""
+        """Return when the last finished run about an id began; finished: it left nothing to do."""
         with self._lock:
             known = self._known.get(subject)
             return known.finished.at if known and known.finished else None
 
     def found(self, subject: ResourceId, began: datetime) -> None:
-        """Remember a run that found the id: whoever asks whether it is gone need not look."""
+        """Remember a run that found the id: it answers every request that asks for its end."""
         with self._lock:
             known = self._entry(subject)
             known.alive = began
             if known.coming and known.coming.asks_end:
-                # This run covers that copy, which therefore reads nothing for anybody else.
+                # This run covers that copy, which will read nothing, so it can cover no request.
                 known.coming = None
 
     def finished(self, request: Request, began: datetime, *, leads_on: bool = False) -> None:
         """Remember a run that left nothing to do.
 
-        `leads_on`: it asked for others. A message is completed after those are in the queue, so
-        where the very same request comes again they may have been lost, and it is not covered.
+        `leads_on`: it returned further requests. These are put into the queue before the message of
+        this one is completed. So where the very same request comes again they may have been lost,
+        and it is not covered.
         """
         excluded = frozenset({hash(request)} if leads_on else ())
         with self._lock:
@@ -139,7 +145,7 @@ class RecentRuns:
             known.coming = _coming(copy, request) if copy else None
 
     def copy_due(self, copy: Request, request: Request) -> None:
-        """Remember a copy of a request, next to what is known of its id."""
+        """Remember a copy that is due, and keep the last finished run about its id."""
         with self._lock:
             self._entry(copy.id).coming = _coming(copy, request)
 
@@ -159,13 +165,14 @@ class RecentRuns:
 
 
 def _coming(copy: Request, request: Request) -> _Run | None:
-    # Where one of the two comes again, the copy may have been lost.
+    # A copy does not cover itself. Where its request comes again, the copy may have been lost.
     excluded = frozenset({hash(copy), hash(request)})
     return _run(copy, copy.since, excluded) if copy.since else None
 
 
 def _run(request: Request, at: datetime, excluded: frozenset[int]) -> _Run:
-    # A message may name a great deal: removals of many ids are forgotten, and so cover none.
+    # A message may name very many ids. Without its removals, a run covers only requests that ask
+    # for none.
     ids = request.removals.ids if request.removals else None
     few = ids is not None and sum(len(removed.key) for removed in ids) <= _MOST_LETTERS
     return _Run(

@@ -1,9 +1,8 @@
 """Retry: what one run of a request has come to, and when the request is looked at again.
 
-Delays are derived from when the request was first asked, so that nothing has to be counted or
-stored: a copy that is ten seconds old waits ten seconds, one that is forty waits forty. The loop
-fills a `Progress` and asks it for the result; `failed_result` is for a request whose first read
-failed.
+A copy waits for as long as its request is old: after ten seconds ten more, after forty seconds
+forty. So delays double, and no attempts have to be counted or stored. The loop fills a `Progress`
+and asks it for the result; `failed_result` is for a request whose first read failed.
 """
 
 from collections.abc import Sequence
@@ -29,8 +28,7 @@ from reconciler.changes import (
 )
 from reconciler.errors import Again, Blocked, Conflict
 from reconciler.ids import ResourceId
-from reconciler.messages import MOST_SIGHTINGS
-from reconciler.model import Observed, Request, Resource, Sight, Sighting
+from reconciler.model import MOST_SIGHTINGS, Observed, Request, Resource, Sight, Sighting
 from reconciler.plan.context import FIRST_DELAY, GIVE_UP
 
 LAST_DELAY: Final = timedelta(minutes=5)
@@ -40,13 +38,13 @@ GIVE_UP_ON_REPLICATION: Final = timedelta(minutes=10)
 LOOK_AT_RIGHTS_AGAIN: Final = timedelta(minutes=10)
 # What a write event named, or what a grant or attach needs, may be invisible for this long.
 INVISIBLE: Final = timedelta(minutes=15)
-# What the index does not show at first it shows by then.
+# After this long Resource Graph shows what it did not show at first, so its rows are read again.
 REPEAT_AFTER: Final = timedelta(minutes=5)
 EARLY: Final = timedelta(seconds=1)
-"""So much earlier than it is due a copy may come."""
+"""A copy may come this much before it is due, and is answered all the same."""
 _SHORTEST_DELAY: Final = timedelta(seconds=1)
 _TO_REPEAT: Final = frozenset({Status.AGAIN, Status.CONFLICT})
-# After these the next list must show it, whoever wrote it.
+# Outcomes after which the change is in Azure, whoever wrote it, so that a later list shows it.
 _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
 
 
@@ -54,13 +52,12 @@ _WRITTEN: Final = frozenset({Status.DONE, Status.PRESENT})
 class Progress:
     """What one run of a request has come to so far; `began` is when the run began.
 
-    `soon`: a copy that is due within this time of the last look serves as the look after a write.
+    `soon`: a copy that is due within this time of the last look replaces the look after a write.
     `looked`: when the last complete look began; `alive`: whether the last look found the id. Both
     are none before there was one. `ask_at`: when the activity log may show that the id is gone.
     `young`: the resource was just made, so the index may not show it yet when an identity that it
-    lacks is created.
-    `deleted`: assignments that were deleted so far. `made_room`: room was made once in a
-    subscription that held no more assignments.
+    lacks is created. `deleted`: the assignments that this run deleted. `made_room`: this run
+    already deleted unwanted rights in a subscription that held no more assignments.
     """
 
     request: Request
@@ -84,8 +81,11 @@ class Progress:
         self.young = created is not None and observed.at - created < INVISIBLE
         self.looked = observed.at
         self.plans.append(plan)
-        # Where another writer came first, this look decides anew.
-        self.outcomes = [one for one in self.outcomes if one.status is not Status.CONFLICT]
+        # A change that met another writer is decided again from this look. Without its outcome it
+        # counts as untried.
+        self.outcomes = [
+            outcome for outcome in self.outcomes if outcome.status is not Status.CONFLICT
+        ]
 
     def untried(self, changes: Sequence[Change]) -> tuple[Change, ...]:
         """Return the changes that have no outcome yet: a write is not repeated in a run."""
@@ -95,30 +95,36 @@ class Progress:
     def may_look_again(self) -> bool:
         """Return whether looking again at once can show something new.
 
-        What Azure put off only time mends. A deletion's answer needs no look; and where a copy is
-        due soon anyway, that copy is the look.
+        It cannot where Azure put a change off, since only time helps, nor where only dead rights
+        were deleted, since the answer to a deletion is proof enough. Where a copy is due soon, the
+        copy looks instead.
         """
-        statuses = {outcome.status for outcome in self.outcomes if not _is_dead(outcome.change)}
+        statuses = {
+            outcome.status
+            for outcome in self.outcomes
+            if not (isinstance(outcome.change, DeleteAssignment) and outcome.change.reason.dead)
+        }
         if Status.AGAIN in statuses or self._lifting(soon=True):
             return False
         return bool(statuses & {*_WRITTEN, Status.CONFLICT})
 
     def only_patched(self) -> bool:
-        """Return whether nothing but identities was written, so that the PATCH's answer is a look.
+        """Return whether all changes so far went through and need no look but their answers.
 
-        The answer to a deletion of what was dead needs no look either.
+        That holds for identities, which the PATCH's answer shows, and for deletions of dead rights.
         """
         return all(
             outcome.status is Status.DONE
+            and outcome.change is not None
             and (
                 isinstance(outcome.change, AttachIdentity | DetachIdentity)
-                or _is_dead(outcome.change)
+                or outcome.change.reason.dead
             )
             for outcome in self.outcomes
         )
 
     def add_failure(self, error: Again | Blocked) -> None:
-        """Note that a look, or what came with it, could not be done."""
+        """Note the error that ended the run: a read failed, in a look or after it."""
         self.outcomes.append(
             Outcome(
                 None,
@@ -136,23 +142,24 @@ class Progress:
     ) -> Result:
         """Return what the run came to, with a copy of the request where something is left to do.
 
-        With `writes`, what time may settle of the last plan counts as left to do. What has been
-        tried for too long is blocked, so that a person sees it.
+        `writes` is false in audit mode: then only a failed read is left to do. With it, so are the
+        changes and holds of the last plan that time may settle. What has been tried for too long
+        becomes blocked, so that a person sees it.
         """
         done = any(outcome.status is Status.DONE for outcome in self.outcomes)
-        # Whatever was done starts the waiting anew.
+        # Any change that was made restarts the wait: the hour of giving up counts from it.
         waited = timedelta() if done else now - (self.request.first or self.began)
         refused = {outcome.code for outcome in self.outcomes if outcome.last_try}
         delays = self._outcome_delays(waited)
         if writes and self.plans:
             delays += self._plan_delays(now, waited)
         if any(outcome.code == PLAN_CHANGED for outcome in self.outcomes):
-            # What was not confirmed is not done by a copy either.
+            # A person confirmed another plan, so no copy may carry this one out.
             delays = []
         wait = max(min(delays), _SHORTEST_DELAY) if delays else None
         plans = list(self.plans)
         if plans:
-            # What was deleted since the last look is no longer to be done.
+            # Deletions that were made after the last look are no longer to be done.
             left = [
                 change
                 for change in plans[-1].changes
@@ -170,7 +177,11 @@ class Progress:
         )
 
     def _outcome_delays(self, waited: timedelta) -> list[timedelta]:
-        """Return when to try again what was put off; block what was for too long, or twice."""
+        """Return the delays after which to retry what Azure put off or refused for now.
+
+        An outcome that was put off for too long becomes blocked. So does a `last_try` that the
+        request met before.
+        """
         usual = min(max(FIRST_DELAY, waited), LAST_DELAY)
         delays: list[timedelta] = []
         for index, outcome in enumerate(self.outcomes):
@@ -192,7 +203,10 @@ class Progress:
         return delays
 
     def _plan_delays(self, now: datetime, waited: timedelta) -> list[timedelta]:
-        """Return when what the last plan wants or withholds may be settled; block what is stuck."""
+        """Return the delays after which the last plan's changes and holds may be settled.
+
+        A hold that should pass by itself and has not within an hour becomes a blocked outcome.
+        """
         usual = min(max(FIRST_DELAY, waited), LAST_DELAY)
         delays = [self.ask_at - now] if self.ask_at else []
         for held in self._lifting():
@@ -203,36 +217,42 @@ class Progress:
             else:
                 detail = f"given up after {waited}: {held.hold}"
                 self.outcomes.append(Outcome(held.change, Status.BLOCKED, detail, STUCK))
-        # A scope, or an identity that a young machine lacks, may be there and not be shown yet.
-        # Later, an identity's own event asks for whoever the index shows.
+        # A scope may exist and not be visible yet, and so may an identity that a young machine
+        # lacks. An older machine needs no copy for that: the index shows it, so the event of the
+        # identity's creation leads to it.
         last = self.plans[-1]
         holds = {held.hold for held in last.withheld}
         absent = Hold.SCOPE_ABSENT in holds or (self.young and Hold.IDENTITY_ABSENT in holds)
         if absent and now - (self.request.first or self.began) < INVISIBLE:
             delays.append(usual)
-        # What the last look still wanted may come. A change that is repeated, or a copy that is due
-        # anyway, leads to a look that sees it.
-        outcomes = {_key(one.change): one.status for one in self.outcomes if one.change}
+        # What the last plan still wants may show up in a later look. Where a change is retried
+        # anyway, or a copy is due anyway, that leads to this look, and no delay is added.
+        outcomes = {
+            _key(outcome.change): outcome.status for outcome in self.outcomes if outcome.change
+        }
         statuses = {outcome.status for outcome in self.outcomes}
         may_wait = statuses.isdisjoint(_TO_REPEAT) and waited < GIVE_UP
         for change in last.changes if may_wait else ():
             status = outcomes.get(_key(change))
             if status is not None:
-                # Lists lag behind writes; of what was dead, the answer is proof enough.
-                unlisted = status in _WRITTEN and not _is_dead(change)
-                comes = unlisted and not self._lifting(soon=True)
+                # It was written, but the list lacks it: lists lag behind writes. For the deletion
+                # of a dead right the answer is proof enough.
+                dead = isinstance(change, DeleteAssignment) and change.reason.dead
+                may_settle = status in _WRITTEN and not dead and not self._lifting(soon=True)
             else:
-                # A principal may be missing because its identity is only just being switched on.
+                # A grant without a principal waits until its identity is switched on. Where
+                # anything was blocked, that may never happen, so it is not waited for.
                 waiting = isinstance(change, CreateAssignment) and change.principal is None
-                comes = not (waiting and Status.BLOCKED in statuses)
-            if comes:
+                may_settle = not (waiting and Status.BLOCKED in statuses)
+            if may_settle:
                 delays.append(usual)
         return delays
 
     def _lifting(self, *, soon: bool = False) -> list[Withheld]:
-        """Return what time may lift or, with `soon`, what a copy in a moment may find lifted.
+        """Return the withheld changes whose hold time alone may lift.
 
-        What waits for its replacement is left out: it hangs on that alone.
+        With `soon`, only those whose hold a copy that is due soon may find lifted. A right that
+        waits for its replacement is left out: the replacement lifts its hold, and not time.
         """
         waiting = self.plans[-1].waiting if self.plans else ()
         passing = [held for held in waiting if held.hold is not Hold.REPLACING]
@@ -242,19 +262,20 @@ class Progress:
         return [held for held in passing if held.until is None or held.until <= by]
 
     def _copy(self, now: datetime, wait: timedelta, refused: set[str], *, done: bool) -> Request:
-        """Return the request to be looked at again after the wait, with what was seen by now."""
+        """Return the copy of the request, due after the wait, with all sightings up to now."""
         known = {(sighting.what, sighting.about): sighting for sighting in self.request.sightings}
         if self.alive:
-            # A look that failed says nothing either way.
+            # The id was found, so it is no longer missing. A failed look (`alive` none) keeps both.
             known.pop((Sight.GONE, ""), None)
             known.pop((Sight.NOT_YET, ""), None)
         seen = [*self.sightings, *(sighting for plan in self.plans for sighting in plan.sightings)]
         seen += [Sighting(now, Sight.REFUSED, code) for code in sorted(refused)]
         fresh = [sighting for sighting in seen if (sighting.what, sighting.about) not in known]
         for sighting in fresh:
-            # Of several, the time of the first counts.
+            # Of several sightings of the same, the first counts.
             known.setdefault((sighting.what, sighting.about), sighting)
-        # Where more is seen than can be kept, something is always new, and waiting would never end.
+        # A new sighting restarts the wait. With more sightings than a copy can keep, one of them
+        # would count as new each time, and the waiting would never end.
         began_anew = done or (fresh and len(known) <= MOST_SIGHTINGS)
         return replace(
             self.request,
@@ -275,9 +296,9 @@ def failed_result(
 
 
 def schedule_repeat(result: Result, request: Request, now: datetime, what: Sight) -> Result:
-    """Return the result with a copy of the request due in five minutes, which knows what was seen.
+    """Return the result with a copy of the request due in five minutes, with the sighting `what`.
 
-    The index may not know a young machine yet, or a move may still go on.
+    It is for what Resource Graph shows late: a young machine, or the end of a move.
     """
     sightings = tuple(sighting for sighting in request.sightings if sighting.what is not what)
     due = now + REPEAT_AFTER
@@ -286,12 +307,10 @@ def schedule_repeat(result: Result, request: Request, now: datetime, what: Sight
 
 
 def _key(change: Change) -> object:
-    """Return what makes two changes one: a later look may show a grant with another marker."""
+    """Return the key by which two changes count as the same one.
+
+    The marker of a grant is not part of it: a later look may show the grant with another marker.
+    """
     if isinstance(change, CreateAssignment):
         return change.grant, change.principal
     return change
-
-
-def _is_dead(change: Change | None) -> bool:
-    """Return whether a change takes away what belonged to a principal that is no more."""
-    return isinstance(change, DeleteAssignment) and change.reason.dead

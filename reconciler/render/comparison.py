@@ -1,4 +1,4 @@
-"""One subject compared with policy, and what every output format shows of it alike.
+"""One subject compared with policy, and what all output formats share.
 
 `reconciler.cli` makes a `Comparison` of each subject that it reads. The formats beside this module
 take from here the verbs, the totals, the next steps, and what an entry of policy hands out.
@@ -26,7 +26,8 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.model import Desired, Observed
-from reconciler.policy.language import Grant, Policy
+from reconciler.policy import Policy
+from reconciler.policy.model import Grant
 
 VERBS = ("create", "attach", "detach", "reattach", "grant", "update", "remove")
 """All that is done to a subject, in the order in which summaries count it."""
@@ -116,7 +117,7 @@ def totals(plans: Iterable[Plan]) -> dict[str, int]:
 
 
 def hold_next_step(held: Withheld, plan: Plan) -> str:
-    """Return what a person does about a hold; where the same plan lifts it, that is to wait."""
+    """Return what a person does about a hold: wait, where the same plan creates what is missing."""
     attached = held.change.identity if isinstance(held.change, AttachIdentity) else None
     created = {change.new.id for change in plan.changes if isinstance(change, CreateIdentity)}
     if held.hold is Hold.IDENTITY_ABSENT and attached in created:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler import changes
 from reconciler.changes import Change, Outcome, Plan
-from reconciler.policy.language import Policy
+from reconciler.policy import Policy
 from reconciler.render.comparison import (
     Comparison,
     hold_next_step,
@@ -46,7 +46,7 @@ def plan(comparisons: Sequence[Comparison], policy: Policy) -> Json:
 
 
 def subject_plan(plan: Plan) -> Json:
-    """Return the plan of one subject, as far as it can be told without policy."""
+    """Return the plan of one subject; it needs no `Comparison`, so outcome events can carry it."""
     return {
         "id": str(plan.id),
         "fingerprint": plan.fingerprint,

@@ -28,8 +28,7 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Unresolved
-from reconciler.policy.language import Policy
-from reconciler.printable import printable
+from reconciler.policy import Policy
 from reconciler.render.comparison import (
     VERBS,
     Comparison,
@@ -39,18 +38,7 @@ from reconciler.render.comparison import (
     verb,
 )
 from reconciler.roles import role_name
-
-__all__ = [
-    "counted",
-    "log_lines",
-    "outcome_line",
-    "plan_lines",
-    "printable",
-    "question",
-    "subject_lines",
-    "summary",
-    "wait_condition",
-]
+from reconciler.wording import printable
 
 type Details = list[tuple[str, str]]
 
@@ -83,7 +71,7 @@ def plan_lines(comparisons: Sequence[Comparison], policy: Policy) -> Iterator[st
 
 
 def subject_lines(comparisons: Iterable[Comparison], policy: Policy) -> Iterator[str]:
-    """Yield for each subject what is to change and what is withheld, with a blank line after it."""
+    """Yield what is to change and what is withheld for each subject, and a blank line after it."""
     for comparison in comparisons:
         plan = comparison.plan
         yield str(plan.id)
@@ -114,7 +102,7 @@ def subject_lines(comparisons: Iterable[Comparison], policy: Policy) -> Iterator
 
 
 def log_lines(plan: Plan) -> Iterator[str]:
-    """Yield each change, now or later, and what is withheld, each whole and on one line."""
+    """Yield one line, with all details, for each change, now or later, and each withheld change."""
     entries = [(_headline(change), change, _details(change)) for change in plan.changes]
     for held in (*plan.waiting, *plan.lasting):
         details = _held_details(held, plan, held.detail)
@@ -125,7 +113,7 @@ def log_lines(plan: Plan) -> Iterator[str]:
 
 
 def outcome_line(outcome: Outcome, subject: ResourceId) -> str:
-    """Return what became of one change, in one line; the plan above it has the whole ids."""
+    """Return one line on what became of a change; names stand for the ids that its plan shows."""
     match outcome.change:
         case None:
             parts = []
@@ -166,7 +154,7 @@ def question(plans: Sequence[Plan]) -> str:
 
 
 def wait_condition(held: Withheld) -> str:
-    """Return what has to be so before a passing hold lifts."""
+    """Return the condition under which a passing hold lifts, such as "the resource is built"."""
     match held.hold, held.change:
         case Hold.SETTLING, _:
             condition = "the resource is built"
@@ -174,17 +162,19 @@ def wait_condition(held: Withheld) -> str:
             condition = "the change to the resource that is under way has ended"
         case Hold.REPLACING, _:
             condition = "what replaces it is there"
-        # The others wait for a proof, and most of them say for which.
-        case _ if held.detail:
+        # It waits for a proof, and most often says for which.
+        case Hold.UNCONFIRMED, _ if held.detail:
             return held.detail
-        case _, AttachIdentity():
+        case Hold.UNCONFIRMED, AttachIdentity():
             return "a dead entry beside it is proved dead, and gone"
-        case _, DetachIdentity(_, identity):
+        case Hold.UNCONFIRMED, DetachIdentity(_, identity):
             return f"it is proved that {identity.name} is gone"
-        case _, DeleteAssignment(_, Reason.RESOURCE_GONE):
+        case Hold.UNCONFIRMED, DeleteAssignment(_, Reason.RESOURCE_GONE):
             return "it is proved that its resource is gone"
-        case _:
+        case Hold.UNCONFIRMED, _:
             return "it is proved that its principal is gone"
+        case _:
+            condition = f"this has passed: {held.hold}"
     return f"{condition} ({held.detail})" if held.detail else condition
 
 
@@ -221,7 +211,7 @@ def _headline(change: Change) -> str:
 
 
 def _held_headline(held: Withheld, plan: Plan) -> str:
-    """Return what is withheld, or will be done, and how long after the look that may be."""
+    """Return the headline of a withheld change; for a passing hold also when it may lift."""
     headline = _headline(held.change)
     if not held.hold.passing:
         return f"withheld: {headline}"
@@ -277,7 +267,7 @@ def _held_details(held: Withheld, plan: Plan, detail: str) -> Details:
 
 
 def _aligned(details: Details, subject: ResourceId) -> Iterator[str]:
-    """Yield details below each other; what the heading says already is left out."""
+    """Yield details one a line; the subject's own id is left out, as the heading shows it."""
     for key, text in details:
         if text != str(subject):
             yield f"      {key:{_WIDTH}} {text}"

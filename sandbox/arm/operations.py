@@ -44,7 +44,7 @@ def delete(call: Call, resource: Resource) -> dict[str, str]:
         return headers(call, running, final=True)
     announced = begin(call, resource, DELETING, final=True)
     if call.late:
-        call.world.tell("Delete", resource)
+        call.world.emit("Delete", resource)
     else:
         call.world.remove(resource)
     return announced

@@ -38,7 +38,7 @@ _FOREIGN: Final = ("AZURE", "IDENTITY_", "MSI_", "RECONCILER_")
 
 
 class DemoError(Exception):
-    """Something is not as the steps say; the message says what."""
+    """Something is not as a step expects; the message names it."""
 
 
 class FunctionApp:
@@ -138,8 +138,7 @@ class Scenario:
     def until(self, expected: str, look: Callable[[], str | None]) -> None:
         """Wait until `look` returns none; until then it says what is there instead.
 
-        Raises:
-            DemoError: that takes too long.
+        Raises `DemoError` where that takes too long.
         """
         deadline = time.monotonic() + _TIMEOUT
         while lacking := look():

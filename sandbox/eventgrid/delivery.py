@@ -64,11 +64,7 @@ class Delivery:
         world.feed.listen(lambda topic, event: self._accept({topic: event}))
 
     def _accept(self, sources: dict[str, Event]) -> None:
-        """Make a parcel for every event subscription that wants the event.
-
-        Args:
-            sources: the event as it looks from each source that it may be subscribed to at.
-        """
+        """Make a parcel for each subscription that wants an event, as it looks from each source."""
         now = self._world.now()
         for subscription in list(self._world.event_subscriptions.values()):
             event, settings = sources.get(subscription.source), subscription.properties

@@ -13,8 +13,12 @@ from sandbox.arm.routing import Json
 MOST_FILTERS = 25
 MOST_VALUES = 25
 LONGEST_VALUE = 512
-_TEXTS = ("subjectBeginsWith", "subjectEndsWith")
-_SWITCHES = ("isSubjectCaseSensitive", "enableAdvancedFilteringOnArrays")
+_SETTINGS = {
+    "subjectBeginsWith": (str, "one text"),
+    "subjectEndsWith": (str, "one text"),
+    "isSubjectCaseSensitive": (bool, "true or false"),
+    "enableAdvancedFilteringOnArrays": (bool, "true or false"),
+}
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "in": str.__eq__,
     "contains": str.__contains__,
@@ -51,13 +55,10 @@ def check(sent: Json) -> Json:
 
     The limits are documented (facts: Delivery), the texts of the refusals assumed.
     """
-    require_known(sent, {*_TEXTS, *_SWITCHES, "includedEventTypes", "advancedFilters"}, "filter")
-    for name in _TEXTS:
-        if not isinstance(sent.get(name) or "", str):
-            raise invalid(f"filter.{name} must be one text.")
-    for name in _SWITCHES:
-        if not isinstance(sent.get(name) or False, bool):
-            raise invalid(f"filter.{name} must be true or false.")
+    require_known(sent, {*_SETTINGS, "includedEventTypes", "advancedFilters"}, "filter")
+    for name, (kind, called) in _SETTINGS.items():
+        if not isinstance(sent.get(name) or kind(), kind):
+            raise invalid(f"filter.{name} must be {called}.")
     types = sent.get("includedEventTypes")
     if types is not None and not _are_texts(types):
         raise invalid("filter.includedEventTypes must be a list of texts.")
@@ -144,9 +145,9 @@ def _lookup(event: Json, key: str) -> Any:  # noqa: ANN401 - JSON
     A dot always leads into an object, so a member whose name has one (a claim) is out of reach.
     """
     first, *rest = key.split(".")
-    found: Any = event
+    value: Any = event
     for name in (_ENVELOPE.get(first.casefold(), first.lower()), *rest):
-        if not isinstance(found, dict):
+        if not isinstance(value, dict):
             return None
-        found = found.get(name)
-    return found
+        value = value.get(name)
+    return value

@@ -9,7 +9,6 @@ import datetime as dt
 from http import HTTPStatus
 
 TIMEOUT = dt.timedelta(seconds=30)  # How long an endpoint may take for its answer.
-LATEST = dt.timedelta(minutes=3)  # How late an answer may be and still count, if it is lucky.
 DEAD_LETTER_DELAY = dt.timedelta(minutes=5)
 """From the last attempt until the dead letter is written."""
 DEAD_LETTER_PATIENCE = dt.timedelta(hours=4)  # How long a dead letter waits for its container.

@@ -23,7 +23,6 @@ CONSENT = dt.timedelta(seconds=30)
 """How long a webhook may take for its consent (facts: Resource events, documented)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Where a local Functions host speaks plain HTTP; Azure takes HTTPS only."""
-_MOST = 500
 _SCOPED = "/~/providers/microsoft.eventgrid/eventsubscriptions"
 _NESTED = (
     "/subscriptions/<subscription>/resourcegroups/<group>/providers/microsoft.eventgrid"
@@ -191,13 +190,10 @@ def _store(call: Call, properties: Json) -> Reply:
     # A system topic stands for its source.
     resource = world.resources.get(topic.key)
     source = str((resource and resource.properties.get("source")) or topic.text).lower()
-    known = world.event_subscriptions.get(call.id.key)
-    siblings = sum(other.source == source for other in world.event_subscriptions.values())
-    if known is None and siblings >= _MOST:
-        raise invalid(f"a topic has at most {_MOST} event subscriptions.")
+    update = call.id.key in world.event_subscriptions
     operation = world.start_operation()
     operation.resource, operation.location = call.id.text, "global"
-    operation.state = "Updating" if known else "Creating"
+    operation.state = "Updating" if update else "Creating"
     headers = operations.headers(call, operation, final=False)
     stored = EventSubscription(call.id, source, settings, operation)
     if world.asks_webhooks and settings["destination"]["endpointType"] == "WebHook":
@@ -236,9 +232,9 @@ def delete(call: Call) -> Reply:
 def list_all(call: Call) -> Reply:
     """List the event subscriptions at a scope and below, or of a topic."""
     key = _topic(call).key
-    subscriptions = call.world.event_subscriptions.values()
-    listed = [known for known in subscriptions if ids.contains(key, known.id.key)]
-    return listing.page(call, listed, lambda known: _show(call, known))
+    subscriptions = call.world.event_subscriptions.items()
+    listed = [subscription for name, subscription in subscriptions if ids.contains(key, name)]
+    return listing.page(call, listed, lambda subscription: _show(call, subscription))
 
 
 for _rule, _title in ((_SCOPED, "Event Subscriptions"), (_NESTED, "Topic Event Subscriptions")):

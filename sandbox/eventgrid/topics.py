@@ -1,18 +1,17 @@
 """System topics, and custom topics with the endpoint that clients publish to.
 
 Both are resources like others; here is what they have beyond: the source of a system topic and the
-endpoint of a custom one (documented), which takes events in Event Grid's schema by a token. An
-endpoint is under this host, not one of its own, so its address is assumed.
+endpoint of a custom one (documented), whose address is assumed. It takes events in Event Grid's
+schema alone, by a token; a topic for CloudEvents is there to refuse them.
 """
 
-import dataclasses
 import json
 from http import HTTPStatus
 
 from sandbox.arm import errors, ids
 from sandbox.arm.routing import Call, Evidence, Reply, Routes
 from sandbox.eventgrid.filters import invalid
-from sandbox.eventgrid.subscriptions import EVENT_GRID
+from sandbox.eventgrid.subscriptions import CLOUD_EVENTS, EVENT_GRID
 from sandbox.resources import generic
 
 routes = Routes()
@@ -28,7 +27,10 @@ _SOURCES = {
     "microsoft.resources.subscriptions": "microsoft.resources/subscriptions",
     "microsoft.resources.resourcegroups": "microsoft.resources/subscriptions/resourcegroups",
 }
-_NEEDED = ("id", "subject", "eventType", "eventTime", "dataVersion")
+_NEEDED = {
+    EVENT_GRID: ("id", "subject", "eventType", "eventTime", "dataVersion"),
+    CLOUD_EVENTS: ("id", "source", "type", "specversion"),
+}
 
 
 @routes.route("PUT", _SYSTEM_TOPIC, Evidence.DOCUMENTED, "REST: System Topics - Create Or Update")
@@ -44,12 +46,11 @@ def put_system_topic(call: Call) -> Reply:
     if str(body.get("location")).lower() != "global":
         raise invalid("a system topic of this type has the location 'global'.")
     for other in call.world.resources.values():
-        known = str(other.properties.get("source")).lower()
+        taken = str(other.properties.get("source")).lower() == source.key
         is_topic = other.type == "Microsoft.EventGrid/systemTopics"
-        if is_topic and known == source.key and other.id.key != call.id.key:
+        if is_topic and taken and other.id.key != call.id.key:
             raise invalid(f"the source has the system topic '{other.id.text}' already.")
-    settings = {**properties, "metricResourceId": call.world.guid()}
-    return generic.put(dataclasses.replace(call, body={**body, "properties": settings}))
+    return generic.put(call)
 
 
 def _with_endpoint(call: Call, reply: Reply) -> Reply:
@@ -70,7 +71,7 @@ def get_topic(call: Call) -> Reply:
 def put_topic(call: Call) -> Reply:
     """Create or replace a custom topic."""
     schema = (call.member("properties") or {}).get("inputSchema") or EVENT_GRID
-    if schema != EVENT_GRID:
+    if schema not in _NEEDED:
         raise errors.unsupported(f"the inputSchema '{schema}'")
     return _with_endpoint(call, generic.put(call))
 
@@ -102,12 +103,15 @@ def publish(call: Call) -> Reply:
     if len(json.dumps(call.body)) > LARGEST:
         raise errors.AzureError(413, "RequestEntityTooLarge", f"At most {LARGEST} bytes are taken.")
     sent = call.body if isinstance(call.body, list) else [call.body]
+    schema = topic.properties.get("inputSchema", EVENT_GRID)
     for event in sent:
-        for name in _NEEDED:
+        for name in _NEEDED[schema]:
             if not isinstance(event, dict) or not isinstance(event.get(name), str):
                 # The text is assumed.
-                text = f"This resource takes {EVENT_GRID}, where '{name}' is required."
+                text = f"This resource takes {schema}, where '{name}' is required."
                 raise errors.AzureError(400, "BadRequest", text)
+    if schema != EVENT_GRID:
+        raise errors.unsupported(f"publishing events of the {schema}")
     marks = {"topic": topic.id.text, "metadataVersion": "1"}
     call.world.feed.publish(topic.id.key, [{**event, **marks} for event in sent])
     return Reply(200)

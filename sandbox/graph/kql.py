@@ -6,8 +6,8 @@ and properties are case-sensitive.
 
     table | where e | project a, b = e | extend c = e | join kind=fullouter (query) on a
 
-Resource Graph takes at most three joins, and one across tables but for those of ``resources`` and
-``resourcecontainers``; it unites no other tables than these two (documented), so nobody needs it.
+Resource Graph takes one join across tables, and unites no other tables than ``resources`` and
+``resourcecontainers`` (documented); so one join it is here.
 """
 
 import dataclasses
@@ -25,7 +25,6 @@ type Tables = Callable[[str], Iterable[Row]]
 type Expression = Callable[[Row], Any]
 type Stage = Callable[[Iterable[Row], Tables], Iterable[Row]]
 
-_MOST_JOINS = 3
 _KINDS = ("inner", "leftouter", "fullouter")
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -101,13 +100,7 @@ class Query:
 def compile_query(
     text: str, tables: tuple[str, ...], columns: tuple[tuple[str, bool], ...]
 ) -> Query:
-    """Compile a query; raises ``QueryError``.
-
-    Args:
-        text: the query.
-        tables: names of tables in lower case.
-        columns: those that every table has, and whether each holds text.
-    """
+    """Compile a query over tables that all have the same columns; raises ``QueryError``."""
     return _Parser(text, tables, dict(columns)).query()
 
 
@@ -151,7 +144,7 @@ class _Parser:
         self._all = columns
         self._columns: Columns = {}
         """Those that there are at this place."""
-        self._joins = self._crossed = 0
+        self._joins = 0
         self._next = 0
         self._tokens: list[_Token] = []
         at = 0
@@ -224,7 +217,7 @@ class _Parser:
                 case "extend":
                     stages.append(self._compute(keep=True))
                 case "join":
-                    stages.append(self._join(table))
+                    stages.append(self._join())
                 case _:
                     raise self._fail("one of the operators where, project, extend, join")
         return Query(table, tuple(stages), self._columns)
@@ -258,11 +251,11 @@ class _Parser:
 
         return lambda rows, _: map(compute, rows)
 
-    def _join(self, table: str) -> Stage:
+    def _join(self) -> Stage:
         """Return what adds to each row those of another query with the same text in a column."""
         self._joins += 1
-        if self._joins > _MOST_JOINS:
-            raise self._error(self._tokens[self._next - 1], f"at most {_MOST_JOINS} joins")
+        if self._joins > 1:
+            raise self._error(self._tokens[self._next - 1], "at most one join")
         self._expect("kind")
         self._expect("=")
         kind = self._accept(*_KINDS)
@@ -273,10 +266,6 @@ class _Parser:
         other = self._pipeline()
         self._columns = columns
         self._expect(")")
-        pair = {table, other.table}
-        self._crossed += len(pair) > 1 and pair != {"resources", "resourcecontainers"}
-        if self._crossed > 1:
-            raise self._fail("at most one join across tables")
         self._expect("on")
         key = self._peek
         on = self._take("word", "a name")

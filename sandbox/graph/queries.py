@@ -53,8 +53,8 @@ def query(call: Call) -> Reply:
         "table" if call.query["api-version"] < "2020" else "objectArray"
     )
     numbers = [options.get(name) or 0 for name in ("$skip", "$top")]
-    known = form == "objectArray" and set(options) <= _OPTIONS
-    if not known or not all(isinstance(number, int) for number in numbers):
+    supported = form == "objectArray" and set(options) <= _OPTIONS
+    if not supported or not all(isinstance(number, int) for number in numbers):
         raise errors.unsupported(f"the query options {options} in the format {form}")
     text = str(body.get("query", ""))
     try:
@@ -140,8 +140,10 @@ class _Index:
             if named & {name, *(above.name.lower() for above in hierarchy.path(group))}
         }
         """Names of the management groups that are named, and of those beneath them."""
-        known = set(call.world.subscriptions)
-        self._subscriptions = known if self._everywhere else known & subscriptions
+        all_subscriptions = set(call.world.subscriptions)
+        self._subscriptions = (
+            all_subscriptions if self._everywhere else all_subscriptions & subscriptions
+        )
         self.scopes = self._everywhere, frozenset(self._groups), frozenset(self._subscriptions)
 
     def rows(self, table: str) -> Iterable[Row]:
@@ -151,7 +153,7 @@ class _Index:
         rows: Iterator[Row]
         if table == "resources":
             resources = world.resource_history.at(seen) if delay else world.resources.values()
-            there = [each for each in resources if each.location and self._holds(each.id)]
+            there = [it for it in resources if it.location and self._holds(it.id)]
             rows = self._readable(
                 there,
                 "*/read",
@@ -163,9 +165,9 @@ class _Index:
         else:
             assignments = world.assignment_history.at(seen) if delay else world.assignments
             rows = self._readable(
-                [each for each in assignments if self._holds(ids.parse(each.scope))],
+                [right for right in assignments if self._holds(ids.parse(right.scope))],
                 "Microsoft.Authorization/roleAssignments/read",
-                lambda each: each.scope,
+                lambda right: right.scope,
                 functools.partial(_assignment, world),
             )
         chance = world.faults.graph_missing
@@ -175,23 +177,20 @@ class _Index:
         """Yield subscriptions and groups, which are never late here (assumed)."""
         world = self._world
         yield from self._readable(
-            [each for each in world.subscriptions if each in self._subscriptions],
+            [name for name in world.subscriptions if name in self._subscriptions],
             "Microsoft.Resources/subscriptions/read",
-            lambda each: f"/subscriptions/{each}",
+            lambda name: f"/subscriptions/{name}",
             functools.partial(_subscription, world),
         )
         yield from self._readable(
-            [each for each in world.groups.values() if self._holds(each.id)],
+            [group for group in world.groups.values() if self._holds(group.id)],
             f"{ids.GROUP_TYPE}/read",
             _id_of,
             functools.partial(_group, world),
         )
 
     def _holds(self, scope: ids.ArmId) -> bool:
-        """Return whether a scope is asked for; those above subscriptions only where none is named.
-
-        See facts: Resource Graph.
-        """
+        """Return whether a scope is asked for; above subscriptions only where none is named."""
         if scope.subscription:
             return scope.subscription.lower() in self._subscriptions
         return self._everywhere or scope.name.lower() in self._groups
@@ -265,10 +264,7 @@ def _assignment(world: World, assignment: Assignment) -> Row:
 
 
 def _subscription(world: World, subscription: str) -> Row:
-    """Return a subscription, with the management groups above it, nearest first.
-
-    See facts: Resource Graph.
-    """
+    """Return a subscription, with the management groups above it, nearest first."""
     over = world.hierarchy.over(subscription)
     chain: list[ManagementGroup] = [over, *reversed(world.hierarchy.path(over))]
     return {

@@ -81,8 +81,8 @@ class Bindings:
         for function in functions:
             for binding in function.bindings:
                 kind, connection = binding["type"], binding.get("connection", CONNECTION)
-                known = kind in SUPPORTED.get(binding["direction"], ())
-                if not known or connection != CONNECTION:
+                supported = kind in SUPPORTED.get(binding["direction"], ())
+                if not supported or connection != CONNECTION:
                     raise AppError(
                         f"this host has no {kind} binding on {connection}, which"
                         f" {function.name} asks for as {binding['name']!r}"

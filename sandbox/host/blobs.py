@@ -4,10 +4,8 @@
 restart. One contract test runs on both kinds. `queues` shares the account and its errors.
 """
 
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
@@ -55,22 +53,19 @@ def translated(kind: type[StorageError]) -> Generator[None]:
         raise kind(503, f"the storage account does not answer: {error}") from error
 
 
-@dataclass
 class MemoryBlobs:
-    """Blobs that last as long as the process; safe between threads."""
+    """Blobs that last as long as the process; safe between threads, as single steps of a dict."""
 
-    _contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._contents: dict[tuple[str, str], bytes] = {}
 
     def read(self, container: str, name: str) -> bytes | None:
         """Return the content; none where the blob or its container is missing."""
-        with self._lock:
-            return self._contents.get((container, name))
+        return self._contents.get((container, name))
 
     def write(self, container: str, name: str, content: bytes) -> None:
         """Create or replace a blob, and its container where that is missing."""
-        with self._lock:
-            self._contents[container, name] = content
+        self._contents[container, name] = content
 
 
 class StorageBlobs:

@@ -1,4 +1,4 @@
-"""`python -m sandbox host`: runs a function app until it is told to stop."""
+"""`python -m sandbox host`: runs a function app until a signal stops it."""
 
 import logging
 import os

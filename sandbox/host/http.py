@@ -55,11 +55,7 @@ def connection_string(port: int) -> str:
 
 @contextmanager
 def serving(app: "WSGIApplication", port: int = 0) -> Generator[int]:
-    """Serve on the loopback address while the context lasts, at `port` or any free one.
-
-    Raises:
-        OSError: the port is taken.
-    """
+    """Serve on loopback while the context lasts, at `port` or any free one; raises `OSError`."""
     with create_server((ADDRESS, port)) as listener:
         server = make_server(
             ADDRESS, port, app, threaded=True, request_handler=_Quiet, fd=listener.fileno()

@@ -7,9 +7,8 @@ the published source of the queue extension.
 import logging
 import re
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -48,11 +47,7 @@ class QueueOptions:
 
     @classmethod
     def read(cls, worker: Worker) -> Self:
-        """Read the app's `host.json`; the defaults hold where it or a key is missing.
-
-        Raises:
-            ValueError: the file is not JSON, or a value is of the wrong form.
-        """
+        """Read the app's `host.json`, with defaults for what is missing; raises `ValueError`."""
         section = worker.section("queues")
         batch_size = _number(section, "batchSize", cls.batch_size, 1, _MOST)
         encoding = section.get("messageEncoding", "base64")
@@ -101,14 +96,10 @@ class Activity:
         with self._lock:
             self.running -= 1
 
-    @contextmanager
-    def counted(self) -> Generator[None]:
-        """Count what runs inside."""
-        self.begin()
-        try:
-            yield
-        finally:
-            self.end()
+    __enter__ = begin
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def counts(self) -> tuple[int, int]:
         """Return both numbers as they are together."""
@@ -152,7 +143,7 @@ class Listener:
                 if len(running) > options.new_batch_threshold:
                     running = wait(running, POLL, return_when=FIRST_COMPLETED).not_done
                     continue
-                with self.activity.counted():
+                with self.activity:
                     begun = {self._submit(pool, message) for message in self._take()}
                 if not begun:
                     stopped.wait(_PAUSE if self._lost else POLL)

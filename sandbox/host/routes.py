@@ -1,7 +1,7 @@
 """Which function answers a web request, and which key it asks for.
 
 `triggers` reads the routes of an app when it starts; `http` looks requests up. Templates are
-ASP.NET's, with no constraint but `int`; case does not matter, and literals go first. Unlike Core
+ASP.NET's, with plain parameters alone; case does not matter, and literals go first. Unlike Core
 Tools this asks for keys, as Azure does, so that callers can be tested.
 """
 
@@ -14,7 +14,7 @@ from sandbox.host.worker import AppError, Function
 
 FUNCTION_KEY = "sandbox-function-key"
 MASTER_KEY = "sandbox-master-key"
-_PARAMETER = re.compile(r"\{(?P<rest>\*)?(?P<name>\w+)(?P<int>:int)?(?P<optional>\?)?\}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Route:
 
     function: Function
     pattern: re.Pattern[str]
-    rank: tuple[int, ...]  # Sorts literals before parameters, segment by segment.
+    rank: tuple[bool, ...]  # Whether each segment is a parameter: literals go first.
     methods: frozenset[str]  # Empty: all.
     level: str
 
@@ -35,16 +35,14 @@ class Route:
         keys = [settings.get("SANDBOX_MASTER_KEY") or MASTER_KEY]
         if self.level == "FUNCTION":
             keys.append(settings.get("SANDBOX_FUNCTION_KEY") or FUNCTION_KEY)
-        known = any(hmac.compare_digest(key.encode(), each.encode()) for each in keys)
-        return self.level == "ANONYMOUS" or known
+        fits = any(hmac.compare_digest(key.encode(), opening.encode()) for opening in keys)
+        return fits or self.level == "ANONYMOUS"
 
 
 def read(functions: Iterable[Function], prefix: object) -> tuple[Route, ...]:
     """Return the routes of the functions with an HTTP trigger, in the order of their precedence.
 
-    Raises:
-        AppError: a template is not one that this host understands.
-        ValueError: the prefix, which `host.json` may set, is no text.
+    Raises `AppError` for a template, and `ValueError` for a prefix from `host.json`.
     """
     if not isinstance(prefix, str):
         raise ValueError(f"host.json: routePrefix is a text, not {prefix!r}")  # noqa: TRY004 - of the file
@@ -58,17 +56,10 @@ def read(functions: Iterable[Function], prefix: object) -> tuple[Route, ...]:
         for segment in template.strip("/").split("/"):
             slash = "/" if pattern else ""
             parameter = _PARAMETER.fullmatch(segment)
-            if parameter:
-                rest, number = parameter["rest"], parameter["int"]
-                rank.append(3 if rest else 1 if number else 2)
-                kind = ".*" if rest else r"-?\d+" if number else "[^/]+"
-                group = f"{slash}(?P<{parameter['name']}>{kind})"
-                pattern += f"(?:{group})?" if parameter["optional"] or rest else group
-            elif re.search(r"[{}]", segment):
+            if not parameter and re.search(r"[{}]", segment):
                 raise AppError(f"{function.name}: route segment {segment!r} is not understood here")
-            else:
-                rank.append(0)
-                pattern += slash + re.escape(segment)
+            rank.append(parameter is not None)
+            pattern += slash + (f"(?P<{parameter[1]}>[^/]+)" if parameter else re.escape(segment))
         methods = frozenset(method.upper() for method in trigger.get("methods") or ())
         level = trigger.get("authLevel", "FUNCTION").upper()
         expression = re.compile(pattern, re.IGNORECASE)
@@ -81,5 +72,5 @@ def find(routes: Iterable[Route], path: str, method: str) -> tuple[Route, dict[s
     for route in routes:
         match = route.pattern.fullmatch(path.strip("/"))
         if match and (not route.methods or method in route.methods):
-            return route, {key: value for key, value in match.groupdict().items() if value}
+            return route, match.groupdict()
     return None

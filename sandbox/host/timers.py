@@ -1,7 +1,7 @@
 """Rings an app's timers when the clock says so, and remembers over a restart when each is due.
 
 `triggers` starts it and calls `ring` in a thread of its own. As documented for the timer trigger, a
-timer that was missed while no host ran rings at the start, and is told that it is past due; one
+timer that was missed while no host ran rings at the start, as past due; one
 whose times are less than a minute apart is not watched that closely. A schedule is a six-field
 NCRONTAB expression in UTC, of which only what function apps here use is understood: `*`, `*/n`,
 numbers, ranges and lists. Anything else is an error rather than a guess.
@@ -50,11 +50,7 @@ class Schedule:
     fields: tuple[frozenset[int], ...]
 
     def after(self, moment: datetime) -> datetime:
-        """Return the first moment of the schedule that is later than `moment`.
-
-        Raises:
-            ValueError: there is none, such as on 31 February.
-        """
+        """Return the first moment later than `moment`; raises `ValueError` where there is none."""
         moment = moment.astimezone(UTC)
         seconds, minutes, hours, days, months, weekdays = map(sorted, self.fields)
         for offset in range(_HORIZON):
@@ -71,11 +67,7 @@ class Schedule:
 
 
 def parse(expression: str) -> Schedule:
-    """Read an expression such as `0 */15 * * * *`.
-
-    Raises:
-        ValueError: it is not one of six fields in the understood syntax; the text says where.
-    """
+    """Read an expression such as `0 */15 * * * *`; raises `ValueError`, which says where."""
     parts = expression.split()
     if len(parts) != len(_FIELDS):
         raise ValueError(f"schedule {expression!r} has {len(parts)} fields instead of six")
@@ -122,8 +114,7 @@ class Timers:
     def start(self) -> None:
         """Find out when each is due first: at once, if it was missed or asks for it.
 
-        Raises:
-            BlobError: what is remembered cannot be read.
+        Raises `BlobError` where what is remembered cannot be read.
         """
         now = self.clock()
         for timer in self.timers:

@@ -58,10 +58,8 @@ class Host:
     def start(self) -> None:
         """Start the worker, then listen to the queues and run the timers.
 
-        Raises:
-            AppError: the app cannot be indexed, or has a binding that this host lacks.
-            ValueError: a timer's schedule cannot be read.
-            StorageError: the storage account does not answer.
+        Raises `AppError` where the app asks for what this host lacks, `ValueError` for a schedule
+        or an option, and `StorageError` where the storage account does not answer.
         """
         self.worker.start()
         try:
@@ -109,10 +107,8 @@ class Host:
     def deliver(self, event: Mapping[str, Any], function: str | None = None) -> None:
         """Hand one event, of either schema, to the Event Grid functions or the named one.
 
-        Raises:
-            InvocationError: a function raised, or the host does not run.
-            LookupError: there is no such function.
-            StorageError: what the function produced could not be stored.
+        Raises `InvocationError` where a function does or the host does not run, `LookupError` where
+        there is no such function, and `StorageError` where its outputs could not be stored.
         """
         self._fire("eventGridTrigger", function, event)
 
@@ -122,15 +118,14 @@ class Host:
 
     def answer(self, function: Function, request: RpcHttp) -> object:
         """Return a function's answer to a web request; raises as `deliver` does."""
-        with self._activity.counted():
+        with self._activity:
             self._require_running()
             return self._run(function, TypedData(http=request)).get("$return")
 
     def drain(self, timeout: float) -> None:
         """Wait until no message is visible and nothing runs; delayed messages may remain.
 
-        Raises:
-            TimeoutError: that takes longer than `timeout` seconds of real time.
+        Raises `TimeoutError` after so many seconds of real time.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -147,7 +142,7 @@ class Host:
             time.sleep(POLL / 5)
 
     def _fire(self, kind: str, name: str | None, data: Mapping[str, Any]) -> None:
-        with self._activity.counted():
+        with self._activity:
             self._require_running()
             functions = self.triggered(kind, name)
             if not functions:
@@ -160,12 +155,9 @@ class Host:
             raise InvocationError("the host does not run")
 
     def _run(
-        self,
-        function: Function,
-        data: TypedData,
-        metadata: Mapping[str, TypedData] | None = None,
+        self, function: Function, data: TypedData, metadata: Mapping[str, TypedData] | None = None
     ) -> Mapping[str, object]:
-        with self._activity.counted():
+        with self._activity:
             inputs = self._bindings.inputs(function) | {function.trigger["name"]: data}
             try:
                 outputs = self.worker.invoke(function.name, inputs, metadata)

@@ -34,12 +34,7 @@ class AppError(Exception):
 
 
 class InvocationError(Exception):
-    """A function raised.
-
-    Attributes:
-        message: the exception's type and text.
-        stack: its formatted traceback.
-    """
+    """A function raised; the message is the exception's type and text, the stack its traceback."""
 
     def __init__(self, message: str, stack: str = "") -> None:
         super().__init__(message)
@@ -122,11 +117,7 @@ class Worker:
         self.stop()
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """Return a section of `extensions` in the app's `host.json`; what is missing is empty.
-
-        Raises:
-            ValueError: the file is not JSON, or of another form.
-        """
+        """Return a section of `extensions` in `host.json`, or nothing; raises `ValueError`."""
         file = self.app_dir / "host.json"
         content = json.loads(file.read_text("utf-8")) if file.exists() else {}
         for key in ("extensions", name):
@@ -136,11 +127,7 @@ class Worker:
         return content
 
     def start(self) -> None:
-        """Import and index the app; nothing happens when it runs already.
-
-        Raises:
-            AppError: the app cannot be imported or its bindings are wrong.
-        """
+        """Import and index the app unless it runs already; raises `AppError`."""
         if self._thread:
             return
         if not (self.app_dir / f"{APP_MODULE}.py").exists():
@@ -188,16 +175,12 @@ class Worker:
         inputs: Mapping[str, TypedData],
         metadata: Mapping[str, TypedData] | None = None,
     ) -> Mapping[str, object]:
-        """Run a function to its end; several threads may do so at once.
+        """Run a function to its end and return what it produced, by binding name.
 
-        Returns:
-            What it produced, by binding name: JSON is parsed, `$return` is the return value.
-
-        Raises:
-            InvocationError: the function raised, or an input does not fit its parameter.
-            LookupError: the app has no such function.
+        JSON is parsed, `$return` is the return value. Several threads may do so at once. Raises
+        `InvocationError` where the function does, and `LookupError` where there is none.
         """
-        function = next((known for known in self.functions if known.name == name), None)
+        function = next((indexed for indexed in self.functions if indexed.name == name), None)
         if function is None:
             raise LookupError(f"the app has no function {name!r}")
         invocation = SimpleNamespace(

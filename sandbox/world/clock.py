@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-"""When a clock begins that is not told otherwise, so that runs repeat."""
+"""When a clock begins by default, so that runs repeat."""
 
 FASTEST = 86400  # The most seconds that may pass in one, a day: the calendar has an end.
 
@@ -25,13 +25,7 @@ class Clock:
         speed: float = 0.0,
         wall: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin at a time.
-
-        Args:
-            start: the first time it gives, in UTC.
-            speed: seconds that pass in a second of the wall; 0 stands still.
-            wall: the seconds of the wall, from any beginning.
-        """
+        """Begin at a time in UTC, of which so many seconds pass in one of the wall."""
         self._wall = wall
         self._lock = threading.Lock()
         self._speed = speed
@@ -42,11 +36,8 @@ class Clock:
         if not self._speed:
             return self._moment
         with self._lock:
-            return self._read()
-
-    def _read(self) -> dt.datetime:
-        passed = (self._wall() - self._since) * self._speed
-        return self._moment + dt.timedelta(seconds=passed)
+            passed = (self._wall() - self._since) * self._speed
+            return self._moment + dt.timedelta(seconds=passed)
 
     @property
     def moment(self) -> dt.datetime:
@@ -65,8 +56,8 @@ class Clock:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        with self._lock:
-            self._moment, self._since, self._speed = self._read(), self._wall(), speed
+        self.moment = self()
+        self._speed = speed
 
     def forward(self, seconds: float) -> None:
         """Let time pass at once."""

@@ -30,7 +30,7 @@ class Context:
     right: Assignment | None = None  # The role assignment that allowed it.
     role_name: str = "Owner"
     operation: Operation | None = None
-    """The operation that the request started: what it wrote is told when that has ended."""
+    """The operation that the request started: events of what it wrote come when that has ended."""
     body: Any = None  # What the request sent, JSON; the activity log keeps it.
 
 
@@ -74,7 +74,7 @@ def claims(caller: Principal, tenant: str, now: dt.datetime) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One write: what events and the activity log tell about it."""
+    """One write, with all that events and the activity log show of it."""
 
     id: str
     verb: str  # ``Write``, ``Delete`` or ``Action``.
@@ -87,7 +87,7 @@ class Change:
     gone: Assignment | None = None  # The role assignment that went with its scope.
     failed: bool = False  # Whether its operation ended as failed.
     silent: bool = False
-    """Whether the platform did it by itself: the log tells of it, and no event (assumed)."""
+    """Whether the platform did it by itself: it is in the log, and there is no event (assumed)."""
 
     @property
     def status(self) -> str:

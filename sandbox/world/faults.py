@@ -92,7 +92,7 @@ class RequestFault(_Switches):
 
     # Which requests.
     method: Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "*"] = "*"
-    path: Annotated[str, AfterValidator(_pattern)] = ""  # Is searched for, whatever the case.
+    path: Annotated[str, AfterValidator(_pattern)] = ""  # A regular expression, found in any case.
     times: Annotated[int, Field(ge=1)] | None = None  # None: as long as the switches stay.
     after: Annotated[int, Field(ge=0)] = 0  # How many of these requests pass first.
     probability: Chance = 1.0
@@ -114,7 +114,7 @@ class RequestFault(_Switches):
         kinds = [self.drop, self.answer is not None, bool(self.alter), bool(self.without)]
         if self.late:
             if any((*kinds, self.done)):
-                raise ValueError("'late' goes with neither 'drop' nor 'done'")
+                raise ValueError("'late' goes with neither 'drop', 'done' nor another answer")
         elif sum([*kinds, self.status is not None]) != 1:
             raise ValueError(
                 "one of 'status', 'answer', 'alter', 'without', 'drop' and 'late' is needed"
@@ -161,7 +161,6 @@ class Faults(_Switches):
     # Retries of deliveries (facts: Delivery).
     delivery_jitter: Chance = 0.0  # By what part of its wait one is late at most.
     delivery_skips: Chance = 0.0  # That one is left out.
-    delivery_late_counts: Chance = 0.0  # That an answer after half a minute counts, within three.
     # Single requests: of several that apply, the first one decides.
     requests: list[RequestFault] = Field(default_factory=list)
 
@@ -195,10 +194,7 @@ def read(switches: dict[str, Any]) -> Faults:
 
 # The codes and texts are what Azure is known to say (facts: Errors): those of 409 and 429 from
 # issues, the others recorded.
-_LATE = (
-    "InternalExecutionError",
-    "An internal execution error occurred. Please retry later.",
-)
+_LATE = ("InternalExecutionError", "An internal execution error occurred. Please retry later.")
 _USUAL = {
     409: (
         "ConflictingConcurrentWriteNotAllowed",
@@ -269,14 +265,8 @@ class FaultInjector:
     ) -> Reply:
         """Return the answer to a request, or what a fault makes of it.
 
-        Args:
-            method: the request's.
-            path: the request's.
-            answer: does what is asked; an operation that it starts is to end with the error given.
-
-        Raises:
-            AzureError: the service's own refusal, or the fault's.
-            DroppedError: there is to be no answer.
+        ``answer`` does what is asked; an operation that it starts ends with the error that it is
+        given. Raises ``AzureError``, the service's own or the fault's, or ``DroppedError``.
         """
         fault = self._next(method, path)
         if fault is None or fault.late:
@@ -341,12 +331,7 @@ class FaultInjector:
         return {**event, "data": data, "dataVersion": ""}
 
     def retry_wait(self, wait: dt.timedelta, following: dt.timedelta) -> dt.timedelta:
-        """Return how long a delivery waits for its next attempt.
-
-        Args:
-            wait: the time that the schedule has for it.
-            following: the time for the attempt after that, in case one is left out.
-        """
+        """Return how long a delivery waits for its next attempt, or the one after that as well."""
         if self.happens(self.faults.delivery_skips):
             wait += following
         jitter = self.faults.delivery_jitter

@@ -67,7 +67,7 @@ class Feed:
             self._end(change)
 
     def hasten(self, operation: Operation) -> None:
-        """Let what an operation wrote be told when it ends, which has been brought forward."""
+        """Bring forward the events of what an operation wrote to its end, which has changed."""
         self._later = [
             (operation.ends if change.context.operation is operation else at, number, change)
             for at, number, change in self._later

@@ -271,13 +271,9 @@ class History[T]:
         self._states: dict[str, list[tuple[dt.datetime, T | None]]] = {}
 
     def note(self, key: str, state: T | None, at: dt.datetime, keep: float) -> None:
-        """Note what became of a thing, None when it is gone; what nobody can ask for is dropped.
+        """Note what a thing is now, None when it is gone; the state must not change any more.
 
-        Args:
-            key: names the thing.
-            state: what it is now; it must not change any more.
-            at: the time now.
-            keep: for how many seconds others will look back.
+        What is older than others will look back, by so many seconds, is dropped.
         """
         states = self._states.setdefault(key, [(LONG_AGO, None)])
         states.append((at, state))

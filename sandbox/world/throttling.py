@@ -12,7 +12,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.arm import errors, ids, routing
 from sandbox.arm.routing import Call, Reply
@@ -73,9 +73,18 @@ class Buckets:
         return min(float(bucket.size), tokens + passed * bucket.refill), now
 
 
-def _retry(world: "World", wait: int) -> dict[str, str]:
-    """Return the header of a 429 that says when to come again, unless a switch hides it."""
-    return {"Retry-After": str(wait)} if world.faults.retry_after else {}
+def _refusal(
+    world: "World",
+    wait: int,
+    code: str,
+    message: str,
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,  # noqa: ANN401 - those of errors
+) -> errors.AzureError:
+    """Return a 429; unless a switch hides it, a header says when to come again."""
+    retry = {"Retry-After": str(wait)} if world.faults.retry_after else {}
+    return errors.AzureError(429, code, message, headers=retry | (headers or {}), **more)
 
 
 # Resource Manager. Sizes are documented and, but for deletes, recorded (facts: Errors and
@@ -110,19 +119,11 @@ def _arm_headers(left: dict[str, int]) -> dict[str, str]:
     return {f"x-ms-ratelimit-remaining-{name}": str(tokens) for name, tokens in left.items()}
 
 
-_FULL = {
-    (place, method): _arm_headers(
-        {name: bucket.size - 1 for name, bucket in arm_buckets(place, "", method).items()}
-    )
-    for place in ("", "/subscriptions/")
-    for method in ("GET", "HEAD", "DELETE", "PUT")
-}
-
-
 def full(method: str, path: str) -> dict[str, str]:
     """Return what full buckets show after one call (facts: Throttling, recorded but for reads)."""
-    within = path[:15].lower() == "/subscriptions/"
-    return _FULL["/subscriptions/" if within else "", method if method in _KINDS else "PUT"]
+    subscription = "any" if path[:15].lower() == "/subscriptions/" else ""
+    buckets = arm_buckets(subscription, "", method)
+    return _arm_headers({name: bucket.size - 1 for name, bucket in buckets.items()})
 
 
 def arm(world: "World", caller: Principal, method: str, path: str) -> dict[str, str]:
@@ -146,25 +147,26 @@ def arm(world: "World", caller: Principal, method: str, path: str) -> dict[str, 
         return shown
     if lacking in rights:
         # Recorded, 429_ResourceRequestsThrottled; the limit is known from issues.
-        raise errors.AzureError(
-            429,
+        raise _refusal(
+            world,
+            wait,
             "ResourceRequestsThrottled",
             f"Number of requests for action '{lacking.key[1]}' exceeded the limit of "
             f"'{lacking.size}' for time interval '00:01:00'. Please try again after '{wait}' "
             "seconds.",
-            headers=_retry(world, wait),
             gateway=True,
         )
     # The code of the tenant is assumed, all else is known from issues (facts: Errors).
     place = "subscription" if subscription else "tenant"
-    raise errors.AzureError(
-        429,
+    raise _refusal(
+        world,
+        wait,
         f"{place.capitalize()}RequestsThrottled",
         f"Number of '{_KINDS.get(method, 'write')}' requests for {place} actor "
         f"'{subscription or world.tenant}:{caller.oid}' exceeded. Please try again after '{wait}' "
         "seconds after additional tokens are available. "
         "Refer to https://aka.ms/arm-throttling for additional information.",
-        headers=_retry(world, wait) | shown,
+        headers=shown,
         gateway=True,
     )
 
@@ -247,14 +249,8 @@ def compute(call: Call, budget: Budget) -> dict[str, str]:
         "target": lacking.key[0],
         "message": json.dumps(counts, separators=(",", ":")),
     }
-    raise errors.AzureError(
-        429,
-        "OperationNotAllowed",
-        "The server rejected the request because too many requests have been received for this "
-        "subscription.",
-        details=[detail],
-        headers=_retry(world, wait),
-    )
+    text = "The server rejected the request because too many requests have been received for this "
+    raise _refusal(world, wait, "OperationNotAllowed", f"{text}subscription.", details=[detail])
 
 
 # Managed identities: creations, assignments to resources, tokens. The limits are documented, by
@@ -270,12 +266,9 @@ _TOKENS = 20  # A second and machine.
 
 
 def identity(call: Call, location: str, *operations: str) -> None:
-    """Charge a request for what it does to identities; raises ``AzureError`` 429.
+    """Charge a request for what it does to identities in a region; raises ``AzureError`` 429.
 
-    Args:
-        call: names the resource that is to carry the identity, or the identity itself.
-        location: where that is.
-        operations: ``create``, ``assign`` or both; each counts once however many it concerns.
+    Of ``create`` and ``assign`` each counts once however many identities it concerns.
     """
     if not (operations and call.world.faults.throttling):
         return
@@ -291,13 +284,9 @@ def identity(call: Call, location: str, *operations: str) -> None:
     )
     if lacking:
         # Issues (onefuzz 249), where the code is the status.
-        raise errors.AzureError(
-            429,
-            "429",
-            f"Request is temporarily throttled because resource {call.id.text} has issued too many "
-            f"requests. Retry after {wait} seconds.",
-            headers=_retry(call.world, wait),
-        )
+        text = f"Request is temporarily throttled because resource {call.id.text} has issued too "
+        text += f"many requests. Retry after {wait} seconds."
+        raise _refusal(call.world, wait, "429", text)
 
 
 def token(world: "World", machine: str) -> Reply | None:
@@ -337,10 +326,6 @@ def graph(call: Call) -> dict[str, str]:
     if lacking is None:
         return headers
     message = "Client application has been throttled and should not attempt to repeat the request."
-    raise errors.AzureError(
-        429,
-        "RateLimiting",
-        "Too many queries.",
-        details=[{"code": "RateLimiting", "message": message}],
-        headers=headers | _retry(call.world, wait),
-    )
+    details = [{"code": "RateLimiting", "message": message}]
+    text = "Too many queries."
+    raise _refusal(call.world, wait, "RateLimiting", text, headers=headers, details=details)

@@ -162,7 +162,7 @@ class World:
     def start_operation(self) -> Operation:
         """Start an operation that succeeds after the operation delay.
 
-        What the running transaction writes from now on is told when it has ended.
+        The events of what the running transaction writes from now on come when it has ended.
         """
         now = self.now()
         operation = Operation(self.guid(), now, now + self.injector.operation_time())
@@ -172,7 +172,7 @@ class World:
         return operation
 
     def end(self, operation: Operation, error: dict[str, str] | None = None) -> None:
-        """End an operation now, with an error or well; what it wrote is told at once."""
+        """End an operation now, with an error or well; the events of what it wrote come at once."""
         operation.ends, operation.error = self.now(), error
         self.feed.hasten(operation)
 
@@ -292,7 +292,7 @@ class World:
         """Note that a POST succeeded on a resource."""
         self._emit("Action", resource.id, resource.type, action=f"{action}/action")
 
-    def tell(self, verb: str, resource: Resource) -> None:
+    def emit(self, verb: str, resource: Resource) -> None:
         """Note a deployment's own write, or a deletion that begins and fails in the end."""
         self._emit(verb, resource.id, resource.type)
 
@@ -471,9 +471,7 @@ class World:
             self._emit("Delete", ids.parse(bare.id), _ASSIGNMENT, gone=assignment)
 
     def _remove_extensions_below(self, key: str) -> None:
-        for subscription in [
-            known for known in self.event_subscriptions if ids.contains(key, known)
-        ]:
+        for subscription in [name for name in self.event_subscriptions if ids.contains(key, name)]:
             del self.event_subscriptions[subscription]
         for assignment in self.assignments.below(key):
             self.assignments.remove(assignment)

@@ -11,9 +11,10 @@ import yaml
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, assignment_name
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, DATA_GROUP, GUARDRAILS, POLICY, READER, SHARED, STRANGER, Desk
+from tests.cli.desk import APP_GROUP, DATA_GROUP, GUARDRAILS, POLICY, SHARED, STRANGER, Desk
 from tests.conftest import ROOT
 from tests.world.children import child
+from tests.world.ids import READER
 
 
 def _seed() -> dict[str, object]:

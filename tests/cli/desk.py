@@ -16,15 +16,13 @@ import requests
 
 from tests.conftest import ROOT
 from tests.world.children import PATIENCE, until
+from tests.world.ids import SUB
 
-SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
 APP_GROUP = f"{SUB}/resourceGroups/rg-app"
 DATA_GROUP = f"{SUB}/resourceGroups/rg-data"
 SHARED = (
     f"{SUB}/resourceGroups/rg-id/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shared"
 )
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 STRANGER = "99999999-9999-9999-9999-999999999999"
 COMMAND = [sys.executable, "-m", "reconciler"]
 _ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments"
@@ -84,7 +82,7 @@ def reconciler(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a desk; a warning, as of an open connection, is then told."""
+    """Return the environment of a desk; warnings, as of an open connection, are shown."""
     kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     return {**kept, "PYTHONWARNINGS": "default", **settings}
 
@@ -145,12 +143,12 @@ class Desk:
         return answer.json() if answer.content else None
 
     def _send(self, method: str, place: str, body: object = None) -> requests.Response:
-        told = self.settings
+        settings = self.settings
         mark = "&" if "?" in place else "?"
-        version = next(each for part, each in _VERSIONS.items() if part in place)
+        version = next(api for part, api in _VERSIONS.items() if part in place)
         return self.session.request(
             method,
-            f"{told['RECONCILER_ARM_ENDPOINT']}{place}{mark}api-version={version}",
+            f"{settings['RECONCILER_ARM_ENDPOINT']}{place}{mark}api-version={version}",
             json=body,
             headers={"Authorization": f"Bearer {self._token()}"},
             timeout=PATIENCE,
@@ -197,15 +195,15 @@ class Desk:
         ]
 
     def _token(self) -> str:
-        told = self.settings
+        settings = self.settings
         answer = self.session.get(
-            told["IDENTITY_ENDPOINT"],
+            settings["IDENTITY_ENDPOINT"],
             params={
                 "api-version": "2019-08-01",
-                "resource": told["RECONCILER_ARM_ENDPOINT"],
-                "client_id": told["RECONCILER_CLIENT_ID"],
+                "resource": settings["RECONCILER_ARM_ENDPOINT"],
+                "client_id": settings["RECONCILER_CLIENT_ID"],
             },
-            headers={"X-IDENTITY-HEADER": told["IDENTITY_HEADER"]},
+            headers={"X-IDENTITY-HEADER": settings["IDENTITY_HEADER"]},
             timeout=PATIENCE,
         )
         return str(answer.json()["access_token"])

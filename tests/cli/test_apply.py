@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, SUB, Desk, read_screen
-from tests.world.children import child
+from tests.cli.desk import APP_GROUP, GUARDRAILS, POLICY, Desk, read_screen
+from tests.world.children import child, until
+from tests.world.ids import SUB
 
 MISSING_GROUP = f"{SUB}/resourceGroups/rg-nowhere"
 OURS = "heritage=identity-reconciler,owner=sandbox,"
@@ -30,8 +30,8 @@ def moved_away(folder: Path) -> str:
     return str(folder)
 
 
-def test_what_changed_before_the_yes_is_left_alone(cloud: Desk) -> None:
-    """Another switched the machine's identity on meanwhile: that plan nobody has seen."""
+def test_a_machine_changed_before_the_yes_is_left_alone(cloud: Desk) -> None:
+    """Another switched the machine's identity on meanwhile, so the plan that was shown is void."""
     subject = cloud.create("vm-changing")
     settings = {"RECONCILER_SETTLE": "0"}
     process, mine = cloud.at_a_terminal("apply", subject, **settings)
@@ -51,10 +51,10 @@ def test_what_changed_before_the_yes_is_left_alone(cloud: Desk) -> None:
 
 
 @pytest.mark.parametrize("typed", [b"n\n", b"y\n"], ids=["no", "yes"])
-def test_what_is_kept_goes_only_when_asked_once_more(
+def test_a_kept_right_goes_only_after_a_second_yes(
     cloud: Desk, tmp_path: Path, typed: bytes
 ) -> None:
-    """Its replacement is refused for want of a scope; `--yes` alone agrees to nothing of that."""
+    """Its replacement has no scope yet; `--yes` agrees to nothing of that."""
     subject = cloud.create(f"vm-kept-{typed.decode().strip()}")
     cloud.run("apply", subject, "--yes")
     principal = cloud.built(subject)["identity"]["principalId"]
@@ -76,10 +76,10 @@ def test_what_is_kept_goes_only_when_asked_once_more(
     assert (principal in cloud.holders(APP_GROUP)) is (typed == b"n\n")
 
 
-def test_what_is_kept_stays_where_the_world_changed_before_the_yes(
+def test_a_kept_right_stays_where_the_machine_changed_before_the_second_yes(
     cloud: Desk, tmp_path: Path
 ) -> None:
-    """The second question is about what was shown, too."""
+    """The second question is about the plan that was shown, too."""
     subject = cloud.create("vm-kept-late")
     cloud.run("apply", subject, "--yes")
     machine = cloud.built(subject)["identity"]
@@ -97,28 +97,29 @@ def test_what_is_kept_stays_where_the_world_changed_before_the_yes(
     assert machine["principalId"] in cloud.holders(APP_GROUP)
 
 
-def test_an_interrupt_gives_a_true_account(cloud: Desk) -> None:
-    """What was begun is finished and told; what was not begun is not there."""
-    first, second = cloud.create("vm-first"), cloud.create("vm-second")
-    command = ["apply", first, second, "--yes", "--format", "json"]
+def test_an_interrupted_apply_reports_exactly_what_was_written(cloud: Desk) -> None:
+    """What was begun is finished and reported; what was not begun is not there."""
+    subjects = [cloud.create(f"vm-interrupted-{number}") for number in range(6)]
+    command = ["apply", *subjects, "--yes", "--format", "json"]
     started = cloud.start(*command, RECONCILER_SETTLE="0")
     with child(started) as process:
-        # Any moment will do: the account must be true in all of them.
-        time.sleep(1.5)
+        # Of six machines some are not begun yet when the first is seen with its identity.
+        until(lambda: attached(cloud, subjects[0]))
         process.send_signal(signal.SIGINT)
-        answer, told = process.communicate()
+        answer, errors = process.communicate()
 
     assert process.returncode in {0, 2, 130}
-    done = json.loads(answer)["outcomes"] if answer else []
-    for subject in (first, second):
+    written = [outcome["change"] for outcome in json.loads(answer)["outcomes"]]
+    granted = {change["principal"] for change in written if change["kind"] == "CreateAssignment"}
+    holders = cloud.holders(APP_GROUP)
+    for subject in subjects:
         machine = cloud.built(subject)
-        principal = machine.get("identity", {}).get("principalId")
-        changes = [each["change"] for each in done if each["change"].get("resource", "") == subject]
+        changes = [change for change in written if change.get("resource", "") == subject]
         assert bool(changes) is ("identity" in machine)
-        granted = principal in {each["change"].get("principal") for each in done}
-        assert granted is (principal in cloud.holders(APP_GROUP))
+        principal = machine.get("identity", {}).get("principalId")
+        assert (principal in granted) is (principal in holders)
     if process.returncode == 130:
-        assert told.splitlines()[-1].startswith("interrupted; ")
+        assert errors.splitlines()[-1].startswith("interrupted; ")
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
@@ -132,8 +133,8 @@ def test_an_id_that_is_nowhere_is_an_error(cloud: Desk, command: list[str], form
     assert "check its subscription, group, type and name" in ended.stderr
 
 
-def test_an_identity_that_policy_names_is_not_nowhere(cloud: Desk, tmp_path: Path) -> None:
-    """Ours is what names it: policy or a marker."""
+def test_a_missing_identity_that_policy_names_is_no_error(cloud: Desk, tmp_path: Path) -> None:
+    """Policy or a marker names it, so it was not mistyped."""
     names = desk.SHARED.replace("/shared", "/named")
     (tmp_path / "machines.yaml").write_text(POLICY.replace(desk.SHARED, names))
     (tmp_path / "guardrails.yaml").write_text(GUARDRAILS)
@@ -144,8 +145,10 @@ def test_an_identity_that_policy_names_is_not_nowhere(cloud: Desk, tmp_path: Pat
     assert "  does not exist" in ended.stdout
 
 
-def test_two_machines_share_an_identity_that_the_first_creates(cloud: Desk, tmp_path: Path) -> None:
-    """The second finds it there, as both plans said; nobody is told to create it by hand."""
+def test_two_machines_share_an_identity_that_the_same_apply_creates(
+    cloud: Desk, tmp_path: Path
+) -> None:
+    """The second finds it there, as both plans said; the next step is to wait, not to create it."""
     made = desk.SHARED.replace("/shared", "/made")
     ensure = "    ensure: present\n    location: westeurope\n    mode"
     content = POLICY.replace(desk.SHARED, made).replace("    mode", ensure, 1)
@@ -182,7 +185,7 @@ exemptions:
     ],
     ids=["rollout", "exemption"],
 )
-def test_what_policy_itself_holds_back_is_0(
+def test_a_rollout_or_exemption_alone_exits_0(
     cloud: Desk, tmp_path: Path, content: str, hold: str
 ) -> None:
     """It is neither drift nor an error, and still shown."""
@@ -201,7 +204,7 @@ def test_what_policy_itself_holds_back_is_0(
     assert "identity" not in cloud.call("GET", subject)
 
 
-def test_more_than_may_go_at_once_is_refused_without_its_fingerprint(
+def test_more_removals_than_the_limit_need_the_plans_fingerprint(
     cloud: Desk, tmp_path: Path
 ) -> None:
     """The limit of a sweep holds for several ids; a reviewed fingerprint lifts it."""
@@ -236,18 +239,18 @@ def test_a_tag_reaches_no_output_as_a_command(cloud: Desk, tmp_path: Path) -> No
     subject = cloud.create("vm-tagged", tags={"env": command})
     settings = {"RECONCILER_POLICIES": str(tmp_path)}
 
-    text = cloud.run("plan", subject, "--debug", **settings)
-    told = cloud.run("plan", subject, "--format", "json", **settings)
+    as_text = cloud.run("plan", subject, "--debug", **settings)
+    as_json = cloud.run("plan", subject, "--format", "json", **settings)
 
-    assert "# #vso[task.setvariable" in text.stdout
-    assert "##" not in text.stdout + text.stderr + told.stdout + told.stderr
-    (grant_,) = [
+    assert "# #vso[task.setvariable" in as_text.stdout
+    assert "##" not in as_text.stdout + as_text.stderr + as_json.stdout + as_json.stderr
+    (withheld,) = [
         held
-        for each in json.loads(told.stdout)["plans"]
-        for held in each["withheld"]
+        for plan in json.loads(as_json.stdout)["plans"]
+        for held in plan["withheld"]
         if held["hold"] == "UNRESOLVED"
     ]
-    assert command in grant_["detail"]
-    assert grant_["change"]["scope"] is None
-    assert grant_["change"]["template"] == "{maps.group[tags.env]}"
-    assert grant_["nextStep"].startswith("add the key to the map")
+    assert command in withheld["detail"]
+    assert withheld["change"]["scope"] is None
+    assert withheld["change"]["template"] == "{maps.group[tags.env]}"
+    assert withheld["nextStep"].startswith("add the key to the map")

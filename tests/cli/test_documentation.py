@@ -19,12 +19,12 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def documented() -> dict[str, set[str]]:
     """Read the table of options."""
-    found: dict[str, set[str]] = {}
+    options: dict[str, set[str]] = {}
     command = ""
     for row in re.findall(r"^\| (?:`(\w+)`)? ?\| `(--\w+)` \|", PAGE, re.MULTILINE):
         command = row[0] or command
-        found.setdefault(command, set()).add(row[1])
-    return found
+        options.setdefault(command, set()).add(row[1])
+    return options
 
 
 def test_the_commands_are_those_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,18 +49,17 @@ def test_the_options_are_those_of_the_documentation(
     assert options | {"--help"} == documented()[command] | {"--help"}
 
 
-def test_the_pages_show_no_other_command_or_option() -> None:
+def test_the_pages_show_no_unknown_command_or_option() -> None:
     """What a reader copies works."""
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     line = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?reconciler (\w+)([^#\n]*)", re.MULTILINE)
-    shown = [found for page in pages for found in line.findall(page.read_text("utf-8"))]
+    shown = [match for page in pages for match in line.findall(page.read_text("utf-8"))]
 
     assert {command for command, _ in shown} == COMMANDS
     for command, rest in shown:
         assert set(re.findall(r"--\w+", rest)) <= documented()[command] | {"--debug"}, rest
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line."""
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("identity-reconciler ")

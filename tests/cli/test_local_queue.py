@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import PLAN_CHANGED, CreateAssignment, Hold, Status
-from reconciler.cli import interrupt
+from reconciler.cli import terminal
 from reconciler.cli.apply import LocalQueue, confirmed_requests
-from reconciler.cli.interrupt import Interrupted
 from reconciler.cli.plan import Subjects
+from reconciler.cli.terminal import Interrupted
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, SHARED, VM, guardrails, machine, policy, rule
+from tests.world.ids import APPS, SHARED, SUB, VM, machine
+from tests.world.policies import guardrails, policy, rule
 
 SECOND = machine("vm2")
 MOVED = rule(system={"grants": [{"role": "Reader", "scope": f"{SUB}/resourceGroups/rg-nowhere"}]})
@@ -34,7 +34,8 @@ def subjects(lab: Cloud, *ids: str) -> Subjects:
 def confirmed(lab: Cloud, *ids: str) -> list[tuple[Request, str]]:
     """Return the requests for some ids and no others, each with its plan's fingerprint."""
     comparisons = subjects(lab, *ids).compare()
-    return confirmed_requests(lab.app, [each for each in comparisons if str(each.plan.id) in ids])
+    chosen = [comparison for comparison in comparisons if str(comparison.plan.id) in ids]
+    return confirmed_requests(lab.app, chosen)
 
 
 def local_queue(lab: Cloud) -> LocalQueue:
@@ -59,7 +60,7 @@ def test_an_interrupt_between_two_writes_ends_once_both_are_accounted_for(
 
     for method in ("PUT", "PATCH", "DELETE"):
         lab.wire.before(method, "/", count, times=99)
-    with interrupt.listening(), pytest.raises(Interrupted):
+    with terminal.raise_interrupts(), pytest.raises(Interrupted):
         queue.drain(requests)
 
     outcomes = queue.outcomes.values()
@@ -78,11 +79,11 @@ def test_a_second_interrupt_ends_at_once(lab: Cloud) -> None:
     lab.wire.before("PATCH", "/", lambda: signal.raise_signal(signal.SIGINT))
     lab.wire.before("PATCH", "/", lambda: signal.raise_signal(signal.SIGINT))
 
-    with interrupt.listening(), pytest.raises(Interrupted) as caught:
+    with terminal.raise_interrupts(), pytest.raises(Interrupted) as caught:
         local_queue(lab).drain(requests)
 
     assert "what was under way may be done, too" in str(caught.value)
-    with interrupt.listening(), interrupt.deferred():
+    with terminal.raise_interrupts(), terminal.defer_interrupts():
         pass  # Nothing is left of it.
 
 

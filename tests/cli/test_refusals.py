@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.cli import main
 from tests.cli import desk
-from tests.cli.desk import APP_GROUP, SUB, Desk
+from tests.cli.desk import APP_GROUP, Desk
 from tests.world.children import child
+from tests.world.ids import SUB
 
 ELSEWHERE = "/subscriptions/22222222-2222-2222-2222-222222222222"
 
@@ -27,7 +28,7 @@ ELSEWHERE = "/subscriptions/22222222-2222-2222-2222-222222222222"
         (f"{APP_GROUP}/providers/Microsoft.Authorization/roleAssignments/x", "is no virtual"),
     ],
 )
-def test_an_id_that_is_not_for_us_is_refused(cloud: Desk, subject: str, message: str) -> None:
+def test_an_id_that_is_not_reconciled_is_refused(cloud: Desk, subject: str, message: str) -> None:
     """The message names the id."""
     ended = cloud.run("plan", subject)
 
@@ -53,7 +54,9 @@ def test_an_id_that_is_not_for_us_is_refused(cloud: Desk, subject: str, message:
         ({"RECONCILER_ARM_ENDPOINT": "https://127.0.0.1:1"}, "Azure could not be reached"),
     ],
 )
-def test_what_is_not_set_up_is_named(cloud: Desk, settings: dict[str, str], message: str) -> None:
+def test_a_wrong_set_up_is_named_in_one_line(
+    cloud: Desk, settings: dict[str, str], message: str
+) -> None:
     """No traceback, and no wait where nobody answered."""
     ended = cloud.run("plan", desk.machine("vm-1"), **settings)
 
@@ -62,8 +65,9 @@ def test_what_is_not_set_up_is_named(cloud: Desk, settings: dict[str, str], mess
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_wrong_format_names_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    """In plain words."""
+def test_an_unknown_format_is_refused_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["plan", "x", "--format", "yaml"]) == 1
     assert capsys.readouterr().err == (
         "error: Invalid value for '--format': 'yaml' is not one of 'text', 'json'; "
@@ -79,9 +83,9 @@ def test_a_reader_that_went_away_is_no_error(cloud: Desk, form: str) -> None:
     process = cloud.start("plan", desk.machine("vm-unread"), "--format", form, stdout=writer)
     os.close(writer)
     with child(process):
-        _, told = process.communicate()
+        _, errors = process.communicate()
 
-    assert (process.returncode, told) == (141, "")
+    assert (process.returncode, errors) == (141, "")
 
 
 def test_debug_shows_where_an_error_comes_from(cloud: Desk) -> None:
@@ -93,7 +97,7 @@ def test_debug_shows_where_an_error_comes_from(cloud: Desk) -> None:
     assert ended.stderr.splitlines()[-1].startswith("error: RECONCILER_OWNER")
 
 
-def test_audit_by_setting_refuses_to_apply(cloud: Desk) -> None:
+def test_apply_in_audit_mode_is_refused(cloud: Desk) -> None:
     """The message names the setting."""
     ended = cloud.run("apply", desk.machine("vm-1"), "--yes", RECONCILER_MODE="audit")
 
@@ -101,7 +105,7 @@ def test_audit_by_setting_refuses_to_apply(cloud: Desk) -> None:
     assert "RECONCILER_MODE" in ended.stderr
 
 
-def test_a_plan_says_that_audit_would_refuse(cloud: Desk) -> None:
+def test_a_plan_in_audit_mode_notes_that_apply_would_refuse(cloud: Desk) -> None:
     """Or the next command is in vain."""
     ended = cloud.run("plan", cloud.create("vm-audited"), RECONCILER_MODE="audit")
 
@@ -110,8 +114,7 @@ def test_a_plan_says_that_audit_would_refuse(cloud: Desk) -> None:
 
 
 @pytest.mark.parametrize("more", [[], ["--format", "json"]])
-def test_without_a_terminal_apply_needs_yes(cloud: Desk, more: list[str]) -> None:
-    """Nobody can be asked."""
+def test_apply_without_a_terminal_needs_yes(cloud: Desk, more: list[str]) -> None:
     ended = cloud.run("apply", desk.machine("vm-1"), *more)
 
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -130,37 +133,39 @@ def test_another_plan_than_expected_is_not_applied(cloud: Desk) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_in_the_wait_is_told(cloud: Desk, number: int, code: int) -> None:
-    """The last line says so, and what was done is in the answer, in JSON too."""
+def test_an_interrupt_during_a_wait_ends_with_one_line_and_the_outcomes(
+    cloud: Desk, number: int, code: int
+) -> None:
+    """In JSON too, where `after` is then null."""
     subject = cloud.create(f"vm-interrupted-{code}", identity={"type": "SystemAssigned"})
     started = cloud.start("apply", subject, "--yes", "--format", "json", RECONCILER_SETTLE="600")
     with child(started) as process:
         assert process.stderr
         waiting = next(line for line in process.stderr if line.startswith("waiting "))
         process.send_signal(number)
-        answer, told = process.communicate()
+        answer, errors = process.communicate()
 
     assert "once the resource is built" in waiting
     assert process.returncode == code
-    done = json.loads(answer)
-    assert "CreateAssignment" in {each["change"]["kind"] for each in done["outcomes"]}
-    assert done["after"] is None
+    reported = json.loads(answer)
+    assert "CreateAssignment" in {outcome["change"]["kind"] for outcome in reported["outcomes"]}
+    assert reported["after"] is None
     # Interrupted in the middle of a line, rich may write that line again.
-    assert told.splitlines()[-1] == "interrupted; what was done so far stays"
+    assert errors.splitlines()[-1] == "interrupted; what was done so far stays"
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["nonsense"], ["plan"], ["plan", "--nonsense"], ["validate", "a", "b"]]
 )
-def test_wrong_usage_is_1(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_1(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """2 is taken: it means drift."""
     code = main(arguments)
 
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert code == 1
-    assert told.startswith("error: ")
-    assert told.endswith("see reconciler --help\n")
-    assert len(told.splitlines()) == 1
+    assert errors.startswith("error: ")
+    assert errors.endswith("see reconciler --help\n")
+    assert len(errors.splitlines()) == 1
 
 
 def test_an_interrupt_at_the_start_is_one_line(tmp_path: Path) -> None:

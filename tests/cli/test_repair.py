@@ -66,8 +66,8 @@ def test_a_machine_that_settles_is_not_waited_for_without_time(cloud: Desk) -> N
     assert "      once    the resource is built" in ended.stdout
 
 
-def test_what_was_reviewed_is_applied(cloud: Desk) -> None:
-    """The fingerprint of a plan is what `--expect` takes; JSON tells before, after, outcomes."""
+def test_a_reviewed_fingerprint_is_applied(cloud: Desk) -> None:
+    """`--expect` takes a plan's fingerprint; JSON has before, outcomes and after."""
     subject = cloud.create("vm-reviewed")
     settings = {"RECONCILER_SETTLE": "0"}
     plan = json.loads(cloud.run("plan", subject, "--format", "json", **settings).stdout)
@@ -75,11 +75,11 @@ def test_what_was_reviewed_is_applied(cloud: Desk) -> None:
     command = ["apply", subject, "--yes", "--expect", plan["fingerprint"], "--format", "json"]
     ended = cloud.run(*command, **settings)
 
-    told = json.loads(ended.stdout)
-    assert (ended.returncode, set(told)) == (0, {"before", "outcomes", "after"})
-    assert told["before"] == plan
-    assert {outcome["status"] for outcome in told["outcomes"]} == {"DONE"}
-    assert not any(told["after"]["summary"].values())
+    reported = json.loads(ended.stdout)
+    assert (ended.returncode, set(reported)) == (0, {"before", "outcomes", "after"})
+    assert reported["before"] == plan
+    assert {outcome["status"] for outcome in reported["outcomes"]} == {"DONE"}
+    assert not any(reported["after"]["summary"].values())
 
 
 def test_a_plan_as_json_has_the_keys_of_the_documentation(cloud: Desk) -> None:
@@ -90,20 +90,20 @@ def test_a_plan_as_json_has_the_keys_of_the_documentation(cloud: Desk) -> None:
 
     assert set(plan) == {"fingerprint", "summary", "plans", "policy"}
     keys = {"id", "exists", "fingerprint", "changes", "withheld", "wantedBy"}
-    assert all(set(each) == keys for each in plan["plans"])
-    assert [each["id"] for each in plan["plans"]] == [subject, SHARED]
+    assert all(set(entry) == keys for entry in plan["plans"])
+    assert [entry["id"] for entry in plan["plans"]] == [subject, SHARED]
     steps = plan["plans"][0]["changes"]
     steps += [held["change"] for held in plan["plans"][0]["withheld"]]
     assert {(step["kind"], step.get("roleName")) for step in steps} == {
         ("AttachIdentity", None),
         ("CreateAssignment", "Reader"),
     }
-    assert [each["name"] for each in plan["policy"]] == ["identity shared", "rule machines"]
+    assert [entry["name"] for entry in plan["policy"]] == ["identity shared", "rule machines"]
     origin = plan["policy"][1]["origin"]
     assert origin == f"{cloud.settings['RECONCILER_POLICIES']}/machines.yaml:9"
 
 
-def test_a_plan_says_who_thereby_holds_the_rights(cloud: Desk) -> None:
+def test_a_plan_names_who_thereby_holds_the_rights(cloud: Desk) -> None:
     """Whoever may write a resource chooses what it matches."""
     subject = cloud.create("vm-held")
 
@@ -116,7 +116,7 @@ def test_a_plan_says_who_thereby_holds_the_rights(cloud: Desk) -> None:
     assert APP_GROUP in lines[at + 1]
 
 
-def test_what_another_made_is_untouched_and_told(cloud: Desk) -> None:
+def test_an_assignment_that_another_made_is_kept_and_noted(cloud: Desk) -> None:
     """Its marker is ours and its machine is gone, but its maker is somebody else."""
     planned = cloud.run("plan", desk.machine("vm-once"))
     applied = cloud.run("apply", desk.machine("vm-once"), "--yes")
@@ -127,7 +127,7 @@ def test_what_another_made_is_untouched_and_told(cloud: Desk) -> None:
     assert STRANGER in cloud.holders(APP_GROUP)
 
 
-def test_another_sign_in_is_told_to_name_the_app(cloud: Desk) -> None:
+def test_a_plan_under_another_sign_in_asks_to_name_the_app(cloud: Desk) -> None:
     """A service principal of an authority that is not Microsoft's; nothing else is asked."""
     subject = cloud.create("vm-of-the-app")
     cloud.run("apply", subject, "--yes")
@@ -140,20 +140,20 @@ def test_another_sign_in_is_told_to_name_the_app(cloud: Desk) -> None:
     }
 
     alone = cloud.run("plan", subject, **person)
-    told = re.search(r"last written by (\S+); .* name it in RECONCILER_MAKERS", alone.stderr)
-    assert told, alone.stderr
-    named = cloud.run("plan", subject, **person, RECONCILER_MAKERS=told[1])
+    writer = re.search(r"last written by (\S+); .* name it in RECONCILER_MAKERS", alone.stderr)
+    assert writer, alone.stderr
+    named = cloud.run("plan", subject, **person, RECONCILER_MAKERS=writer[1])
 
     assert (alone.returncode, named.returncode, named.stderr) == (0, 0, "")
 
 
-def test_what_needs_a_person_is_blocked_and_the_rest_is_done(cloud: Desk) -> None:
+def test_a_locked_machine_is_blocked_and_its_grant_is_made(cloud: Desk) -> None:
     """A lock keeps the machine as it is; its right lies at its group."""
     subject = cloud.create("vm-locked", identity={"type": "SystemAssigned"})
     cloud.lock(subject)
 
     ended = cloud.run("apply", subject, "--yes", RECONCILER_SETTLE="0")
-    told = json.loads(cloud.run("apply", subject, "--yes", "--format", "json").stdout)
+    reported = json.loads(cloud.run("apply", subject, "--yes", "--format", "json").stdout)
 
     assert ended.returncode == 1
     assert "blocked: attach identity shared to vm-locked: " in ended.stdout
@@ -161,14 +161,14 @@ def test_what_needs_a_person_is_blocked_and_the_rest_is_done(cloud: Desk) -> Non
     machine = cloud.call("GET", subject)["identity"]
     assert "userAssignedIdentities" not in machine
     assert machine["principalId"] in cloud.holders(APP_GROUP)
-    (refused,) = told["outcomes"]
+    (refused,) = reported["outcomes"]
     assert refused["nextStep"] == "take the lock off, or keep what it protects"
     assert refused["nextStep"] not in refused["detail"]
 
 
 def test_a_lost_outcome_event_is_a_note(cloud: Desk) -> None:
-    """What was done is done and told; that nobody else was told is no error."""
-    subject = cloud.create("vm-untold")
+    """What was done is done and shown, so it is no error."""
+    subject = cloud.create("vm-unpublished")
 
     ended = cloud.run(
         "apply", subject, "--yes", RECONCILER_TOPIC_ENDPOINT="https://127.0.0.1:1/api/events"
@@ -179,7 +179,7 @@ def test_a_lost_outcome_event_is_a_note(cloud: Desk) -> None:
     assert "only the event is lost" in ended.stderr
 
 
-def test_a_recreated_identity_points_at_the_machines_that_carry_it(cloud: Desk) -> None:
+def test_a_recreated_identity_is_noted_for_the_machines_that_carry_it(cloud: Desk) -> None:
     """They were not in the plan, so they are named and left alone."""
     subject = cloud.create("vm-carrier")
     cloud.run("apply", subject, "--yes")
@@ -232,7 +232,7 @@ def test_at_a_terminal_apply_asks(cloud: Desk, typed: str, code: int, last: str)
     assert ("identity" in cloud.call("GET", subject)) is (code == 0)
 
 
-def test_what_was_typed_ahead_is_no_answer(cloud: Desk) -> None:
+def test_a_yes_typed_before_the_question_is_no_answer(cloud: Desk) -> None:
     """It was meant for something else: nobody had seen the plan."""
     subject = cloud.create("vm-typed-ahead")
     process, mine = cloud.at_a_terminal("apply", subject)
@@ -246,7 +246,7 @@ def test_what_was_typed_ahead_is_no_answer(cloud: Desk) -> None:
     assert "identity" not in cloud.call("GET", subject)
 
 
-def test_a_management_group_does_instead_of_subscriptions(cloud: Desk) -> None:
+def test_a_management_group_stands_for_its_subscriptions(cloud: Desk) -> None:
     """Its subscriptions are watched as if they were named."""
     subject = cloud.create("vm-grouped")
     cloud.built(subject)

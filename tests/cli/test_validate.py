@@ -50,8 +50,9 @@ def test_every_mistake_is_a_line_with_its_place(folder: Path) -> None:
     assert [line.split(":")[1] for line in problems] == ["13", "17"]
 
 
-def test_mistakes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same, for programs."""
+def test_mistakes_in_json_have_their_place(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "machines.yaml").write_text("version: 2\n", "utf-8")
 
     code = main(["validate", str(folder), "--format", "json"])
@@ -64,8 +65,9 @@ def test_mistakes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert answer["notes"] == []
 
 
-def test_sound_policy_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The digest is whole there."""
+def test_sound_policy_in_json_has_the_whole_digest(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = main(["validate", str(folder), "--format", "json"])
 
     read = json.loads(capsys.readouterr().out)
@@ -102,7 +104,7 @@ def test_a_byte_order_mark_does_not_matter(folder: Path) -> None:
     assert main(["validate", str(folder)]) == 0
 
 
-def test_signs_that_a_terminal_obeys_are_not_shown(
+def test_control_characters_in_a_name_are_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name in another's pull request cannot paint over what is said about it."""
@@ -111,10 +113,10 @@ def test_signs_that_a_terminal_obeys_are_not_shown(
 
     code = main(["validate", str(folder)])
 
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert code == 1
-    assert "/a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b: " in told
-    assert all(line.isprintable() for line in told.splitlines())
+    assert "/a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b: " in errors
+    assert all(line.isprintable() for line in errors.splitlines())
 
 
 @pytest.mark.parametrize("text", ["##vso[task.complete]", "##[error]x", "::error::x", "  ::x::y"])
@@ -139,7 +141,7 @@ def test_a_mistake_is_no_command_of_the_pipeline(
         assert not line.lstrip().startswith("::")
 
 
-def test_what_is_sound_but_does_nothing_is_noted(
+def test_policy_that_does_nothing_is_noted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A share without repair, an identity left in audit, an exemption whose last day is past."""
@@ -176,15 +178,15 @@ def test_what_is_sound_but_does_nothing_is_noted(
 
 
 @pytest.mark.parametrize(
-    ("scope", "told"),
+    ("scope", "noted"),
     [
         ("subscriptions/22222222-2222-2222-2222-222222222222", True),
         ("subscriptions/11111111-1111-1111-1111-111111111111", False),
         ("subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-nowhere", True),
     ],
 )
-def test_an_exemption_of_what_policy_is_silent_about_is_noted(
-    folder: Path, capsys: pytest.CaptureFixture[str], scope: str, told: object
+def test_an_exemption_that_no_rule_reaches_is_noted(
+    folder: Path, capsys: pytest.CaptureFixture[str], scope: str, noted: object
 ) -> None:
     """It may be a slip of the pen, and what it was meant for is not exempt."""
     (folder / "exempt.yaml").write_text(
@@ -195,10 +197,10 @@ def test_an_exemption_of_what_policy_is_silent_about_is_noted(
 
     note = f"note: {folder}/exempt.yaml:2: no rule and no identity speaks of /{scope}: "
     assert code == 0
-    assert capsys.readouterr().err.startswith(note) is told
+    assert capsys.readouterr().err.startswith(note) is noted
 
 
-def test_files_that_are_not_read_are_noted(
+def test_a_policy_file_in_a_subfolder_is_noted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only those directly in the folder are policy."""
@@ -207,17 +209,17 @@ def test_files_that_are_not_read_are_noted(
 
     code = main(["validate", str(folder)])
 
-    told = f"{folder}/team/more.yml is not read: it lies in a folder of its own"
-    assert (code, capsys.readouterr().err) == (0, f"note: {told}\n")
+    message = f"{folder}/team/more.yml is not read: it lies in a folder of its own"
+    assert (code, capsys.readouterr().err) == (0, f"note: {message}\n")
 
     main(["validate", str(folder), "--format", "json"])
-    assert json.loads(capsys.readouterr().out)["notes"] == [told]
+    assert json.loads(capsys.readouterr().out)["notes"] == [message]
 
 
-def test_files_that_are_not_read_are_noted_next_to_mistakes(
+def test_files_not_read_are_noted_next_to_mistakes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They may be the reason: nothing else says where the rules are that somebody wrote."""
+    """They may be the reason: nothing else says where somebody's rules are."""
     (tmp_path / "guardrails.yaml").write_text("version: 1\n")
     for name in ("web.yaml.txt", "env.json", "schema.json", "README.md", ".web.yaml.swp"):
         (tmp_path / name).write_text("{}")

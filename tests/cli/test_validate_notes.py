@@ -7,7 +7,8 @@ import pytest
 
 from reconciler import roles
 from reconciler.cli import main
-from tests.cli.desk import APP_GROUP, GUARDRAILS, SHARED, SUB
+from tests.cli.desk import APP_GROUP, GUARDRAILS, SHARED
+from tests.world.ids import SUB
 
 MACHINES = "Microsoft.Compute/virtualMachines"
 REGIONAL = f"{SHARED}-{{location}}"
@@ -93,7 +94,7 @@ NOTES: Mapping[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("content", "guardrails", "note"), NOTES.values(), ids=NOTES.keys())
-def test_each_slip_is_noted_once(
+def test_each_probable_slip_is_noted_once(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     content: str,
@@ -110,7 +111,7 @@ def test_each_slip_is_noted_once(
     assert capsys.readouterr().err == f"note: {tmp_path}/a.yaml:{note}\n"
 
 
-def test_guardrails_are_noted_for_what_they_name(
+def test_an_unknown_role_in_guardrails_is_noted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They may name a role by its GUID too, and a GUID may be misspelled."""
@@ -133,7 +134,7 @@ def test_guardrails_are_noted_for_what_they_name(
         policy(ENSURED, REPAIRED).replace(SHARED, REGIONAL.replace(SUB, "{subscription}")),
     ],
 )
-def test_what_does_what_it_says_is_not_noted(
+def test_policy_that_does_what_it_says_is_not_noted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     """Notes that come up for nothing would not be read."""

@@ -23,7 +23,8 @@ from sandbox.world.state import Assignment
 from tests.faults.answers import FAULTS, Fault
 from tests.faults.scenarios import SCENARIOS, SEEDED, Scenario
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, READER, Content
+from tests.world.ids import APPS, DATA, READER
+from tests.world.policies import Content
 
 COPIES: Final = timedelta(minutes=65)
 """Within an hour all copies of a request have come, and a look takes its time."""

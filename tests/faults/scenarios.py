@@ -9,22 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import (
-    APPS,
-    BLOB_READER,
-    DATA,
-    SEED,
-    SHARED,
-    VM,
-    Content,
-    identity,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, BLOB_READER, DATA, SHARED, SUB, VM, identity, machine
+from tests.world.policies import SEED, Content, named, policy, rule
 
 OTHER = f"{SUB}/resourceGroups/rg-other"
 NEW = machine("vm-new")

@@ -7,8 +7,8 @@ import pytest
 
 from sandbox.host.worker import AppError, Binding, Worker
 from tests.conftest import ROOT
+from tests.world.ids import SUBSCRIPTION
 
-SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 STORAGE = "AzureWebJobsStorage"
 SETTINGS = {
     "RECONCILER_OWNER": "lab",

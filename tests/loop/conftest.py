@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.arm import SUBSCRIPTION
 from tests.world.cloud import Cloud
 from tests.world.hierarchy import APPS_THERE, CORP, SECOND, VM_THERE, start
-from tests.world.policies import ELSEWHERE, FAR, SEED, VM
+from tests.world.ids import ELSEWHERE, FAR, SUBSCRIPTION, VM
+from tests.world.policies import SEED
 
 
 @pytest.fixture

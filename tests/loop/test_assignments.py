@@ -7,22 +7,19 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.model import Removals
 from sandbox.world.state import Assignment
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud, as_request, holds, void
-from tests.world.policies import (
+from tests.world.ids import (
     APPS,
     ASSIGNMENTS,
     BLOB_READER,
     DATA,
     HOME,
     SHARED,
+    SUB,
+    SUBSCRIPTION,
     VM,
-    Content,
-    guardrails,
-    named,
-    policy,
-    rule,
 )
+from tests.world.policies import Content, guardrails, named, policy, rule
 
 OWN = {("Reader", "rg-app")}
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"

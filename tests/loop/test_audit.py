@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.world.cloud import Cloud
-from tests.world.policies import SHARED, VM, Content, guardrails, identity, machine, policy, rule
+from tests.world.ids import SHARED, VM, identity, machine
+from tests.world.policies import Content, guardrails, policy, rule
 
 type Story = Callable[[Cloud], object]
 

@@ -8,8 +8,9 @@ from reconciler.ids import ResourceId
 from reconciler.model import Request
 from sandbox import deployment
 from tests.world.cloud import Cloud
+from tests.world.ids import DATA, SHARED, VM, machine
 from tests.world.live import Live
-from tests.world.policies import DATA, SHARED, VM, Content, machine, named, policy, rule
+from tests.world.policies import Content, named, policy, rule
 
 READER = "Reader"
 GRANTS = [{"role": READER, "scope": "{resourceGroup}"}, {"role": READER, "scope": DATA}]

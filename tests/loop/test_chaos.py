@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.model import Request
 from sandbox.world.state import Assignment
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, SEED, machine, policy, rule
+from tests.world.ids import APPS, DATA, SUB, machine
+from tests.world.policies import SEED, policy, rule
 
 OUT = f"{SUB}/resourceGroups/rg-out"
 """A group of which no rule speaks."""

@@ -7,7 +7,8 @@ import pytest
 from reconciler.changes import PLAN_CHANGED, Hold
 from reconciler.model import Request
 from tests.world.cloud import Cloud, blocked
-from tests.world.policies import APPS, DATA, SHARED, VM, Content, guardrails, named, policy, rule
+from tests.world.ids import APPS, DATA, SHARED, VM
+from tests.world.policies import Content, guardrails, named, policy, rule
 from tests.world.sweeps import OWN
 
 STORE = f"{DATA}/providers/Microsoft.Storage/storageAccounts/gone"

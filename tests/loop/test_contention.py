@@ -9,7 +9,7 @@ from reconciler.ids import ResourceId
 from reconciler.model import Grant
 from reconciler.reconcile.contention import blocked_outcomes
 from tests.world.cloud import Cloud, blocked
-from tests.world.policies import READER, SHARED, VM
+from tests.world.ids import READER, SHARED, VM
 
 LOG = "/microsoft.insights/eventtypes/management/values"
 OWN = {("Reader", "rg-app")}

@@ -1,9 +1,9 @@
 """Custom roles through the whole loop: each plan reads what they allow today."""
 
 from reconciler.changes import Hold
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import APPS, VM, Content, guardrails, policy, rule
+from tests.world.ids import APPS, SUB, VM
+from tests.world.policies import Content, guardrails, policy, rule
 
 GUID = "0a0a0a0a-1111-2222-3333-444444444444"
 DEFINITION = f"{SUB}/providers/Microsoft.Authorization/roleDefinitions/{GUID}"

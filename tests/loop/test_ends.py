@@ -5,7 +5,8 @@ import pytest
 from reconciler.changes import Hold
 from tests.loop.test_gone import ALWAYS, LOG
 from tests.world.cloud import Cloud, holds, last
-from tests.world.policies import VM, Content
+from tests.world.ids import VM
+from tests.world.policies import Content
 from tests.world.sweeps import OWN
 
 RESOURCES = "Microsoft.Resources/subscriptions/resourceGroups"

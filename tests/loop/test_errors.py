@@ -7,7 +7,8 @@ import pytest
 from reconciler.changes import Result, Status
 from reconciler.errors import Rejected
 from tests.world.cloud import Cloud, blocked
-from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, named, policy, rule
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine
+from tests.world.policies import named, policy, rule
 
 ALWAYS = 10_000
 GRAPH = "/microsoft.resourcegraph/"
@@ -109,6 +110,20 @@ def test_a_wait_that_only_the_text_names_is_honoured(steady: Cloud) -> None:
     steady.wire.answer("GET", ASSIGNMENTS, 429, "ResourceRequestsThrottled", text=text)
 
     assert steady.look(VM).again_after == timedelta(seconds=17)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_conflict_that_names_a_wait_is_tried_again_after_it(cloud: Cloud, method: str) -> None:
+    """Looking again at once would meet the same refusal."""
+    cloud.wire.answer(method, "/", 409, "RetryableError", headers={"Retry-After": "30"})
+    cloud.wire.calls.clear()
+    result = cloud.look(VM)
+    tried = [call for call in cloud.wire.writes if call.method == method]
+    cloud.follow(result)
+
+    assert len(tried) == 1
+    assert waits([result]) == [30]
+    assert cloud.replan(VM).compliant
 
 
 def test_throttled_writes_do_not_close_the_reads(steady: Cloud) -> None:

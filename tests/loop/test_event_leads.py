@@ -8,10 +8,10 @@ from reconciler.changes import Result, Status
 from reconciler.events import Event, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, as_request, blocked
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, SHARED, SUB, VM, machine
 from tests.world.live import Live
-from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
+from tests.world.policies import policy, rule
 from tests.world.sweeps import GRAPH, OWN, fleet
 
 LOCK = f"{APPS}/providers/Microsoft.Authorization/locks/keep"

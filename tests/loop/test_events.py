@@ -9,7 +9,8 @@ from reconciler.events import Event
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request
 from tests.world.cloud import Cloud, as_request
-from tests.world.policies import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine, policy, rule
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, SHARED, VM, machine
+from tests.world.policies import policy, rule
 
 OWN = {("Reader", "rg-app")}
 

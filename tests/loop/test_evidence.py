@@ -11,7 +11,8 @@ import pytest
 from reconciler.changes import Hold
 from reconciler.model import Request
 from tests.world.cloud import Cloud, holds, last
-from tests.world.policies import DATA, SHARED, VM, Content, policy, rule
+from tests.world.ids import DATA, SHARED, VM
+from tests.world.policies import Content, policy, rule
 from tests.world.sweeps import GRAPH, OWN
 
 AT_VM = "/virtualmachines/vm1"

@@ -2,17 +2,8 @@
 
 from reconciler.changes import Hold
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import (
-    DATA,
-    IDENTITIES,
-    VM,
-    Content,
-    guardrails,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import DATA, IDENTITIES, VM, machine
+from tests.world.policies import Content, guardrails, named, policy, rule
 
 STRAY = machine("stray", DATA)
 

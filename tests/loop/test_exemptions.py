@@ -7,7 +7,8 @@ from reconciler.observe import desired_of
 from reconciler.render import text
 from reconciler.render.comparison import Comparison
 from tests.world.cloud import Cloud, as_request, holds
-from tests.world.policies import APPS, VM, Content, policy
+from tests.world.ids import APPS, VM
+from tests.world.policies import Content, policy
 
 
 def exempt(cloud: Cloud, days: int, scope: str = VM) -> Content:

@@ -4,20 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud, blocked
-from tests.world.policies import (
-    APPS,
-    ASSIGNMENTS,
-    DATA,
-    SHARED,
-    VM,
-    guardrails,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, SHARED, SUB, SUBSCRIPTION, VM, machine
+from tests.world.policies import guardrails, named, policy, rule
 
 FAR = "33333333-3333-3333-3333-333333333333"
 FAR_DATA = f"/subscriptions/{FAR}/resourceGroups/rg-far"

@@ -8,9 +8,9 @@ import pytest
 from sandbox.world import throttling
 from sandbox.world.faults import Faults, RequestFault
 from sandbox.world.state import Assignment
-from tests.world.arm import SUBSCRIPTION
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, identity, machine, policy, rule
+from tests.world.ids import APPS, DATA, SUBSCRIPTION, identity, machine
+from tests.world.policies import policy, rule
 
 MACHINES = [machine(f"vm{number}") for number in range(1, 7)]
 GRANTS = [{"role": "Reader", "scope": "{resourceGroup}"}, {"role": "Reader", "scope": DATA}]
@@ -196,7 +196,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[State, list[int]]:
-    """What the app brings about in fair weather, and what it was answered."""
+    """What the app brings about without faults, and what it was answered."""
     story = Story(tmp_path_factory.mktemp("undisturbed"), Faults())
     return story.play(), story.answers()
 

@@ -8,18 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.world.cloud import Cloud, blocked
-from tests.world.policies import (
-    ASSIGNMENTS,
-    BLOB_READER,
-    DATA,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import ASSIGNMENTS, BLOB_READER, DATA, SHARED, VM
+from tests.world.policies import Content, guardrails, named, policy, rule
 from tests.world.wire import Call
 
 ALWAYS = 10**6

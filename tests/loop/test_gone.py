@@ -13,17 +13,7 @@ from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from tests.world.cloud import Cloud, blocked, holds, last
-from tests.world.policies import (
-    APPS,
-    ASSIGNMENTS,
-    DATA,
-    ELSEWHERE,
-    FAR,
-    IDENTITIES,
-    SHARED,
-    VM,
-    machine,
-)
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, ELSEWHERE, FAR, IDENTITIES, SHARED, VM, machine
 from tests.world.sweeps import GRAPH
 
 OWN = {("Reader", "rg-app")}

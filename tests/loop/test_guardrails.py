@@ -4,9 +4,9 @@ import pytest
 
 from reconciler.changes import Hold, Reason
 from tests.loop import test_custom_roles as custom
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import APPS, DATA, VM, Content, guardrails, policy, rule
+from tests.world.ids import APPS, DATA, SUB, VM
+from tests.world.policies import Content, guardrails, policy, rule
 from tests.world.sweeps import OWN
 
 ELSEWHERE = {"scope": f"{SUB}/resourceGroups/rg-x", "roles": ["Reader", "Storage Blob Data Reader"]}

@@ -5,21 +5,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import Hold
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import (
-    APPS,
-    DATA,
-    HOME,
-    IDENTITIES,
-    SEED,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, DATA, HOME, IDENTITIES, SHARED, SUB, SUBSCRIPTION, VM
+from tests.world.policies import SEED, Content, guardrails, policy, rule
 
 ELSEWHERE = "99999999-9999-9999-9999-999999999999"
 FAR_HOME = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-reconciler"

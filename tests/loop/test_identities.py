@@ -8,20 +8,8 @@ from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
 from tests.world.cloud import Cloud, blocked, holds, last
-from tests.world.policies import (
-    APPS,
-    HOME,
-    IDENTITIES,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    identity,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, HOME, IDENTITIES, SHARED, VM, identity, machine
+from tests.world.policies import Content, guardrails, named, policy, rule
 
 OWN = {("Reader", "rg-app")}
 LOG = "/microsoft.insights/eventtypes/management/values"

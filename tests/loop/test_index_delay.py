@@ -12,8 +12,9 @@ from reconciler.model import Request
 from sandbox import deployment
 from sandbox.world.state import Assignment
 from tests.world.cloud import Cloud
+from tests.world.ids import APPS, DATA, SHARED, VM, machine
 from tests.world.live import Live
-from tests.world.policies import APPS, DATA, SHARED, VM, Content, machine, policy, rule
+from tests.world.policies import Content, policy, rule
 
 DELAYS = [5, 60, 600]
 BLOBS = {("Storage Blob Data Reader", "rg-data")}

@@ -19,7 +19,8 @@ from sandbox import transport
 from sandbox.interleave import Choose, Fate, Move, Parked
 from tests.conftest import ROOT
 from tests.world.cloud import Cloud
-from tests.world.policies import BLOB_READER, DATA, SHARED, VM, identity, policy, rule
+from tests.world.ids import BLOB_READER, DATA, SHARED, VM, identity
+from tests.world.policies import policy, rule
 
 OPERATOR = "operator"
 MOST_DEATHS = 3

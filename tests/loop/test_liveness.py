@@ -14,19 +14,8 @@ from reconciler.errors import SettingsError
 from reconciler.ids import ResourceId
 from reconciler.model import USER_ASSIGNED_IDENTITY, Removals, Request, Sight, Sighting
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import (
-    APPS,
-    ASSIGNMENTS,
-    DATA,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    identity,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, SHARED, VM, identity
+from tests.world.policies import Content, guardrails, named, policy, rule
 from tests.world.sweeps import GRAPH, fleet
 
 REDELIVERED = 30

@@ -12,21 +12,9 @@ from reconciler.marker import Ownership, assignment_name
 from reconciler.model import Removals, RoleAssignment
 from sandbox.identity import tokens
 from tests.world.cloud import Cloud, as_request, holds, last
-from tests.world.policies import (
-    APPS,
-    BLOB_READER,
-    DATA,
-    READER,
-    SHARED,
-    VM,
-    Content,
-    identity,
-    machine,
-    named,
-    policy,
-    rule,
-)
-from tests.world.sweeps import OWN
+from tests.world.ids import APPS, BLOB_READER, DATA, READER, SHARED, VM, identity, machine
+from tests.world.policies import Content, named, policy, rule
+from tests.world.sweeps import GRAPH, OWN
 
 BLOBS = {("Storage Blob Data Reader", "rg-data")}
 OTHER = machine("vm2")
@@ -104,6 +92,19 @@ def test_a_rewritten_marker_keeps_what_policy_withdrew_and_is_shown(pair: Cloud,
     assert pair.rights(victim) == OWN
     assert holds(pair.shown()) == {Hold.NO_MARKER}
     assert not pair.shown().settled
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_marked_right_is_looked_at_though_the_index_cannot_be_asked(
+    steady: Cloud, status: int
+) -> None:
+    """Its marker says whose it is; only who else may hold it has to wait for the index."""
+    rewritten(steady, steady.mark(VM))
+    requests = steady.hear()
+    steady.wire.answer("POST", GRAPH, status, "Refused", times=10_000)
+    steady.drive(*requests)
+
+    assert steady.right(steady.principal()).updated_by == steady.world.app.oid
 
 
 def test_a_lost_marker_is_shown_also_where_policy_names_no_scope(steady: Cloud) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, VM, guardrails, machine, named, policy, rule
+from tests.world.ids import APPS, DATA, SUB, VM, machine
+from tests.world.policies import guardrails, named, policy, rule
 
 TARGET = f"{SUB}/resourceGroups/rg-target"
 MOVED = machine(group=TARGET)

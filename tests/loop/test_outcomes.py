@@ -17,7 +17,8 @@ from sandbox.server import Server
 from sandbox.world.faults import Faults, RequestFault
 from tests.conftest import ROOT
 from tests.world.cloud import Cloud
-from tests.world.policies import DATA, VM, Content, policy, rule
+from tests.world.ids import DATA, VM
+from tests.world.policies import Content, policy, rule
 
 TOPIC = f"{DATA}/providers/Microsoft.EventGrid/topics/outcomes"
 SENDER = "d5a91429-5739-47e2-a06b-3470a27159e7"

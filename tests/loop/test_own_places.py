@@ -4,19 +4,8 @@ import pytest
 
 from reconciler.changes import Hold
 from tests.world.cloud import Cloud, blocked, holds
-from tests.world.policies import (
-    APPS,
-    ASSIGNMENTS,
-    DATA,
-    HOME,
-    IDENTITIES,
-    VM,
-    Content,
-    guardrails,
-    identity,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, HOME, IDENTITIES, VM, identity
+from tests.world.policies import Content, guardrails, policy, rule
 from tests.world.sweeps import GRAPH, OWN
 
 STORE = f"{DATA}/providers/Microsoft.Storage/storageAccounts/stapp"

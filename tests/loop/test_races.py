@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.changes import Result
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, SEED, SHARED, VM, Content, policy, rule
+from tests.world.ids import APPS, DATA, SHARED, SUB, VM
+from tests.world.policies import SEED, Content, policy, rule
 from tests.world.wire import Call
 
 MOST_CALLS = 16

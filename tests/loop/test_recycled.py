@@ -4,7 +4,8 @@ from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import APPS, SHARED, VM, policy, rule
+from tests.world.ids import APPS, SHARED, VM
+from tests.world.policies import policy, rule
 
 OWN = {("Reader", "rg-app")}
 

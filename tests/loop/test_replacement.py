@@ -5,22 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.changes import Hold
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, blocked, holds
-from tests.world.policies import (
-    APPS,
-    ASSIGNMENTS,
-    BLOB_READER,
-    DATA,
-    HOME,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, ASSIGNMENTS, BLOB_READER, DATA, HOME, SHARED, SUB, VM
+from tests.world.policies import Content, guardrails, named, policy, rule
 
 STORES = f"{DATA}/providers/Microsoft.Storage/storageAccounts"
 GOOD, TYPO, OTHER = f"{STORES}/images", f"{STORES}/imagse", f"{STORES}/other"

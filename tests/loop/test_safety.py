@@ -11,25 +11,21 @@ import pytest
 from reconciler import messages
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud
-from tests.world.policies import (
+from tests.world.ids import (
     APPS,
     DATA,
     ELSEWHERE,
     FAR,
     READER,
-    SEED,
     SHARED,
+    SUB,
+    SUBSCRIPTION,
     VM,
-    Content,
-    guardrails,
     identity,
     machine,
-    named,
-    policy,
-    rule,
 )
+from tests.world.policies import SEED, Content, guardrails, named, policy, rule
 from tests.world.sweeps import GRAPH, OWN
 
 

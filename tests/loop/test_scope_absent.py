@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from reconciler.changes import CreateAssignment, Hold
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, holds
+from tests.world.ids import APPS, DATA, SUB, VM
 from tests.world.live import Live
-from tests.world.policies import APPS, DATA, VM, Content, policy, rule
+from tests.world.policies import Content, policy, rule
 from tests.world.sweeps import GRAPH, OWN
 
 STORE = f"{DATA}/providers/Microsoft.Storage/storageAccounts/appstore"

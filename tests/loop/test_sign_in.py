@@ -9,9 +9,9 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from reconciler.changes import Hold, Status
 from sandbox.identity import tokens
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, as_request, holds
-from tests.world.policies import APPS, VM, guardrails, policy, rule
+from tests.world.ids import APPS, SUB, VM
+from tests.world.policies import guardrails, policy, rule
 
 
 class Endpoint:

@@ -6,7 +6,8 @@ from reconciler.changes import Result
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, DATA, SHARED, machine, policy, rule
+from tests.world.ids import APPS, DATA, SHARED, machine
+from tests.world.policies import policy, rule
 from tests.world.sweeps import GRAPH, OWN, fleet, ids
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from reconciler.changes import Status
 from tests.world.cloud import Cloud
-from tests.world.policies import APPS, ASSIGNMENTS, DATA, VM, Content, identity, machine
+from tests.world.ids import APPS, ASSIGNMENTS, DATA, VM, identity, machine
+from tests.world.policies import Content
 from tests.world.sweeps import GRAPH, OWN, ids, machines_lost_their_rule
 
 

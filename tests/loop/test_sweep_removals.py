@@ -3,7 +3,8 @@
 import pytest
 
 from tests.world.cloud import Cloud
-from tests.world.policies import DATA, SHARED, VM, Content, guardrails, named, policy, rule
+from tests.world.ids import DATA, SHARED, VM
+from tests.world.policies import Content, guardrails, named, policy, rule
 from tests.world.sweeps import OWN, fleet, machines_lost_their_rule
 
 RAILS: Content = {"count": 2, "percent": 0}

@@ -2,9 +2,9 @@
 
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud, blocked, holds
-from tests.world.policies import ASSIGNMENTS, DATA, VM, Content, guardrails, identity, policy, rule
+from tests.world.ids import ASSIGNMENTS, DATA, SUB, VM, identity
+from tests.world.policies import Content, guardrails, policy, rule
 
 TEMPLATE = identity("avd-{location}").replace(SUB, "{subscription}")
 WEST = identity("avd-westeurope")

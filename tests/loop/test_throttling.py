@@ -12,7 +12,7 @@ from reconciler.changes import Result, Status
 from reconciler.model import Request
 from sandbox.world.faults import Faults
 from tests.world.cloud import Cloud
-from tests.world.policies import VM, machine
+from tests.world.ids import VM, machine
 
 NEIGHBOUR = machine("vm2")
 BUSY = Faults(throttling=True, operation_delay=5)

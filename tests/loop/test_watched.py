@@ -6,7 +6,6 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud
 from tests.world.hierarchy import (
     CORP,
@@ -21,7 +20,7 @@ from tests.world.hierarchy import (
     start,
     watched,
 )
-from tests.world.policies import APPS, VM
+from tests.world.ids import APPS, SUB, SUBSCRIPTION, VM
 
 
 def test_machines_of_all_its_subscriptions_are_repaired(corp: Cloud) -> None:

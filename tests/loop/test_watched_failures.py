@@ -7,7 +7,6 @@ import pytest
 
 from reconciler.errors import Again, ArmError, Blocked
 from reconciler.ids import ResourceId
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud, blocked
 from tests.world.hierarchy import (
     CORP,
@@ -20,7 +19,7 @@ from tests.world.hierarchy import (
     start,
     watched,
 )
-from tests.world.policies import VM
+from tests.world.ids import SUB, SUBSCRIPTION, VM
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 503])

@@ -9,21 +9,9 @@ from reconciler import events, messages
 from reconciler.changes import Hold
 from reconciler.ids import ResourceId
 from reconciler.model import Request
-from tests.world.arm import SUB, SUBSCRIPTION
 from tests.world.cloud import Cloud, holds
-from tests.world.policies import (
-    APPS,
-    DATA,
-    SEED,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    machine,
-    named,
-    policy,
-    rule,
-)
+from tests.world.ids import APPS, DATA, SHARED, SUB, SUBSCRIPTION, VM, machine
+from tests.world.policies import SEED, Content, guardrails, named, policy, rule
 from tests.world.sweeps import OWN, ids
 
 TARGET = f"{SUB}/resourceGroups/rg-target"

@@ -2,7 +2,7 @@
 
 from reconciler.changes import Hold, Status
 from tests.world.cloud import Cloud, blocked, holds, void
-from tests.world.policies import VM
+from tests.world.ids import VM
 
 OWN = {("Reader", "rg-app")}
 ALWAYS = 10_000

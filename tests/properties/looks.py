@@ -18,7 +18,7 @@ from reconciler.model import (
     Traces,
     UserIdentity,
 )
-from tests.properties.places import (
+from tests.properties.samples import (
     CUSTOM,
     booleans,
     conditions,
@@ -36,7 +36,6 @@ from tests.world.builders import (
     LONG_AGO,
     MADE,
     NEW,
-    NOON,
     OF_APP,
     OLD,
     OTHER_VM,
@@ -48,8 +47,9 @@ from tests.world.builders import (
     assignment,
     below,
 )
+from tests.world.ids import NOON
 
-SITE = below(SUB, "resourceGroups/rg-vm/providers/Microsoft.Web/sites/app")
+SITE = below(SUB, "resourceGroups/rg-app/providers/Microsoft.Web/sites/app")
 """Of a type whose apps restart when its identities change."""
 
 _subjects = st.sampled_from((VM, VM, VM, VM, SITE, APP, APP, FAR_VM, CROWN, OURSELVES))

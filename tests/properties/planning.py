@@ -10,28 +10,26 @@ from reconciler.changes import Plan
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Observed, Removals, Request, Sight, Sighting
 from reconciler.plan import PlanContext, plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.properties.looks import observed
-from tests.properties.places import RAILS
-from tests.properties.wishes import wants
+from tests.properties.samples import RAILS
+from tests.properties.wanted import wants
 from tests.world.builders import (
     APP,
-    BLOB_READER,
     CONTEXT,
     DATA,
     IDS,
     LONG_AGO,
     NEW,
-    NOON,
     OF_APP,
     OLD,
-    READER,
     SECOND,
     SUB,
     UNWATCHED,
     VM,
     assignment,
 )
+from tests.world.ids import BLOB_READER, NOON, READER
 
 _exempt = st.builds(
     lambda scope, expires: Exemption(scope=scope, reason="why", expires=expires),

@@ -16,9 +16,10 @@ from reconciler.errors import Again, ArmError, NotFound
 from reconciler.ids import ResourceId, fold
 from reconciler.marker import assignment_name
 from tests import strategies
-from tests.properties.wire import PRINCIPAL, READER, Answer, Azure, Token, calls, seam
+from tests.properties.wire import PRINCIPAL, Answer, Azure, Token, calls, seam
+from tests.world.ids import READER
+from tests.world.ids import SUB as SUBSCRIPTION
 
-SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 RIGHTS = "/providers/Microsoft.Authorization/roleAssignments"
 VM = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm"
 IDENTITY = (

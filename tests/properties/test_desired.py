@@ -1,4 +1,4 @@
-"""Matching by remembered answers says what each rule, asked alone, would say."""
+"""Matching follows the letter of the language, and what is wanted does not hang on the order."""
 
 import fnmatch
 
@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from reconciler.ids import ResourceId
 from reconciler.model import Mode, Resource
-from reconciler.policy import desired
-from reconciler.policy.language import Guardrails, Identity, Matcher, Policy, Rule
+from reconciler.policy import Policy, desired
+from reconciler.policy.desired import matching_rules
+from reconciler.policy.model import Guardrails, Identity, Rule
 from tests.world.builders import APP, DATA, IDS, SUB, UNWATCHED, below, machine
 
 TYPES = ("Microsoft.Compute/virtualMachines", "Microsoft.Web/sites")
@@ -82,7 +83,7 @@ def fits(globs: tuple[str, ...], text: str) -> bool:
 
 
 def speaks(rule: Rule, resource: Resource) -> bool:
-    """Tell by the letter of the language whether a rule is about a resource."""
+    """Return whether a rule matches, by the letter of the language, a resource."""
     tags = {name.lower(): value for name, value in resource.tags.items()}
     return (
         any(resource.id.is_type(name) for name in rule.match.type)
@@ -99,22 +100,17 @@ def speaks(rule: Rule, resource: Resource) -> bool:
 
 
 @given(rules, st.lists(resources, max_size=8))
-def test_a_matcher_says_what_each_rule_says_alone(
+def test_matching_follows_the_letter_of_the_language(
     some: tuple[Rule, ...], asked: list[Resource]
 ) -> None:
-    """What was asked before makes no difference."""
-    matcher = Matcher(some)
-
     for resource in asked:
-        assert matcher.about(resource) == tuple(one for one in some if speaks(one, resource))
+        assert matching_rules(some, resource) == tuple(one for one in some if speaks(one, resource))
 
 
 @given(rules, st.lists(resources, max_size=8))
-def test_what_was_wanted_of_others_makes_no_difference(
+def test_what_is_wanted_does_not_hang_on_what_was_asked_before(
     some: tuple[Rule, ...], asked: list[Resource]
 ) -> None:
-    """A policy that was asked about many wants the same as one that is new."""
-
     def policy() -> Policy:
         ids = {
             "app": str(APP),
@@ -134,10 +130,9 @@ def test_what_was_wanted_of_others_makes_no_difference(
 
 
 @given(rules, resources)
-def test_what_may_be_granted_is_known_before_the_resource_is_read(
+def test_all_scopes_but_those_by_tag_and_location_follow_from_the_id(
     some: tuple[Rule, ...], resource: Resource
 ) -> None:
-    """But for what its tags and location pick, all scopes follow from its id."""
     policy = Policy(
         {
             "app": Identity.model_validate({"id": str(APP)}),
@@ -154,10 +149,9 @@ def test_what_may_be_granted_is_known_before_the_resource_is_read(
 
 
 @given(resources, st.integers(0, 100), st.integers(0, 100))
-def test_a_share_that_grows_keeps_those_that_were_in(
+def test_a_rollout_that_grows_keeps_the_resources_that_were_in(
     resource: Resource, one: int, other: int
 ) -> None:
-    """Which ones a share repairs hangs on their ids alone, whatever their case."""
     small, large = (
         Rule.model_validate(
             {

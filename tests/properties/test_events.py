@@ -11,7 +11,8 @@ from reconciler.ids import ResourceId
 from reconciler.model import ROLE_ASSIGNMENT
 from tests import strategies
 from tests.unit.routing import ROUTER, VAULT
-from tests.world.builders import APP, DATA, NOON, SUB, VM
+from tests.world.builders import APP, DATA, SUB, VM
+from tests.world.ids import NOON
 
 WEEK = timedelta(days=7)
 

@@ -61,8 +61,9 @@ def changed(draw: st.DrawFn) -> str:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(content=st.one_of(st.binary(), TEXTS.map(str.encode), changed().map(str.encode)))
-def test_no_input_raises_anything_but_a_policy_error(tmp_path: Path, content: bytes) -> None:
-    """Whatever is in a file, it is loaded or its mistakes are told inside the file."""
+def test_any_input_loads_or_raises_a_policy_error_inside_the_file(
+    tmp_path: Path, content: bytes
+) -> None:
     for folder, files in (
         ("policy", {"a": content}),
         ("guard", {"a": GOOD, "guardrails": content}),

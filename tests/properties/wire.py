@@ -17,9 +17,9 @@ from requests.adapters import BaseAdapter
 from reconciler.azure.client import Arm
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, NewIdentity, Resource
+from tests.world.ids import READER
 
 ENDPOINT = "https://management.azure.com"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 PRINCIPAL = "22222222-2222-2222-2222-222222222222"
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,8 @@ import requests
 
 from sandbox.eventgrid.delivery import Delivery
 from sandbox.eventgrid.sending import Answer, Outlets
-from tests.world.arm import STORE, SUB, Arm, identity
+from tests.world.arm import STORE, Arm, identity
+from tests.world.ids import SUB
 
 HOOK = "https://hook.example/events?code=secret"
 SUBSCRIPTIONS = f"{SUB}/providers/Microsoft.EventGrid/eventSubscriptions"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sandbox.authorization import access
 from sandbox.authorization.roles import Permissions, Role
 from sandbox.world.faults import Faults
-from tests.world.arm import BLOB_READ, BLOB_READER, GROUP, MACHINE, STORE, Arm, error, identity
+from tests.world.arm import BLOB_READ, GROUP, MACHINE, STORE, Arm, error, identity
+from tests.world.ids import BLOB_READER
 
 OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
 MACHINES = "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.world.faults import Faults, RequestFault
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error
+from tests.world.ids import SUB
 
 LOG = f"{SUB}/providers/Microsoft.Insights/eventtypes/management/values"
 SINCE = "eventTimestamp ge '2026-03-01T12:00:00Z'"

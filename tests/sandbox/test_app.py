@@ -5,7 +5,8 @@ import pytest
 from sandbox.arm.app import SERVICES
 from sandbox.arm.routing import Evidence
 from sandbox.identity import tokens
-from tests.world.arm import GROUP, MACHINE, READER, STORE, SUB, SUBSCRIPTION, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error
+from tests.world.ids import READER, SUB, SUBSCRIPTION
 
 
 def test_a_call_without_a_token_is_challenged(arm: Arm) -> None:

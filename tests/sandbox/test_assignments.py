@@ -6,20 +6,8 @@ import pytest
 
 from sandbox.identity import tokens
 from sandbox.world.state import Assignment
-from tests.world.arm import (
-    BLOB_READ,
-    BLOB_READER,
-    GROUP,
-    MACHINE,
-    READER,
-    SEED,
-    STORE,
-    SUB,
-    SUBSCRIPTION,
-    Arm,
-    error,
-    identity,
-)
+from tests.world.arm import BLOB_READ, GROUP, MACHINE, SEED, STORE, Arm, error, identity
+from tests.world.ids import BLOB_READER, READER, SUB, SUBSCRIPTION
 
 NAME = "99999999-0000-0000-0000-000000000001"
 

@@ -13,7 +13,8 @@ from sandbox.identity import tokens
 from sandbox.transport import Transport
 from sandbox.world.clock import START, Clock, wall_clock
 from sandbox.world.faults import Faults, RequestFault
-from tests.world.arm import MACHINE, SEED, SUBSCRIPTION, Arm
+from tests.world.arm import MACHINE, SEED, Arm
+from tests.world.ids import SUBSCRIPTION
 
 compute = pytest.importorskip("azure.mgmt.compute", reason="the conformance group")
 

@@ -4,7 +4,8 @@ import pytest
 
 from sandbox.arm import errors
 from sandbox.authorization import conditions
-from tests.world.arm import BLOB_READER, GROUP, READER, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, STORE, Arm, error
+from tests.world.ids import BLOB_READER, READER, SUB
 
 WRITE = "Microsoft.Authorization/roleAssignments/write"
 DELETE = "Microsoft.Authorization/roleAssignments/delete"

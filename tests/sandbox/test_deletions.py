@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error
+from tests.world.ids import SUB
 
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/vmss"
 VAULT = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/one"

@@ -7,7 +7,8 @@ import pytest
 from sandbox.eventgrid.retry import TIMEOUT
 from sandbox.eventgrid.sending import Outlets
 from tests.sandbox.grid import HOOK, QUEUE, SUBSCRIPTIONS, Grid, hook, to
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, error, identity
+from tests.world.arm import GROUP, MACHINE, STORE, error, identity
+from tests.world.ids import SUB
 
 TOPICS = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
@@ -225,14 +226,6 @@ def test_wrong_settings_are_refused(grid: Grid, properties: dict[str, Any], name
     assert answer.status_code == 400
     assert named in answer.json()["error"]["message"]
     assert grid.world.event_subscriptions == {}
-
-
-def test_a_topic_has_at_most_five_hundred(grid: Grid) -> None:
-    """The next one is refused."""
-    for number in range(500):
-        assert grid.put(f"s{number}", destination=QUEUE).status_code == 201
-
-    assert "500" in grid.put("one-more").json()["error"]["message"]
 
 
 def test_only_known_sources_are_subscribed_to(grid: Grid) -> None:

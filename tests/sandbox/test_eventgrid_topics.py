@@ -100,16 +100,34 @@ def test_a_token_needs_the_senders_role(topic: Topic) -> None:
     assert len(topic.got()) == 1
 
 
-def test_only_events_in_its_own_schema_are_taken_and_delivered_in_either(topic: Topic) -> None:
-    """A topic for CloudEvents is not simulated, subscribers that want them are."""
-    grid = topic.grid
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (EventGridEvent("vm-1", "Example.Repaired", {}, "1.0"), "'source' is required"),
+        (CloudEvent("mine", "Example.Repaired"), "does not support publishing"),
+    ],
+)
+def test_a_topic_for_cloud_events_takes_none(
+    topic: Topic, event: EventGridEvent | CloudEvent[Any], reason: str
+) -> None:
+    """It refuses the other schema as Azure does, and its own because nobody needs it here."""
     body = {"location": "westus", "properties": {"inputSchema": "CloudEventSchemaV1_0"}}
-    refused = grid.arm.call("PUT", TOPIC, body)
+    assert topic.grid.arm.call("PUT", TOPIC, body).status_code == 201
+    with pytest.raises(HttpResponseError, match=reason) as refusal:
+        topic.send(event)
+
+    assert refusal.value.status_code == 400
+    body["properties"] = {"inputSchema": "CustomEventSchema"}
+    assert error(topic.grid.arm.call("PUT", TOPIC, body)) == (400, "UnsupportedBySandbox")
+
+
+def test_subscribers_may_want_cloud_events(topic: Topic) -> None:
+    """Event Grid delivers its own schema in either."""
+    grid = topic.grid
     grid.subscribe(at=SUBSCRIBERS, eventDeliverySchema="CloudEventSchemaV1_0")
     topic.send(an_event())
     grid.turn(1)
 
-    assert error(refused) == (400, "UnsupportedBySandbox")
     (event,) = grid.delivered()
     assert (event["specversion"], event["source"]) == ("1.0", TOPIC)
     assert event["data"] == {"changes": 2}

@@ -8,7 +8,8 @@ import pytest
 
 from sandbox.eventgrid import sending
 from sandbox.world.faults import Faults
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, identity
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, identity
+from tests.world.ids import SUB
 
 LOWER = GROUP.replace("resourceGroups", "resourcegroups")
 

@@ -3,8 +3,6 @@
 import datetime as dt
 import itertools
 
-import pytest
-
 from sandbox.world.faults import Faults
 from tests.sandbox.grid import DAY, SCHEDULE, Grid, moments
 
@@ -40,28 +38,12 @@ def test_retries_are_left_out_if_told_so(grid: Grid) -> None:
     assert len(grid.attempts) > 5
 
 
-@pytest.mark.parametrize(("took", "tries"), [(20, 1), (45, 1), (149, 1), (151, 2), (400, 2)])
-def test_a_late_answer_may_still_count(grid: Grid, took: float, tries: int) -> None:
-    """Until the event is sent again, two minutes after the half minute that it had."""
-    grid.subscribe()
-    grid.world.faults = Faults(delivery_late_counts=1)
-    grid.took = dt.timedelta(seconds=took)
-    grid.write()
-    grid.turn(60)
-    grid.took = dt.timedelta()
-    grid.turn(DAY)
-
-    assert len(grid.attempts) == tries
-    assert grid.delivery.dropped == []
-
-
-def test_a_late_answer_does_not_count_without_its_switch(grid: Grid) -> None:
-    """Nor does a late refusal say how to go on: it took too long."""
+def test_a_late_answer_is_none(grid: Grid) -> None:
+    """Neither a success nor a refusal counts after half a minute: the event is sent again."""
     grid.subscribe()
     grid.took = dt.timedelta(seconds=31)
     grid.write()
     grid.turn(1)
-    grid.world.faults = Faults(delivery_late_counts=1)
     grid.status = 400
     grid.turn(150)
     grid.took, grid.status = dt.timedelta(), 200

@@ -6,7 +6,8 @@ import pytest
 import requests
 
 from sandbox.world.faults import Faults
-from tests.world.arm import GROUP, MACHINE, READER, STORE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error, identity
+from tests.world.ids import READER, SUB
 
 VERSION = "2022-04-01"
 RESOURCES = "resources | project id, tags, identity, properties"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, Arm, error, identity
+from tests.world.ids import SUB
 
 NAME = "88888888-0000-0000-0000-000000000000"
 

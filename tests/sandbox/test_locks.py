@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error
+from tests.world.ids import SUB
 
 
 def lock(arm: Arm, scope: str, level: str = "CanNotDelete", name: str = "keep") -> int:

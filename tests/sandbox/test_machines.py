@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, Arm, error, identity
+from tests.world.ids import SUB
 
 BOTH = "SystemAssigned, UserAssigned"
 SPOT = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/spot"

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sandbox import seed
-from tests.world.arm import READER, SEED, SUB, SUBSCRIPTION, Arm, error
+from tests.world.arm import SEED, Arm, error
+from tests.world.ids import READER, SUB, SUBSCRIPTION
 
 GROUPS = "/providers/Microsoft.Management/managementGroups"
 CORP, LAB = f"{GROUPS}/corp", f"{GROUPS}/lab"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, SEED, STORE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, SEED, STORE, Arm, error, identity
+from tests.world.ids import SUB
 
 OTHER_SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 TARGET = f"{SUB}/resourceGroups/rg2"

@@ -1,6 +1,7 @@
 """How many role assignments there may be, and the last that must stay."""
 
-from tests.world.arm import GROUP, SEED, STORE, SUB, SUBSCRIPTION, Arm, error
+from tests.world.arm import GROUP, SEED, STORE, Arm, error
+from tests.world.ids import SUB, SUBSCRIPTION
 
 
 def test_a_subscription_is_full_at_its_limit() -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from sandbox.world.faults import Faults
-from tests.world.arm import GROUP, READER, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, STORE, Arm, error
+from tests.world.ids import READER, SUB
 
 GUID = "0a0a0a0a-1111-2222-3333-444444444444"
 ROLES = "/providers/Microsoft.Authorization/roleDefinitions"

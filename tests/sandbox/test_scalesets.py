@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.world.arm import GROUP, SUB, Arm, error, identity
+from tests.world.arm import GROUP, Arm, error, identity
+from tests.world.ids import SUB
 
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/vmss"
 SYSTEM = {"type": "SystemAssigned"}

@@ -8,17 +8,8 @@ import yaml
 
 from sandbox import seed
 from sandbox.authorization import access
-from tests.world.arm import (
-    BLOB_READ,
-    GROUP,
-    MACHINE,
-    READER,
-    SEED,
-    STORE,
-    SUB,
-    SUBSCRIPTION,
-    identity,
-)
+from tests.world.arm import BLOB_READ, GROUP, MACHINE, SEED, STORE, identity
+from tests.world.ids import READER, SUB, SUBSCRIPTION
 
 
 def test_a_seed_makes_machines_with_identities_and_rights() -> None:

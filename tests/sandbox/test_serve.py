@@ -17,8 +17,9 @@ from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 from sandbox import seed
 from sandbox.identity import tokens
 from sandbox.server import Server
-from tests.world.arm import GROUP, MACHINE, SEED, SUB, identity
+from tests.world.arm import GROUP, MACHINE, SEED, identity
 from tests.world.children import PATIENCE, child
+from tests.world.ids import SUB
 
 ROOT = Path(__file__).parent.parent.parent
 SERVE = [sys.executable, "-m", "sandbox", "serve"]

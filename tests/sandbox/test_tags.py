@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.world.arm import GROUP, MACHINE, STORE, SUB, Arm, error
+from tests.world.arm import GROUP, MACHINE, STORE, Arm, error
+from tests.world.ids import SUB
 
 DEFAULT = "providers/Microsoft.Resources/tags/default"
 

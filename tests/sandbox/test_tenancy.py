@@ -1,6 +1,7 @@
 """The tenant, its subscriptions and the endpoints of the cloud."""
 
-from tests.world.arm import SEED, SUB, SUBSCRIPTION, Arm, error, identity
+from tests.world.arm import SEED, Arm, error, identity
+from tests.world.ids import SUB, SUBSCRIPTION
 
 
 def test_the_tenant_and_its_subscriptions_are_listed(arm: Arm) -> None:

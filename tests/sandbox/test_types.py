@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sandbox.resources.types import TYPES, TypeTraits
-from tests.world.arm import GROUP, MACHINE, SUB, Arm, error, identity
+from tests.world.arm import GROUP, MACHINE, Arm, error, identity
+from tests.world.ids import SUB
 
 BOTH = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}
 ONE = {"type": "UserAssigned", "userAssignedIdentities": {identity("id1"): {}}}

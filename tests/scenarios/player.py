@@ -41,8 +41,8 @@ from tests.scenarios.scenario import (
     written_guardrails,
     written_policy,
 )
-from tests.world.arm import SUBSCRIPTION
 from tests.world.cloud import Cloud, holds
+from tests.world.ids import SUBSCRIPTION
 from tests.world.live import Live
 from tests.world.policies import Content
 

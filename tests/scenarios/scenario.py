@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.world.arm import SUB
-from tests.world.policies import APPS, DATA, HOME, IDENTITIES, Content, guardrails, named, rule
+from tests.world.ids import APPS, DATA, HOME, IDENTITIES, SUB
+from tests.world.policies import Content, guardrails, named, rule
 
 FOLDER: Final = Path(__file__).parent
 OTHER: Final = f"{SUB}/resourceGroups/rg-other"

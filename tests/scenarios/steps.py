@@ -20,7 +20,8 @@ from sandbox.interleave import Crash
 from tests.faults.matrix import Broken
 from tests.scenarios.scenario import SCOPES, STORE, Step, expected, names, place
 from tests.world import wire
-from tests.world.arm import BLOB_READ, SUB, SUBSCRIPTION
+from tests.world.arm import BLOB_READ
+from tests.world.ids import SUB, SUBSCRIPTION
 
 if TYPE_CHECKING:
     from tests.scenarios.player import Player

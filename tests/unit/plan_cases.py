@@ -35,17 +35,16 @@ from tests.world.builders import (
     LONG_AGO,
     LOOK,
     NEW,
-    NOON,
     OF_APP,
     OLD,
     OWNERSHIP,
-    READER,
     SETTLE,
     SUB,
     VM,
     below,
     user_identity,
 )
+from tests.world.ids import NOON, READER
 
 CONDITION = "@Resource[name] StringEquals 'images'"
 AUDIT = Mode.AUDIT

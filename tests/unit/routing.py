@@ -2,8 +2,10 @@
 
 from reconciler.events import Event, EventRouter
 from reconciler.ids import ResourceId
-from reconciler.policy.language import Guardrails, Identity, Policy, Rule
-from tests.world.builders import APP, CONTEXT, DATA, NOON, SUB, below
+from reconciler.policy import Policy
+from reconciler.policy.model import Guardrails, Identity, Rule
+from tests.world.builders import APP, CONTEXT, DATA, SUB, below
+from tests.world.ids import NOON
 
 OURS = "00000000-0000-4000-8000-0000000000aa"
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")

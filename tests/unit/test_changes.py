@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import get_args
 
 import pytest
@@ -25,8 +25,8 @@ from reconciler.changes import (
 )
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, NewIdentity, RoleAssignment, Sight, Sighting, Unresolved
+from tests.world.ids import NOON
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/Rg"
 ROLE = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 PRINCIPAL = "aaaaaaaa-2222-2222-2222-222222222222"

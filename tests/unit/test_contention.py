@@ -16,7 +16,8 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Grant
 from reconciler.reconcile.contention import Contention, Repetition
-from tests.world.builders import APP, DATA, NEW, NOON, OLD, READER, VM, assignment
+from tests.world.builders import APP, DATA, NEW, OLD, VM, assignment
+from tests.world.ids import NOON, READER
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)

@@ -6,13 +6,13 @@ from reconciler import roles
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Wanted
 from reconciler.policy import desired
-from reconciler.policy.language import Rule
-from tests.unit.wishes import ON_DATA, policy, rule, wants
-from tests.world.builders import APP, BLOB_READER, DATA, READER, SECOND, VM
+from reconciler.policy.model import Rule
+from tests.unit.small_policies import ON_DATA, policy, rule, wants
+from tests.world.builders import APP, DATA, SECOND, VM
+from tests.world.ids import BLOB_READER, READER
 
 
-def test_all_matching_rules_add_up() -> None:
-    """The same twice is one, wanted by both."""
+def test_what_two_rules_want_is_wanted_once_by_both() -> None:
     first = rule("first", attach=["app"], system={"grants": [ON_DATA]})
     second = rule("second", attach=["second", "app"], system={"grants": [ON_DATA]})
     by = ("rule first", "rule second")
@@ -28,8 +28,7 @@ def test_all_matching_rules_add_up() -> None:
 
 
 @pytest.mark.parametrize("modes", [("audit", "repair"), ("repair", "audit")])
-def test_what_any_rule_repairs_is_repaired(modes: tuple[str, str]) -> None:
-    """An audited rule beside it does not take that back."""
+def test_what_one_rule_repairs_and_another_audits_is_repaired(modes: tuple[str, str]) -> None:
     one, other = (
         rule(mode, mode=mode, attach=["app"], system={"grants": [ON_DATA]}) for mode in modes
     )
@@ -40,8 +39,7 @@ def test_what_any_rule_repairs_is_repaired(modes: tuple[str, str]) -> None:
     assert found.system.mode is Mode.REPAIR
 
 
-def test_what_all_rules_audit_is_only_told() -> None:
-    """Audit is what a rule without `mode` says."""
+def test_what_all_rules_audit_is_audited() -> None:
     (wanted,) = wants(rule(mode="audit", attach=["app"])).attach
 
     assert wanted.mode is Mode.AUDIT
@@ -68,13 +66,12 @@ def test_only_a_rule_that_repairs_lets_the_default_identity_change(
 
 
 def test_one_repairing_rule_is_enough_to_let_the_default_identity_change() -> None:
-    """Rules add up: what one of them allows is allowed."""
     found = wants(rule("a", attach=["app"]), rule("b", attach=["app"], allowDefaultChange=True))
 
     assert found.attach[0].default_change
 
 
-def test_two_conditions_of_one_right_are_two_wishes() -> None:
+def test_one_right_with_two_conditions_is_wanted_twice() -> None:
     """The planner withholds both as conflicting; neither rule wins by its name."""
     one = rule("one", system={"grants": [ON_DATA]})
     other = rule("other", system={"grants": [ON_DATA | {"condition": "c"}]})
@@ -82,18 +79,16 @@ def test_two_conditions_of_one_right_are_two_wishes() -> None:
     assert {wanted.what.condition for wanted in wants(one, other).grants} == {None, "c"}
 
 
-def test_the_bearers_of_an_identity_are_the_rules_that_attach_it() -> None:
-    """After a recreated identity their matches are looked at."""
+def test_attaching_rules_of_an_identity_are_those_that_name_it() -> None:
     one, other = rule("one", attach=["app"]), rule("other", attach=["second"])
     held = policy(one, other, rule("none"), app={"id": str(APP)}, second={"id": str(SECOND)})
 
-    assert desired.bearers(held, ResourceId.parse(APP.text.upper())) == (one,)
-    assert desired.bearers(held, VM) == ()
+    assert desired.attaching_rules(held, ResourceId.parse(APP.text.upper())) == (one,)
+    assert desired.attaching_rules(held, VM) == ()
 
 
 @pytest.mark.parametrize("key", ["allowDefaultChange", "allowRestart"])
-def test_what_a_rule_allows_goes_with_what_it_wants(key: str) -> None:
-    """For the identities that it attaches and for the system-assigned one."""
+def test_what_a_rule_allows_goes_with_both_kinds_of_identity(key: str) -> None:
     allowing: dict[str, object] = {"attach": ["app"], key: True}
     found = wants(Rule.model_validate(rule().model_dump(by_alias=True) | allowing))
 
@@ -105,7 +100,6 @@ def test_what_a_rule_allows_goes_with_what_it_wants(key: str) -> None:
 
 
 def test_the_roles_of_these_tests_are_the_built_in_ones() -> None:
-    """Their GUIDs are facts, so the table must agree with the builders."""
     guids = {
         name: role.guid
         for name in ("Reader", "Storage Blob Data Reader")

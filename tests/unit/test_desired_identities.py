@@ -7,23 +7,13 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import AttachedIdentity, Desired, Grant, Mode, NewIdentity, Wanted
 from reconciler.policy import desired
-from reconciler.policy.language import Identity
-from tests.unit.wishes import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
-from tests.world.builders import (
-    APP,
-    BLOB_READER,
-    IDS,
-    SECOND,
-    SUB,
-    UNWATCHED,
-    below,
-    machine,
-    user_identity,
-)
+from reconciler.policy.model import Identity
+from tests.unit.small_policies import IDENTITIES, IN_WEST, ON_DATA, PLACED, policy, rule, wants
+from tests.world.builders import APP, IDS, SECOND, SUB, UNWATCHED, below, machine, user_identity
+from tests.world.ids import BLOB_READER
 
 
-def test_an_identity_s_grants_are_its_own() -> None:
-    """They follow the identity's mode, and placeholders mean the identity's own place."""
+def test_an_identity_s_grants_follow_its_own_mode_and_place() -> None:
     held = policy(
         rule(attach=["app"], system={"grants": [ON_DATA]}),
         app={
@@ -42,7 +32,6 @@ def test_an_identity_s_grants_are_its_own() -> None:
 
 
 def test_a_template_is_one_identity_for_each_subscription_and_location() -> None:
-    """It is resolved against the resource that shall carry it."""
     held = policy(rule(attach=["app"]), app={"id": PLACED})
     west, north = machine(), machine(location="North Europe")
 
@@ -54,8 +43,9 @@ def test_a_template_is_one_identity_for_each_subscription_and_location() -> None
 
 
 @pytest.mark.parametrize("modes", [("repair", "repair"), ("audit", "repair"), ("repair", "audit")])
-def test_what_is_ensured_is_created_where_its_match_is(modes: tuple[str, str]) -> None:
-    """Only a rule and an identity that both repair create it."""
+def test_a_missing_identity_is_created_only_where_rule_and_identity_repair(
+    modes: tuple[str, str],
+) -> None:
     held = policy(
         rule(attach=["app"], mode=modes[0]),
         app={
@@ -74,7 +64,7 @@ def test_what_is_ensured_is_created_where_its_match_is(modes: tuple[str, str]) -
 
 
 @pytest.mark.parametrize(("mode", "rollout"), [("repair", True), ("audit", False)])
-def test_what_would_be_created_waits_for_a_rollout_only_where_its_identity_repairs(
+def test_creation_waits_for_a_rollout_only_where_the_identity_repairs(
     mode: str,
     rollout: bool,  # noqa: FBT001 (a row of the table)
 ) -> None:
@@ -92,7 +82,6 @@ def test_what_would_be_created_waits_for_a_rollout_only_where_its_identity_repai
 
 
 def test_one_identity_is_created_at_the_location_that_policy_names() -> None:
-    """Which machine needs it first says nothing."""
     held = policy(
         rule(attach=["app"]),
         app={"id": str(APP), "ensure": "present", "location": "North Europe"},
@@ -104,7 +93,6 @@ def test_one_identity_is_created_at_the_location_that_policy_names() -> None:
 
 
 def test_the_same_identity_by_template_and_by_id_is_one() -> None:
-    """What rules want adds up by the id that comes of it."""
     held = policy(
         rule("one", attach=["app"]),
         rule("two", attach=["west"]),
@@ -117,8 +105,7 @@ def test_the_same_identity_by_template_and_by_id_is_one() -> None:
 
 
 @pytest.mark.parametrize("location", ["westeurope", "West Europe"])
-def test_a_template_s_grants_are_about_each_identity_itself(location: str) -> None:
-    """Placeholders mean the identity's own subscription, group and location."""
+def test_placeholders_in_a_template_s_grants_mean_each_identity_s_own_place(location: str) -> None:
     scopes = ["{resourceGroup}", "{subscription}/resourceGroups/data-{location}"]
     grants = [{"role": "Reader", "scope": scope} for scope in scopes]
     held = policy(app={"id": PLACED, "mode": "repair", "grants": grants})
@@ -149,15 +136,14 @@ def test_an_identity_that_lies_elsewhere_than_its_id_says_gets_nothing() -> None
         (f"resourceGroups/rg-id2/{IDENTITIES}/app-westeurope", False),
     ],
 )
-def test_a_template_knows_its_identities_by_their_ids(path: str, fits: object) -> None:
+def test_a_template_may_be_an_identity_by_its_id_alone(path: str, fits: object) -> None:
     """Events and searches ask before anything was read."""
     entry = Identity.model_validate({"id": PLACED})
 
     assert entry.id.may_be(below(UNWATCHED, path)) is fits
 
 
-def test_a_location_that_stands_twice_is_the_same_twice() -> None:
-    """The group and the name of one identity speak of one location."""
+def test_a_location_that_stands_twice_in_a_template_is_the_same_twice() -> None:
     template = PLACED.replace("rg-id", "rg-{location}")
     entry = Identity.model_validate({"id": template})
 
@@ -166,7 +152,7 @@ def test_a_location_that_stands_twice_is_the_same_twice() -> None:
 
 
 def test_an_exclusive_identity_is_unwelcome_where_no_rule_attaches_it() -> None:
-    """Only what the resource carries counts, and a template speaks of all that it may name."""
+    """Only what the resource carries counts, and a template may be any identity that fits it."""
     carried = AttachedIdentity(IN_WEST)
     exclusive = {"id": PLACED, "exclusive": True, "mode": "repair"}
     held = policy(rule(attach=["app"]), app=exclusive, second={"id": str(SECOND)})

@@ -7,20 +7,9 @@ import pytest
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Grant, Mode, Unresolved, Wanted
 from reconciler.policy import desired
-from tests.unit.wishes import MACHINES, ON_DATA, policy, rule, wants
-from tests.world.builders import (
-    APP,
-    BLOB_READER,
-    DATA,
-    IDS,
-    READER,
-    SECOND,
-    SUB,
-    VM,
-    below,
-    machine,
-    user_identity,
-)
+from tests.unit.small_policies import MACHINES, ON_DATA, policy, rule, wants
+from tests.world.builders import APP, DATA, IDS, SECOND, SUB, VM, below, machine, user_identity
+from tests.world.ids import BLOB_READER, READER
 
 VAULTS = "providers/Microsoft.KeyVault/vaults"
 
@@ -46,8 +35,8 @@ def test_placeholders_stand_for_the_resource_s_own_place(
 
 
 @pytest.mark.parametrize("location", ["", "../..", "!"])
-def test_a_scope_that_has_no_name_is_told_and_not_guessed(location: str) -> None:
-    """A location holds letters and digits only; without any the grant is unresolved."""
+def test_a_scope_without_a_location_is_unresolved(location: str) -> None:
+    """A location holds letters and digits only."""
     grants = [{"role": "Reader", "scope": "{subscription}/resourceGroups/{location}"}]
     found = wants(rule(system={"grants": grants}), location=location)
 
@@ -85,7 +74,6 @@ def picked(scope: str, **changes: object) -> Desired:
 def test_a_tag_or_location_picks_a_reviewed_id(
     scope: str, tags: dict[str, str], outcome: ResourceId
 ) -> None:
-    """What stands in the scope was reviewed; a resource only chooses among it."""
     assert [one.what.scope for one in picked(scope, tags=tags).grants] == [outcome]
 
 
@@ -98,8 +86,8 @@ def test_a_tag_or_location_picks_a_reviewed_id(
         ({"env": str(DATA)}, f"maps.vault has no key '{DATA}'"),
     ],
 )
-def test_a_missing_key_withholds_the_grant(tags: dict[str, str], why: str) -> None:
-    """A tag's value is never a scope by itself, and the plan names the key that is missing."""
+def test_a_missing_key_of_a_map_leaves_the_grant_unresolved(tags: dict[str, str], why: str) -> None:
+    """A tag's value is never a scope by itself."""
     found = picked("{maps.vault[tags.env]}", tags=tags)
 
     scope = Unresolved("{maps.vault[tags.env]}", why)
@@ -122,8 +110,7 @@ def test_two_spellings_of_one_location_pick_nothing(turn: int) -> None:
     ]
 
 
-def test_what_has_no_name_keeps_its_condition_mode_and_rollout() -> None:
-    """It is shown as the grant that it would be."""
+def test_an_unresolved_grant_keeps_its_condition_mode_and_rollout() -> None:
     grant = {"role": "Reader", "scope": "{maps.vault[tags.env]}", "condition": "c"}
     held = policy(rule(rollout=0, system={"grants": [grant]}), maps=MAPS)
     (lost,) = desired.for_resource(held, machine()).unresolved
@@ -148,16 +135,16 @@ VAULTS_NAMED = frozenset(MAPS["vault"].values())
         (str(DATA), frozenset()),
     ],
 )
-def test_a_grant_knows_the_entries_of_the_map_that_it_is_picked_from(
+def test_a_grant_from_a_map_has_the_other_entries_as_choices(
     scope: str, choices: frozenset[ResourceId]
 ) -> None:
-    """Which of them it is, the resource itself chose; of what is written out it chose nothing."""
+    """Which of them it is, the resource itself chose."""
     (found,) = picked(scope, tags={"env": "dev"}).grants
 
     assert found.choices == choices
 
 
-def test_an_entry_that_leaves_the_map_is_no_choice_any_more() -> None:
+def test_an_entry_that_left_the_map_is_no_choice() -> None:
     """What was granted there was taken away by whoever changed policy, not by the resource."""
     grants = [{"role": "Reader", "scope": "{maps.vault[tags.env]}"}]
     left = {"vault": {"dev": MAPS["vault"]["dev"]}}
@@ -168,7 +155,6 @@ def test_an_entry_that_leaves_the_map_is_no_choice_any_more() -> None:
 
 
 def test_the_same_scope_by_a_map_and_written_out_keeps_its_choices() -> None:
-    """Two rules that say one thing are one grant."""
     named = rule("a", system={"grants": [{"role": "Reader", "scope": str(DATA)}]})
     mapped = rule("b", system={"grants": [{"role": "Reader", "scope": "{maps.images[location]}"}]})
     for rules in ((named, mapped), (mapped, named)):
@@ -176,8 +162,7 @@ def test_the_same_scope_by_a_map_and_written_out_keeps_its_choices() -> None:
         assert found.choices == frozenset({DATA, IDS})
 
 
-def test_an_identity_picks_by_its_own_location() -> None:
-    """Its grants are about itself, wherever the machines are that carry it."""
+def test_an_identity_s_grant_picks_by_the_identity_s_own_location() -> None:
     grants = [{"role": "Reader", "scope": "{maps.images[location]}"}]
     held = policy(app={"id": str(APP), "grants": grants}, maps=MAPS)
 
@@ -185,8 +170,8 @@ def test_an_identity_picks_by_its_own_location() -> None:
     assert [one.what.scope for one in found.grants] == [IDS]
 
 
-def test_scopes_are_known_before_the_subject_as_far_as_its_id_tells() -> None:
-    """They must be listed before it is read; a location is not in an id, tags are not yet known."""
+def test_scopes_that_an_id_alone_names_are_known_before_the_subject_is_read() -> None:
+    """A location is not in an id, and tags are not yet known."""
     tagged = rule(
         match={"type": MACHINES, "tags": {"a": "b"}},
         system={
@@ -200,6 +185,6 @@ def test_scopes_are_known_before_the_subject_as_far_as_its_id_tells() -> None:
     )
     held = policy(tagged, app={"id": str(APP), "grants": [{"role": "Reader", "scope": "{id}"}]})
 
-    assert desired.scopes_from(held, VM) == (DATA, VM.group_id)
+    assert desired.scopes_from(held, VM) == (VM.group_id, DATA)
     assert desired.scopes_from(held, APP) == (APP,)
     assert desired.scopes_from(held, SECOND) == ()

@@ -9,9 +9,10 @@ import pytest
 from reconciler.events import EventRouter, decode
 from reconciler.ids import ResourceId
 from reconciler.model import Request, Sight, Sighting
-from reconciler.policy.language import System
+from reconciler.policy.model import System
 from tests.unit.routing import OURS, ROUTER, VAULT, event, policy_for, requested_ids
-from tests.world.builders import APP, DATA, FAR_VM, NOON, SECOND, SETTLE, STRANGER, SUB, VM, below
+from tests.world.builders import APP, DATA, FAR_VM, SECOND, SETTLE, STRANGER, SUB, VM, below
+from tests.world.ids import NOON
 
 MINUTE = timedelta(minutes=1)
 ASSIGNMENT = "providers/Microsoft.Authorization/roleAssignments"

@@ -10,7 +10,8 @@ from reconciler import events
 from reconciler.errors import MessageError
 from reconciler.events import Event
 from tests.unit.routing import event, requested_ids
-from tests.world.builders import NOON, VM
+from tests.world.builders import VM
+from tests.world.ids import NOON
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from reconciler.errors import ReconcilerError, ResourceIdError
 from reconciler.ids import ResourceId, dashless, fold, is_guid
+from tests.world.ids import SUB as SUBSCRIPTION
 
-SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm-1"
 MANAGEMENT_GROUP = "/providers/Microsoft.Management/managementGroups/mg"

@@ -9,8 +9,9 @@ from reconciler import marker
 from reconciler.ids import ResourceId
 from reconciler.marker import Marker, Ownership
 from reconciler.model import RoleAssignment
+from tests.world.ids import READER
+from tests.world.ids import SUB as SUBSCRIPTION
 
-SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 MACHINE = ResourceId.parse(
     f"{SUBSCRIPTION}/resourceGroups/RG/providers/Microsoft.Compute/virtualMachines/VM-1"
 )
@@ -19,7 +20,6 @@ TEXT = (
     f"resource={SUBSCRIPTION}/resourcegroups/rg/providers/microsoft.compute/virtualmachines/vm-1"
 )
 SCOPE = ResourceId.parse(f"{SUBSCRIPTION}/resourceGroups/rg")
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 PRINCIPAL = "22222222-2222-2222-2222-222222222222"
 MAKER = "aaaaaaaa-3333-3333-3333-333333333333"
 NAME = "381e8404-e4ac-559b-8e15-3ffb111980b4"

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from reconciler import messages
 from reconciler.errors import MessageError
-from reconciler.messages import MOST_SIGHTINGS
-from reconciler.model import Removals, Request, Sight, Sighting
+from reconciler.model import MOST_SIGHTINGS, Removals, Request, Sight, Sighting
 from tests import strategies
-from tests.world.builders import APP, NOON, SECOND, VM
+from tests.world.builders import APP, SECOND, VM
+from tests.world.ids import NOON
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
@@ -216,9 +216,9 @@ def test_a_bounded_request_stays_the_same_when_bounded_or_queued_again(
     except MessageError:
         return
     # What is now lies within what Python can reckon with.
-    bounded = messages.bounded(request, now.replace(year=2026))
+    bounded = request.bounded(now.replace(year=2026))
 
-    assert messages.bounded(bounded, now.replace(year=2026)) == bounded
+    assert bounded.bounded(now.replace(year=2026)) == bounded
     assert messages.decode(messages.encode(bounded)) == bounded
 
 
@@ -241,7 +241,7 @@ def test_bounded_times_lie_between_a_week_ago_and_an_hour_ahead(
     """A time far ahead would be put back for ever; one near the year 1 overflows."""
     request = Request(VM, since=time, first=time, sightings=(Sighting(time, Sight.GONE, "about"),))
 
-    assert messages.bounded(request, NOON) == Request(
+    assert request.bounded(NOON) == Request(
         VM, since=kept, first=kept, sightings=(Sighting(kept, Sight.GONE, "about"),)
     )
 
@@ -250,7 +250,7 @@ def test_bounding_keeps_everything_but_times_and_older_sightings() -> None:
     """Only times and the number of sightings are bounded."""
     request = Request(VM, expected=True, removals=Removals("d", frozenset({APP})))
 
-    assert messages.bounded(request, NOON) == request
+    assert request.bounded(NOON) == request
 
 
 def test_a_request_keeps_the_latest_twenty_sightings() -> None:
@@ -260,4 +260,4 @@ def test_a_request_keeps_the_latest_twenty_sightings() -> None:
 
     assert MOST_SIGHTINGS == 20
     assert messages.decode(text).sightings == many[-20:]
-    assert messages.bounded(Request(VM, sightings=many), NOON).sightings == many[-20:]
+    assert Request(VM, sightings=many).bounded(NOON).sightings == many[-20:]

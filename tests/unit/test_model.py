@@ -1,6 +1,6 @@
 """What the domain's values derive from their own fields."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -20,8 +20,8 @@ from reconciler.model import (
     UserIdentity,
 )
 from tests import strategies
+from tests.world.ids import NOON
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GROUP = "/subscriptions/s/resourceGroups/rg"
 MACHINE = ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm-1")
 OTHER = ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm-2")

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -23,9 +23,9 @@ from reconciler.ids import ResourceId
 from reconciler.model import Mode
 from reconciler.notify import Kind, Topic, audience, kind_of
 from tests.conftest import ROOT
+from tests.world.ids import NOON
 
 PAGE = (ROOT / "docs" / "outcomes.md").read_text("utf-8")
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VM = ResourceId.parse(
     "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
     "/Microsoft.Compute/virtualMachines/vm"

@@ -8,7 +8,8 @@ import pytest
 from reconciler.azure import parsing
 from reconciler.errors import Unreadable
 from reconciler.model import ROLE_ASSIGNMENT
-from tests.world.builders import APP, DATA, NEW, OLD, READER, VM
+from tests.world.builders import APP, DATA, NEW, OLD, VM
+from tests.world.ids import READER
 
 
 @pytest.mark.parametrize(

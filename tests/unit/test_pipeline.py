@@ -19,11 +19,10 @@ from reconciler.azure.pipeline import Caller, read_caller
 from reconciler.errors import Again, Unreadable
 from reconciler.ids import ResourceId
 from reconciler.model import Grant, Resource
+from tests.world.ids import READER, SUB
 
-SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
 VM = f"{SUB}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm"
 UAI = f"{SUB}/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 PRINCIPAL = "22222222-2222-2222-2222-222222222222"
 
 

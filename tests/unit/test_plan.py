@@ -6,14 +6,12 @@ from reconciler.plan import plan
 from tests.unit.plan_cases import DEAD, HERE, attach, create, delete, detach, update
 from tests.world.builders import (
     APP,
-    BLOB_READER,
     CONTEXT,
     CROWN,
     DATA,
     LONG_AGO,
     LOOK,
     NEW,
-    NOON,
     NOTHING,
     OLD,
     SECOND,
@@ -30,6 +28,7 @@ from tests.world.builders import (
     observed,
     user_identity,
 )
+from tests.world.ids import BLOB_READER, NOON
 
 _VAULT = "providers/Microsoft.KeyVault/vaults/kv"
 

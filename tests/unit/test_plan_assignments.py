@@ -23,7 +23,6 @@ from tests.world.builders import (
     APP,
     LONG_AGO,
     NEW,
-    NOON,
     NOTHING,
     OF_APP,
     OLD,
@@ -47,6 +46,7 @@ from tests.world.builders import (
     unresolved,
     user_identity,
 )
+from tests.world.ids import NOON
 
 ASSIGNMENTS = {
     "a missing right is granted": Case(granted(), observed(machine()), (create(),)),

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.changes import Hold, Plan
 from reconciler.plan import plan
-from reconciler.policy.language import Guardrails
+from reconciler.policy.model import Guardrails
 from tests.world.builders import CONTEXT, DATA, LOOK, granted, machine, observed
 
 CUSTOM = "11111111-2222-3333-4444-555555555555"

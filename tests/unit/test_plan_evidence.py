@@ -31,7 +31,6 @@ from tests.world.builders import (
     LOOK,
     MADE,
     NEW,
-    NOON,
     NOTHING,
     OF_APP,
     OLD,
@@ -44,6 +43,7 @@ from tests.world.builders import (
     observed,
     user_identity,
 )
+from tests.world.ids import NOON
 
 DAYS = timedelta(days=1)
 MINUTES = timedelta(minutes=1)

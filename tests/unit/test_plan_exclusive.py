@@ -22,7 +22,6 @@ from tests.world.builders import (
     CROWN,
     ELSEWHERE,
     LOOK,
-    NOON,
     SECOND,
     SUB,
     VM,
@@ -38,6 +37,7 @@ from tests.world.builders import (
     switched_on,
     user_identity,
 )
+from tests.world.ids import NOON
 
 DETACH = DetachIdentity(VM, APP, Reason.NOT_ALLOWED)
 SITE = below(SUB, "resourceGroups/rg/providers/Microsoft.Web/sites/app")

@@ -17,7 +17,7 @@ from reconciler.changes import (
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Mode, NewIdentity, Observed, Request, Wanted
 from reconciler.plan import plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.unit.plan_cases import AUDIT, ENDED, GONE_SEEN, HERE, RECREATED_SEEN, REPLACED
 from tests.world.builders import (
     APP,
@@ -25,7 +25,6 @@ from tests.world.builders import (
     DATA,
     IDS,
     LOOK,
-    NOON,
     NOTHING,
     OLD,
     OTHER_VM,
@@ -44,6 +43,7 @@ from tests.world.builders import (
     unresolved,
     user_identity,
 )
+from tests.world.ids import NOON
 
 WHY = "forensics (until 2026-03-01)"
 

@@ -6,10 +6,11 @@ import pytest
 
 from reconciler.changes import Hold, Withheld
 from reconciler.plan import holds, plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.unit.holds import HOLDS
 from tests.unit.plan_cases import Case, check, create
-from tests.world.builders import CONTEXT, NOON, VM, granted, machine, observed
+from tests.world.builders import CONTEXT, VM, granted, machine, observed
+from tests.world.ids import NOON
 
 _FORENSICS = Exemption.model_validate(
     {"scope": str(VM), "reason": "forensics", "expires": "2026-12-31"}

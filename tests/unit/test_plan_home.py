@@ -28,7 +28,9 @@ LOST = Home((HOME,), frozenset({"root"}), "queues")
         pytest.param(ResourceId.parse(HOME.text.upper()), True, id="home in capitals"),
         pytest.param(below(HOME, "providers/a.b/c/d"), True, id="in home"),
         pytest.param(SUB, True, id="the subscription around all"),
-        pytest.param(below(SUB, "resourceGroups/rg-home-2"), False, id="a name that begins alike"),
+        pytest.param(
+            below(SUB, "resourceGroups/rg-reconciler-2"), False, id="a name that begins alike"
+        ),
         pytest.param(OURSELVES, True, id="the app's identity"),
         pytest.param(IDS, True, id="the group around the identity"),
         pytest.param(below(IDS, "providers/a.b/c/d"), False, id="beside the identity"),

@@ -17,7 +17,6 @@ from tests.world.builders import (
     LONG_AGO,
     LOOK,
     NEW,
-    NOON,
     NOTHING,
     OF_APP,
     OLD,
@@ -35,6 +34,7 @@ from tests.world.builders import (
     switched_on,
     user_identity,
 )
+from tests.world.ids import NOON
 
 SECONDS = timedelta(seconds=1)
 IS_SECOND = {SECOND: user_identity(SECOND)}

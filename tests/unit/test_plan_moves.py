@@ -14,7 +14,6 @@ from tests.world.builders import (
     LOOK,
     MADE,
     NEW,
-    NOON,
     NOTHING,
     OF_APP,
     OLD,
@@ -24,6 +23,7 @@ from tests.world.builders import (
     observed,
     user_identity,
 )
+from tests.world.ids import NOON
 
 MINUTES = timedelta(minutes=1)
 

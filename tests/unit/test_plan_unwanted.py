@@ -12,13 +12,11 @@ from reconciler.changes import Change, CreateAssignment, Hold, Reason
 from reconciler.ids import ResourceId
 from reconciler.model import Desired, Removals, Request, RoleAssignment
 from reconciler.plan import plan
-from reconciler.policy.language import Exemption
+from reconciler.policy.model import Exemption
 from tests.unit.plan_cases import AUDIT, CONDITION, Case, check, create, delete, update
 from tests.world.builders import (
     APP,
-    BLOB_READER,
     CONTEXT,
-    CONTRIBUTOR,
     DATA,
     HOME,
     LAB,
@@ -28,7 +26,6 @@ from tests.world.builders import (
     OF_APP,
     OTHER_VM,
     OWNERSHIP,
-    READER,
     STRANGER,
     SUB,
     VM,
@@ -44,10 +41,11 @@ from tests.world.builders import (
     unresolved,
     user_identity,
 )
+from tests.world.ids import BLOB_READER, CONTRIBUTOR, READER
 
 VAULT = below(DATA, "providers/Microsoft.KeyVault/vaults/kv")
 NEAR = below(DATA, "providers/Microsoft.KeyVault/vaults/kv-2")
-GROUP = below(SUB, "resourceGroups/rg-vm")
+GROUP = below(SUB, "resourceGroups/rg-app")
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 ABOVE = ResourceId.parse("/providers/Microsoft.Management/managementGroups/corp")
 TENANT = ResourceId.parse("/")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconciler.policy import language
+from reconciler.policy import model
 from reconciler.policy.load import load
 from tests.conftest import ROOT
 from tests.unit.policy_files import GOOD, written
@@ -65,7 +65,7 @@ def test_the_schemas_are_current(path: Path) -> None:
 def test_the_shipped_files_name_their_schemas() -> None:
     """Editors complete and check them at once."""
     for path in (ROOT / "policies").glob("*.yaml"):
-        guarding = path.name == language.GUARDRAILS_FILE
+        guarding = path.name == model.GUARDRAILS_FILE
         schema = "guardrails.schema.json" if guarding else "schema.json"
 
         assert path.read_text("utf-8").startswith(f"# yaml-language-server: $schema={schema}\n")

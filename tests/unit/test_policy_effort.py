@@ -1,15 +1,17 @@
 """Whoever writes policy or a role definition cannot stall the loader: twice as much takes twice."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from reconciler import roles
 from reconciler.errors import PolicyError
-from reconciler.policy.language import conditions
 from reconciler.policy.load import load
+from reconciler.policy.model import Grant
 from tests.unit.policy_files import GUARDRAILS, SUB, identity, written
 
 MEBIBYTE = 1024 * 1024
@@ -17,10 +19,8 @@ MEBIBYTE = 1024 * 1024
 
 def condition(text: str) -> None:
     """Check a condition; its mistakes are beside the point."""
-    try:
-        conditions.condition(text)
-    except ValueError:
-        return
+    with contextlib.suppress(ValidationError):
+        Grant(role="Reader", scope="{id}", condition=text)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,7 @@ def condition(text: str) -> None:
         ("(", "'\\'' ", ""),
     ],
 )
-def test_a_condition_takes_as_long_as_it_is(begin: str, part: str, end: str) -> None:
-    """A condition of 1 MiB is checked in a moment, whatever quotes and brackets it leaves open."""
+def test_a_condition_of_1_mib_is_checked_in_linear_time(begin: str, part: str, end: str) -> None:
     text = begin + part * (MEBIBYTE // len(part)) + end
     assert seconds(lambda: condition(text)) < 20
 
@@ -66,8 +65,7 @@ def seconds(work: Callable[[], object]) -> float:
     ],
     ids=["locations", "entries", "braces", "template", "id", "refused", "open", "digits", "keys"],
 )
-def test_a_file_is_read_in_the_time_of_its_length(tmp_path: Path, text: str) -> None:
-    """The worst files of 1 MiB that are known are told their mistakes in seconds."""
+def test_the_worst_files_of_1_mib_are_reported_in_linear_time(tmp_path: Path, text: str) -> None:
     written(tmp_path, a=text, guardrails=GUARDRAILS)
 
     def read() -> None:
@@ -77,8 +75,7 @@ def test_a_file_is_read_in_the_time_of_its_length(tmp_path: Path, text: str) -> 
     assert seconds(read) < 20
 
 
-def test_maps_are_not_gone_through_for_every_grant(tmp_path: Path) -> None:
-    """A map of thousands that thousands of grants pick from is looked at once."""
+def test_thousands_of_grants_from_a_map_of_thousands_look_at_it_once(tmp_path: Path) -> None:
     keys = ", ".join(f"k{number}: {SUB}" for number in range(4_000))
     grants = "".join(
         f"        - {{role: Reader, scope: '{{maps.m[location]}}/resourceGroups/rg-{number}'}}\n"
@@ -104,7 +101,6 @@ rules:
 
 
 @pytest.mark.parametrize("part", ["*", "e*", "m*i*c*r*o*s*o*f*t*", "Microsoft.Web/*/"])
-def test_an_action_is_judged_in_the_time_of_its_length(part: str) -> None:
-    """A role definition with a pattern of 20,000 characters takes a moment."""
+def test_an_action_of_20_000_characters_is_judged_in_linear_time(part: str) -> None:
     action = part * (20_000 // len(part)) + "zq"
     assert seconds(lambda: roles.is_privileged([action], [action[:-1]])) < 10

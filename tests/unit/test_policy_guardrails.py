@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.policy import language
+from reconciler.policy import model
 from reconciler.policy.load import load
 from tests.unit.policy_files import (
     GOOD,
@@ -23,18 +23,17 @@ from tests.unit.policy_files import (
 
 @pytest.mark.parametrize("name", ["guardrails.yml", "Guardrails.yaml", "GUARDRAILS.YAML"])
 @pytest.mark.parametrize("mode", ["audit", "repair"])
-def test_guardrails_have_one_name(tmp_path: Path, name: str, mode: str) -> None:
-    """Guardrails under another name, which its code owner would not see, are refused."""
+def test_guardrails_under_another_name_are_refused(tmp_path: Path, name: str, mode: str) -> None:
+    """Their code owner would not see them."""
     policy = GOOD.replace("attach:", f"mode: {mode}\n    attach:")
     (written(tmp_path, a=policy) / name).write_text(GUARDRAILS)
 
     assert mistakes(tmp_path) == [f"{name}:1:1: name this file guardrails.yaml, exactly so"]
 
 
-def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
-    """The absence of guardrails forbids every grant and attachment, but no identity of its own."""
+def test_without_guardrails_every_grant_and_attachment_is_refused(tmp_path: Path) -> None:
     switching = load(written(tmp_path, a=rule(mode="repair")))
-    assert switching.guardrails == language.Guardrails(version=1)
+    assert switching.guardrails == model.Guardrails(version=1)
 
     told = f"{tmp_path}: there is no guardrails.yaml: repair needs one"
     attaching = GOOD.replace("attach:", "mode: repair\n    attach:")
@@ -60,14 +59,13 @@ def test_without_guardrails_nothing_may_be_granted(tmp_path: Path) -> None:
     ],
 )
 def test_a_scope_that_guardrails_may_cover_is_left_to_the_plan(tmp_path: Path, scope: str) -> None:
-    """A template is only refused where no resource could bring it under the guardrails."""
+    """Refused is only what no resource could bring under the guardrails."""
     text = rule(mode="repair", system=f"{{grants: [{{role: Reader, scope: {scope}}}]}}")
 
     assert load(written(tmp_path, a=text, guardrails=GUARDRAILS)).rules[0].mode is Mode.REPAIR
 
 
 def test_identities_that_guardrails_may_cover_are_left_to_the_plan(tmp_path: Path) -> None:
-    """A template is held against each place by what is known of it."""
     id_ = f"'{UAI.replace(SUB, '{subscription}')}/a-{{location}}'"
     grants = f"[{{role: Reader, scope: '{SUB}/resourceGroups/rg-data'}}]"
     policy = load(
@@ -78,8 +76,9 @@ def test_identities_that_guardrails_may_cover_are_left_to_the_plan(tmp_path: Pat
     assert policy.identities["a"].id.may_be(ResourceId.parse(f"{UAI}/A-westeurope"))
 
 
-def test_how_far_a_custom_role_reaches_is_left_to_the_plan(tmp_path: Path) -> None:
-    """Nobody knows offline, but that the guardrails name it there is required."""
+def test_a_custom_role_must_be_in_guardrails_but_its_reach_is_left_to_the_plan(
+    tmp_path: Path,
+) -> None:
     role = "/providers/Microsoft.Authorization/roleDefinitions/11111111-2222-3333-4444-555555555555"
     text = grant(role) + "    mode: repair\n"
     rails = GUARDRAILS.replace("[Reader, Contributor]", f"[{role}]")
@@ -88,8 +87,7 @@ def test_how_far_a_custom_role_reaches_is_left_to_the_plan(tmp_path: Path) -> No
     assert "does not allow" in mistakes(written(tmp_path, guardrails=GUARDRAILS))[0]
 
 
-def test_guardrails_name_a_role_by_guid_too(tmp_path: Path) -> None:
-    """Where neither knows more than its GUID, both mean the same role."""
+def test_guardrails_and_policy_mean_the_same_role_by_guid_or_definition(tmp_path: Path) -> None:
     guid = "11111111-2222-3333-4444-555555555555"
     rails = GUARDRAILS.replace("[Reader, Contributor]", f"[{guid}]")
     definition = f"{SUB}/providers/Microsoft.Authorization/roleDefinitions/{guid.upper()}"
@@ -100,5 +98,4 @@ def test_guardrails_name_a_role_by_guid_too(tmp_path: Path) -> None:
 
 
 def test_an_audit_rule_may_want_more_than_guardrails_allow(tmp_path: Path) -> None:
-    """Audit tells what would be done; it needs no permission."""
     assert load(written(tmp_path, a=grant("Owner", SUB), guardrails=GUARDRAILS))

@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from reconciler.errors import ResourceIdError
 from reconciler.ids import ResourceId
 from reconciler.model import Mode
-from reconciler.policy import language
-from reconciler.policy.language.templates import Place, fill
+from reconciler.policy import model
 from reconciler.policy.load import load
+from reconciler.policy.templates import Subject, fill
 from reconciler.roles import Role
 from tests.unit.policy_files import GOOD, SUB, UAI, written
+from tests.world.ids import READER
 
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 CUSTOM = "11111111-2222-3333-4444-555555555555"
 DEFINITIONS = "providers/Microsoft.Authorization/roleDefinitions"
 
@@ -43,10 +43,10 @@ maps:
 """
 
 
-CEILING = f"version: 1\nidentities: [{SUB}]\n"
+RAILS = f"version: 1\nidentities: [{SUB}]\n"
 
 
-def digest(folder: Path, text: str, guardrails: str = CEILING) -> str:
+def digest(folder: Path, text: str, guardrails: str = RAILS) -> str:
     """Return the digest of a policy of one file."""
     return load(written(folder, a=text, guardrails=guardrails)).digest
 
@@ -74,8 +74,9 @@ def digest(folder: Path, text: str, guardrails: str = CEILING) -> str:
         *("locations", "kind", "template", "new tags", "maps"),
     ],
 )
-def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, new: str) -> None:
-    """Layout, order, casing, repetition and spelled-out defaults mean nothing."""
+def test_the_digest_ignores_layout_order_casing_repetition_and_defaults(
+    tmp_path: Path, old: str, new: str
+) -> None:
     new = new.replace("{0}", f"{SUB}/resourceGroups/a").replace("{1}", f"{SUB}/resourceGroups/B")
     assert old in WHOLE
 
@@ -109,21 +110,19 @@ def test_the_digest_does_not_depend_on_how_it_is_said(tmp_path: Path, old: str, 
     ],
 )
 def test_the_digest_changes_with_the_meaning(tmp_path: Path, old: str, new: str) -> None:
-    """Whatever changes what is done changes the digest."""
     assert old in WHOLE
 
     assert digest(tmp_path, WHOLE) != digest(tmp_path, WHOLE.replace(old, new))
 
 
-def test_guardrails_count_for_the_digest(tmp_path: Path) -> None:
-    """Removals allowed under one ceiling are not allowed under another."""
+def test_other_guardrails_change_the_digest(tmp_path: Path) -> None:
+    """Removals allowed under some are not allowed under others."""
     other = "version: 1\nmaxRemovals: {count: 11}\n"
 
     assert digest(tmp_path, WHOLE) != digest(tmp_path, WHOLE, other)
 
 
-def test_files_and_their_names_do_not_count_for_the_digest(tmp_path: Path) -> None:
-    """A policy cut into two files is the same policy."""
+def test_a_policy_cut_into_two_files_has_the_same_digest(tmp_path: Path) -> None:
     whole = digest(tmp_path, GOOD)
     (tmp_path / "a.yaml").unlink()
     identities, rules = GOOD.split("rules:")
@@ -133,12 +132,12 @@ def test_files_and_their_names_do_not_count_for_the_digest(tmp_path: Path) -> No
 
 def test_rules_can_be_made_in_python() -> None:
     """Python spells keys in snake_case and may hand over what is parsed already."""
-    rule = language.Rule(
+    rule = model.Rule(
         name="r",
         within=(ResourceId.parse(SUB),),
-        match=language.Match(type=("A.B/c",), resource_group=("rg-*",)),
+        match=model.Match(type=("A.B/c",), resource_group=("rg-*",)),
         allow_default_change=True,
-        system=language.System(grants=(language.Grant(role="Reader", scope="{id}"),)),
+        system=model.System(grants=(model.Grant(role="Reader", scope="{id}"),)),
     )
 
     assert rule.mode is Mode.AUDIT
@@ -147,33 +146,30 @@ def test_rules_can_be_made_in_python() -> None:
     assert rule.system.grants[0].role == Role("Reader", READER, privileged=False)
 
 
-def test_policy_cannot_be_changed() -> None:
-    """What was loaded and checked stays as it is."""
-    match = language.Match(type="A.B/c")
+def test_an_entry_of_policy_is_frozen() -> None:
+    match = model.Match(type="A.B/c")
     with pytest.raises(ValidationError, match="frozen"):
         match.name = ("x",)  # type: ignore[misc]  # What must fail.
 
 
 @pytest.mark.parametrize("scope", ["", SUB, "/providers/Microsoft.Management/managementGroups/m"])
 def test_a_custom_role_is_privileged_until_it_is_read(scope: str) -> None:
-    """Nobody knows offline what a custom role allows."""
     name = f"{scope}/{DEFINITIONS}/{CUSTOM.upper()}"
 
-    assert language.Grant(role=name, scope="{id}").role == Role(name, CUSTOM, privileged=True)
+    assert model.Grant(role=name, scope="{id}").role == Role(name, CUSTOM, privileged=True)
 
 
-def test_a_built_in_role_is_known_by_each_of_its_names() -> None:
-    """Name, GUID and definition id, in whatever case, are one role."""
+def test_a_built_in_role_is_found_by_name_guid_and_definition_in_any_case() -> None:
     names = ["reader", READER.upper(), f"{SUB}/{DEFINITIONS}/{READER}"]
 
-    assert {language.Grant(role=name, scope="{id}").role.name for name in names} == {"Reader"}
+    assert {model.Grant(role=name, scope="{id}").role.name for name in names} == {"Reader"}
 
 
 @pytest.mark.parametrize("guid", [CUSTOM, CUSTOM.upper()])
 def test_a_guid_that_the_table_does_not_know_is_read_from_azure(tmp_path: Path, guid: str) -> None:
-    """It may be a custom role or a young built-in one; it is privileged until Azure says else."""
+    """It may be a custom role's or that of a young built-in one."""
     text = WHOLE.replace("role: Reader", f"role: {guid}")
-    role = language.Grant(role=guid, scope="{id}").role
+    role = model.Grant(role=guid, scope="{id}").role
 
     assert role == Role(f"/{DEFINITIONS}/{guid}", CUSTOM, privileged=True)
     assert role.by_guid
@@ -181,8 +177,7 @@ def test_a_guid_that_the_table_does_not_know_is_read_from_azure(tmp_path: Path, 
     assert policy.custom_roles == {CUSTOM: ResourceId.parse(f"/{DEFINITIONS}/{CUSTOM}")}
 
 
-def test_the_fuller_name_of_a_definition_counts(tmp_path: Path) -> None:
-    """Named by its GUID here and by its id there, a role is read by its id."""
+def test_a_role_named_by_guid_and_by_definition_is_read_by_its_definition(tmp_path: Path) -> None:
     full = f"{SUB}/{DEFINITIONS}/{CUSTOM}"
     text = WHOLE.replace("role: Reader, scope: /", f"role: {full}, scope: /")
     text = text.replace('role: Reader, scope: "', f'role: {CUSTOM}, scope: "')
@@ -190,27 +185,26 @@ def test_the_fuller_name_of_a_definition_counts(tmp_path: Path) -> None:
     assert load(written(tmp_path, a=text)).custom_roles == {CUSTOM: ResourceId.parse(full)}
 
 
-def test_a_condition_ends_without_a_line_break() -> None:
-    """A block scalar's last line break is not part of the condition that Azure keeps."""
-    grant = language.Grant(role="Reader", scope="{id}", condition="(\n a\n)\n")
+def test_the_last_line_break_of_a_condition_is_dropped() -> None:
+    """A block scalar has one, and Azure keeps none."""
+    grant = model.Grant(role="Reader", scope="{id}", condition="(\n a\n)\n")
 
     assert grant.condition == "(\n a\n)"
 
 
-def test_the_same_grant_twice_is_one() -> None:
-    """Only two conditions for one grant contradict each other."""
-    grant = language.Grant(role="Reader", scope="{id}")
+def test_the_same_grant_twice_is_no_mistake() -> None:
+    grant = model.Grant(role="Reader", scope="{id}")
 
-    assert language.System(grants=(grant, grant)).grants == (grant, grant)
+    assert model.System(grants=(grant, grant)).grants == (grant, grant)
 
 
 def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
-    """A role is allowed where its scope contains the grant's, and privileged ones if it says so."""
+    """Privileged roles only where the entry says so."""
     owner = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
     group = ResourceId.parse(f"{SUB}/resourceGroups/rg")
     subscription = ResourceId.parse(SUB)
-    entry = language.GuardrailGrant(scope=group, roles=("Reader", "Owner"))
-    guardrails = language.Guardrails(version=1, grants=(entry,))
+    entry = model.GuardrailGrant(scope=group, roles=("Reader", "Owner"))
+    guardrails = model.Guardrails(version=1, grants=(entry,))
 
     def allowed(role: str, scope: ResourceId) -> bool:
         return guardrails.allows(role, scope, privileged=role == owner)
@@ -223,8 +217,7 @@ def test_guardrails_allow_what_lies_at_or_below_their_scopes() -> None:
     assert entry.model_copy(update={"privileged": True}).allows(owner, group, privileged=True)
 
 
-def test_a_policy_knows_the_definitions_of_its_custom_roles(tmp_path: Path) -> None:
-    """They are read at every plan, wherever they are granted."""
+def test_custom_roles_of_identities_and_rules_are_listed_by_guid(tmp_path: Path) -> None:
     mine, other = (f"{SUB}/{DEFINITIONS}/{CUSTOM[:-1]}{digit}" for digit in "67")
     text = WHOLE.replace("role: Reader, scope: /", f"role: {mine}, scope: /")
     text = text.replace('role: Reader, scope: "', f'role: {other}, scope: "')
@@ -236,13 +229,12 @@ def test_a_policy_knows_the_definitions_of_its_custom_roles(tmp_path: Path) -> N
     }
 
 
-def test_a_scope_is_filled_in() -> None:
-    """Placeholders stand for ids, and a missing value is an error."""
-    place = Place(ResourceId.parse(f"{SUB}/resourceGroups/rg"))
+def test_a_scope_is_filled_in_or_raises_for_a_missing_value() -> None:
+    place = Subject(ResourceId.parse(f"{SUB}/resourceGroups/rg"))
     vault = fill("{resourceGroup}/providers/A.B/c/d", place, {})
 
     assert vault == ResourceId.parse(f"{SUB}/resourceGroups/rg/providers/A.B/c/d")
     with pytest.raises(ResourceIdError, match=r"nothing is known for .*location"):
         fill("{resourceGroup}/providers/A.B/c/{location}", place, {})
     with pytest.raises(ResourceIdError, match=r"nothing is known for .*resourceGroup"):
-        fill("{resourceGroup}", Place(ResourceId.parse(SUB)), {})
+        fill("{resourceGroup}", Subject(ResourceId.parse(SUB)), {})

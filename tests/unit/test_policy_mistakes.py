@@ -10,10 +10,9 @@ from tests.unit.policy_files import GUARDRAILS, grant, mistakes, written
 
 
 @pytest.mark.parametrize(("content", "place", "message"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_each_mistake_is_told_with_its_place(
+def test_each_mistake_is_reported_once_at_its_line_and_column(
     tmp_path: Path, content: str | bytes, place: str, message: str
 ) -> None:
-    """Every mistake is told once, at its line and column, with the next step."""
     found = mistakes(written(tmp_path, a=content, guardrails=GUARDRAILS))
 
     assert [line for line in found if message in line and line.startswith(f"a.yaml:{place}: ")]
@@ -25,10 +24,9 @@ def test_each_mistake_is_told_with_its_place(
     [row for row in MISTAKES.values() if isinstance(row[0], str)],
     ids=[name for name, row in MISTAKES.items() if isinstance(row[0], str)],
 )
-def test_a_mistake_has_its_place_in_every_editor(
+def test_a_byte_order_mark_crlf_and_lines_before_a_mistake_move_its_place_right(
     tmp_path: Path, content: str, place: str, message: str
 ) -> None:
-    """Neither a byte order mark nor other line breaks nor lines before it move it elsewhere."""
     line, column = map(int, place.split(":"))
     layouts = {
         "bom": (f"\ufeff{content}", line),
@@ -50,10 +48,9 @@ def test_a_mistake_has_its_place_in_every_editor(
 @pytest.mark.parametrize(
     ("content", "place", "message"), GUARDRAIL_MISTAKES.values(), ids=GUARDRAIL_MISTAKES.keys()
 )
-def test_guardrails_are_checked_like_policy(
+def test_a_mistake_in_guardrails_is_reported_once_and_policy_is_not_held_against_them(
     tmp_path: Path, content: str, place: str, message: str
 ) -> None:
-    """A mistake in the guardrails is told once, and policy is not measured by broken guardrails."""
     found = mistakes(written(tmp_path, a=grant() + "    mode: repair\n", guardrails=content))
 
     assert [

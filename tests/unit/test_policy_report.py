@@ -1,16 +1,15 @@
-"""How mistakes are told: in order, at their place, each once, in a line, and not too many."""
+"""The list of mistakes: in order, each once, at its place, on one line, and not too many."""
 
 from pathlib import Path
 
 from tests.unit.policy_files import GOOD, mistakes, rule, written
 
 
-def test_all_mistakes_of_all_files_are_told_in_order(tmp_path: Path) -> None:
-    """One run tells everything, sorted by file, line and column."""
+def test_all_mistakes_of_all_files_come_in_one_run_and_in_order(tmp_path: Path) -> None:
     bad = GOOD.replace("host:", "host:\n    mod: audit").replace("[host]", "[hst]")
-    found = mistakes(written(tmp_path, b=bad, a=rule(mode="x", name="3"), guardrails="rules: 1"))
+    lines = mistakes(written(tmp_path, b=bad, a=rule(mode="x", name="3"), guardrails="rules: 1"))
 
-    assert [line.split(": ")[0] for line in found] == [
+    assert [line.split(": ")[0] for line in lines] == [
         "a.yaml:3:11",
         "a.yaml:7:11",
         "b.yaml:4:5",
@@ -32,21 +31,21 @@ def test_a_message_is_one_short_line(tmp_path: Path) -> None:
     """What a file holds can neither break the report's lines nor turn its direction."""
     text = rule(name='"' + "\\n\\u202e" + "x" * 5000 + '"')
 
-    (found,) = mistakes(written(tmp_path, a=text))
-    assert found.isprintable()
-    assert len(found) < 500
+    (line,) = mistakes(written(tmp_path, a=text))
+    assert line.isprintable()
+    assert len(line) < 500
 
 
 def test_a_flood_of_mistakes_is_cut_short(tmp_path: Path) -> None:
     """After a hundred mistakes in one file the rest is counted."""
     keys = "".join(f"key{number}: 1\n" for number in range(150))
-    found = mistakes(written(tmp_path, a=f"version: 1\n{keys}"))
+    lines = mistakes(written(tmp_path, a=f"version: 1\n{keys}"))
 
-    assert len(found) == 101
-    assert "and 50 more mistakes in this file" in found[-1]
+    assert len(lines) == 101
+    assert "and 50 more mistakes in this file" in lines[-1]
 
 
-def test_guesses_are_few_and_each_is_made_once(tmp_path: Path) -> None:
+def test_suggestions_are_bounded_and_made_once_a_word(tmp_path: Path) -> None:
     """However many names are wrong, only the first are looked up; again the same costs nothing."""
 
     def wrong(file: int) -> str:
@@ -54,15 +53,15 @@ def test_guesses_are_few_and_each_is_made_once(tmp_path: Path) -> None:
         grants = ", ".join(f"{{role: {name}, scope: /}}" for name in names)
         return rule(name=f"r{file}", system=f"{{grants: [{grants}]}}")
 
-    found = mistakes(written(tmp_path, **{f"t{file}": wrong(file) for file in range(5)}))
-    told = [line for line in found if "did you mean 'Storage Blob Data Reader'?" in line]
+    lines = mistakes(written(tmp_path, **{f"t{file}": wrong(file) for file in range(5)}))
+    suggesting = [line for line in lines if "did you mean 'Storage Blob Data Reader'?" in line]
 
-    assert len(found) == 5 * 90
-    assert len({line.split("'")[1] for line in told}) == 30
-    assert len(told) == 40
+    assert len(lines) == 5 * 90
+    assert len({line.split("'")[1] for line in suggesting}) == 30
+    assert len(suggesting) == 40
 
 
-def test_a_mistake_that_aliases_repeat_is_told_once(tmp_path: Path) -> None:
+def test_a_mistake_that_aliases_repeat_comes_once(tmp_path: Path) -> None:
     """It is mended in one place, that of the anchor."""
     text = rule(system="{grants: [{role: &r Raeder, scope: '{id}'}, {role: *r, scope: '/'}]}")
 

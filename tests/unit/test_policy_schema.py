@@ -13,17 +13,17 @@ import jsonschema
 import pytest
 
 from reconciler.errors import PolicyError
-from reconciler.policy import language
-from reconciler.policy.language import schema
+from reconciler.policy import model
 from reconciler.policy.load import load
-from reconciler.policy.load.document import read
+from reconciler.policy.yaml import read
 from tests.conftest import ROOT
 from tests.unit.mistakes import MISTAKES
 from tests.unit.mistakes.guardrails import GUARDRAIL_MISTAKES
 from tests.unit.policy_files import GOOD, SUB, UAI, written
+from tools import policy_docs
 
-POLICY = jsonschema.Draft202012Validator(schema.of(language.PolicyFile))
-GUARDRAILS = jsonschema.Draft202012Validator(schema.of(language.Guardrails))
+POLICY = jsonschema.Draft202012Validator(policy_docs.schema(model.PolicyFile))
+GUARDRAILS = jsonschema.Draft202012Validator(policy_docs.schema(model.Guardrails))
 
 ONLY_THE_LOADER_SEES = {
     # What leads to another place or file.
@@ -110,7 +110,7 @@ rules:
         - {{role: Owner, scope: "{{maps.m[tags.env]}}/providers/A.B/c/{{location}}"}}
 """
 
-CEILING = f"""\
+RAILS = f"""\
 version: 1
 grants:
   - scope: {SUB}
@@ -188,10 +188,9 @@ def said(folder: Path, files: Mapping[str, object]) -> list[str]:
         for name, row in table.items()
     ],
 )
-def test_every_mistake_within_one_place_is_refused_by_both(
+def test_editors_miss_only_the_mistakes_that_are_listed(
     name: str, content: str | bytes, validator: jsonschema.Draft202012Validator
 ) -> None:
-    """Of all mistakes that the loader tells, editors miss only those that are listed."""
     value = value_of(content)
 
     assert value is None or validator.is_valid(value) is (name in ONLY_THE_LOADER_SEES)
@@ -199,7 +198,7 @@ def test_every_mistake_within_one_place_is_refused_by_both(
 
 @pytest.mark.parametrize(
     ("files", "name", "validator"),
-    [({"a": FULL}, "a", POLICY), ({"a": GOOD, "guardrails": CEILING}, "guardrails", GUARDRAILS)],
+    [({"a": FULL}, "a", POLICY), ({"a": GOOD, "guardrails": RAILS}, "guardrails", GUARDRAILS)],
     ids=["policy", "guardrails"],
 )
 def test_editors_and_the_loader_agree_on_odd_values(
@@ -229,13 +228,13 @@ def test_editors_and_the_loader_agree_on_odd_values(
 
 
 @pytest.mark.parametrize("validator", [POLICY, GUARDRAILS], ids=["policy", "guardrails"])
-def test_the_schemas_are_schemas(validator: jsonschema.Draft202012Validator) -> None:
-    """They keep to the draft that they name."""
+def test_the_schemas_keep_to_the_draft_that_they_name(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
     jsonschema.Draft202012Validator.check_schema(validator.schema)
 
 
-def test_every_field_tells_what_it_is_for() -> None:
-    """Each has a title, a description and an example that is right by the schema itself."""
+def test_every_key_has_a_title_a_description_and_a_right_example() -> None:
     for validator in (POLICY, GUARDRAILS):
         root: Any = validator.schema
         for owner in (root, *root["$defs"].values()):
@@ -247,13 +246,12 @@ def test_every_field_tells_what_it_is_for() -> None:
 
 
 def test_shipped_policy_fits_its_schema() -> None:
-    """Nobody's editor underlines the examples."""
     for path in (ROOT / "policies").glob("*.yaml"):
-        validator = GUARDRAILS if path.name == language.GUARDRAILS_FILE else POLICY
+        validator = GUARDRAILS if path.name == model.GUARDRAILS_FILE else POLICY
         validator.validate(value_of(path.read_bytes()))
 
 
-def test_role_names_are_completed_as_azure_spells_them() -> None:
+def test_the_schema_takes_role_names_only_as_azure_spells_them() -> None:
     """The loader takes any case; here alone editors are stricter."""
     grants = "grants: [{scope: /, roles: [%s]}]\nversion: 1\n"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.policy.load import folders, load
+from reconciler.policy.load import load, unread_files
 from tests.unit.policy_files import (
     GOOD,
     GUARDRAILS,
@@ -34,10 +34,10 @@ PLACES = {
 
 @pytest.mark.parametrize("sign", [*LINE_BREAKS, *DIRECTIONS, *INVISIBLE, "\u200c", "\u200d"])
 @pytest.mark.parametrize(("content", "place"), PLACES.values(), ids=PLACES.keys())
-def test_a_sign_that_misleads_is_a_mistake_wherever_it_stands(
+def test_a_hidden_sign_is_a_mistake_wherever_it_stands(
     tmp_path: Path, sign: str, content: str, place: str
 ) -> None:
-    """Comments included, it is told at its place by its number, with what to do."""
+    """Comments included, it is named by its number and never shown."""
     found = mistakes(written(tmp_path, a=content.replace("{}", sign), guardrails=GUARDRAILS))
 
     assert len(found) == 1
@@ -47,16 +47,14 @@ def test_a_sign_that_misleads_is_a_mistake_wherever_it_stands(
 
 
 @pytest.mark.parametrize("sign", ["\r", "\u2028", "\u202e", "\u200b"])
-def test_guardrails_are_as_plain_as_policy(tmp_path: Path, sign: str) -> None:
-    """A ceiling that a reviewer misreads is none."""
+def test_a_hidden_sign_in_guardrails_is_a_mistake(tmp_path: Path, sign: str) -> None:
     text = GUARDRAILS.replace("grants:", f"# all{sign} of these\ngrants:")
 
     (found,) = mistakes(written(tmp_path, a=GOOD, guardrails=text))
     assert found.startswith("guardrails.yaml:2:6: ")
 
 
-def test_every_sign_is_told_until_they_are_many(tmp_path: Path) -> None:
-    """Each has its own line and column; nobody mends hundreds one by one."""
+def test_hidden_signs_are_reported_one_by_one_until_they_are_many(tmp_path: Path) -> None:
     found = mistakes(written(tmp_path, a="# \u202ea\u200b\n\n#\u2066\n" + GOOD, b="#\u200b" * 9999))
 
     assert [line.split(" ")[0] for line in found[:3]] == [
@@ -67,7 +65,7 @@ def test_every_sign_is_told_until_they_are_many(tmp_path: Path) -> None:
     assert 3 < len(found) < 50
 
 
-def test_a_comment_that_begins_after_no_blank_is_told(tmp_path: Path) -> None:
+def test_a_comment_after_what_only_looks_like_a_blank_is_a_mistake(tmp_path: Path) -> None:
     """YAML takes `x#y`, with a no-break space before the sign, for one text."""
     text = rule(match="{type: A.B/c, tags: {a: 'b'}}", mode="audit\xa0# repair")
 
@@ -85,30 +83,29 @@ def test_a_comment_that_begins_after_no_blank_is_told(tmp_path: Path) -> None:
         "a\xa0: b\t# c",
     ],
 )
-def test_writing_of_any_script_is_taken(tmp_path: Path, comment: str) -> None:
+def test_writing_of_any_script_is_accepted(tmp_path: Path, comment: str) -> None:
     """What joins letters of Persian, Hindi or emoji stays; between ASCII it hides something."""
     text = f"# {comment}\n" + exempt(reason=f"'{comment}'") + rule().removeprefix("version: 1\n")
 
     assert load(written(tmp_path, a=text)).exemptions[0].reason == comment
 
 
-def test_line_ends_of_windows_and_a_mark_at_the_start_are_taken(tmp_path: Path) -> None:
-    """CRLF and a byte order mark are what editors write, and every tool knows them."""
+def test_crlf_and_a_byte_order_mark_are_accepted(tmp_path: Path) -> None:
     text = "\ufeff" + f"# reviewed\n{GOOD}".replace("\n", "\r\n")
 
     assert load(written(tmp_path, a=text)).rules
 
 
-def test_an_escape_that_everyone_sees_is_taken(tmp_path: Path) -> None:
-    """Who needs such a sign in a tag's value writes it so that it shows."""
+def test_a_hidden_sign_written_as_an_escape_is_accepted(tmp_path: Path) -> None:
     text = rule(match='{type: A.B/c, tags: {a: "b\\u200dc"}}')
 
     assert load(written(tmp_path, a=text)).rules[0].match.tags["a"] == "b\u200dc"
 
 
 @pytest.mark.parametrize("name", ["a\u202eb", "a\u200bb", "a\nb", "a\x1b[2Jb", "guardrails\u200b"])
-def test_a_files_name_shows_what_it_is(tmp_path: Path, name: str) -> None:
-    """A name with hidden signs is told with their escapes, and the file is not read."""
+def test_a_file_with_hidden_signs_in_its_name_is_a_mistake_and_not_read(
+    tmp_path: Path, name: str
+) -> None:
     written(tmp_path, **{name: GOOD})
 
     (found,) = mistakes(tmp_path)
@@ -116,15 +113,13 @@ def test_a_files_name_shows_what_it_is(tmp_path: Path, name: str) -> None:
     assert found.endswith(".yaml:1:1: the file's name holds signs that cannot be seen; rename it")
 
 
-def test_a_name_that_is_passed_over_is_shown_with_escapes(tmp_path: Path) -> None:
-    """What looks like policy and is not read is noted in one line."""
+def test_a_file_that_is_not_read_is_noted_with_escapes(tmp_path: Path) -> None:
     (tmp_path / "a\n\u202eb.yaml.txt").write_text(GOOD)
 
-    assert all(note.isprintable() for note in folders.unread(tmp_path))
+    assert all(note.isprintable() for note in unread_files(tmp_path))
 
 
-def test_names_that_differ_in_case_alone_are_one(tmp_path: Path) -> None:
-    """Two identities or rules that a reader takes for one are a mistake."""
+def test_names_that_differ_in_case_alone_are_a_mistake(tmp_path: Path) -> None:
     first = identity() + rule().removeprefix("version: 1\n")
     other = first.replace("  a:\n", "  A:\n").replace("name: r\n", "name: R\n")
     other = other.replace("userAssignedIdentities/a", "userAssignedIdentities/b")
@@ -136,8 +131,8 @@ def test_names_that_differ_in_case_alone_are_one(tmp_path: Path) -> None:
     ]
 
 
-def test_an_anchor_means_one_thing(tmp_path: Path) -> None:
-    """An alias to a name that was defined twice means what stood last, wherever a reader looked."""
+def test_an_anchor_defined_twice_is_a_mistake(tmp_path: Path) -> None:
+    """An alias would mean what stood last, wherever a reader looked."""
     text = rule(within=f"[&a {SUB}]", system="{grants: [{role: &a Reader, scope: '{id}'}]}")
 
     (found,) = mistakes(written(tmp_path, a=text))

@@ -83,10 +83,9 @@ def scoped(scope: str) -> str:
         (identity(id=UAI.replace(SUB[15:], "lab") + "/a"), "4:9", "'lab' is not a " + ID + GUID),
     ],
 )
-def test_a_slip_is_answered_with_what_mends_it(
+def test_a_slip_of_yaml_is_reported_with_what_mends_it(
     tmp_path: Path, text: str, place: str, told: str
 ) -> None:
-    """One line, and no talk of tokens, aliases and flow mappings."""
     (found,) = mistakes(written(tmp_path, a=text))
 
     assert found.startswith(f"a.yaml:{place}: ")

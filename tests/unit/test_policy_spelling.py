@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from reconciler.policy import language
+from reconciler.policy import model
 from reconciler.policy.load import load
 from tests.unit.policy_files import GOOD, SUB, mistakes, rule, written
 
 
-def test_layout_does_not_matter(tmp_path: Path) -> None:
-    """A BOM, CRLF, anchors, JSON style and another file name read as the same policy."""
+def test_a_bom_crlf_anchors_json_and_another_file_name_read_as_the_same_policy(
+    tmp_path: Path,
+) -> None:
     plain = load(written(tmp_path, a=GOOD))
     (tmp_path / "a.yaml").unlink()
     anchored = GOOD.replace(f"[{SUB}]", f"[&sub {SUB}, *sub]").replace("\n", "\r\n")
@@ -17,8 +18,7 @@ def test_layout_does_not_matter(tmp_path: Path) -> None:
     assert again.digest == plain.digest
 
 
-def test_a_date_may_be_written_with_and_without_quotes(tmp_path: Path) -> None:
-    """What YAML 1.1 makes a date of is a text here, and the language makes the date."""
+def test_a_date_is_read_with_and_without_quotes(tmp_path: Path) -> None:
     one = f"{{scope: {SUB}, reason: a, expires: 2027-01-31}}"
     other = f"{{scope: {SUB}, reason: b, expires: '2027-01-31'}}"
     policy = load(written(tmp_path, a=f"{GOOD}exemptions: [{one}, {other}]\n"))
@@ -26,8 +26,7 @@ def test_a_date_may_be_written_with_and_without_quotes(tmp_path: Path) -> None:
     assert {one.expires.isoformat() for one in policy.exemptions} == {"2027-01-31"}
 
 
-def test_yaml_words_of_old_are_texts(tmp_path: Path) -> None:
-    """`no` is Norway and a date is a text, as YAML 1.2 has it."""
+def test_no_and_dates_and_times_are_texts_as_in_yaml_1_2(tmp_path: Path) -> None:
     tags = "{country: no, built: 2027-01-31, time: 12:30}"
     text = rule(match=f"{{type: A.B/c, tags: {tags}}}")
 
@@ -38,16 +37,15 @@ def test_yaml_words_of_old_are_texts(tmp_path: Path) -> None:
     }
 
 
-def test_numbers_may_be_written_in_other_bases(tmp_path: Path) -> None:
-    """Numbers are those of YAML 1.2, where a leading zero means nothing."""
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    """A leading zero means nothing."""
     text = "version: 0x1\nmaxRemovals: {count: 010, percent: 0o17}\n"
     policy = load(written(tmp_path, a=GOOD, guardrails=text))
 
-    assert policy.guardrails.max_removals == language.MaxRemovals(count=10, percent=15)
+    assert policy.guardrails.max_removals == model.MaxRemovals(count=10, percent=15)
 
 
-def test_aliases_cannot_multiply_a_file(tmp_path: Path) -> None:
-    """Aliases of aliases are counted as what they stand for."""
+def test_aliases_of_aliases_count_as_what_they_stand_for(tmp_path: Path) -> None:
     bomb = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 15))
     long = f"version: &v {'x' * 100_000}\nrules: [{'*v, ' * 100}]\n"
 

@@ -9,7 +9,8 @@ from reconciler.azure.memory import Remembered
 from reconciler.ids import ResourceId
 from reconciler.model import Removals, Request, Sight, Sighting
 from reconciler.reconcile.recent import RecentRuns
-from tests.world.builders import APP, NOON, OTHER_VM, SECOND, VM
+from tests.world.builders import APP, OTHER_VM, SECOND, VM
+from tests.world.ids import NOON
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)

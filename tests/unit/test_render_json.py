@@ -16,7 +16,8 @@ from reconciler.changes import (
 from reconciler.model import Grant, Unresolved
 from reconciler.render import json
 from reconciler.render.text import outcome_line
-from tests.world.builders import BLOB_READER, NOON, STRANGER, VM, assignment
+from tests.world.builders import STRANGER, VM, assignment
+from tests.world.ids import BLOB_READER, NOON
 
 TEMPLATE = "{maps.m[tags.env]}"
 

@@ -25,21 +25,12 @@ from reconciler.model import (
     Unresolved,
     Wanted,
 )
-from reconciler.policy.language import Guardrails, Policy
+from reconciler.policy import Policy
+from reconciler.policy.model import Guardrails
 from reconciler.render import text
 from reconciler.render.comparison import Comparison
-from tests.world.builders import (
-    APP,
-    BLOB_READER,
-    DATA,
-    NOON,
-    READER,
-    STRANGER,
-    VM,
-    assignment,
-    machine,
-    observed,
-)
+from tests.world.builders import APP, DATA, STRANGER, VM, assignment, machine, observed
+from tests.world.ids import BLOB_READER, NOON, READER
 
 POLICY = Policy({}, (), Guardrails(version=1), "", {"rule a": "a.yaml:3", "rule b": "b.yaml:4"})
 CUSTOM = "12345678-0000-0000-0000-000000000000"
@@ -81,19 +72,19 @@ def step_lines(*steps: Change | Withheld) -> list[str]:
         ),
         (
             AttachIdentity(VM, APP),
-            ["  + attach identity app: identity missing", f"      id      {APP}"],
+            ["  + attach identity shared: identity missing", f"      id      {APP}"],
         ),
         (
             DetachIdentity(VM, APP, Reason.IDENTITY_GONE),
             [
-                "  - detach identity app: identity is gone, its entry is dead",
+                "  - detach identity shared: identity is gone, its entry is dead",
                 f"      id      {APP}",
             ],
         ),
         (
             DetachIdentity(VM, APP, Reason.IDENTITY_RECREATED),
             [
-                f"  ~ detach and attach again identity app: {Reason.IDENTITY_RECREATED}",
+                f"  ~ detach and attach again identity shared: {Reason.IDENTITY_RECREATED}",
                 f"      id      {APP}",
             ],
         ),
@@ -149,7 +140,7 @@ def test_a_waiting_change_shows_when_and_under_which_condition_it_is_made() -> N
         "+ switch on the system-assigned identity later: identity missing",
         "once    the change to the resource that is under way has ended (Updating)",
         "next    wait; where that never ends, look at the resource's provisioning state",
-        f"~ detach and attach again identity app in 5 s: {Reason.IDENTITY_RECREATED}",
+        f"~ detach and attach again identity shared in 5 s: {Reason.IDENTITY_RECREATED}",
         "once    the resource is built",
         "next    wait; it goes on by itself",
         "- remove Reader in 5 s: its resource is gone",
@@ -172,7 +163,7 @@ def test_a_waiting_change_shows_when_and_under_which_condition_it_is_made() -> N
         ),
         (
             Withheld(DetachIdentity(VM, APP, Reason.IDENTITY_GONE), Hold.UNCONFIRMED),
-            "it is proved that app is gone",
+            "it is proved that shared is gone",
         ),
         (
             Withheld(AttachIdentity(VM, APP), Hold.UNCONFIRMED),
@@ -286,10 +277,10 @@ def test_an_outcome_is_one_line_with_action_place_holder_and_answer() -> None:
     ] == [
         f"blocked: remove Reader at rg-data from {STRANGER}: locked; next: take it off",
         "blocked: no right; next: mend what the message names; the next event or sweep tries again",
-        "done: switch on the system-assigned identity of vm-1",
-        "done: attach identity app to vm-1",
-        "done: detach identity app from vm-1",
-        "done: grant Reader at rg-data to vm-1",
+        "done: switch on the system-assigned identity of vm1",
+        "done: attach identity shared to vm1",
+        "done: detach identity shared from vm1",
+        "done: grant Reader at rg-data to vm1",
     ]
 
 

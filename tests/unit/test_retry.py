@@ -26,22 +26,10 @@ from reconciler.changes import (
     Withheld,
 )
 from reconciler.errors import Again, Blocked, Conflict
-from reconciler.messages import MOST_SIGHTINGS
-from reconciler.model import Grant, Removals, Request, Sight, Sighting
+from reconciler.model import MOST_SIGHTINGS, Grant, Removals, Request, Sight, Sighting
 from reconciler.reconcile.retry import Progress, schedule_repeat
-from tests.world.builders import (
-    APP,
-    DATA,
-    NEW,
-    NOON,
-    OLD,
-    READER,
-    SETTLE,
-    VM,
-    assignment,
-    machine,
-    observed,
-)
+from tests.world.builders import APP, DATA, NEW, OLD, SETTLE, VM, assignment, machine, observed
+from tests.world.ids import NOON, READER
 
 SECONDS = timedelta(seconds=1)
 MINUTES = timedelta(minutes=1)

@@ -12,8 +12,8 @@ from reconciler.azure import throttle
 from reconciler.azure.throttle import GRAPH, Bucket, Throttle, bucket_of
 from reconciler.errors import Again
 from reconciler.ids import ResourceId
+from tests.world.ids import SUB
 
-SUB = "/subscriptions/11111111-1111-1111-1111-111111111111"
 GROUP = ResourceId.parse(f"{SUB}/resourceGroups/rg")
 VM = ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm1")
 OTHER = ResourceId.parse(f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm2")

@@ -9,14 +9,11 @@ from sandbox.arm.app import Azure
 from sandbox.identity import tokens
 from sandbox.world.clock import Clock
 from sandbox.world.state import Principal
+from tests.world.ids import READER, SUB, SUBSCRIPTION
 
-SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
-SUB = f"/subscriptions/{SUBSCRIPTION}"
 GROUP = f"{SUB}/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"
 STORE = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/store"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 BLOB_READ = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
 
 SEED: dict[str, Any] = {

@@ -4,7 +4,7 @@ One machine, one identity, one data scope; each builder takes only what a test i
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from reconciler import marker
 from reconciler.ids import ResourceId
@@ -24,17 +24,15 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.plan import Home, PlanContext
-from reconciler.policy.language import Guardrails
+from reconciler.policy.model import Guardrails
+from tests.world import ids
+from tests.world.ids import NOON, READER
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=1)
 LONG_AGO = NOON - timedelta(hours=1)
 MADE = NOON - timedelta(days=2)
 """When what is ours was granted: before the machine of today was made."""
 
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
-CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 
 OLD = "00000000-0000-4000-8000-00000000000a"
 NEW = "00000000-0000-4000-8000-00000000000b"
@@ -42,7 +40,7 @@ OF_APP = "00000000-0000-4000-8000-00000000000c"
 MAKER = "00000000-0000-4000-8000-00000000000d"
 STRANGER = "00000000-0000-4000-8000-00000000000e"
 
-SUB = ResourceId.parse("/subscriptions/11111111-1111-1111-1111-111111111111")
+SUB = ResourceId.parse(ids.SUB)
 UNWATCHED = ResourceId.parse("/subscriptions/99999999-9999-9999-9999-999999999999")
 
 
@@ -51,20 +49,18 @@ def below(scope: ResourceId, path: str) -> ResourceId:
     return ResourceId.parse(f"{str(scope).rstrip('/')}/{path}")
 
 
-DATA = below(SUB, "resourceGroups/rg-data")
+DATA = ResourceId.parse(ids.DATA)
 LAB = below(SUB, "resourceGroups/rg-lab")
-HOME = below(SUB, "resourceGroups/rg-home")
-IDS = below(SUB, "resourceGroups/rg-id")
-_MACHINES = "resourceGroups/rg-vm/providers/Microsoft.Compute/virtualMachines"
-_IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-VM = below(SUB, f"{_MACHINES}/vm-1")
-OTHER_VM = below(SUB, f"{_MACHINES}/vm-2")
-FAR_VM = below(UNWATCHED, f"{_MACHINES}/vm-1")
-APP = below(IDS, f"{_IDENTITIES}/app")
-SECOND = below(IDS, f"{_IDENTITIES}/second")
-CROWN = below(IDS, f"{_IDENTITIES}/crown")
-OURSELVES = below(IDS, f"{_IDENTITIES}/reconciler")
-ELSEWHERE = below(DATA, f"{_IDENTITIES}/app")
+HOME = ResourceId.parse(ids.HOME)
+IDS = ResourceId.parse(ids.IDENTITIES)
+VM = ResourceId.parse(ids.VM)
+OTHER_VM = ResourceId.parse(ids.machine("vm2"))
+FAR_VM = ResourceId.parse(ids.machine(group=f"{UNWATCHED}/resourceGroups/rg-app"))
+APP = ResourceId.parse(ids.SHARED)
+SECOND = ResourceId.parse(ids.identity("spare"))
+CROWN = ResourceId.parse(ids.identity("crown"))
+OURSELVES = ResourceId.parse(ids.identity("reconciler"))
+ELSEWHERE = below(DATA, "providers/Microsoft.ManagedIdentity/userAssignedIdentities/shared")
 
 OWNERSHIP = marker.Ownership("prod", frozenset({MAKER}), frozenset({"former"}))
 CONTEXT = PlanContext(

@@ -29,20 +29,9 @@ from sandbox.identity import tokens
 from sandbox.interleave import Gate
 from sandbox.transport import Transport
 from sandbox.world.state import Assignment, Resource
-from tests.world.arm import SUBSCRIPTION, Arm
-from tests.world.policies import (
-    APPS,
-    HOME,
-    READER,
-    SEED,
-    SHARED,
-    VM,
-    Content,
-    guardrails,
-    identity,
-    machine,
-    policy,
-)
+from tests.world.arm import Arm
+from tests.world.ids import APPS, HOME, READER, SHARED, SUBSCRIPTION, VM, identity, machine
+from tests.world.policies import SEED, Content, guardrails, policy
 from tests.world.wire import Wire
 
 SETTLED = 100

@@ -1,9 +1,9 @@
 """A management group over two subscriptions, and what a test does and sees there."""
 
 from reconciler.changes import Status
-from tests.world.arm import SUB
 from tests.world.cloud import Cloud
-from tests.world.policies import guardrails, machine, policy, rule
+from tests.world.ids import SUB, machine
+from tests.world.policies import guardrails, policy, rule
 
 SECOND = "22222222-2222-2222-2222-222222222222"
 CORP = "/providers/Microsoft.Management/managementGroups/corp"

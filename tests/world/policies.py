@@ -1,35 +1,11 @@
-"""The subscription that the loop's tests start from, and the policy that governs it."""
+"""The seed of the small world, and the policy and guardrails that govern it, as YAML content."""
 
 from typing import Any
 
-from tests.world.arm import SUB, SUBSCRIPTION
-
-APPS = f"{SUB}/resourceGroups/rg-app"
-DATA = f"{SUB}/resourceGroups/rg-data"
-HOME = f"{SUB}/resourceGroups/rg-reconciler"
-IDENTITIES = f"{SUB}/resourceGroups/rg-id"
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-ELSEWHERE = "22222222-2222-2222-2222-222222222222"
-"""A subscription that nobody watches."""
-FAR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-new"
-BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+from tests.world.ids import APPS, DATA, IDENTITIES, SUB, SUBSCRIPTION, VM, identity
 
 type Content = dict[str, Any]
 
-
-def machine(name: str = "vm1", group: str = APPS) -> str:
-    """Return the id of a machine."""
-    return f"{group}/providers/Microsoft.Compute/virtualMachines/{name}"
-
-
-def identity(name: str = "shared") -> str:
-    """Return the id of a user-assigned identity."""
-    return f"{IDENTITIES}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
-
-
-VM = machine()
-SHARED = identity()
-ASSIGNMENTS = "/providers/microsoft.authorization/roleassignments"
 
 SEED: Content = {
     "subscriptions": [{"id": SUBSCRIPTION, "name": "lab"}],

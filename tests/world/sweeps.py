@@ -2,7 +2,8 @@
 
 from reconciler.changes import Result
 from tests.world.cloud import Cloud
-from tests.world.policies import DATA, Content, machine, policy, rule
+from tests.world.ids import DATA, machine
+from tests.world.policies import Content, policy, rule
 
 GRAPH = "/microsoft.resourcegraph/"
 OWN = {("Reader", "rg-app")}

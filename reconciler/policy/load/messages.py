@@ -1,26 +1,25 @@
-"""What pydantic found wrong with a document, said in the policy author's words.
+"""What pydantic found wrong with a document, in the policy author's words.
 
 `reconciler.policy.load` is the only caller.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.policy import language
-from reconciler.policy.language import scopes, texts
-from reconciler.policy.load.document import Document, Path
-from reconciler.policy.load.guesses import Guesses, did_you_mean, nearest
-from reconciler.policy.load.positions import Position
+from reconciler.policy.model import GUARDRAILS_FILE, Guardrails, PolicyFile
+from reconciler.policy.model.texts import EXPLANATIONS
+from reconciler.policy.yaml import Document, Path, Position
+from reconciler.wording import did_you_mean, nearest
 
-_MAX_PROBLEMS = 100
+_MAX_PROBLEMS: Final = 100
 """Per file: nobody reads on."""
 
-_UNKNOWN_KEY = "extra_forbidden"
+_UNKNOWN_KEY: Final = "extra_forbidden"
 
-_MUST_BE = {
+_MUST_BE: Final = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
     "enum": "'audit' or 'repair'",
@@ -30,159 +29,125 @@ _MUST_BE = {
     "string_type": "a text",
     "tuple_type": "a list",
 }
-_LIMITS = {
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-}
 
 
-def report(
-    document: Document,
-    model: type[BaseModel],
-    error: ValidationError,
-    guesses: Guesses,
-) -> None:
+def report(document: Document, model: type[BaseModel], error: ValidationError) -> None:
     """Add to the document's problems what pydantic found."""
     around = {path[:-1] for path in document.refused if path}
-    found = [
-        (_position(document, detail), detail)
-        for detail in error.errors(include_url=False)
-        if not _follows(detail, document.refused, around)
-    ]
-    found.sort(key=lambda item: item[0])
-    shown, rest = found[:_MAX_PROBLEMS], found[_MAX_PROBLEMS:]
+    mistakes: list[tuple[Position, ErrorDetails]] = []
+    for detail in error.errors(include_url=False):
+        path = detail["loc"]
+        # Pydantic's own mark of a mistake in a key.
+        key = path[:-1] if path[-1:] == ("[key]",) else path
+        about_key = key != path or detail["type"] == _UNKNOWN_KEY
+        if not _follows(detail, document.refused, around):
+            mistakes.append((document.keys[key] if about_key else document.position(path), detail))
+    mistakes.sort(key=lambda item: item[0])
+    shown, rest = mistakes[:_MAX_PROBLEMS], mistakes[_MAX_PROBLEMS:]
     # A misspelled key is one mistake, although the right one is then missing.
-    lacking = {detail["loc"] for _, detail in shown if detail["type"] == "missing"}
-    unknown = [detail["loc"] for _, detail in shown if detail["type"] == _UNKNOWN_KEY]
-    meant = {path: _meant(model, path, lacking) for path in unknown}
+    missing = {detail["loc"] for _, detail in shown if detail["type"] == "missing"}
+    meant = {
+        detail["loc"]: _meant(model, detail["loc"], missing)
+        for _, detail in shown
+        if detail["type"] == _UNKNOWN_KEY
+    }
     for position, detail in shown:
         path = detail["loc"]
-        if meant.get(path) in lacking:
+        if meant.get(path) in missing:
             near = did_you_mean(str(meant[path][-1]))
             document.report(position, f"unknown key '{path[-1]}'{near}")
         elif detail["type"] != "missing" or path not in meant.values():
-            document.report(position, _message(model, detail, guesses))
+            document.report(position, _message(model, detail))
     if rest:
         document.report(rest[0][0], f"and {len(rest)} more mistakes in this file")
 
 
 def _follows(detail: ErrorDetails, refused: set[Path], around: set[Path]) -> bool:
-    """Return whether a mistake only follows from one that reading the file has found already.
+    """Return whether a mistake only follows from another one.
 
-    `around` holds what the refused paths lie in.
+    `refused` are the paths that reading the file found mistakes at, `around` what they lie in.
     """
     path = detail["loc"]
     match detail["type"]:
         case "missing":
             # Nobody knows what a merge key would have brought.
-            follows = (*path[:-1], "") in refused
+            return path in refused or (*path[:-1], "") in refused
+        case "too_short":
+            # Entries with mistakes of their own do not count for pydantic.
+            return path in refused or bool(detail["input"])
         case "value_error":
-            follows = path in around
-        case _:
-            follows = False
-    return follows or path in refused
+            return path in refused or path in around
+    return path in refused
 
 
-def _meant(model: type[BaseModel], path: Path, lacking: set[Path]) -> Path:
-    """Return the key that an unknown one may be meant to be, first of all one that is lacking."""
-    word = str(path[-1]).lower() or "?"
-    for key in _keys(model, path[:-1]):
-        if (*path[:-1], key) in lacking and (key.lower() in word or word in key.lower()):
-            return (*path[:-1], key)
-    return (*path[:-1], nearest(str(path[-1]), frozenset(_keys(model, path[:-1]))) or "")
+def _meant(model: type[BaseModel], path: Path, missing: set[Path]) -> Path:
+    """Return the key that an unknown one may be meant to be, first of all one that is missing."""
+    around, word = path[:-1], str(path[-1]).lower() or "?"
+    keys = _keys(model, around)
+    for key in keys:
+        if (*around, key) in missing and (key.lower() in word or word in key.lower()):
+            return (*around, key)
+    return (*around, nearest(str(path[-1]), keys) or "")
 
 
-def _near_miss(word: str, known: Iterable[str]) -> str:
-    return did_you_mean(nearest(word, frozenset(known)))
-
-
-def _position(document: Document, detail: ErrorDetails) -> Position:
-    path: Path = detail["loc"]
-    if path[-1:] == ("[key]",):
-        return document.keys[path[:-1]]
-    if detail["type"] == _UNKNOWN_KEY:
-        return document.keys[path]
-    return document.position(path)
-
-
-def _message(model: type[BaseModel], detail: ErrorDetails, guesses: Guesses) -> str:
-    path, value, kind = detail["loc"], detail["input"], detail["type"]
-    match kind:
-        case "extra_forbidden":
-            message = _unknown_key(model, path)
-        case "missing":
-            sample = "1" if path[-1] == "version" else "..."
-            message = f"missing key '{path[-1]}'; add '{path[-1]}: {sample}'"
-        case "value_error":
-            message = str(detail["ctx"]["error"])
-        case texts.UNKNOWN_ROLE:
-            near = did_you_mean(guesses.role(value))
-            message = detail["msg"] + (
-                near or "; write a built-in role's name, or a role's GUID or full id"
-            )
-        case texts.UNKNOWN_IDENTITY:
-            near = did_you_mean(guesses.identity(value))
-            named = " and attach its name" if value.startswith("/") else ""
-            message = detail["msg"] + (near or f"; define it under 'identities'{named}")
-        case scopes.UNKNOWN_MAP:
-            near = did_you_mean(guesses.map(detail["ctx"]["name"]))
-            message = detail["msg"] + (near or "; define it under 'maps'")
-        case scopes.UNKNOWN_PLACEHOLDER:
-            known = detail["ctx"]["known"]
-            near = _near_miss(detail["ctx"]["name"], known)
-            listed = ", ".join(f"{{{name}}}" for name in known)
-            message = detail["msg"] + (near or f"; there are {listed}")
-        case _:
-            message = f"{_subject(path)} {_must_be(kind, value, detail)}"
-            if kind == "string_type" and isinstance(value, list) and path[-2:-1] == ("tags",):
-                message += "; a tag has one glob, so write one rule for each value"
-    return message
-
-
-def _subject(path: Path) -> str:
-    """Name what a message is about: a key, an entry of its list, or the whole file."""
+def _message(model: type[BaseModel], detail: ErrorDetails) -> str:  # noqa: C901 (a table)
+    path, value, kind, context = detail["loc"], detail["input"], detail["type"], detail.get("ctx")
     keys = [part for part in path if isinstance(part, str)]
-    if not keys:
-        return "the file"
-    return f"an entry of '{keys[-1]}'" if isinstance(path[-1], int) else f"'{keys[-1]}'"
+    subject = f"'{keys[-1]}'" if keys else "the file"
+    if keys and isinstance(path[-1], int):
+        subject = f"an entry of {subject}"
+    match kind, context or {}:
+        case "extra_forbidden", _:
+            return _unknown_key(model, path)
+        case "missing", _:
+            sample = "1" if path[-1] == "version" else "..."
+            return f"missing key '{path[-1]}'; add '{path[-1]}: {sample}'"
+        case "value_error", {"error": error}:
+            return str(error)
+        case "string_pattern_mismatch", {"pattern": pattern}:
+            return EXPLANATIONS[pattern](value)
+        case "too_short", _:
+            empty = "map is empty; name at least one key"
+            return f"the {empty if isinstance(value, dict) else 'list is empty; name at least one'}"
+        case "greater_than_equal", {"ge": limit}:
+            return f"{subject} must be at least {limit}"
+        case "less_than_equal", {"le": limit}:
+            return f"{subject} must be at most {limit}"
+        case "literal_error", {"expected": expected}:
+            return f"{subject} must be {expected}, not {_shown(value)}"
+        case _ if kind in _MUST_BE:
+            return f"{subject} must be {_MUST_BE[kind]}, not {_shown(value)}{_next_step(detail)}"
+    return f"{subject} is wrong: {detail['msg']}"
 
 
-def _must_be(kind: str, value: object, detail: ErrorDetails) -> str:
-    if kind in _LIMITS:
-        return _LIMITS[kind].format(**detail["ctx"])
-    if kind == "literal_error":
-        return f"must be {detail['ctx']['expected']}, not {_shown(value)}"
-    if kind not in _MUST_BE:
-        return f"is wrong: {detail['msg']}"
-    return f"must be {_MUST_BE[kind]}, not {_shown(value)}{_next_step(kind, value)}"
-
-
-def _next_step(kind: str, value: object) -> str:
-    step = ""
-    match kind, value:
+def _next_step(detail: ErrorDetails) -> str:  # noqa: C901 (a table)
+    value = detail["input"]
+    match detail["type"], value:
+        case "string_type", list() if detail["loc"][-2:-1] == ("tags",):
+            return "; a tag has one glob, so write one rule for each value"
         case "string_type", str() | bool() | int() | float():
-            step = "put it in quotes"
+            return "; put it in quotes"
         case "bool_type", "true" | "false":
-            step = "delete the quotes"
+            return "; delete the quotes"
         case "int_type", str() if value.removesuffix("%").isdecimal():
-            step = f"write {value.removesuffix('%')}, without quotes"
+            return f"; write {value.removesuffix('%')}, without quotes"
         case "int_type", float() if value.is_integer():
-            step = f"write {int(value)}"
+            return f"; write {int(value)}"
         case "enum", str():
-            return _near_miss(value, ["audit", "repair"])
+            return did_you_mean(nearest(value, ["audit", "repair"]))
         case "tuple_type", str():
-            step = f"put it in brackets: [{value}]"
+            return f"; put it in brackets: [{value}]"
         case "tuple_type", dict():
-            step = "begin each entry with '- '"
+            return "; begin each entry with '- '"
         case "dict_type" | "mapping_type", list():
-            step = "write 'key: value', without '-'"
+            return "; write 'key: value', without '-'"
         case "model_type", True:
-            step = "write {} for one without keys"
-    return f"; {step}" if step else ""
+            return "; write {} for one without keys"
+    return ""
 
 
 def _shown(value: object) -> str:
-    """Show a value as YAML spells it."""
+    """Return a value as YAML spells it."""
     match value:
         case dict():
             return "a mapping"
@@ -192,21 +157,20 @@ def _shown(value: object) -> str:
             return str(value).lower()
         case str():
             return f"'{value}'"
-        case _:
-            return str(value)
+    return str(value)
 
 
 def _unknown_key(model: type[BaseModel], path: Path) -> str:
     key = str(path[-1])
     here = _keys(model, path[:-1])
     if len(path) == 1:
-        if model is language.PolicyFile and key in _keys(language.Guardrails, ()):
-            return f"'{key}' belongs in {language.GUARDRAILS_FILE}"
-        if model is language.Guardrails and key in _keys(language.PolicyFile, ()):
-            return f"'{key}' belongs in a policy file, not in {language.GUARDRAILS_FILE}"
+        if model is PolicyFile and key in _keys(Guardrails, ()):
+            return f"'{key}' belongs in {GUARDRAILS_FILE}"
+        if model is Guardrails and key in _keys(PolicyFile, ()):
+            return f"'{key}' belongs in a policy file, not in {GUARDRAILS_FILE}"
     elif key in _keys(model, ()):
         return f"'{key}' belongs at the top of the file"
-    near = _near_miss(key, here)
+    near = did_you_mean(nearest(key, here))
     homes = [home for home in here if not near and key in _keys(model, (*path[:-1], home))]
     if homes:
         return f"'{key}' belongs under '{homes[0]}'"

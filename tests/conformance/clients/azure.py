@@ -8,7 +8,7 @@ from typing import Any
 from azure.identity import ClientSecretCredential
 
 from sandbox.server import Server
-from tests.world.arm import SUBSCRIPTION
+from tests.world.ids import SUBSCRIPTION
 
 
 class Azure(contextlib.ExitStack):

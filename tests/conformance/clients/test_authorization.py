@@ -10,7 +10,8 @@ from azure.mgmt.authorization.v2022_04_01.models import (
 )
 
 from tests.conformance.clients.azure import Azure
-from tests.world.arm import BLOB_READER, GROUP, READER, STORE, SUB, SUBSCRIPTION, identity
+from tests.world.arm import GROUP, STORE, identity
+from tests.world.ids import BLOB_READER, READER, SUB, SUBSCRIPTION
 
 NAME = "99999999-9999-4999-8999-999999999999"
 OTHER = "88888888-8888-4888-8888-888888888888"

@@ -6,7 +6,8 @@ from azure.mgmt.resourcegraph import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from tests.conformance.clients.azure import Azure
-from tests.world.arm import MACHINE, SUBSCRIPTION
+from tests.world.arm import MACHINE
+from tests.world.ids import SUBSCRIPTION
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from tests.unit.plan_cases import (
 )
 from tests.world.builders import (
     APP,
-    CONTRIBUTOR,
     CROWN,
     ELSEWHERE,
     FAR_VM,
@@ -49,9 +48,10 @@ from tests.world.builders import (
     switched_on,
     user_identity,
 )
+from tests.world.ids import CONTRIBUTOR
 
 CUSTOM = "11111111-2222-3333-4444-555555555555"
-SITE = below(SUB, "resourceGroups/rg-vm/providers/Microsoft.Web/sites/app")
+SITE = below(SUB, "resourceGroups/rg-app/providers/Microsoft.Web/sites/app")
 HOUSE = below(HOME, "providers/Microsoft.ManagedIdentity/userAssignedIdentities/house")
 INDOORS = below(HOME, "providers/Microsoft.Compute/virtualMachines/vm-1")
 INSIDE = below(HOME, "providers/Microsoft.Storage/storageAccounts/queues")

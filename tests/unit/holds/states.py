@@ -30,11 +30,9 @@ from tests.unit.plan_cases import (
 )
 from tests.world.builders import (
     APP,
-    BLOB_READER,
     DATA,
     LONG_AGO,
     NEW,
-    NOON,
     NOTHING,
     OLD,
     OTHER_VM,
@@ -55,6 +53,7 @@ from tests.world.builders import (
     unresolved,
     user_identity,
 )
+from tests.world.ids import BLOB_READER, NOON
 
 GONE_APP: dict[str, Any] = {
     "identities": {APP: None, SECOND: user_identity(SECOND)},

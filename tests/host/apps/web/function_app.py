@@ -8,7 +8,7 @@ app = func.FunctionApp()
 STORAGE = "AzureWebJobsStorage"
 
 
-@app.route(route="reports/{year:int}/{*rest}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="reports/{year}/by/{group}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def reports(req: func.HttpRequest) -> func.HttpResponse:
     """Say what was asked for, with a header."""
     said = json.dumps([req.method, dict(req.route_params), dict(req.params)])

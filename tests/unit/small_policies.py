@@ -1,9 +1,9 @@
 """Policies of a rule or two over the builders' machine, and what they want of it."""
 
 from reconciler.model import Desired
-from reconciler.policy import desired
-from reconciler.policy.language import Guardrails, Identity, Policy, Rule
-from reconciler.policy.language.templates import Maps
+from reconciler.policy import Policy, desired
+from reconciler.policy.model import Guardrails, Identity, Rule
+from reconciler.policy.templates import Maps
 from tests.world.builders import APP, DATA, SECOND, SUB, below, machine
 
 MACHINES = "Microsoft.Compute/virtualMachines"

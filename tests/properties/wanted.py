@@ -16,8 +16,9 @@ from reconciler.model import (
     Wanted,
 )
 from reconciler.observe import desired_of
-from reconciler.policy.language import Identity, Policy, Rule
-from tests.properties.places import (
+from reconciler.policy import Policy
+from reconciler.policy.model import Identity, Rule
+from tests.properties.samples import (
     DEFINITION,
     RAILS,
     booleans,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.azure import failures
-from reconciler.printable import printable, printable_json
+from reconciler.wording import printable, printable_json
 
 MARK = "\N{REPLACEMENT CHARACTER}"
 SIGNS = st.sampled_from("#:[]v so\t\n\r\x1b\u200b\u202e\ufeff\u2800\ufe0f\u3164")

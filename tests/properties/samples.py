@@ -3,12 +3,10 @@
 from hypothesis import strategies as st
 
 from reconciler.model import Mode
-from reconciler.policy.language import GuardrailGrant
+from reconciler.policy.model import GuardrailGrant
 from tests.world.builders import (
     APP,
-    BLOB_READER,
     CONTEXT,
-    CONTRIBUTOR,
     CROWN,
     DATA,
     ELSEWHERE,
@@ -19,11 +17,11 @@ from tests.world.builders import (
     OF_APP,
     OLD,
     OURSELVES,
-    READER,
     SECOND,
     SUB,
     below,
 )
+from tests.world.ids import BLOB_READER, CONTRIBUTOR, READER
 
 CUSTOM = "11111111-2222-4333-8444-555555555555"
 DEFINITION = f"/providers/Microsoft.Authorization/roleDefinitions/{CUSTOM}"
