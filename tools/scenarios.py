@@ -74,15 +74,17 @@ dead keep no rights, where nothing else is said.
 
 def page() -> str:
     """Return the whole page."""
-    found = scenarios()
+    played = scenarios()
     text = _HEAD.format(
         identities=_joined([f"`{name}`" for name in IDENTITY_NAMES]),
         policy=_short(_yaml(written_policy({}))),
         guardrails=_short(_yaml(written_guardrails({}))),
     )
-    for scenario in sorted((one for one in found if one.mode), key=lambda one: one.mode or 0):
-        text += f"| {scenario.mode} | {scenario.failure} | {_link(scenario)} |\n"
-    for scenario in found:
+    for scenario in sorted(played, key=lambda scenario: scenario.mode or 0):
+        if scenario.mode:
+            link = f"[{scenario.title}](#{slug(scenario.title)})"
+            text += f"| {scenario.mode} | {scenario.failure} | {link} |\n"
+    for scenario in played:
         text += "\n" + "\n".join(_section(scenario)) + "\n"
     return text
 
@@ -90,10 +92,6 @@ def page() -> str:
 def slug(title: str) -> str:
     """Return the anchor of a heading, as GitHub makes it."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-
-
-def _link(scenario: Scenario) -> str:
-    return f"[{scenario.title}](#{slug(scenario.title)})"
 
 
 def _section(scenario: Scenario) -> Iterator[str]:
@@ -124,11 +122,11 @@ def _section(scenario: Scenario) -> Iterator[str]:
     for statement in scenario.never:
         yield f"* Never was {statement}."
     limits = (("write", scenario.writes), ("call", scenario.calls))
-    counts = [
-        f"{_number(most)} {what}{'s' * (most != 1)}" for what, most in limits if most is not None
-    ]
+    counts = [f"{most} {what}{'s' * (most != 1)}" for what, most in limits if most]
+    if scenario.writes == 0:
+        yield "* The app wrote nothing."
     if counts:
-        yield f"* The app made {'at most ' * (counts != ['no writes'])}{_joined(counts)}."
+        yield f"* The app made at most {_joined(counts)}."
     yield f"\n[{scenario.name}.yaml](../tests/scenarios/{scenario.name}.yaml)"
 
 
@@ -171,8 +169,8 @@ def _state(name: str, what: str | Mapping[str, Any]) -> str:
     if "carries" in what:
         system = "system-assigned identities" if plural else "system-assigned identity"
         carried = [
-            f"{'their' if plural else 'its'} {system}" if one == "system" else one
-            for one in what["carries"]
+            f"{'their' if plural else 'its'} {system}" if identity == "system" else identity
+            for identity in what["carries"]
         ]
         parts.append(f"carr{'y' if plural else 'ies'} {_joined(carried) or 'no identity'}")
     if "holds" in what:
@@ -186,10 +184,6 @@ def _state(name: str, what: str | Mapping[str, Any]) -> str:
         held = _joined([f"`{hold}`" for hold in what["withheld"]])
         text += f"; the app withholds changes as {held}"
     return text
-
-
-def _number(number: int) -> str:
-    return str(number) if number else "no"
 
 
 def _joined(texts: list[str] | tuple[str, ...]) -> str:

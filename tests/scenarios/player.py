@@ -133,7 +133,7 @@ class Player:
         self.policy, self.guardrails = scenario.policy, scenario.guardrails
         self.cloud = Cloud(
             self.folder,
-            subscriptions=[{"id": one, "name": one[:4]} for one in (SUBSCRIPTION, UNSEEN)],
+            subscriptions=[{"id": guid, "name": guid[:4]} for guid in (SUBSCRIPTION, UNSEEN)],
             groups=[{"id": SCOPES[name]} for name in SCOPES if name.startswith("rg-")][:-1],
             identities=[{"id": place(name)} for name in IDENTITY_NAMES],
             virtualMachines=[{"id": place(name)} for name in names(scenario.machines)],
@@ -158,9 +158,9 @@ class Player:
 
     def deploy(self, **settings: Any) -> App:  # noqa: ANN401 (the environment)
         """Start the app anew, under the policy and guardrails of now; returns it."""
-        told = {**self.scenario.settings, **settings}
+        environment = {**self.scenario.settings, **settings}
         content, rails = written_policy(self.policy), written_guardrails(self.guardrails)
-        return self.cloud.deploy(content, rails, None, **told)
+        return self.cloud.deploy(content, rails, None, **environment)
 
     def wait(self, seconds: float) -> None:
         """Let time pass; the app answers meanwhile, unless it waits for this itself."""
@@ -237,8 +237,7 @@ class Player:
     def assignment(self, name: str, right: str) -> Assignment:
         """Return the assignment of a right that somebody holds."""
         held = self.cloud.world.assignments_of([self.principal(name)])
-        (found,) = (assignment for assignment in held if self.named(assignment) == right)
-        return found
+        return next(assignment for assignment in held if self.named(assignment) == right)
 
     def named(self, assignment: Assignment) -> str:
         """Return a right as scenarios name it: `Reader at rg-app (container logs only)`."""
@@ -307,13 +306,13 @@ class Player:
                 _same(f"{when} {name} holds", map(self.named, held), what.holds)
             if what.ours is not None:
                 mark, maker = self.cloud.mark(id_), world.app.oid
-                ours = [
+                own = [
                     assignment
                     for assignment in held
                     if assignment.description == mark
                     and {assignment.created_by, assignment.updated_by} == {maker}
                 ]
-                _same(f"{when} it calls its own of {name}'s", map(self.named, ours), what.ours)
+                _same(f"{when} it calls its own of {name}'s", map(self.named, own), what.ours)
             if what.withheld is not None:
                 codes = {hold.name for hold in holds(self._plan(id_))}
                 _same(f"{when} {name} has withheld", codes, what.withheld)
@@ -382,8 +381,8 @@ class Picture:
         world = player.cloud.world
         self.player = player
         self.rights = set(world.assignments)
-        self.resources = {key: copy.copy(found) for key, found in world.resources.items()}
-        self.living = {one.oid for one in world.principals.values() if one.alive}
+        self.resources = {key: copy.copy(resource) for key, resource in world.resources.items()}
+        self.living = {holder.oid for holder in world.principals.values() if holder.alive}
 
     def check_busy(self, method: str, path: str) -> None:
         """Raise for a PATCH of what is being written, where the scenario forbids it."""
@@ -391,7 +390,7 @@ class Picture:
         if resource is None or method != "PATCH":
             return
         children = world.children.get(path.lower(), {}).values()
-        busy = any(one.ready_at > world.now() for one in (resource, *children))
+        busy = any(part.ready_at > world.now() for part in (resource, *children))
         if busy and f"{resource.id.name} patched while busy" in self.player.scenario.never:
             raise Broken(f"{path} is patched while busy")
 
@@ -407,7 +406,7 @@ class Picture:
             taken = right.triple not in triples and right.principal in self.living
             if taken and text not in player.scenario.takes:
                 raise Broken(f"{what} took from the living: {text}")
-        ours = {place(name).lower() for name in written_policy(player.policy)["identities"]}
+        of_policy = {place(name).lower() for name in written_policy(player.policy)["identities"]}
         for key, before in self.resources.items():
             now = after.resources.get(key)
             if now is None or _rest(now) != _rest(before):
@@ -416,7 +415,7 @@ class Picture:
                 text = f"{user.rpartition('/')[2]} from {before.id.name}"
                 alive = before.users[user].principal.alive
                 if (alive and text not in player.scenario.takes) or (
-                    not alive and user not in ours
+                    not alive and user not in of_policy
                 ):
                     raise Broken(f"{what} detached {text}")
             if before.system and now.system is not before.system:
@@ -428,6 +427,6 @@ def _rest(resource: Resource) -> tuple[object, ...]:
     return resource.tags, resource.properties, resource.extra, resource.created, resource.principal
 
 
-def _same(what: str, found: Iterable[str], wanted: Iterable[str]) -> None:
-    if sorted(found := list(found)) != sorted(wanted):
-        raise Broken(f"{what} {sorted(found)}, not {sorted(wanted)}")
+def _same(what: str, actual: Iterable[str], wanted: Iterable[str]) -> None:
+    if (texts := sorted(actual)) != sorted(wanted):
+        raise Broken(f"{what} {texts}, not {sorted(wanted)}")

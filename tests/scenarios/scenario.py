@@ -130,13 +130,15 @@ def expected(content: Mapping[str, Content | str]) -> dict[str, Expected]:
 
     Raises `TypeError` for a key that `Expected` does not have.
     """
-    found: dict[str, Expected] = {}
+    states: dict[str, Expected] = {}
     for listed, what in content.items():
         lists: Content = {"gone": True} if isinstance(what, str) else dict(what)
         there = not lists.pop("gone", False)
         for name in names(listed):
-            found[name] = Expected(there, **{key: frozenset(value) for key, value in lists.items()})
-    return found
+            states[name] = Expected(
+                there, **{key: frozenset(value) for key, value in lists.items()}
+            )
+    return states
 
 
 def scenarios() -> list[Scenario]:

@@ -250,12 +250,12 @@ def rewrite(  # noqa: PLR0913 - the parts of a grant
     bare: str | None,
     other: str | None,
 ) -> None:
-    found = player.assignment(who, right)
+    old = player.assignment(who, right)
     marker = "" if bare else _marker(other or who)
-    condition = player.parsed(changed)[2] if changed else found.condition
+    condition = player.parsed(changed)[2] if changed else old.condition
     more = {"condition": condition, "conditionVersion": "2.0"} if condition else {}
     answer = player.cloud.operator.assign(
-        found.scope, found.principal, found.role, name=found.name, description=marker, **more
+        old.scope, old.principal, old.role, name=old.name, description=marker, **more
     )
     assert answer.status_code == HTTPStatus.CREATED, answer.text
 
@@ -380,7 +380,7 @@ def show_type(player: "Player", vm: str, type: str) -> None:  # noqa: A002 - the
 @step(r"(?P<vm>[\w/-]+) is shown as it is again")
 def show(player: "Player", vm: str) -> None:
     shown = player.cloud.wire
-    shown.steps = [one for one in shown.steps if one.part != _path(vm) or one.times < ALWAYS]
+    shown.steps = [step for step in shown.steps if step.part != _path(vm) or step.times < ALWAYS]
 
 
 @step(
@@ -477,7 +477,8 @@ def sign_in(player: "Player", vm: str, name: str) -> None:
     """Ask the metadata service for a token, and see whose it is."""
     answer = _token(player, vm, _STORAGE, None)
     client = answer.json().get("client_id")
-    whose = [one.name for one in player.cloud.world.principals.values() if one.app_id == client]
+    principals = player.cloud.world.principals.values()
+    whose = [holder.name for holder in principals if holder.app_id == client]
     if (whose or ["nobody"]) != [name]:
         raise Broken(f"a workload on {vm} signs in as {whose}, not as {name}")
 

@@ -11,16 +11,16 @@ from tests.scenarios.scenario import Scenario, scenarios
 ALL = scenarios()
 
 
-@pytest.mark.parametrize("scenario", ALL, ids=lambda one: one.name)
+@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
 def test_a_scenario_ends_as_it_says(scenario: Scenario, tmp_path: Path) -> None:
     Player(scenario, tmp_path).play()
 
 
 def test_each_failure_mode_has_its_scenario() -> None:
-    assert sorted(one.mode for one in ALL if one.mode) == list(range(1, 21))
+    assert sorted(scenario.mode for scenario in ALL if scenario.mode) == list(range(1, 21))
 
 
 def test_each_sentence_is_in_some_scenario() -> None:
-    found = {pattern for one in ALL for pattern in steps.patterns(one.steps)}
+    used = {pattern for scenario in ALL for pattern in steps.patterns(scenario.steps)}
 
-    assert found == {pattern for pattern, _ in steps.SENTENCES}
+    assert used == {pattern for pattern, _ in steps.SENTENCES}
