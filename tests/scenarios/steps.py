@@ -213,22 +213,15 @@ def tag(player: "Player", vm: str, times: str | None) -> None:
     r"(, marked as the app's for (?P<marked>[\w/-]+))?"
     r"(, under the name of (?P<other>[\w/-]+)'s (?P<name>.+))?"
 )
-def grant(  # noqa: PLR0913 - the parts of a grant
-    player: "Player",
-    *,
-    right: str,
-    who: str,
-    marked: str | None,
-    other: str | None,
-    name: str | None,
-) -> None:
+def grant(player: "Player", right: str, who: str, **words: str | None) -> None:
     """Let the operator grant a role, maybe with the app's own marker or under a name of its own."""
     role, scope, condition = player.parsed(right)
     more = {"condition": condition, "conditionVersion": "2.0"} if condition else {}
-    if marked:
+    if marked := words["marked"]:
         more["description"] = _marker(marked)
-    taken = player.assignment_id(other, name).rpartition("/")[2] if other and name else ""
-    player.cloud.grant(player.principal(who), role=role, scope=scope, name=taken, **more)
+    if (other := words["other"]) and (name := words["name"]):
+        more["name"] = player.assignment_id(other, name).rpartition("/")[2]
+    player.cloud.grant(player.principal(who), role=role, scope=scope, **more)
 
 
 @step(r"(somebody|Azure Policy) deletes (?P<who>[\w/-]+)'s (?P<right>.+)")
@@ -241,17 +234,9 @@ def revoke(player: "Player", who: str, right: str) -> None:
     r"( as (?P<changed>.+?))?(?P<bare>, without its marker)?"
     r"(, marked as the app's for (?P<other>\w+))?"
 )
-def rewrite(  # noqa: PLR0913 - the parts of a grant
-    player: "Player",
-    *,
-    who: str,
-    right: str,
-    changed: str | None,
-    bare: str | None,
-    other: str | None,
-) -> None:
-    old = player.assignment(who, right)
-    marker = "" if bare else _marker(other or who)
+def rewrite(player: "Player", who: str, right: str, **words: str | None) -> None:
+    old, changed = player.assignment(who, right), words["changed"]
+    marker = "" if words["bare"] else _marker(words["other"] or who)
     condition = player.parsed(changed)[2] if changed else old.condition
     more = {"condition": condition, "conditionVersion": "2.0"} if condition else {}
     answer = player.cloud.operator.assign(
@@ -362,12 +347,14 @@ def set_fault(player: "Player", what: str) -> None:
 
 
 @step(
-    r"(the app's next (?P<times>\d+)|all) GETs of (?P<what>.+?) are answered "
-    r"(?P<status>\d+) (?P<code>\w+)"
+    r"(the app's next (?P<times>\d+)|all) (?P<method>GET|PATCH)(e?s) of (?P<what>.+?)"
+    r"( that name (?P<named>\w+))? are answered (?P<status>\d+) (?P<code>\w+)"
 )
-def refuse(player: "Player", times: str | None, what: str, status: str, code: str) -> None:
-    most = int(times or 2 * ALWAYS)
-    player.cloud.wire.answer("GET", _path(what), int(status), code, times=most)
+def refuse(player: "Player", method: str, what: str, **words: Any) -> None:  # noqa: ANN401 (parts of a sentence)
+    holding = f"/{words['named']}" if words["named"] else ""
+    times, status = int(words["times"] or 2 * ALWAYS), int(words["status"])
+    answer = player.cloud.wire.answer
+    answer(method, _path(what), status, words["code"], holding=holding, times=times)
 
 
 @step(r"(?P<vm>[\w/-]+) shows an identity of the type (?P<type>.+)")
@@ -381,16 +368,6 @@ def show_type(player: "Player", vm: str, type: str) -> None:  # noqa: A002 - the
 def show(player: "Player", vm: str) -> None:
     shown = player.cloud.wire
     shown.steps = [step for step in shown.steps if step.part != _path(vm) or step.times < ALWAYS]
-
-
-@step(
-    r"all PATCHes of (?P<vm>[\w/-]+) that name (?P<name>\w+) are answered "
-    r"(?P<status>\d+) (?P<code>\w+)"
-)
-def refuse_identity(player: "Player", vm: str, name: str, status: str, code: str) -> None:
-    player.cloud.wire.answer(
-        "PATCH", _path(vm), int(status), code, holding=f"/{name}", times=2 * ALWAYS
-    )
 
 
 @step(r"the app's next PATCH of (?P<vm>[\w/-]+) is accepted and changes nothing")
