@@ -50,6 +50,19 @@ class Event:
     time: datetime | None = None
     data: Mapping[str, object] = field(default_factory=dict[str, object])
 
+    @property
+    def changed(self) -> ResourceId | None:
+        """The id that the event is about: `resourceUri`, else the subject.
+
+        The subject of a POST ends in its action, as in `.../virtualMachines/vm/restart` (facts:
+        Resource events).
+        """
+        for text in (self.data.get("resourceUri"), self.subject, self.subject.rpartition("/")[0]):
+            if isinstance(text, str):
+                with contextlib.suppress(ResourceIdError):
+                    return ResourceId.parse(text)
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class EventRouter:
@@ -88,7 +101,7 @@ class EventRouter:
         # operation fails after Azure's answer, only the event shows it. A forged `appid` hides only
         # its own event.
         relevant = event_type in (_FAILURE if own else _SUCCESS)
-        changed = _changed_id(event) if relevant else None
+        changed = event.changed if relevant else None
         if changed is None:
             return ()
         operation = event.data.get("operationName")
@@ -216,19 +229,6 @@ def decode_message(text: bytes) -> tuple[Event, ...]:
     if not events:
         raise MessageError("the message is no event: it has neither `eventType` nor `type`")
     return events
-
-
-def _changed_id(event: Event) -> ResourceId | None:
-    """Return the id that the event is about: `resourceUri`, else the subject.
-
-    The subject of a POST ends in its action, as in `.../virtualMachines/vm/restart` (facts:
-    Resource events).
-    """
-    for text in (event.data.get("resourceUri"), event.subject, event.subject.rpartition("/")[0]):
-        if isinstance(text, str):
-            with contextlib.suppress(ResourceIdError):
-                return ResourceId.parse(text)
-    return None
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -59,14 +59,6 @@ def first_hold(change: Change, case: Case) -> Withheld | None:
     return None
 
 
-def _exempt(_: Change, case: Case) -> Why | None:
-    """Return the exemption of the subject, or of the identity that it would carry."""
-    for place in (case.observed.id, case.identity):
-        if place and (exemption := case.context.exemption(place, case.observed.at)):
-            return Why(f"{exemption.reason} (until {exemption.expires})")
-    return None
-
-
 def _reaches_home(change: Change, case: Case) -> bool:
     """Return whether a change would give a right to this app's own home, or write in it."""
     home = case.context.home
@@ -85,16 +77,6 @@ def _reaches_home(change: Change, case: Case) -> bool:
             return False
 
 
-def _misplaced(change: Change, case: Case) -> bool:
-    """Return whether a user-assigned identity lies where guardrails allow policy to use none."""
-    identity, allowed = case.identity, case.context.guardrails.identities
-    if identity is None or not identity.is_type(USER_ASSIGNED_IDENTITY):
-        return False
-    # Guardrails do not judge an entry that policy did not put there; the hold DEAD_ENTRY does.
-    not_of_policy = isinstance(change, DetachIdentity) and case.wanted is None
-    return not not_of_policy and not any(place.contains(identity) for place in allowed)
-
-
 def _hold_on_grant(change: Change, case: Case) -> Hold | None:
     """Return the hold on a grant, or on the deletion of a right that guardrails forbid by now."""
     match change:
@@ -107,24 +89,6 @@ def _hold_on_grant(change: Change, case: Case) -> Hold | None:
         case _:
             return None
     return case.context.hold_on_grant(role, scope, case.observed.roles)
-
-
-def _scope_absent(create: CreateAssignment, case: Case) -> Why | None:
-    scope = create.grant.scope
-    alike = case.observed.absent.get(scope) if isinstance(scope, ResourceId) else None
-    if alike is None:
-        return None
-    return Why(f"{scope}; there is {', '.join(alike)}" if alike else "")
-
-
-def _system_withheld(create: CreateAssignment, case: Case) -> Why | None:
-    """Return the hold on switching on the identity that is to receive the right."""
-    if create.principal is not None:
-        return None
-    for held in case.withheld:
-        if isinstance(held.change, AttachIdentity) and held.change.identity is None:
-            return Why(held.detail, held.until, held.hold)
-    return None
 
 
 def _beside_dead_entry(attach: AttachIdentity, case: Case) -> Why | None:
@@ -200,18 +164,6 @@ def _return_changes_default(detach: DetachIdentity, case: Case) -> Why | None:
     return Why(str(detach.identity)) if default_without != default_with else None
 
 
-def _takes_last(detach: DetachIdentity, case: Case) -> bool:
-    """Return whether the resource may be left without user-assigned identities.
-
-    The last one goes by a PATCH of the type alone (facts: Machines). That takes away all
-    user-assigned identities, even one that was attached a moment ago, so it is sent only with an
-    etag. Identities that the plan attaches are not counted, since Azure may refuse them.
-    """
-    gone = {change.identity for change in case.passed if isinstance(change, DetachIdentity)}
-    block = case.resource.identities
-    return not block.unknown and {entry.id for entry in block.attached} <= {*gone, detach.identity}
-
-
 _ENTRIES: Final[tuple[type[AttachIdentity | DetachIdentity], ...]] = (
     AttachIdentity,
     DetachIdentity,
@@ -236,7 +188,19 @@ _ANY: Final[tuple[type[Change], ...]] = (*_GIVEN, DeleteAssignment)
 # itself; a check that counts what passed before it (`case.passed`) stands late.
 # Left to inference, so that mypy holds each check to the changes that its own row stops.
 _ROWS = (
-    Row(Hold.EXEMPT, _ANY, _exempt),
+    # The subject may be exempt, or the identity that it would carry.
+    Row(
+        Hold.EXEMPT,
+        _ANY,
+        lambda _, case: next(
+            (
+                Why(f"{exemption.reason} (until {exemption.expires})")
+                for place in (case.observed.id, case.identity)
+                if place and (exemption := case.context.exemption(place, case.observed.at))
+            ),
+            None,
+        ),
+    ),
     Row(
         Hold.UNKNOWN_IDENTITY_TYPE,
         _ENTRIES,
@@ -319,7 +283,19 @@ _ROWS = (
     ),
     Row(Hold.HOME, _ANY, _reaches_home),
     Row(Hold.PROTECTED, _ANY, lambda _, case: case.identity in case.context.guardrails.protected),
-    Row(Hold.IDENTITY_PLACE, _GIVEN, _misplaced),
+    # Guardrails do not judge an entry that policy did not put there; the hold DEAD_ENTRY does.
+    Row(
+        Hold.IDENTITY_PLACE,
+        _GIVEN,
+        lambda change, case: (
+            case.identity is not None
+            and case.identity.is_type(USER_ASSIGNED_IDENTITY)
+            and not (isinstance(change, DetachIdentity) and case.wanted is None)
+            and not any(
+                place.contains(case.identity) for place in case.context.guardrails.identities
+            )
+        ),
+    ),
     Row(Hold.NO_ROOM_FOR_MARKER, _GRANTS, lambda grant, _: parse(grant.marker) is None),
     Row(
         Hold.IDENTITY_ABSENT,
@@ -338,14 +314,38 @@ _ROWS = (
         _RIGHTS,
         lambda change, case: _hold_on_grant(change, case) is Hold.GUARDRAILS,
     ),
-    Row(Hold.SCOPE_ABSENT, CreateAssignment, _scope_absent),
+    Row(
+        Hold.SCOPE_ABSENT,
+        CreateAssignment,
+        lambda create, case: next(
+            (
+                Why(f"{scope}; there is {', '.join(alike)}" if alike else "")
+                for scope, alike in case.observed.absent.items()
+                if scope == create.grant.scope
+            ),
+            None,
+        ),
+    ),
     # The dead entry of an identity that no policy names is for its owner to detach.
     Row(Hold.DEAD_ENTRY, DetachIdentity, lambda _, case: case.wanted is None),
     Row(Hold.DEAD_ENTRY, AttachIdentity, _beside_dead_entry),
     Row(Hold.DEFAULT_IDENTITY, AttachIdentity, _attach_changes_default),
     # A grant to the system-assigned identity has the hold that keeps the identity from being
     # switched on.
-    Row(Hold.IDENTITY_ABSENT, CreateAssignment, _system_withheld),
+    Row(
+        Hold.IDENTITY_ABSENT,
+        CreateAssignment,
+        lambda create, case: next(
+            (
+                Why(held.detail, held.until, held.hold)
+                for held in case.withheld
+                if create.principal is None
+                and isinstance(held.change, AttachIdentity)
+                and held.change.identity is None
+            ),
+            None,
+        ),
+    ),
     # Dead entries and rights go only where `reconciler.plan.evidence` finds the proof.
     Row(
         Hold.UNCONFIRMED,
@@ -408,10 +408,21 @@ _ROWS = (
         lambda _, case: evidence.unsettled(case.resource, case.observed.at, case.context.settle),
         also=(Hold.BUSY,),
     ),
+    # The last user-assigned identity goes by a PATCH of the type alone (facts: Machines). That
+    # takes away all of them, even one that was attached a moment ago, so it is sent only with an
+    # etag. Identities that the plan attaches are not counted, since Azure may refuse them.
     Row(
         Hold.NO_ETAG,
         DetachIdentity,
-        lambda detach, case: not case.resource.etag and _takes_last(detach, case),
+        lambda detach, case: (
+            not case.resource.etag
+            and not case.resource.identities.unknown
+            and {entry.id for entry in case.resource.identities.attached}
+            <= {
+                detach.identity,
+                *(gone.identity for gone in case.passed if isinstance(gone, DetachIdentity)),
+            }
+        ),
     ),
 )
 HOLDS: Final[tuple[Row[Any], ...]] = _ROWS
