@@ -6,7 +6,6 @@ docs/settings.md shows the same to operators.
 """
 
 import contextlib
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import ResourceIdError, SettingsError
 from reconciler.ids import ResourceId
+from reconciler.wording import near_misses
 
 PUBLIC_CLOUD: Final = "https://management.azure.com"
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
@@ -38,8 +38,6 @@ _IS_SECONDS = "is {text!r}; it must be whole seconds from 0 to 3600"
 _HOST = r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?"
 _IS_HOST = "is {text!r}; it must be https://<host> without a path"
 _GROUPS = "/providers/Microsoft.Management/managementGroups/"
-_LONGEST_NAME = 100
-"""Characters of a name that are compared; ours are shorter."""
 _SCHEDULE = "0 */30 * * * *"
 
 
@@ -186,8 +184,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     # An optional setting with a misspelt name would be missed in silence.
     for name in sorted(values.keys() - set(_NAMES)):
         # Other programs' variables may be spelled as ours in another case, so case counts.
-        near = difflib.get_close_matches(name[:_LONGEST_NAME], _NAMES, n=1, cutoff=0.88)
-        if near:
+        if near := near_misses(name, _NAMES, cutoff=0.88, any_case=False):
             raise SettingsError(f"{name} is no setting; did you mean {near[0]}?")
     repair = _text(values, "RECONCILER_MODE") == "repair"
     home = _home(values)

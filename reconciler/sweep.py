@@ -60,7 +60,7 @@ _SWEPT_EVERY: Final = timedelta(minutes=1)
 """A scope is swept once in this time at most: all sweeps and looks share one quota of queries."""
 
 _LEFT_TO_LOOKS: Final = 5
-"""How many of the 15 queries of each window (documented) sweeps leave to looks."""
+"""How many of the 15 queries of each window (facts: Throttling) sweeps leave to looks."""
 
 _LONGEST_TURN: Final = timedelta(seconds=20)
 """How long a sweep of everything waits for its turn at a page; the bucket fills in five seconds."""

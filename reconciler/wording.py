@@ -4,9 +4,9 @@ Names, tags, map keys, reasons and Azure's messages may hold anything that other
 writes a line of them to a terminal or a log passes it through `printable` as a whole, so that
 nothing depends on where in it the text stands.
 
-The loader of policy, the table of roles and Resource Graph's ids suggest by `near_misses`. Looking
-through a thousand names takes ten milliseconds, so words are cut, and `Suggestions` bounds how many
-are looked for in one run.
+Settings, the loader of policy, roles and Resource Graph suggest by `near_misses`. Looking through
+a thousand names takes ten milliseconds, so words are cut, and `Suggestions` bounds how many are
+looked for in one run.
 """
 
 import difflib
@@ -56,14 +56,21 @@ def printable_json(text: str) -> str:
 
 
 def near_misses(
-    word: str, candidates: Iterable[str], *, most: int = 1, cutoff: float = 0.6
+    word: str,
+    candidates: Iterable[str],
+    *,
+    most: int = 1,
+    cutoff: float = 0.6,
+    any_case: bool = True,
 ) -> list[str]:
-    """Return the candidates that are spelled nearly as a word in any case, the nearest first.
+    """Return the candidates that are spelled nearly as a word, the nearest first.
 
-    `cutoff` is how much of the letters must agree, from 0 to 1 (see `difflib`).
+    `cutoff` is how much of the letters must agree, from 0 to 1 (see `difflib`); without `any_case`
+    another case is another letter.
     """
-    spelled = {name.lower(): name for name in sorted(candidates)}
-    sought = word[:_LONGEST_WORD].lower()
+    spell = str.lower if any_case else str
+    spelled = {spell(name): name for name in sorted(candidates)}
+    sought = spell(word[:_LONGEST_WORD])
     near = difflib.get_close_matches(sought, spelled, n=most, cutoff=cutoff)
     return [spelled[name] for name in near]
 

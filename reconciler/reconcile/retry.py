@@ -232,13 +232,14 @@ class Progress:
         }
         statuses = {outcome.status for outcome in self.outcomes}
         may_wait = statuses.isdisjoint(_TO_REPEAT) and waited < GIVE_UP
+        copy_is_due = bool(self._lifting(soon=True))
         for change in last.changes if may_wait else ():
             status = outcomes.get(_key(change))
             if status is not None:
                 # It was written, but the list lacks it: lists lag behind writes. For the deletion
                 # of a dead right the answer is proof enough.
                 dead = isinstance(change, DeleteAssignment) and change.reason.dead
-                may_settle = status in _WRITTEN and not dead and not self._lifting(soon=True)
+                may_settle = status in _WRITTEN and not dead and not copy_is_due
             else:
                 # A grant without a principal waits until its identity is switched on. Where
                 # anything was blocked, that may never happen, so it is not waited for.

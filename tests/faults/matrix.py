@@ -148,14 +148,14 @@ class Run:
             act()
             return
         world = self.cloud.world
-        before, carried = set(map(_frozen, world.assignments)), self._carried()
+        before, carried = set(world.assignments), self._carried()
         act()
-        after = set(map(_frozen, world.assignments))
+        after = set(world.assignments)
+        triples = {right.triple for right in after}
         for lost in before - after:
-            if lost[4] != world.app.oid:
+            if lost.created_by != world.app.oid:
                 raise Broken(f"{what} touched a right that the app did not make: {lost}")
-            same = any(one[:3] == lost[:3] for one in after)
-            if not same and self._is_live_and_wanted(lost):
+            if lost.triple not in triples and self._is_live_and_wanted(lost):
                 raise Broken(f"{what} took a live right away: {lost}")
         for place, number in self.scenario.least.items():
             held = len(self.cloud.rights(self.cloud.principal(place)))
@@ -164,9 +164,9 @@ class Run:
         for machine, name in carried - self._carried():
             raise Broken(f"{what} detached the live identity {name} from {machine}")
 
-    def _is_live_and_wanted(self, right: tuple[str, ...]) -> bool:
+    def _is_live_and_wanted(self, right: Assignment) -> bool:
         """Return whether a right belongs to what is alive now, and policy asks for it."""
-        principal, role, scope = right[:3]
+        scope, role, principal = right.triple
         world = self.cloud.world
         holder = next((one for one in world.principals.values() if one.oid == principal), None)
         if holder is None or not holder.alive:
@@ -256,24 +256,11 @@ class Run:
         for one in world.assignments:
             holder = next(each for each in world.principals.values() if each.oid == one.principal)
             if one.created_by == world.app.oid and not holder.alive:
-                raise Broken(f"in the end a right of the dead is left: {_frozen(one)}")
+                raise Broken(f"in the end a right of the dead is left: {one}")
         stranger = self.cloud.operator.principal("stranger").oid
         for scope in (APPS, DATA):
-            if (stranger, READER, scope.lower()) not in {_frozen(a)[:3] for a in world.assignments}:
+            if (scope.lower(), READER, stranger) not in {a.triple for a in world.assignments}:
                 raise Broken(f"the stranger's right at {scope} is gone")
-
-
-def _frozen(one: Assignment) -> tuple[str, ...]:
-    """Return what makes an assignment what it is: triple, name, maker, text and condition."""
-    return (
-        one.principal,
-        one.role,
-        one.scope.lower(),
-        one.name,
-        one.created_by,
-        one.description or "",
-        one.condition or "",
-    )
 
 
 def cells(name: str) -> Iterator[tuple[str, int, str]]:
